@@ -1,0 +1,3 @@
+"""Preflight: the environment checker for Slurm clusters."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What is known about CUDA, drivers, GPUs and distributions."""

@@ -1,0 +1,1 @@
+"""Checks: pure functions from facts, requirement and policy to findings."""

@@ -1,0 +1,1 @@
+"""What a job asks: grammar, names, evaluation."""
