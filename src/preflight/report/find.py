@@ -1,0 +1,225 @@
+"""Finding the reports of one job among the places where they may lie.
+
+Root reads only what nobody else can write: the user's copies, which belong to the user, are left out.
+"""
+
+import glob
+import os
+import stat
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from preflight.report.clean import clean
+from preflight.report.validate import MAX_BYTES, ReportError, load
+
+MAX_FILES = 50_000  # of one job: 10 000 nodes, two phases and a requeue or two
+MAX_JOBS = 5_000  # directories looked into for the tasks of an array
+_FLAGS = os.O_RDONLY
+for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # not all of them everywhere
+    _FLAGS |= getattr(os, _flag, 0)
+
+Report = dict[str, Any]
+
+
+class ReportPlaces(NamedTuple):
+    """Where reports are looked for: root's spool, the users' directory, and more directories or globs."""
+
+    spool: str = ""
+    dir: str = ""
+    search: tuple[str, ...] = ()
+
+
+class Wanted(NamedTuple):
+    """A job as its user writes it: 123, or task 4 of array 123 as 123_4."""
+
+    job: int
+    task: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.job) if self.task is None else f"{self.job}_{self.task}"
+
+
+class Found(NamedTuple):
+    """Reports in order of time, the directories looked in, and one line for each sort of file left out."""
+
+    reports: list[Report]
+    looked: list[str]
+    notes: list[str]
+
+
+class _Tally:
+    """What was left out, counted."""
+
+    def __init__(self) -> None:
+        self.copies = self.unreadable = 0
+        self.broken: list[str] = []
+        self.foreign: list[str] = []
+        self.cut = False
+
+
+def parse_job(text: str) -> Wanted:
+    """Return the job that ``text`` names; raises ValueError with one line."""
+    job, underscore, task = text.strip().partition("_")
+    parts = [job, task] if underscore else [job]
+    if not all(part.isascii() and part.isdigit() and len(part) < 12 for part in parts) or not int(job):
+        raise ValueError(f"not a job id: {text[:40]!r}; write 123, or 123_4 for task 4 of an array")
+    return Wanted(int(job), int(task) if underscore else None)
+
+
+def find(places: ReportPlaces, wanted: Wanted, euid: int | None = None) -> Found:
+    """Return the reports of a job; never raises OSError.
+
+    An array's number gives the reports of all its tasks. ``euid`` is that of this process where it is None.
+    """
+    effective = _euid() if euid is None else euid
+    roots = _roots(places, effective)
+    tally = _Tally()
+    latest: dict[tuple[Any, ...], Report] = {}
+    for root in roots:
+        for report in _in_root(root, wanted, effective, tally):
+            job = report["job"]
+            key = (report["cluster"], report["node"], job["id"], job["restart"] or 0, report["phase"])
+            if key not in latest or latest[key]["started"] < report["started"]:
+                latest[key] = report
+    reports = sorted(latest.values(), key=lambda report: (report["started"], report["node"]))
+    return Found(reports, roots, _notes(tally, wanted))
+
+
+def _roots(places: ReportPlaces, euid: int) -> list[str]:
+    """Return the directories that hold one directory a job, each once."""
+    roots = [os.path.join(places.spool, "reports")] if places.spool and euid == 0 else []
+    roots += [places.dir] if places.dir else []
+    for pattern in places.search:
+        # Sorted, so that the same files give the same report.
+        roots += sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
+    return list(dict.fromkeys(os.path.normpath(root) for root in roots))
+
+
+def _in_root(root: str, wanted: Wanted, euid: int, tally: _Tally) -> Iterator[Report]:
+    if euid == 0 and not _roots_own(root):
+        tally.foreign.append(root)
+        return
+    own = list(_in_job(os.path.join(root, str(wanted.job)), wanted.job, euid, tally))
+    # The last task of an array has the array's own number as its job id.
+    array = wanted.task is not None or not own or any(report["job"]["array_job_id"] for report in own)
+    yield from (report for report in own if _is_wanted(report, wanted))
+    if not array:
+        return
+    for job in _later_jobs(root, wanted.job, tally):
+        folder = os.path.join(root, str(job))
+        first = next(_in_job(folder, job, euid, _Tally()), None)
+        if first is not None and _is_wanted(first, wanted):
+            yield from (report for report in _in_job(folder, job, euid, tally) if _is_wanted(report, wanted))
+
+
+def _is_wanted(report: Report, wanted: Wanted) -> bool:
+    job = report["job"]
+    if wanted.task is not None:
+        return bool(job["array_job_id"] == wanted.job and job["array_task_id"] == wanted.task)
+    return wanted.job in (job["id"], job["array_job_id"])
+
+
+def _later_jobs(root: str, job: int, tally: _Tally) -> list[int]:
+    """Return the job ids beneath ``root`` from ``job`` on: a task's id is never below its array's."""
+    try:
+        names = os.listdir(root)
+    except OSError:
+        return []
+    ids = sorted(int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 12)
+    later = [one for one in ids if one > job]
+    tally.cut = tally.cut or len(later) > MAX_JOBS
+    return later[:MAX_JOBS]
+
+
+def _in_job(folder: str, job: int, euid: int, tally: _Tally) -> Iterator[Report]:
+    """Yield the reports about ``job`` in one directory."""
+    try:
+        descriptor = _open_folder(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError:
+        tally.unreadable += 1
+        return
+    try:
+        # By descriptor, so that the directory that was judged is the one that is read.
+        names = sorted(os.listdir(folder if descriptor is None else descriptor))
+        mine = [name for name in names if name.endswith(".json") and not name.startswith(".")]
+        if euid == 0 and descriptor is not None and not _only_root(os.fstat(descriptor), stat.S_ISDIR):
+            tally.copies += len(mine)
+            return
+        for name in mine[:MAX_FILES]:
+            report = _one(folder, name, descriptor, euid, tally)
+            if report is not None and (report["job"] is None or report["job"]["id"] != job):
+                tally.broken.append(f"{clean(name, 80)}: not about job {job}")
+            elif report is not None:
+                yield report
+    except OSError:
+        tally.unreadable += 1
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _open_folder(folder: str) -> int | None:
+    """Open a directory that is no link; None where the system opens files by path only (Windows)."""
+    if os.open not in os.supports_dir_fd:
+        return None
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _one(folder: str, name: str, place: int | None, euid: int, tally: _Tally) -> Report | None:
+    try:
+        descriptor = os.open(os.path.join(folder, name) if place is None else name, _FLAGS, dir_fd=place)
+        with open(descriptor, "rb") as file:
+            info = os.fstat(descriptor)
+            if not stat.S_ISREG(info.st_mode):
+                tally.unreadable += 1
+                return None
+            if euid == 0 and not _only_root(info, stat.S_ISREG):
+                tally.copies += 1
+                return None
+            return load(file.read(MAX_BYTES + 1))
+    except OSError:
+        tally.unreadable += 1
+    except ReportError as error:
+        tally.broken.append(f"{clean(name, 80)}: {error}")
+    return None
+
+
+def _roots_own(root: str) -> bool:
+    """Tell whether a place is root's, the link that leads to it included; one that is missing is."""
+    try:
+        return os.lstat(root).st_uid == 0 and os.stat(root).st_uid == 0
+    except OSError:
+        return True
+
+
+def _only_root(info: os.stat_result, kind: Any) -> bool:
+    return bool(kind(info.st_mode)) and info.st_uid == 0 and not info.st_mode & 0o022
+
+
+def _notes(tally: _Tally, wanted: Wanted) -> list[str]:
+    notes = []
+    if tally.copies:
+        run = f"sudo -u USER preflight report {wanted}"
+        notes.append(f"{_many(tally.copies)} in users' copies left out: run as the job's user, e.g. {run}")
+    if tally.foreign:
+        places = ", ".join(clean(place, 80) for place in tally.foreign[:3])
+        notes.append(f"not looked in, since it is not root's: {places}; run as the job's user, or chown it to root")
+    if tally.unreadable:
+        notes.append(f"{_many(tally.unreadable)} left out: not readable by you; ask the job's owner or an admin")
+    if tally.broken:
+        more = f" (and {len(tally.broken) - 1} more)" if len(tally.broken) > 1 else ""
+        notes.append(f"left out, not a report of this job: {tally.broken[0]}{more}")
+    if tally.cut:
+        notes.append(f"looked for array tasks in {MAX_JOBS} job directories only: name the task's own job id")
+    return notes
+
+
+def _many(count: int) -> str:
+    return "1 report" if count == 1 else f"{count} reports"
+
+
+def _euid() -> int:
+    geteuid = getattr(os, "geteuid", None)  # Windows has none
+    return -1 if geteuid is None else int(geteuid())

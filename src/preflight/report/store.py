@@ -1,0 +1,258 @@
+"""Where reports are kept: root's spool and the user's copy. On the hook's path, so it imports nothing heavy.
+
+    <spool>/reports/<job id>/<node>.<run>.<phase>.json      root only, the record of truth
+    <spool>/reports/node/<node>.<time>.health.json          the health check's, the latest few
+    <report.dir>/<job id>/<node>.<run>.<phase>.json         0640, the job's user and the admin group
+
+Everything below the two directories that the policy names is opened by descriptor and never through a link,
+since the user owns files there. Callers run `write_copy` in a child with a budget: the directory may be remote.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from preflight.report.model import FORMAT, PHASES, Report, run_of
+
+MAX_BYTES = 4 << 20
+KEEP_HEALTH = 8
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def write_spool(spool: str, report: Report, keep: int = KEEP_HEALTH) -> str:
+    """Write a report into root's spool and return its path; raises OSError.
+
+    Directories are made 0700. A report without a job goes to reports/node, where the ``keep`` latest of the
+    node stay.
+    """
+    folder = job_folder(report)
+    name = file_name(report)
+    os.makedirs(spool, mode=0o700, exist_ok=True)
+    with _opened(spool) as top, _folder(top, "reports", 0o700) as reports, _folder(reports, folder, 0o700) as place:
+        _require_private(top, spool)
+        replace(place, name, encode(report), 0o600)
+        if folder == "node":
+            _keep_latest(place, report["node"], keep)
+    return os.path.join(spool, "reports", folder, name)
+
+
+def write_copy(directory: str, report: Report, uid: int, gid: int) -> str:
+    """Write the copy that the job's user reads and return its path; raises OSError.
+
+    ``directory`` (report.dir) must be there: it is not made, since it may be a mount that is missing just now.
+    ``uid`` is the job's user, ``gid`` the admin group (-1 leaves root's). Refuses a job directory that is not
+    ours or that others may write.
+    """
+    if report.get("job") is None:
+        raise OSError(22, "a report without a job has no user's copy", directory)
+    folder = job_folder(report)
+    name = file_name(report)
+    with _opened(directory) as top, _folder(top, folder, 0o755) as place:
+        replace(place, name, encode(report), 0o640, (uid, gid))
+    return os.path.join(directory, folder, name)
+
+
+def read_spool(spool: str, job_id: int, node: str, phase: str = "prolog") -> Report | None:
+    """Return the report of the job's latest run on ``node`` from root's spool, or None where there is none.
+
+    After a requeue the epilog's own restart count belongs to the next run already, hence the latest.
+    """
+    folder = os.path.join(spool, "reports", str(int(job_id)))
+    try:
+        with _opened(folder, _NO_LINK) as place:
+            _require_ours(place, folder)
+            runs = [run for run in _runs(os.listdir(place), node, phase)]
+            return _read(place, f"{_node(node)}.{max(runs)}.{phase}.json") if runs else None
+    except OSError:
+        return None
+
+
+def prune_spool(spool: str, before: float, limit: int = 1000) -> int:
+    """Remove job directories of the spool last written before ``before`` (seconds since the epoch).
+
+    Looks at ``limit`` directories at most, lowest job ids first, and returns how many it removed; raises
+    OSError only where the spool cannot be opened.
+    """
+    removed = 0
+    with _opened(os.path.join(spool, "reports"), _NO_LINK) as reports:
+        jobs = sorted((name for name in os.listdir(reports) if _digits(name)), key=int)
+        for job in jobs[:limit]:
+            try:
+                if os.stat(job, dir_fd=reports, follow_symlinks=False).st_mtime < before:
+                    _remove(reports, job)
+                    removed += 1
+            except OSError:
+                continue  # a hook of that job may be writing; the next health check tries again
+    return removed
+
+
+def job_folder(report: Mapping[str, Any]) -> str:
+    """Return the directory name for a report: the job's id, or "node"; raises OSError for a bad id."""
+    job = report.get("job")
+    if job is None:
+        return "node"
+    name = str(job["id"])
+    if not _digits(name):
+        raise OSError(22, f"not a job id: {name[:40]!r}", "report.job.id")
+    return name
+
+
+def file_name(report: Mapping[str, Any]) -> str:
+    """Return a report's file name; raises OSError where node or phase could leave the directory."""
+    node, phase = _node(report["node"]), report["phase"]
+    if phase not in PHASES:
+        raise OSError(22, f"not a phase: {str(phase)[:40]!r}", "report.phase")
+    if report.get("job") is not None:
+        return f"{node}.{run_of(report)}.{phase}.json"
+    compact = "".join(letter for letter in report["started"][:19] if letter not in "-:")
+    if not compact.replace("T", "").isalnum():
+        raise OSError(22, f"not a time: {compact[:40]!r}", "report.started")
+    return f"{node}.{compact}Z.{phase}.json"
+
+
+def encode(report: Mapping[str, Any]) -> bytes:
+    """Return the report as one line of ASCII JSON, at most MAX_BYTES: past that its facts are left out."""
+    data = _dump(report)
+    if len(data) > MAX_BYTES:
+        reason = f"left out: the report would be larger than {MAX_BYTES >> 20} MiB"
+        data = _dump({**report, "facts": {}, "unknown": {"facts": reason}})
+    if len(data) > MAX_BYTES:
+        raise OSError(27, f"the report is larger than {MAX_BYTES >> 20} MiB without its facts", str(report["node"]))
+    return data
+
+
+def replace(place: int, name: str, data: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Write ``name`` in the open directory ``place``: a new temporary file, then rename. Raises OSError.
+
+    No fsync: it can take a second on a busy disk, and what it would save from is a power cut, not a crash of ours.
+    """
+    temporary = f".{name}.{os.getpid()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
+    try:
+        file = os.open(temporary, flags, 0o600, dir_fd=place)
+    except FileExistsError:  # left by an earlier process with our pid; nobody else may write here
+        os.unlink(temporary, dir_fd=place)
+        file = os.open(temporary, flags, 0o600, dir_fd=place)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(file, rest) :]
+            if owner is not None:
+                os.fchown(file, *owner)
+            os.fchmod(file, mode)
+        finally:
+            os.close(file)  # NFS and full quotas report their errors here
+        os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+    except OSError:
+        os.unlink(temporary, dir_fd=place)
+        raise
+
+
+@contextmanager
+def _opened(path: str, flags: int = 0) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _folder(top: int, name: str, mode: int) -> Iterator[int]:
+    """Open the directory ``name`` below ``top``, made with ``mode`` where it is missing; raises OSError."""
+    made = True
+    try:
+        os.mkdir(name, 0o700, dir_fd=top)
+    except FileExistsError:
+        made = False
+    descriptor = os.open(name, os.O_RDONLY | _DIRECTORY | _NO_LINK, dir_fd=top)
+    try:
+        _require_ours(descriptor, name)
+        if made:
+            os.fchmod(descriptor, mode)  # mkdir's mode passes through the umask
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _require_ours(descriptor: int, name: str) -> None:
+    info = os.fstat(descriptor)
+    if info.st_uid != os.geteuid():
+        raise OSError(1, f"belongs to uid {info.st_uid}, not to us: left alone", name)
+    if info.st_mode & 0o022:
+        raise OSError(1, "others may write to it: left alone (chmod go-w)", name)
+
+
+def _require_private(descriptor: int, path: str) -> None:
+    info = os.fstat(descriptor)
+    if info.st_uid != os.geteuid() or info.st_mode & 0o022:
+        raise OSError(1, "the spool must be ours and writable by nobody else (chown root, chmod 0700)", path)
+
+
+def _read(place: int, name: str) -> Report | None:
+    descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _NO_LINK, dir_fd=place)
+    with open(descriptor, "rb") as file:
+        info = os.fstat(descriptor)
+        if info.st_uid != os.geteuid() or info.st_size > MAX_BYTES or info.st_mode & 0o170000 != 0o100000:
+            return None
+        try:
+            report = json.loads(file.read(MAX_BYTES))
+        except (ValueError, RecursionError):
+            return None
+    return report if isinstance(report, dict) and report.get("format") == FORMAT else None
+
+
+def _runs(names: list[str], node: str, phase: str) -> Iterator[int]:
+    start, end = f"{node}.", f".{phase}.json"
+    for name in names:
+        run = name[len(start) : -len(end)] if name.startswith(start) and name.endswith(end) else ""
+        if _digits(run):
+            yield int(run)
+
+
+def _keep_latest(place: int, node: str, keep: int) -> None:
+    # The time in the name sorts as text.
+    mine = sorted(name for name in os.listdir(place) if name.startswith(f"{node}.") and name.endswith(".json"))
+    for name in mine[: -max(keep, 1)]:
+        os.unlink(name, dir_fd=place)
+
+
+def _remove(reports: int, job: str) -> None:
+    with _folder(reports, job, 0o700) as place:
+        for name in os.listdir(place):
+            os.unlink(name, dir_fd=place)
+    os.rmdir(job, dir_fd=reports)
+
+
+def _node(name: object) -> str:
+    if not isinstance(name, str) or not 0 < len(name) <= 200 or name.startswith(".") or not name.isprintable():
+        raise OSError(22, f"not a node name: {str(name)[:40]!r}", "report.node")
+    if "/" in name or "\\" in name:
+        raise OSError(22, f"not a node name: {name[:40]!r}", "report.node")
+    return name
+
+
+def _digits(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) <= 20
+
+
+def _dump(report: Mapping[str, Any]) -> bytes:
+    try:
+        text = json.dumps(report, separators=(",", ":"), allow_nan=False, default=str)
+    except ValueError:  # NaN or infinity is no JSON
+        text = json.dumps(_finite(report), separators=(",", ":"), allow_nan=False, default=str)
+    return text.encode("ascii") + b"\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value
