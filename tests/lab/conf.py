@@ -1,0 +1,241 @@
+"""The lab's configuration files: slurm.conf, gres.conf, plugstack.conf, cgroup.conf."""
+
+import os
+import socket
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+# Node, partition and topology lines are added to, never replaced.
+_REPEATED = ("nodename", "partitionname", "nodeset", "include", "downnodes", "frontendname")
+
+
+@dataclass(frozen=True)
+class LabNode:
+    """One simulated node. ``memory_mb`` is what Slurm believes, in MiB; ``minors`` are the GPUs' minor numbers in the
+    order of gres.conf (default 0..gpus-1), so that a shuffled mapping of gres index to device can be had."""
+
+    name: str
+    cpus: int = 4
+    memory_mb: int = 4096
+    gpus: int = 0
+    gpu_type: str | None = None
+    minors: tuple[int, ...] | list[int] | None = None
+    features: tuple[str, ...] = ()
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        if self.minors is None:
+            object.__setattr__(self, "minors", tuple(range(self.gpus)))
+        else:
+            object.__setattr__(self, "minors", tuple(self.minors))
+            object.__setattr__(self, "gpus", self.gpus or len(self.minors))
+        if len(set(self.minors)) != self.gpus:
+            raise ValueError(f"node {self.name}: {self.gpus} GPUs but minors {list(self.minors)}; give each GPU its own")
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """Absolute paths of the scripts that slurm.conf names; None leaves the key out."""
+
+    prolog: str | None = None
+    epilog: str | None = None
+    healthcheck: str | None = None
+    taskprolog: str | None = None
+    prologslurmctld: str | None = None
+
+    def keys(self) -> dict[str, str]:
+        """Return the slurm.conf keys of those that are set."""
+        named = {
+            "Prolog": self.prolog,
+            "Epilog": self.epilog,
+            "HealthCheckProgram": self.healthcheck,
+            "TaskProlog": self.taskprolog,
+            "PrologSlurmctld": self.prologslurmctld,
+        }
+        return {key: str(path) for key, path in named.items() if path}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that slurm.conf is made of. Times in seconds."""
+
+    directory: str
+    nodes: tuple[LabNode, ...]
+    port: int
+    scripts: Scripts = field(default_factory=Scripts)
+    extra: str = ""
+    plugstack: str | None = None
+    health_interval: int = 0
+    requeue_delay: int = 5
+    slurm_user: str = "slurm"
+
+    def path(self, *parts: str) -> str:
+        """Return a path below the lab's directory."""
+        return os.path.join(self.directory, *parts)
+
+
+def with_ports(nodes: Iterable[LabNode]) -> tuple[tuple[LabNode, ...], int]:
+    """Give each node a free loopback port; return the nodes and one more port for slurmctld."""
+    listed = list(nodes)
+    ports = _free_ports(len(listed) + 1)
+    return tuple(replace(node, port=port) for node, port in zip(listed, ports, strict=False)), ports[-1]
+
+
+def write(settings: Settings) -> None:
+    """Write every configuration file and the GPUs' stand-ins; existing ones are replaced atomically."""
+    device_dir = settings.path("dev")
+    for node in settings.nodes:
+        for minor in node.minors or ():
+            _make_device(os.path.join(device_dir, f"nvidia{minor}"))
+    _replace(settings.path("gres.conf"), _gres(settings))
+    _replace(settings.path("cgroup.conf"), "CgroupAutomount=no\n")
+    _replace(settings.path("plugstack.conf"), (settings.plugstack or "").rstrip("\n") + "\n")
+    _replace(settings.path("slurm.conf"), slurm_conf(settings))
+
+
+def slurm_conf(settings: Settings) -> str:
+    """Return the text of slurm.conf; a key in ``settings.extra`` takes the place of ours."""
+    keys, lines = _split(settings.extra)
+    ours = {**_keys(settings), **settings.scripts.keys()}
+    if settings.scripts.healthcheck and settings.health_interval:
+        ours["HealthCheckInterval"] = str(settings.health_interval)
+        ours["HealthCheckNodeState"] = "ANY"
+    kept = [f"{key}={value}" for key, value in ours.items() if key.lower() not in keys]
+    return "\n".join([*kept, *keys.values(), *_node_lines(settings), *_partition_lines(settings), *lines]) + "\n"
+
+
+def _keys(settings: Settings) -> dict[str, str]:
+    socket_path = settings.path("munge", "munge.socket")
+    return {
+        "ClusterName": "lab",
+        "SlurmctldHost": f"{socket.gethostname().split('.')[0]}(127.0.0.1)",
+        "SlurmctldPort": str(settings.port),
+        # Without these every daemon and every srun listens on all addresses.
+        "CommunicationParameters": "NoCtldInAddrAny,NoInAddrAny",
+        "SlurmUser": settings.slurm_user,
+        "SlurmdUser": "root",
+        "AuthType": "auth/munge",
+        "CredType": "cred/munge",
+        # cred_expire is also how long a requeued job waits before it may start again (plus one second).
+        "AuthInfo": f"socket={socket_path},cred_expire={settings.requeue_delay}",
+        "StateSaveLocation": settings.path("state"),
+        "SlurmdSpoolDir": settings.path("nodes", "%n", "slurmd"),
+        "SlurmctldPidFile": settings.path("state", "slurmctld.pid"),
+        "SlurmdPidFile": settings.path("run", "own-slurmd-%n.pid"),
+        "SlurmctldLogFile": settings.path("log", "slurmctld.log"),
+        "SlurmdLogFile": settings.path("log", "slurmd-%n.log"),
+        "SlurmctldDebug": "verbose",
+        "SlurmdDebug": "verbose",
+        "PlugStackConfig": settings.path("plugstack.conf"),
+        "ProctrackType": "proctrack/linuxproc",
+        "TaskPlugin": "task/none",
+        "MpiDefault": "none",
+        "SwitchType": "switch/none",
+        "JobContainerType": "job_container/none",
+        "GresTypes": "gpu",
+        "SelectType": "select/cons_tres",
+        "SelectTypeParameters": "CR_CPU_Memory",
+        "DefMemPerCPU": "16",
+        # A simulated node may claim more than this machine has.
+        "SlurmdParameters": "config_overrides",
+        "PrologFlags": "Alloc,DeferBatch",
+        "ReturnToService": "2",
+        "JobRequeue": "1",
+        "PreemptType": "preempt/partition_prio",
+        "PreemptMode": "REQUEUE",
+        "SchedulerType": "sched/backfill",
+        "SchedulerParameters": "batch_sched_delay=0,sched_interval=1,bf_interval=1,bf_resolution=1",
+        "PriorityType": "priority/basic",
+        "KillWait": "1",
+        "CompleteWait": "0",
+        "MinJobAge": "3600",
+        "InactiveLimit": "0",
+        "SlurmctldTimeout": "60",
+        "SlurmdTimeout": "300",
+        "MessageTimeout": "10",
+        "BatchStartTimeout": "30",
+        "UnkillableStepTimeout": "60",
+        "MailProg": "/bin/true",
+        "JobAcctGatherType": "jobacct_gather/none",
+        "AccountingStorageType": "accounting_storage/none",
+        "JobCompType": "jobcomp/filetxt",
+        "JobCompLoc": settings.path("state", "jobcomp"),
+    }
+
+
+def _node_lines(settings: Settings) -> list[str]:
+    lines = []
+    for node in settings.nodes:
+        words = [
+            f"NodeName={node.name} NodeAddr=127.0.0.1 NodeHostname={socket.gethostname().split('.')[0]} Port={node.port}",
+            f"CPUs={node.cpus} RealMemory={node.memory_mb} TmpDisk=0 State=UNKNOWN",
+        ]
+        if node.gpus:
+            kind = f"{node.gpu_type}:" if node.gpu_type else ""
+            words.append(f"Gres=gpu:{kind}{node.gpus}")
+        if node.features:
+            words.append("Features=" + ",".join(node.features))
+        lines.append(" ".join(words))
+    return lines
+
+
+def _partition_lines(settings: Settings) -> list[str]:
+    every = "Nodes=ALL MaxTime=INFINITE State=UP"
+    return [
+        f"PartitionName=main Default=YES PriorityTier=1 PreemptMode=REQUEUE {every}",
+        f"PartitionName=urgent PriorityTier=10 PreemptMode=REQUEUE {every}",
+    ]
+
+
+def _gres(settings: Settings) -> str:
+    lines = ["AutoDetect=off"]
+    for node in settings.nodes:
+        kind = f" Type={node.gpu_type}" if node.gpu_type else ""
+        for minor in node.minors or ():
+            lines.append(f"NodeName={node.name} Name=gpu{kind} File={settings.path('dev', f'nvidia{minor}')}")
+    return "\n".join(lines) + "\n"
+
+
+def _split(extra: str) -> tuple[dict[str, str], list[str]]:
+    """Part lines of slurm.conf into {key in lower case: line} and the lines that only add."""
+    keys: dict[str, str] = {}
+    lines: list[str] = []
+    for line in (raw.strip() for raw in extra.splitlines()):
+        if not line or line.startswith("#"):
+            continue
+        key = line.split("=", 1)[0].split()[0].lower()
+        if key in _REPEATED:
+            lines.append(line)
+        else:
+            keys[key] = line
+    return keys, lines
+
+
+def _make_device(path: str) -> None:
+    """Make a character device that behaves as /dev/null: slurmd refuses regular files in gres.conf.
+
+    Not a link to /dev/null: a hook that changes the owner of a GPU must not change the machine's.
+    """
+    if not os.path.lexists(path):
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        os.chmod(path, 0o666)
+
+
+def _replace(path: str, text: str) -> None:
+    with open(path + ".new", "w", encoding="utf-8") as out:
+        out.write(text)
+    os.chmod(path + ".new", 0o644)
+    os.replace(path + ".new", path)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ``count`` distinct TCP ports that were free on loopback a moment ago."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()

@@ -1,0 +1,86 @@
+"""How a program of one Slurm installation is run: the only module that knows where Slurm lives.
+
+``HostRelease`` is the Slurm of this machine. A chroot with another Slurm implements the same four methods;
+the lab directory must then be visible at the same path inside, which ``prepare`` can arrange.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from typing import Protocol
+
+from lab.users import Account
+
+DAEMONS = ("munged", "slurmctld", "slurmd")
+COMMANDS = ("scontrol", "squeue", "sinfo", "sbatch", "srun", "scancel")
+
+
+class Release(Protocol):
+    """One installed Slurm."""
+
+    def argv(self, program: str, args: Sequence[str], account: Account | None = None) -> list[str]:
+        """Return the full command line that execs ``program`` (name or absolute path), as ``account`` or as root.
+
+        It must exec in the end, not fork: the lab signals the pid that it started.
+        """
+        ...
+
+    def missing(self) -> list[str]:
+        """Return the names of needed programs that are not installed."""
+        ...
+
+    def version(self) -> tuple[int, ...]:
+        """Return Slurm's version, such as (22, 5, 8)."""
+        ...
+
+    def prepare(self, directory: str) -> None:
+        """Make the lab's ``directory`` reachable for the installation, before any program runs."""
+        ...
+
+    def release(self, directory: str) -> None:
+        """Undo ``prepare``, after every program has ended."""
+        ...
+
+
+class HostRelease:
+    """The Slurm of this machine: found in ``prefix``/{bin,sbin}, else on PATH and in the sbin directories."""
+
+    def __init__(self, prefix: str | None = None) -> None:
+        if prefix is None:
+            self.path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"))
+        else:
+            # munged comes from the system even where Slurm is a build of one's own.
+            self.path = os.pathsep.join((f"{prefix}/bin", f"{prefix}/sbin", "/usr/sbin", "/usr/bin"))
+
+    def argv(self, program: str, args: Sequence[str], account: Account | None = None) -> list[str]:
+        found = program if program.startswith("/") else shutil.which(program, path=self.path)
+        if found is None:
+            raise FileNotFoundError(f"{program}: not installed (looked in {self.path})")
+        command = [found, *args]
+        if account is None:
+            return command
+        drop = [
+            shutil.which("setpriv", path=self.path) or "setpriv",
+            f"--reuid={account.uid}",
+            f"--regid={account.gid}",
+            "--init-groups",
+            "--inh-caps=-all",
+        ]
+        return [*drop, "--", *command]
+
+    def missing(self) -> list[str]:
+        needed = (*DAEMONS, *COMMANDS, "setpriv")
+        return [name for name in needed if shutil.which(name, path=self.path) is None]
+
+    def version(self) -> tuple[int, ...]:
+        text = subprocess.run(
+            self.argv("slurmd", ["-V"]), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+        ).stdout
+        return tuple(int(part) for part in text.split()[1].split("-")[0].split("."))
+
+    def prepare(self, directory: str) -> None:
+        return None
+
+    def release(self, directory: str) -> None:
+        return None
