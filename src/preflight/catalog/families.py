@@ -1,0 +1,105 @@
+"""Distributions: their os-release IDs, the other names people use, and which count as another.
+
+ID_LIKE does not tell families: Oracle Linux 8 says only "fedora", Amazon Linux 2 says "rhel". So the families
+stand here. An ID is written as in the distribution's own os-release file, lower case.
+"""
+
+from typing import NamedTuple
+
+# IDs: os-release files collected by which-distro/os-release (2026-01-26) unless the row says otherwise.
+_OS_RELEASE = "which-distro/os-release, 2026-01-26"
+
+
+class Distribution(NamedTuple):
+    """One distribution: ``id`` as in os-release, ``title`` for people, ``aliases`` that mean the same, ``source``."""
+
+    id: str
+    title: str
+    aliases: tuple[str, ...] = ()
+    source: str = _OS_RELEASE
+
+
+class Family(NamedTuple):
+    """What a distribution's name stands for when a requirement compares its version.
+
+    ``members`` maps os-release ID to the major versions that count, or None for all of them.
+    """
+
+    name: str
+    members: dict[str, frozenset[int] | None]
+    source: str
+
+
+DISTRIBUTIONS = (
+    Distribution("almalinux", "AlmaLinux", ("alma",)),
+    Distribution("alpine", "Alpine Linux"),
+    Distribution("amzn", "Amazon Linux", ("amazon", "amazonlinux")),
+    Distribution("arch", "Arch Linux", ("archlinux",)),
+    Distribution("azurelinux", "Azure Linux"),
+    Distribution("centos", "CentOS"),
+    Distribution("debian", "Debian"),
+    Distribution("fedora", "Fedora"),
+    Distribution("flatcar", "Flatcar Container Linux"),
+    Distribution("gentoo", "Gentoo"),
+    Distribution("mariner", "CBL-Mariner"),
+    Distribution("nixos", "NixOS"),
+    Distribution("ol", "Oracle Linux", ("oracle", "oraclelinux")),
+    Distribution("openeuler", "openEuler"),
+    Distribution("opensuse-leap", "openSUSE Leap", ("leap", "opensuse")),
+    Distribution(
+        "opensuse-tumbleweed", "openSUSE Tumbleweed", ("tumbleweed",), "mayeut/pep600_compliance cache @2d70275"
+    ),
+    Distribution("photon", "Photon OS"),
+    Distribution("raspbian", "Raspbian"),
+    Distribution("rhel", "RHEL", ("redhat",)),
+    Distribution("rocky", "Rocky Linux", ("rockylinux",)),
+    Distribution("scientific", "Scientific Linux", ("scientificlinux",)),
+    Distribution("sles", "SLES", ("suse",)),
+    Distribution("ubuntu", "Ubuntu"),
+)
+
+FAMILIES = (
+    Family(
+        "rhel",
+        {"rhel": None, "rocky": None, "almalinux": None, "ol": None, "centos": None, "scientific": None},
+        "each project's own statement of compatibility with RHEL; CentOS Stream is RHEL's upstream of the same major",
+    ),
+    Family(
+        "sles",
+        {"sles": None, "opensuse-leap": frozenset({15})},
+        "openSUSE Leap 15.x shares the packages of SLE 15 SPx; no such tie is claimed for other majors of Leap",
+    ),
+)
+
+_BY_NAME = {name: one for one in DISTRIBUTIONS for name in (one.id, *one.aliases)}
+_FAMILY = {family.name: family.members for family in FAMILIES}
+
+
+def canonical(name: str) -> str:
+    """Return the os-release ID that a distribution's name stands for, lower case; an unknown name as it is."""
+    known = _BY_NAME.get(name.casefold())
+    return known.id if known else name.casefold()
+
+
+def title(os_id: str) -> str:
+    """Return the name people use for an os-release ID; an unknown ID as it is."""
+    known = _BY_NAME.get(os_id.casefold())
+    return known.title if known else os_id
+
+
+def members(name: str) -> dict[str, frozenset[int] | None]:
+    """Return the os-release IDs that count as distribution ``name``, each with its majors (None: all)."""
+    os_id = canonical(name)
+    return _FAMILY.get(os_id, {os_id: None})
+
+
+def counts_as(os_id: str, major: int | None, name: str) -> bool | None:
+    """Tell whether a node's distribution counts as ``name``; None when that hangs on a major it does not state."""
+    family = members(name)
+    os_id = canonical(os_id)
+    if os_id not in family:
+        return False
+    majors = family[os_id]
+    if majors is None:
+        return True
+    return None if major is None else major in majors

@@ -1,0 +1,338 @@
+"""The kinds of values a requirement name has: each owns parsing, comparing and encoding.
+
+``asked`` is what the requirement writes, parsed; ``have`` is what the node has, a plain JSON value as in a facts
+document. ``compare`` answers True, False or None: None where ``have`` does not say.
+"""
+
+from typing import Any
+
+from preflight.requirements.text import safe
+
+_SMALL = 9  # digits of a version's part: more is no version, and Python's int() of hostile text stays cheap
+_LARGE = 15  # digits of a count or a size
+
+
+class Kind:
+    """What all kinds share. ``operators`` in canonical form; ``bare`` tells whether a name alone is a predicate."""
+
+    name = ""
+    operators: tuple[str, ...] = ()
+    bare = False
+    value_help = ""
+
+    def parse(self, value: str) -> Any:
+        """Return the asked value, parsed; raise ValueError with a sentence that says what is expected."""
+        raise ValueError("takes no value")
+
+    def operator_error(self, op: str) -> str:
+        """Return why ``op`` is refused, for an ``op`` that is not among ``operators``."""
+        return f"a {self.name} is compared with {' '.join(self.operators)}"
+
+    def check(self, op: str, asked: Any) -> None:
+        """Raise ValueError where the operator does not go with this very value."""
+
+    def compare(self, op: str, asked: Any, have: Any) -> bool | None:
+        """Tell whether ``have op asked`` holds; None where it cannot be told."""
+        raise NotImplementedError(self.name)
+
+    def truth(self, have: Any) -> bool | None:
+        """Tell whether the bare name holds."""
+        return None
+
+    def show(self, have: Any) -> str:
+        """Return what the node has, for people."""
+        return safe(have, 48)
+
+    def encode(self, have: Any) -> int | str | None:
+        """Return the value as published to Slurm, or None where there is nothing to publish."""
+        raise NotImplementedError(self.name)
+
+
+def compare_order(op: str, order: int) -> bool:
+    """Tell whether an order (-1, 0, 1: less, equal, greater) satisfies an operator other than "~="."""
+    return {
+        "=": order == 0,
+        "!=": order != 0,
+        ">=": order >= 0,
+        ">": order > 0,
+        "<=": order <= 0,
+        "<": order < 0,
+    }[op]
+
+
+def _order(left: Any, right: Any) -> int:
+    return int(left > right) - int(left < right)
+
+
+class Version(Kind):
+    """Numbers compared part by part, over as many parts as the requirement writes.
+
+    ``separators`` part the numbers: "." for most, ".-" for kernel releases (5.14.0-427).
+    """
+
+    name = "version"
+    operators = ("=", "!=", ">=", ">", "<=", "<", "~=")
+    value_help = "a version such as 12.4"
+
+    def __init__(self, separators: str = ".") -> None:
+        self.separators = separators
+
+    def _split(self, text: str) -> list[str]:
+        for separator in self.separators[1:]:
+            text = text.replace(separator, self.separators[0])
+        return text.split(self.separators[0])
+
+    def parse(self, value: str) -> tuple[int, ...]:
+        """Return the parts of an asked version; every part is a number."""
+        parts = self._split(value)
+        if not all(part.isascii() and part.isdigit() and len(part) <= _SMALL for part in parts):
+            raise ValueError("is not a version: numbers with dots between them, such as 12.4")
+        return tuple(int(part) for part in parts)
+
+    def check(self, op: str, asked: Any) -> None:
+        """Refuse "~=" on a version of one part: it would allow every later one, as ">=" does."""
+        if op == "~=" and len(asked) < 2:
+            raise ValueError("~= needs two parts or more, such as ~=12.4 (that or a later 12.x)")
+
+    def read(self, have: Any) -> tuple[int, ...]:
+        """Return the leading numeric parts of a version as a node states it: () where there are none."""
+        numbers: list[int] = []
+        for part in self._split(have) if isinstance(have, str) else []:
+            digits = part[: _leading_digits(part)]
+            if not digits or len(digits) > _SMALL:
+                break
+            numbers.append(int(digits))
+            if digits != part:
+                break
+        return tuple(numbers)
+
+    def compare(self, op: str, asked: Any, have: Any) -> bool | None:
+        """Compare; a part that the node does not state is unknown, unless an earlier part decides."""
+        stated = self.read(have)
+        if op == "~=":
+            within = self._order(asked[:-1], stated)
+            if within != 0:
+                return None if within is None else False
+            op = ">="
+        order = self._order(asked, stated)
+        return None if order is None else compare_order(op, order)
+
+    @staticmethod
+    def _order(asked: tuple[int, ...], stated: tuple[int, ...]) -> int | None:
+        """Return the order of ``stated`` against ``asked`` over the parts of ``asked``; None if parts are missing."""
+        order = _order(stated[: len(asked)], asked[: len(stated)])
+        return order if order or len(stated) >= len(asked) else None
+
+    def encode(self, have: Any) -> int | None:
+        """Return a.b.c as a*1000000 + b*1000 + c: Slurm compares Extra values as doubles.
+
+        A part above 999 counts as 999.999, so that a later version never encodes lower.
+        """
+        stated = self.read(have)
+        if not stated:
+            return None
+        major, minor, patch = (*stated, 0, 0)[:3]
+        if minor > 999:
+            minor, patch = 999, 999
+        return major * 1_000_000 + minor * 1_000 + min(patch, 999)
+
+
+def _leading_digits(text: str) -> int:
+    count = 0
+    while count < len(text) and "0" <= text[count] <= "9":
+        count += 1
+    return count
+
+
+class Size(Kind):
+    """Bytes. ``base`` is 1024 (memory, as Slurm's --mem) or 1000 (GPU memory, as vendors sell it)."""
+
+    name = "size"
+    operators = (">=", ">", "<=", "<")
+    value_help = "a size such as 80G"
+
+    def __init__(self, base: int) -> None:
+        self.base = base
+
+    def operator_error(self, op: str) -> str:
+        """Say why "=" makes no sense: no machine reports exactly what it was sold as."""
+        return "a measured size is never exactly the one asked: use >= or < (also > and <=)"
+
+    def parse(self, value: str) -> int:
+        """Return bytes: a number, K M G or T, then perhaps B or iB (iB always counts in 1024s)."""
+        number, suffix = _split_number(value)
+        unit, tail = suffix[:1].upper(), suffix[1:].lower()
+        if not number:
+            raise ValueError("is not a size: a number and K, M, G or T, such as 80G")
+        if not suffix:
+            raise ValueError(f"has no unit: write {number}M or {number}G (K, M, G and T are known)")
+        if unit not in "KMGT" or tail not in ("", "b", "ib"):
+            raise ValueError("has no known unit: K, M, G or T, such as 80G")
+        base = 1024 if tail == "ib" else self.base
+        scale: int = base ** ("KMGT".index(unit) + 1)
+        whole, _, fraction = number.partition(".")
+        # Integers throughout: 0.1T in floating point would not be 100G.
+        return int(whole) * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
+
+    def compare(self, op: str, asked: Any, have: Any) -> bool | None:
+        """Compare bytes with bytes."""
+        return compare_order(op, _order(have, asked)) if _is_number(have) else None
+
+    def encode(self, have: Any) -> int | None:
+        """Return whole MiB."""
+        return int(have) // 2**20 if _is_number(have) else None
+
+    def show(self, have: Any) -> str:
+        """Return bytes for people, in the base that requirements count in: "85.5G"."""
+        if not _is_number(have):
+            return "?"
+        number, unit = float(have), 0
+        while number >= self.base and unit < 4:
+            number, unit = number / self.base, unit + 1
+        shown = f"{int(number * 10) / 10:.1f}".removesuffix(".0")
+        return shown + " KMGT"[unit].strip()
+
+
+def _split_number(value: str) -> tuple[str, str]:
+    """Return a leading decimal number ("" if there is none) and what follows it."""
+    end = _leading_digits(value)
+    if 0 < end < len(value) and value[end] == ".":
+        fraction = _leading_digits(value[end + 1 :])
+        end = end + 1 + fraction if fraction else end
+    return (value[:end] if end <= _LARGE else ""), value[end:].strip()
+
+
+def _is_number(have: Any) -> bool:
+    return isinstance(have, int | float) and not isinstance(have, bool)
+
+
+class Count(Kind):
+    """Whole numbers; a bare name asks for at least one."""
+
+    name = "count"
+    operators = ("=", "!=", ">=", ">", "<=", "<")
+    bare = True
+    value_help = "a whole number"
+
+    def parse(self, value: str) -> int:
+        """Return the number asked."""
+        if not (value.isascii() and value.isdigit() and len(value) <= _LARGE):
+            raise ValueError("is not a whole number")
+        return int(value)
+
+    def compare(self, op: str, asked: Any, have: Any) -> bool | None:
+        """Compare numbers."""
+        return compare_order(op, _order(have, asked)) if _is_number(have) else None
+
+    def truth(self, have: Any) -> bool | None:
+        """More than none."""
+        return have > 0 if _is_number(have) else None
+
+    def encode(self, have: Any) -> int | None:
+        """Return the number."""
+        return int(have) if _is_number(have) else None
+
+
+class Name(Kind):
+    """Text, compared without regard to case: an os-release ID, an architecture, a container runtime."""
+
+    name = "name"
+    operators = ("=", "!=")
+    value_help = "a name"
+
+    def parse(self, value: str) -> str:
+        """Return the name in the form that ``compare`` meets the node's with."""
+        return self.fold(value)
+
+    def fold(self, text: str) -> str:
+        """Return text as it is compared."""
+        return text.casefold()
+
+    def match(self, asked: str, have: str) -> bool:
+        """Tell whether the node's name is the asked one; both folded."""
+        return asked == have
+
+    def compare(self, op: str, asked: Any, have: Any) -> bool | None:
+        """Compare by ``match``."""
+        if not isinstance(have, str) or not have:
+            return None
+        return self.match(asked, self.fold(have)) == (op == "=")
+
+    def encode(self, have: Any) -> str | None:
+        """Return the name, lower case."""
+        return self.fold(have).lower() if isinstance(have, str) and have else None
+
+
+class AliasedName(Name):
+    """A name that people write in more ways than one; ``canonical`` maps each to the same."""
+
+    def __init__(self, canonical: Any) -> None:
+        self._canonical = canonical
+
+    def fold(self, text: str) -> str:
+        """Return the canonical form."""
+        return str(self._canonical(text.casefold()))
+
+
+class TokenName(Name):
+    """Whole words of a product name: h100 is in "NVIDIA H100 80GB HBM3", a10 is not in "NVIDIA A100"."""
+
+    value_help = "words of the GPU's name, such as h100"
+
+    def parse(self, value: str) -> str:
+        """Return the asked words, blank-separated; there must be one."""
+        folded = self.fold(value)
+        if not folded:
+            raise ValueError("holds no word of a GPU's name, such as h100")
+        return folded
+
+    def fold(self, text: str) -> str:
+        """Return the words of a name, folded: blanks, "-", "_" and "/" part them."""
+        for separator in "-_/":
+            text = text.replace(separator, " ")
+        return " ".join(text.casefold().split())
+
+    def match(self, asked: str, have: str) -> bool:
+        """Tell whether the asked words stand in the name, whole and in this order."""
+        return f" {asked} " in f" {have} "
+
+
+class PathName(Name):
+    """A path, or a name like one: case counts, a trailing slash does not.
+
+    With ``prefix`` the asked name may leave off trailing parts: module=cuda for cuda/12.4.
+    """
+
+    def __init__(self, example: str, prefix: bool = False) -> None:
+        self.value_help = example
+        self.prefix = prefix
+
+    def fold(self, text: str) -> str:
+        """Return the path without trailing slashes."""
+        return text.rstrip("/") or text[:1]
+
+    def match(self, asked: str, have: str) -> bool:
+        """Tell whether they are the same, or ``asked`` leads ``have`` by whole parts."""
+        return asked == have or (self.prefix and have.startswith(asked + "/"))
+
+
+class Flag(Kind):
+    """Yes or no: a bare name only."""
+
+    name = "flag"
+    bare = True
+
+    def operator_error(self, op: str) -> str:
+        """Say how a flag is written."""
+        return "it is yes or no and takes no value: write the name alone, or ! and the name"
+
+    def truth(self, have: Any) -> bool | None:
+        """Tell whether the value says yes: true, or a number above zero."""
+        if have is None:
+            return False
+        return have > 0 if isinstance(have, bool | int | float) else None
+
+    def encode(self, have: Any) -> int | None:
+        """Return 1 or 0."""
+        said = self.truth(have)
+        return None if said is None else int(said)

@@ -1,0 +1,412 @@
+"""The names a requirement may use: one row each, from which help, evaluation, publishing and the docs come."""
+
+from preflight.catalog import families
+from preflight.requirements import judges
+from preflight.requirements.kinds import (
+    AliasedName,
+    Count,
+    Flag,
+    Name,
+    PathName,
+    Size,
+    TokenName,
+    Version,
+)
+from preflight.requirements.row import Row
+
+_MACHINES = {"amd64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64"}
+
+_VERSION = Version()
+_COUNT = Count()
+_FLAG = Flag()
+_BINARY = Size(1024)
+_DECIMAL = Size(1000)
+_SYSTEM = AliasedName(families.canonical)
+
+_OTHER_NODE = "choose nodes that fit, another partition for example, or relax this clause"
+_OTHER_GPU = "ask for another GPU type or partition, or relax this clause; a job without GPUs needs --gpus"
+_OTHER_SYSTEM = "choose nodes with that system, or run in a container that brings it"
+
+
+def _machine(name: str) -> str:
+    return _MACHINES.get(name, name)
+
+
+def _node(name: str, kind: Version | Size | Count, fact: str, noun: str, help: str, example: str, **more: str) -> Row:
+    """Return the row of a single value of the node that has an order."""
+    key = name.replace(".", "_")
+    return Row(
+        name,
+        kind,
+        fact,
+        judges.one,
+        "node",
+        "one",
+        key,
+        f"{key}_",
+        help,
+        example,
+        noun,
+        more.get("absent", f"no {noun}"),
+        (more["words"],),
+        more.get("remedy", _OTHER_NODE),
+    )
+
+
+def _gpu(name: str, kind: Version | Size | TokenName | Flag, attribute: str, noun: str, help: str, *words: str) -> Row:
+    """Return the row of an attribute that every GPU considered must have."""
+    key = name.replace(".", "_")
+    example = {"gpu": "gpu=h100", "gpu.memory": "gpu.memory>=80G", "gpu.arch": "gpu.arch>=9.0"}.get(name, name)
+    return Row(
+        name,
+        kind,
+        f"gpus.{attribute}",
+        judges.every_gpu,
+        "gpu",
+        "all",
+        key,
+        f"{key}_",
+        help,
+        example,
+        noun,
+        "no GPU",
+        words,
+        _OTHER_GPU,
+    )
+
+
+def _set(
+    name: str, kind: Version | Name, fact: str, noun: str, help: str, example: str, remedy: str, *words: str
+) -> Row:
+    """Return the row of something that a node has several of; a set has no single Extra value."""
+    return Row(
+        name,
+        kind,
+        fact,
+        judges.any_of,
+        "node",
+        "any",
+        None,
+        f"{name}_",
+        help,
+        example,
+        noun,
+        f"no {noun}",
+        words,
+        remedy,
+    )
+
+
+def _distribution(one: families.Distribution) -> Row:
+    """Return the row that compares the version of a distribution or its family."""
+    members = families.members(one.id)
+    named = [
+        families.title(os_id) + (f" {', '.join(str(major) for major in sorted(majors))}" if majors else "")
+        for os_id, majors in members.items()
+    ]
+    others = f" (counts: {', '.join(named)})" if len(members) > 1 else ""
+    return Row(
+        one.id,
+        _VERSION,
+        "os.version",
+        judges.distribution,
+        "node",
+        "one",
+        "os_version",
+        f"{one.id}_",
+        f"version of {one.title}{others}; does not hold on any other distribution",
+        f"{one.id}>={_EXAMPLE_RELEASE.get(one.id, '1')}",
+        one.title,
+        f"no {one.title}",
+        (f"the distribution is {' or '.join(named)}, and its version",),
+        _OTHER_SYSTEM,
+    )
+
+
+_EXAMPLE_RELEASE = {
+    "almalinux": "9.4",
+    "alpine": "3.21",
+    "amzn": "2023",
+    "azurelinux": "3.0",
+    "centos": "9",
+    "debian": "12",
+    "fedora": "42",
+    "flatcar": "4459",
+    "gentoo": "2.15",
+    "mariner": "2.0",
+    "nixos": "25.05",
+    "ol": "9.4",
+    "openeuler": "24.03",
+    "opensuse-leap": "15.6",
+    "opensuse-tumbleweed": "20250101",
+    "photon": "5.0",
+    "raspbian": "12",
+    "rhel": "9",
+    "rocky": "9.4",
+    "scientific": "7.5",
+    "sles": "15.6",
+    "ubuntu": "22.04",
+}
+
+_SYSTEMS = (
+    Row(
+        "os",
+        _SYSTEM,
+        "os.id",
+        judges.system,
+        "node",
+        "one",
+        "os",
+        "os_",
+        "distribution, by its os-release ID (ol, opensuse-leap) or another name for it (oracle, leap)",
+        "os=ubuntu",
+        "distribution",
+        "no os-release ID",
+        ("the distribution is {}", "the distribution is not {}"),
+        _OTHER_SYSTEM,
+    ),
+    Row(
+        "os.like",
+        _SYSTEM,
+        "os.like",
+        judges.like,
+        "node",
+        "any",
+        None,
+        "os_like_",
+        "distribution, by its os-release ID or one of its ID_LIKE",
+        "os.like=debian",
+        "distribution",
+        "no os-release ID",
+        ("the distribution is {} or says it is like it", "the distribution neither is {} nor says it is like it"),
+        _OTHER_SYSTEM,
+    ),
+)
+
+_NODE = (
+    _node("kernel", Version(".-"), "kernel.release", "kernel", "kernel release", "kernel>=5.14", words="the kernel"),
+    _node(
+        "glibc",
+        _VERSION,
+        "libc.glibc",
+        "glibc",
+        "version of the GNU C library; does not hold on musl",
+        "glibc>=2.34",
+        words="the GNU C library",
+        remedy="build on an older system or run in a container; or choose nodes with a newer system",
+    ),
+    Row(
+        "arch",
+        AliasedName(_machine),
+        "arch.machine",
+        judges.one,
+        "node",
+        "one",
+        "arch",
+        "arch_",
+        "machine architecture, as uname -m says it; amd64 and arm64 are understood",
+        "arch=x86_64",
+        "architecture",
+        "no architecture",
+        ("the machine is {}", "the machine is not {}"),
+        _OTHER_NODE,
+    ),
+    _node(
+        "driver",
+        _VERSION,
+        "driver.version",
+        "driver",
+        "version of the NVIDIA driver",
+        "driver>=550.54",
+        words="the NVIDIA driver",
+        absent="no NVIDIA driver",
+    ),
+    Row(
+        "cuda",
+        _VERSION,
+        "driver.cuda",
+        judges.cuda,
+        "node",
+        "one",
+        "cuda",
+        "cuda_",
+        "with >=, = and ~=: a program built with that CUDA runs here; with <, <=, > and !=: the driver's own CUDA version",
+        "cuda>=12.4",
+        "CUDA",
+        "no NVIDIA driver",
+        ("the driver's own CUDA version",),
+        "build with an older CUDA, or choose nodes with a newer driver",
+    ),
+    _set(
+        "toolkit",
+        _VERSION,
+        "toolkits.versions",
+        "CUDA toolkit",
+        "version of a CUDA toolkit with nvcc on the node",
+        "toolkit>=12.4",
+        "load a module or use a container that brings the toolkit, or choose nodes that have it",
+        "a CUDA toolkit with nvcc is on the node, and its version",
+    ),
+)
+
+_GPUS = (
+    _gpu(
+        "gpu",
+        TokenName(),
+        "name",
+        "name",
+        "words of the name of every GPU, whole: a10 does not match A100",
+        "every GPU is a {}",
+        "no GPU is a {}",
+    ),
+    Row(
+        "gpu.count",
+        _COUNT,
+        "gpus.count",
+        judges.gpu_count,
+        "gpu",
+        "one",
+        "gpu_count",
+        "gpu_count_",
+        "number of GPUs",
+        "gpu.count>=4",
+        "GPUs",
+        "no GPU",
+        ("the number of GPUs",),
+        _OTHER_GPU,
+    ),
+    _gpu(
+        "gpu.memory",
+        _DECIMAL,
+        "memory",
+        "memory",
+        "memory of every GPU, decimal as vendors sell it: 80G is 80 000 000 000 bytes",
+        "the memory of every GPU",
+    ),
+    _gpu(
+        "gpu.arch",
+        _VERSION,
+        "compute_capability",
+        "compute capability",
+        "compute capability of every GPU",
+        "the compute capability of every GPU",
+    ),
+    _gpu(
+        "nvlink",
+        _FLAG,
+        "nvlink",
+        "NVLink",
+        "every GPU has an active NVLink",
+        "every GPU has an active NVLink",
+        "no GPU has an active NVLink",
+    ),
+    _gpu("ecc", _FLAG, "ecc", "ECC", "ECC is on for every GPU", "ECC is on for every GPU", "ECC is off for every GPU"),
+    _gpu("mig", _FLAG, "mig", "MIG", "MIG is on for every GPU", "MIG is on for every GPU", "MIG is off for every GPU"),
+)
+
+# Free space changes from hour to hour, so tmp and shm are verified on the node but never published.
+_CAPACITY = (
+    _node("memory", _BINARY, "memory.total", "memory", "the node's memory in all", "memory>=256G", words="the memory"),
+    _node("cpus", _COUNT, "cpu.count", "cpus", "the node's CPUs in all", "cpus>=64", words="the number of CPUs"),
+    _node(
+        "tmp", _BINARY, "tmp.free", "free tmp", "free space for temporary files", "tmp>=100G", words="free space in tmp"
+    )._replace(extra=None, feature=None),
+    _node(
+        "shm", _BINARY, "shm.free", "free shm", "free space in /dev/shm", "shm>=16G", words="free space in /dev/shm"
+    )._replace(extra=None, feature=None),
+)
+
+_SERVICES = (
+    _set(
+        "mount",
+        PathName("a path such as /scratch"),
+        "mounts.paths",
+        "mount",
+        "a file system is mounted there",
+        "mount=/scratch",
+        "choose nodes that mount it, or use another file system",
+        "{} is mounted",
+        "{} is not mounted",
+    ),
+    _set(
+        "module",
+        PathName("a module such as cuda/12.4", prefix=True),
+        "modules.names",
+        "module",
+        "an environment module; without its version, any version",
+        "module=cuda/12.4",
+        "see 'module avail' for what there is, or choose nodes that have it",
+        "module {} is available",
+        "module {} is not available",
+    ),
+    _set(
+        "container",
+        Name(),
+        "container.runtimes",
+        "container runtime",
+        "a container runtime: enroot, apptainer, singularity, podman or docker",
+        "container=enroot",
+        "choose nodes that have it, or use a runtime that this node has",
+        "container runtime {} is installed",
+        "container runtime {} is not installed",
+    ),
+    Row(
+        "ib",
+        _FLAG,
+        "ib.rate",
+        judges.one,
+        "node",
+        "any",
+        "ib",
+        "ib",
+        "an InfiniBand port is active",
+        "ib",
+        "InfiniBand rate",
+        "no active InfiniBand port",
+        ("an InfiniBand port is active", "no InfiniBand port is active"),
+        _OTHER_NODE,
+    ),
+    _node(
+        "ib.rate",
+        _COUNT,
+        "ib.rate",
+        "InfiniBand rate",
+        "rate of the fastest active InfiniBand port, in Gb/s",
+        "ib.rate>=400",
+        words="the rate of the fastest InfiniBand port in Gb/s",
+        absent="no active InfiniBand port",
+    ),
+)
+
+_FIXED = _SYSTEMS + _NODE + _GPUS + _CAPACITY + _SERVICES
+_TAKEN = frozenset(row.name for row in _FIXED)
+
+# Arch Linux's ID is taken by the machine's architecture: os=arch asks for the distribution.
+DISTRIBUTION_ROWS = tuple(_distribution(one) for one in families.DISTRIBUTIONS if one.id not in _TAKEN)
+
+ROWS = _SYSTEMS + DISTRIBUTION_ROWS + _NODE + _GPUS + _CAPACITY + _SERVICES
+
+_BY_NAME = {row.name: row for row in ROWS} | {
+    alias: row
+    for one in families.DISTRIBUTIONS
+    for alias in one.aliases
+    for row in DISTRIBUTION_ROWS
+    if row.name == one.id
+}
+
+
+def find(name: str) -> Row | None:
+    """Return the row of a name or of another name for a distribution (oracle for ol), or None."""
+    return _BY_NAME.get(name)
+
+
+def nearest(name: str) -> str | None:
+    """Return the known name that is most like a mistaken one, or None where none is like it."""
+    # Only a mistake pays for this import.
+    import difflib
+
+    folded = name.casefold().replace("_", ".")
+    if folded in _BY_NAME:
+        return folded
+    close = difflib.get_close_matches(folded[:40], _BY_NAME, n=1, cutoff=0.5)
+    return close[0] if close else None

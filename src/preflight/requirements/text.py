@@ -1,0 +1,34 @@
+"""Text that came from elsewhere, made fit for a message: printable ASCII, and short."""
+
+
+def safe(text: object, limit: int = 80) -> str:
+    """Return ``text`` with everything but printable ASCII escaped, cut to ``limit`` characters."""
+    shown = "".join(escaped(char) for char in str(text)[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def escaped(char: str) -> str:
+    r"""Return one character as it may be printed: itself, or \xNN, \uNNNN, \UNNNNNNNN."""
+    return char if " " <= char <= "~" else ascii(char)[1:-1]
+
+
+def window(text: str, position: int, width: int = 78) -> tuple[str, int]:
+    """Return the part of ``text`` around ``position`` that fits ``width`` columns, escaped, and the caret's column."""
+    position = min(position, len(text))
+    start = end = position
+    columns = 0
+    # Grow to both sides by turns, so that the caret stands in the middle of a long text.
+    while columns < width - 6 and (start > 0 or end < len(text)):
+        if end < len(text):
+            columns += len(escaped(text[end]))
+            end += 1
+        if start > 0:
+            start -= 1
+            columns += len(escaped(text[start]))
+    before = "".join(escaped(char) for char in text[start:position])
+    after = "".join(escaped(char) for char in text[position:end])
+    if start > 0:
+        before = "..." + before
+    if end < len(text):
+        after += "..."
+    return before + after, len(before)
