@@ -78,7 +78,11 @@ const char *text_last_line(char *text)
 	text[end] = '\0';
 	start = strrchr(text, '\n');
 	start = start ? start + 1 : text;
-	if (strlen(start) > LINE_MAX_BYTES)
-		start[LINE_MAX_BYTES] = '\0';
+	if (strlen(start) > LINE_MAX_BYTES) {
+		/* Not in the middle of a character. */
+		for (end = LINE_MAX_BYTES; end > 0 && ((unsigned char)start[end] & 0xc0) == 0x80; end--)
+			;
+		start[end] = '\0';
+	}
 	return start;
 }
