@@ -1,0 +1,23 @@
+"""What a probe gives back: the values of one subject, and what it could not tell."""
+
+from typing import Any, NamedTuple
+
+NOT_LIVE = "not a live node (--root)"
+
+
+class Answer(NamedTuple):
+    """``values``: key -> plain JSON value. ``unknown``: key -> reason, or "" -> reason for the whole subject."""
+
+    values: dict[str, Any]
+    unknown: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never written
+
+
+def unknown(reason: str) -> Answer:
+    """Return the answer of a probe that could tell nothing."""
+    return Answer({}, {"": reason})
+
+
+def explain(error: OSError) -> str:
+    """Return one line that says which file could not be read, and why."""
+    what = error.strerror or str(error) or type(error).__name__
+    return f"cannot read {error.filename}: {what}" if error.filename else what

@@ -1,0 +1,72 @@
+"""Static facts kept between runs, one file a subject, valid as long as what they were read from stays the same.
+
+The key holds the boot id, the package version and the probe's parameters; beside it stands the identity (inode, size,
+mtime_ns) of every path that the probe touched, absent ones too. Checking costs only stat calls. A cache that is
+missing, corrupt, somebody else's or out of date is collected again; one that can't be written costs only time.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from preflight import __version__
+from preflight.facts.answer import Answer
+from preflight.facts.rootfs import Root
+from preflight.files import read_json, write_json
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+MAX_PATHS = 50_000
+# A change within one tick of the clock after collecting leaves mtime as it was; so young an entry is not believed.
+TICK_NS = 20_000_000
+
+
+def cached(
+    directory: str | None, subject: str, root: Root, parameters: list[Any], read: Callable[[Root], Answer]
+) -> Answer:
+    """Return ``read(root)``, or what it gave before when nothing it touched has changed since.
+
+    ``directory`` is root's own (0700); None switches the cache off. Answers with unknown parts are not kept.
+    """
+    if directory is None:
+        return read(root)
+    place = f"{directory}/facts-{subject}.json"
+    key = [__version__, boot_id(), root.path, root.live, parameters]
+    kept = _valid(read_json(place), key, root)
+    if kept is not None:
+        return kept
+    started = time.time_ns()
+    root.watch()
+    try:
+        answer = read(root)
+    finally:
+        root.watching = False
+    if not answer.unknown and len(root.seen) <= MAX_PATHS:
+        try:
+            write_json(place, {"key": key, "collected_ns": started, "seen": root.seen, "values": answer.values})
+        except OSError:
+            return answer
+    return answer
+
+
+def boot_id() -> str:
+    """Return the running system's boot id, "" where it has none."""
+    try:
+        return (Root().read_text(BOOT_ID, 256) or "").strip()
+    except OSError:
+        return ""
+
+
+def _valid(stored: Any, key: list[Any], root: Root) -> Answer | None:
+    if not isinstance(stored, dict) or stored.get("key") != key:
+        return None
+    seen, values, collected = stored.get("seen"), stored.get("values"), stored.get("collected_ns")
+    if not isinstance(seen, dict) or not isinstance(values, dict) or not isinstance(collected, int):
+        return None
+    try:
+        for path, identity in seen.items():
+            now = root.identity(path)
+            if (list(now) if now else None) != identity or (now and now[2] > collected - TICK_NS):
+                return None
+    except OSError:
+        return None
+    return Answer(values)

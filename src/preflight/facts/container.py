@@ -1,0 +1,24 @@
+"""Container runtimes that are installed."""
+
+from stat import S_ISREG
+
+from preflight.facts.answer import Answer
+from preflight.facts.rootfs import Root
+
+RUNTIMES = ("enroot", "apptainer", "singularity", "podman", "docker", "charliecloud", "shifter")
+PROGRAMS = {"charliecloud": "ch-run"}
+PLACES = ("/usr/bin", "/usr/local/bin", "/opt/{}/bin", "/usr/sbin", "/bin", "/snap/bin")
+
+
+def read(root: Root) -> Answer:
+    """Return subject ``container``: runtimes, those with an executable program in one of PLACES."""
+    return Answer({"runtimes": [name for name in RUNTIMES if _installed(root, name)]})
+
+
+def _installed(root: Root, name: str) -> bool:
+    program = PROGRAMS.get(name, name)
+    for place in PLACES:
+        info = root.stat(f"{place.format(name)}/{program}")
+        if info is not None and S_ISREG(info.st_mode) and info.st_mode & 0o111:
+            return True
+    return False

@@ -1,0 +1,40 @@
+"""The loaded NVIDIA kernel module; the driver's user space is asked through NVML (gpu.py)."""
+
+import re
+
+from preflight.facts.answer import NOT_LIVE, Answer, explain
+from preflight.facts.rootfs import Root
+
+FILE = "/proc/driver/nvidia/version"
+# The words before the number differ ("Kernel Module", "Open Kernel Module for x86_64"): take the first version.
+_VERSION = re.compile(r"(?<![\d.])\d{3}\.\d+(?:\.\d+)?")
+
+
+def read(root: Root) -> Answer:
+    """Return key ``module`` of subject ``driver``: the loaded module's version, None when it is not loaded."""
+    try:
+        text = root.live_read(FILE, 65536)
+    except OSError as error:
+        return Answer({}, {"module": explain(error)})
+    if text is None:
+        return Answer({"module": None}) if root.live else Answer({}, {"module": NOT_LIVE})
+    found = _VERSION.search(text)
+    return Answer({"module": found[0]}) if found else Answer({}, {"module": f"{FILE} states no version"})
+
+
+PCI = "/sys/bus/pci/devices"
+NVIDIA = "0x10de"
+DISPLAY = "0x03"  # class 03xxxx: VGA and 3D controllers; NVSwitches and audio functions have others
+
+
+def pci_gpus(root: Root) -> int:
+    """Return how many NVIDIA GPUs the PCI bus shows, with or without a driver. Reads sysfs: 2 files a device."""
+    holder = root.holder(PCI)
+    count = 0
+    for name in (holder.names(PCI) or []) if holder else []:
+        assert holder is not None
+        vendor = holder.read_text(f"{PCI}/{name}/vendor", 64)
+        if vendor is not None and vendor.strip() == NVIDIA:
+            kind = holder.read_text(f"{PCI}/{name}/class", 64)
+            count += kind is not None and kind.startswith(DISPLAY)
+    return count

@@ -1,0 +1,215 @@
+"""The GPUs and the driver's user space, asked through NVML. Runs in a probe child (isolate.py) and only reads.
+
+Each call is announced before it is made and fails alone: one refusal never loses the rest.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from preflight.facts.driver import pci_gpus
+from preflight.facts.isolate import Channel
+from preflight.facts.nvml import GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, error_name, load
+from preflight.facts.rootfs import Root
+
+MAX_GPUS = 256
+MAX_LINKS = 18
+FIELD_RECOVERY = 230  # NVML_FI_DEV_GET_GPU_RECOVERY_ACTION: driver 570 and later
+UNCORRECTED, VOLATILE, AGGREGATE = 1, 0, 1
+MEMORY_V2 = 0x02000028
+
+Handle = Any
+Values = tuple[Any, ...]
+
+
+def probe(channel: Channel, library: str, devices: bool, root: Root) -> None:
+    """Tell what NVML knows: ``nvml``, ``driver``, ``count``, then each GPU's ``set`` and ``errors``.
+
+    ``library`` as `preflight.facts.nvml.load`. ``devices`` False asks only for the driver. ``root``: where the PCI
+    bus is looked at when NVML does not answer.
+    """
+    began = time.monotonic()
+    channel.doing("loading libnvidia-ml.so.1")
+    try:
+        nvml = load(library)
+        channel.doing("nvmlInitWithFlags")
+        call(nvml, "nvmlInit")
+    except Fault as fault:
+        if devices and fault.name in ("LibraryNotFound", "DriverNotLoaded"):
+            channel.doing("reading /sys/bus/pci/devices")
+            channel.tell({"pci": pci_gpus(root)})
+        channel.tell({"nvml": fault.name})
+        return
+    channel.tell({"nvml": OK})
+    _driver(channel, nvml)
+    channel.tell({"timing": "driver", "ms": _since(began)})
+    if devices:
+        _devices(channel, nvml)
+        channel.tell({"timing": "gpus", "ms": _since(began)})
+
+
+def _since(began: float) -> float:
+    return round((time.monotonic() - began) * 1000, 1)
+
+
+def _driver(channel: Channel, nvml: Any) -> None:
+    for key, name, turn in (
+        ("version", "nvmlSystemGetDriverVersion", _text),
+        ("cuda", "nvmlSystemGetCudaDriverVersion_v2", _cuda),
+    ):
+        channel.doing(name)
+        try:
+            channel.tell({"driver": key, "value": turn(call(nvml, name))})
+        except Fault as fault:
+            channel.tell({"driver": key, "error": fault.name})
+
+
+def _devices(channel: Channel, nvml: Any) -> None:
+    channel.doing("nvmlDeviceGetCount")
+    try:
+        count = min(int(call(nvml, "nvmlDeviceGetCount")), MAX_GPUS)
+    except Fault as fault:
+        channel.tell({"count_error": fault.name})
+        return
+    channel.tell({"count": count})
+    for index in range(count):
+        channel.doing(f"gpu {index} nvmlDeviceGetHandleByIndex")
+        try:
+            handle = call(nvml, "nvmlDeviceGetHandleByIndex", index)
+        except Fault as fault:
+            channel.tell({"gpu": index, "error": fault.name})
+        else:
+            _device(channel, nvml, index, handle)
+        channel.tell({"gpu": index, "done": True})
+
+
+def _device(channel: Channel, nvml: Any, index: int, handle: Handle) -> None:
+    """Tell one GPU's attributes, call by call; what the GPU as a whole suffers from becomes its ``error``."""
+    for name, keys, read in CALLS:
+        channel.doing(f"gpu {index} {name}")
+        try:
+            values = read(nvml, handle)
+        except Fault as fault:
+            channel.tell({"gpu": index, "errors": dict.fromkeys(keys, fault.name)})
+            if fault.name in GPU_ERRORS:
+                channel.tell({"gpu": index, "error": fault.name})
+            if fault.name == "GpuIsLost":
+                return  # every other call would only say so again, or hang
+            continue
+        channel.tell({"gpu": index, "set": dict(zip(keys, values, strict=True))})
+
+
+def _text(value: Any) -> str:
+    """Return text; older bindings return bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _cuda(number: int) -> str:
+    """Return "12.4" of 12040."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _memory(nvml: Any, handle: Handle) -> Values:
+    """(total, used) bytes. Version 2 (driver 510 and later) leaves what the driver reserves out of ``used``."""
+    try:
+        told = call(nvml, "nvmlDeviceGetMemoryInfo", handle, getattr(nvml, "nvmlMemory_v2", MEMORY_V2))
+    except Fault as fault:
+        if fault.name in GPU_ERRORS:
+            raise
+        told = call(nvml, "nvmlDeviceGetMemoryInfo", handle)
+    return int(told.total), int(told.used)
+
+
+def _recovery(nvml: Any, handle: Handle) -> Values:
+    field = call(nvml, "nvmlDeviceGetFieldValues", handle, [FIELD_RECOVERY])[0]
+    if field.nvmlReturn:
+        # A driver that does not know the field calls it an invalid argument.
+        name = error_name(field.nvmlReturn)
+        raise Fault(NOT_SUPPORTED if name == "InvalidArgument" else name)
+    kinds = {1: "uiVal", 2: "ulVal", 3: "ullVal", 4: "sllVal", 5: "siVal", 6: "usVal"}
+    if field.valueType not in kinds:
+        raise Fault("InvalidState")
+    return (int(getattr(field.value, kinds[field.valueType])),)
+
+
+def _nvlinks(nvml: Any, handle: Handle) -> Values:
+    """(number of active links,). Past the GPU's last link NVML says InvalidArgument or NotSupported."""
+    active = 0
+    for link in range(MAX_LINKS):
+        try:
+            active += call(nvml, "nvmlDeviceGetNvLinkState", handle, link) == 1
+        except Fault as fault:
+            if link == 0 or fault.name not in ("InvalidArgument", NOT_SUPPORTED):
+                raise
+            break
+    return (active,)
+
+
+def _processes(nvml: Any, handle: Handle) -> Values:
+    """({pid, used_memory} of each compute process, MPS clients too; used_memory None where NVML does not say."""
+    found: dict[int, int | None] = {}
+    for name, needed in (
+        ("nvmlDeviceGetComputeRunningProcesses", True),
+        ("nvmlDeviceGetMPSComputeRunningProcesses", False),
+    ):
+        try:
+            told = call(nvml, name, handle)
+        except Fault as fault:
+            if needed or fault.name not in (NOT_SUPPORTED, "FunctionNotFound"):
+                raise
+            continue
+        found.update((int(one.pid), _bytes(one.usedGpuMemory)) for one in told)
+    return ([{"pid": pid, "used_memory": used} for pid, used in found.items()],)
+
+
+def _bytes(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _ecc_total(counter: int) -> Callable[[Any, Handle], Values]:
+    def read(nvml: Any, handle: Handle) -> Values:
+        return (int(call(nvml, "nvmlDeviceGetTotalEccErrors", handle, UNCORRECTED, counter)),)
+
+    return read
+
+
+def _one(name: str, turn: Callable[[Any], Any]) -> tuple[str, Callable[[Any, Handle], Values]]:
+    return name, lambda nvml, handle: (turn(call(nvml, name, handle)),)
+
+
+def _remapped(nvml: Any, handle: Handle) -> Values:
+    correctable, uncorrectable, pending, failure = call(nvml, "nvmlDeviceGetRemappedRows", handle)
+    return int(correctable), int(uncorrectable), bool(pending), bool(failure)
+
+
+def _ecc(nvml: Any, handle: Handle) -> Values:
+    current, pending = call(nvml, "nvmlDeviceGetEccMode", handle)
+    return bool(current), bool(pending)
+
+
+def _row(keys: tuple[str, ...], named: tuple[str, Callable[[Any, Handle], Values]]) -> Any:
+    return named[0], keys, named[1]
+
+
+# (call that is announced, attributes it gives, how). Identity first: a GPU that hangs later is known by then.
+CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] = (
+    _row(("minor",), _one("nvmlDeviceGetMinorNumber", int)),
+    _row(("uuid",), _one("nvmlDeviceGetUUID", _text)),
+    _row(("bus_id",), _one("nvmlDeviceGetPciInfo", lambda told: _text(told.busId))),
+    _row(("name",), _one("nvmlDeviceGetName", _text)),
+    ("nvmlDeviceGetMemoryInfo", ("memory", "memory_used"), _memory),
+    _row(("compute_capability",), _one("nvmlDeviceGetCudaComputeCapability", lambda told: f"{told[0]}.{told[1]}")),
+    _row(("mig",), _one("nvmlDeviceGetMigMode", lambda told: bool(told[0]))),
+    ("nvmlDeviceGetEccMode", ("ecc", "ecc_pending"), _ecc),
+    ("nvmlDeviceGetTotalEccErrors", ("ecc_uncorrected_volatile",), _ecc_total(VOLATILE)),
+    ("nvmlDeviceGetTotalEccErrors", ("ecc_uncorrected_aggregate",), _ecc_total(AGGREGATE)),
+    (
+        "nvmlDeviceGetRemappedRows",
+        ("remap_correctable", "remap_uncorrectable", "remap_pending", "remap_failure"),
+        _remapped,
+    ),
+    ("nvmlDeviceGetFieldValues", ("recovery_action",), _recovery),
+    ("nvmlDeviceGetNvLinkState", ("nvlink",), _nvlinks),
+    ("nvmlDeviceGetComputeRunningProcesses", ("processes",), _processes),
+)
+ATTRIBUTES = tuple(key for _, keys, _ in CALLS for key in keys)

@@ -1,0 +1,49 @@
+"""InfiniBand ports, from /sys/class/infiniband. RoCE ports (Ethernet link layer) are listed apart."""
+
+from typing import Any
+
+from preflight.facts.answer import NOT_LIVE, Answer, unknown
+from preflight.facts.rootfs import Root
+
+CLASS = "/sys/class/infiniband"
+MAX_PORTS = 256
+
+
+def read(root: Root) -> Answer:
+    """Return subject ``ib``: ports and roce, lists of {device, port, state, rate}; rate in Gb/s.
+
+    Subject key ``rate``: the highest of the active InfiniBand ports, None without one. ``state`` is the kernel's word
+    ("ACTIVE", "DOWN", "INIT", "ARMED").
+    """
+    holder = root.holder(CLASS)
+    if holder is None and not root.live and not root.is_dir("/sys/class"):
+        return unknown(NOT_LIVE)  # an image's empty /sys says nothing about the machine
+    ports: list[dict[str, Any]] = []
+    roce: list[dict[str, Any]] = []
+    for device in (holder.names(CLASS) or []) if holder else []:
+        assert holder is not None
+        for port in holder.names(f"{CLASS}/{device}/ports") or []:
+            found = _port(holder, device, port)
+            if found is not None and len(ports) + len(roce) < MAX_PORTS:
+                layer = holder.read_text(f"{CLASS}/{device}/ports/{port}/link_layer", 64)
+                (roce if (layer or "").strip() == "Ethernet" else ports).append(found)
+    rates = [port["rate"] for port in ports if port["state"] == "ACTIVE" and port["rate"] is not None]
+    return Answer({"ports": ports, "roce": roce, "rate": max(rates, default=None)})
+
+
+def _port(root: Root, device: str, port: str) -> dict[str, Any] | None:
+    state = root.read_text(f"{CLASS}/{device}/ports/{port}/state", 64)
+    if state is None or not port.isdecimal():
+        return None
+    rate = root.read_text(f"{CLASS}/{device}/ports/{port}/rate", 64) or ""
+    word = state.partition(":")[2] or state  # "4: ACTIVE"
+    return {"device": device, "port": int(port), "state": word.strip(), "rate": _rate(rate)}
+
+
+def _rate(text: str) -> float | int | None:
+    """Return Gb/s of "400 Gb/sec (4X NDR)" or "2.5 Gb/sec (1X SDR)"."""
+    number = text.strip().split(" ")[0]
+    if not number.replace(".", "", 1).isdecimal():
+        return None
+    rate = float(number)
+    return int(rate) if rate.is_integer() else rate

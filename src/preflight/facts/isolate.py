@@ -1,0 +1,299 @@
+"""A probe that may hang runs in a forked child, which is killed, or abandoned, at a deadline.
+
+The child has a session of its own, /dev/null as descriptors 0 to 2 and no descriptor of ours but the result pipe:
+slurmd waits for the end of the prolog's output, not for its exit. It announces each call that may hang before making
+it and streams what it has, so the parent keeps what came and can name the culprit. `start` and `Child.collect` are
+apart so that the parent can work meanwhile.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from preflight.facts.cache import boot_id
+from preflight.files import read_json, unlink, write_json
+
+MAX_BYTES = 16 << 20
+REAP_S = 0.2
+SPARE_S = 1.0  # the child's own alarm rings this much after its deadline, should the parent have died
+
+
+class Outcome(NamedTuple):
+    """What a child gave: its messages in order, and how it ended.
+
+    ``finished``  the function returned. ``stuck_at``  the call it had announced when it ended otherwise.
+    ``abandoned_pid``  a child that SIGKILL did not end (D state). ``died``  how it ended before the deadline
+    without finishing ("signal 11", "ValueError: …"), None where the deadline ended it. ``reason``  why it was not
+    started at all.
+    """
+
+    messages: list[dict[str, Any]]
+    finished: bool
+    stuck_at: str | None = None
+    abandoned_pid: int | None = None
+    died: str | None = None
+    reason: str | None = None
+
+    def why(self) -> str:
+        """Return one line for what was not told."""
+        if self.reason:
+            return self.reason
+        at = f" at {self.stuck_at}" if self.stuck_at else ""
+        return f"probe ended{at}: {self.died}" if self.died else f"no answer{at} before the deadline"
+
+
+class Channel:
+    """The child's end of the pipe. Messages are JSON objects, one a line."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._pending: list[str] = []
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Queue a message; it leaves with the next announcement, or at the end."""
+        self._pending.append(json.dumps(message, separators=(",", ":")))
+
+    def doing(self, what: str) -> None:
+        """Announce the call that comes next, and send everything queued: after this the child may hang."""
+        self.tell({"doing": what})
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is queued; raises OSError when the parent is gone."""
+        data = "".join(f"{line}\n" for line in self._pending).encode()
+        self._pending.clear()
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+
+class Child:
+    """A started probe."""
+
+    def __init__(self, name: str, pid: int, descriptor: int) -> None:
+        self.name = name
+        self.pid = pid
+        self._descriptor = descriptor
+
+    def collect(self, deadline: float) -> Outcome:
+        """Read what the child tells until it ends or ``deadline`` (time.monotonic seconds), then make sure it is gone.
+
+        Takes at most REAP_S longer than the deadline. A child that finished is not waited for: closing the GPUs may
+        take the kernel seconds.
+        """
+        try:
+            data, closed = _drain(self._descriptor, deadline)
+        finally:
+            os.close(self._descriptor)
+        told = _Told(data)
+        if told.finished:
+            _reap(self.pid, 0.0)
+            return Outcome(told.messages, True)
+        status = _reap(self.pid, 0.02) if closed else None
+        if status is None:
+            _kill(self.pid)
+            status = _reap(self.pid, REAP_S)
+            died = "closed its pipe" if closed else None
+        else:
+            died = told.crash or _ending(status)
+        return Outcome(told.messages, False, told.doing, self.pid if status is None else None, died)
+
+
+def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60.0) -> Child:
+    """Fork a child that runs ``function(channel)`` and return at once. Raises OSError when it can't be forked.
+
+    ``deadline_s``: seconds after which (and SPARE_S) the child ends by itself, in case nobody collects it.
+    """
+    reading, writing = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
+    if pid == 0:
+        _run(function, writing, deadline_s)
+    os.close(writing)
+    return Child(name, pid, reading)
+
+
+def run_child(name: str, function: Callable[[Channel], None], deadline_s: float) -> Outcome:
+    """Run ``function`` in a child and return its outcome, at most ``deadline_s`` + REAP_S seconds later."""
+    deadline = time.monotonic() + deadline_s
+    return start(name, function, deadline_s).collect(deadline)
+
+
+class StuckGuard:
+    """Remembers an abandoned child in root's runtime directory, so that a second is not started while it hangs."""
+
+    def __init__(self, directory: str | None, name: str) -> None:
+        self._path = None if directory is None else f"{directory}/stuck-{name}.json"
+
+    def stuck(self) -> str | None:
+        """Return what an earlier child still hangs in ("pid 4711 in gpu 3 nvml…"), None when it is gone or none was."""
+        stored = read_json(self._path) if self._path else None
+        if not isinstance(stored, dict):
+            return None
+        pid = stored.get("pid")
+        if not isinstance(pid, int) or stored.get("boot") != boot_id() or start_time(pid) != stored.get("start"):
+            self.clear()
+            return None
+        return f"pid {pid} in {stored.get('doing') or 'a probe'}"
+
+    def record(self, outcome: Outcome) -> None:
+        """Remember ``outcome``'s abandoned child, if it left one; a file that can't be written is no error."""
+        pid = outcome.abandoned_pid
+        began = start_time(pid) if pid and self._path else None
+        if self._path is None or began is None:
+            return
+        try:
+            write_json(self._path, {"pid": pid, "start": began, "boot": boot_id(), "doing": outcome.stuck_at})
+        except OSError:
+            return
+
+    def clear(self) -> None:
+        """Forget it."""
+        if self._path:
+            unlink(self._path)
+
+
+def start_time(pid: int) -> int | None:
+    """Return when a process began (field 22 of /proc/PID/stat, clock ticks after boot); None when gone or a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read(4096).rpartition(b")")[2].split()  # a command's name may hold blanks and brackets
+    except OSError:
+        return None
+    return int(fields[19]) if len(fields) > 19 and fields[0] not in (b"Z", b"X") else None
+
+
+class _Told:
+    """The lines of a pipe, taken apart; a line that is cut off or no JSON object ends them."""
+
+    def __init__(self, data: bytes) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.doing: str | None = None
+        self.crash: str | None = None
+        self.finished = False
+        for line in data.split(b"\n")[:-1]:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                break
+            if not isinstance(message, dict):
+                break
+            self._take(message)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "doing" in message:
+            self.doing = str(message["doing"])
+        elif "end" in message:
+            self.finished = True
+        elif "crash" in message:
+            self.crash = str(message["crash"])
+        else:
+            self.messages.append(message)
+
+
+def _run(function: Callable[[Channel], None], writing: int, deadline_s: float) -> None:
+    """The child: never returns, runs nothing of the parent's on its way out."""
+    status = 1
+    try:
+        _detach(writing, deadline_s)
+        channel = Channel(3)
+        try:
+            function(channel)
+            channel.tell({"end": True})
+            status = 0
+        except Exception as error:
+            channel.tell({"crash": f"{type(error).__name__}: {error}"[:300]})
+        channel.flush()
+    finally:
+        os._exit(status)
+
+
+def _detach(writing: int, deadline_s: float) -> None:
+    import signal
+
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, deadline_s + SPARE_S))
+    os.dup2(writing, 3, inheritable=False) if writing != 3 else None
+    for descriptor in _open_descriptors():
+        if descriptor > 3:
+            _close(descriptor)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        if null != descriptor:
+            os.dup2(null, descriptor)
+    if null > 2:
+        os.close(null)
+
+
+def _open_descriptors() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc/self/fd")]
+    except (OSError, ValueError):
+        return list(range(4, 4096))
+
+
+def _close(descriptor: int) -> None:
+    try:
+        os.close(descriptor)
+    except OSError:
+        return
+
+
+def _drain(descriptor: int, deadline: float) -> tuple[bytes, bool]:
+    """Return (what came, whether the child closed the pipe or said that it ended)."""
+    from select import POLLIN, poll
+
+    waiter = poll()
+    waiter.register(descriptor, POLLIN)
+    chunks: list[bytes] = []
+    size = 0
+    while size <= MAX_BYTES:
+        left = deadline - time.monotonic()
+        if not waiter.poll(max(0, left * 1000)):
+            return b"".join(chunks), False
+        chunk = os.read(descriptor, 65536)
+        if not chunk:
+            return b"".join(chunks), True
+        chunks.append(chunk)
+        size += len(chunk)
+        if chunk.endswith(b'{"end":true}\n'):
+            return b"".join(chunks), True
+    return b"".join(chunks), False
+
+
+def _reap(pid: int, patience_s: float) -> int | None:
+    """Return the child's wait status, None when it does not end within ``patience_s``."""
+    limit = time.monotonic() + patience_s
+    while True:
+        try:
+            done, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return 0
+        if done:
+            return status
+        if time.monotonic() >= limit:
+            return None
+        time.sleep(0.001)
+
+
+def _kill(pid: int) -> None:
+    """End the child's session's first group; a child that had no time to make one is ended alone."""
+    for end in (os.killpg, os.kill):
+        try:
+            end(pid, 9)
+        except OSError:
+            continue
+
+
+def _ending(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"signal {os.WTERMSIG(status)}"
+    return f"exit status {os.waitstatus_to_exitcode(status)}"

@@ -1,0 +1,58 @@
+"""The operating system, from os-release (through the library `distro`)."""
+
+from preflight.facts.answer import Answer, unknown
+from preflight.facts.rootfs import Root
+
+FILES = ("/etc/os-release", "/usr/lib/os-release")
+
+
+def read(root: Root) -> Answer:
+    """Return subject ``os``: id, version, like, name, codename, variant.
+
+    Reads the first of FILES beneath the root, never the running machine's in its place. ``version`` is None where
+    the file states none (rolling releases, Debian testing). Imports `distro`: only when static facts are collected.
+    """
+    path = next((path for path in FILES if root.is_file(path)), None)
+    text = root.read_text(path) if path else None
+    if path is None or text is None:
+        return unknown(f"no os-release file beneath {root.path}")
+    try:
+        fields = _parse(root, path)
+    except (ValueError, OSError) as error:
+        return unknown(f"{path} cannot be parsed: {error}")
+    return Answer(
+        {
+            "id": fields.get("id", "").strip().lower() or "linux",  # os-release(5): linux where it is not set
+            "version": _version(fields.get("version_id", "")),
+            "like": fields.get("id_like", "").lower().split(),
+            "name": fields.get("pretty_name") or fields.get("name") or None,
+            "codename": fields.get("version_codename") or fields.get("ubuntu_codename") or None,
+            "variant": _variant(fields),
+        }
+    )
+
+
+def _parse(root: Root, path: str) -> dict[str, str]:
+    """Parse with `distro`, given the file with links resolved inside the root: distro would follow them out."""
+    from distro import LinuxDistribution
+
+    real = root.resolve(path) or path
+    beneath = "" if root.own else root.path
+    release = LinuxDistribution(
+        include_lsb=False, include_uname=False, os_release_file=beneath + real, root_dir=root.path
+    )
+    return dict(release.os_release_info())
+
+
+def _version(text: str) -> str | None:
+    """Return VERSION_ID, None where it is missing or a template ("TEMPLATE_VERSION_ID" on Arch Linux)."""
+    version = text.strip()
+    return version if any(letter.isdigit() for letter in version) else None
+
+
+def _variant(fields: dict[str, str]) -> str | None:
+    """Return VARIANT_ID; "stream" for CentOS Stream, which shares ID and VERSION_ID with CentOS Linux 8."""
+    told = (fields.get("redhat_support_product_version", ""), fields.get("name", ""), fields.get("pretty_name", ""))
+    if any("centos stream" in text.lower() for text in told):
+        return "stream"
+    return fields.get("variant_id") or None
