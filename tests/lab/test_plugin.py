@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,18 @@ class Site:
         """How many jobs the controller has ever had."""
         return len(self.lab.check_run(["squeue", "-h", "-r", "-t", "all", "-o", "%A"]).split())
 
+    def judged(self, submit: Callable[[], subprocess.CompletedProcess[str]]) -> tuple[str, int, int]:
+        """Submit; return stderr, exit status and the number of jobs this made.
+
+        Again where the real program was too slow: a busy machine makes it so, and another test is about that.
+        """
+        for _ in range(10):
+            before = self.jobs()
+            done = submit()
+            if "it gave no answer within" not in done.stderr:
+                break
+        return done.stderr, done.returncode, self.jobs() - before
+
     def prolog_requirement(self, job: str) -> str | None:
         """The requirement as the job's prolog had it, once the job has ended."""
         self.lab.wait_job(job, "COMPLETED")
@@ -123,6 +135,8 @@ def running() -> Iterator[Site]:
 def site(running: Site) -> Iterator[Site]:
     running.stand_in(RECORDER)
     running.calls()
+    if running.lab.settings.plugstack != running.plugstack():
+        running.lab.reconfigure(plugstack=running.plugstack())
     yield running
     running.lab.reset()
 
@@ -166,13 +180,15 @@ def test_a_job_without_the_option_is_none_of_its_business(site: Site) -> None:
 
 def test_a_good_requirement_reaches_the_prolog(real: Site) -> None:
     done = real.submit(f"--require={GOOD}")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in done.stderr.splitlines() if "it gave no answer within" not in line]
     assert real.prolog_requirement(done.stdout.strip()) == GOOD
 
 
 def test_a_good_sbatch_line_reaches_the_prolog(real: Site) -> None:
     done = real.submit_script(f'#SBATCH --require="{GOOD}"')
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in done.stderr.splitlines() if "it gave no answer within" not in line]
     assert real.prolog_requirement(done.stdout.strip()) == GOOD
 
 
@@ -180,22 +196,21 @@ def test_a_good_sbatch_line_reaches_the_prolog(real: Site) -> None:
 @pytest.mark.parametrize("way", ["command line", "#SBATCH line", "salloc", "srun"])
 def test_a_bad_requirement_is_refused_with_a_caret(real: Site, way: str, word: str) -> None:
     real.lab.reconfigure(plugstack=real.plugstack(word))
-    before = real.jobs()
     bad = "ubuntu>=22.04, cudda>=12.4"
-    if way == "#SBATCH line":
-        done = real.submit_script(f'#SBATCH --require="{bad}"')
-    elif way == "command line":
-        done = real.submit(f"--require={bad}")
-    else:
-        done = real.lab.run([way, f"--require={bad}", "true"], USER)
-    assert done.returncode != 0
-    lines = done.stderr.splitlines()
-    caret = next((number for number, line in enumerate(lines) if re.fullmatch(r"[^\w]*\^[~^]*.*", line)), None)
-    assert caret is not None, done.stderr
+    ways = {
+        "command line": lambda: real.submit(f"--require={bad}"),
+        "#SBATCH line": lambda: real.submit_script(f'#SBATCH --require="{bad}"'),
+        "salloc": lambda: real.lab.run(["salloc", f"--require={bad}", "true"], USER),
+        "srun": lambda: real.lab.run(["srun", f"--require={bad}", "true"], USER),
+    }
+    stderr, status, jobs = real.judged(ways[way])
+    assert (status != 0, jobs) == (True, 0)
+    lines = stderr.splitlines()
+    caret = next((number for number, line in enumerate(lines) if re.fullmatch(r"(\w+: )?\s*\^\s*", line)), None)
+    assert caret is not None, stderr
     # The caret stands below the name that is wrong.
     assert lines[caret - 1].index("cudda") == lines[caret].index("^")
-    assert '"cuda"' in done.stderr or "cuda?" in done.stderr or re.search(r"\bcuda\b", done.stderr)
-    assert real.jobs() == before
+    assert '"cuda"' in stderr
 
 
 @pytest.mark.parametrize(
@@ -222,15 +237,14 @@ def test_a_bad_requirement_is_refused_with_a_caret(real: Site, way: str, word: s
 )
 def test_hostile_text_is_refused_as_text(real: Site, spec: str) -> None:
     marker = Path(real.lab.work) / "executed"
-    before = real.jobs()
-    done = real.submit(f"--require={spec.format(marker=marker)}")
-    assert done.returncode != 0
-    assert UNCHECKED not in done.stderr
-    ours = done.stderr.split("sbatch: error: Invalid --require")[0]
+    stderr, status, jobs = real.judged(lambda: real.submit(f"--require={spec.format(marker=marker)}"))
+    assert (status != 0, jobs) == (True, 0), stderr
+    assert UNCHECKED not in stderr
+    # Slurm's own line repeats the option as it was given.
+    ours = stderr.split("sbatch: error: Invalid --require")[0]
     assert ours.strip()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", ours)
     assert not marker.exists()
-    assert real.jobs() == before
 
 
 # -- what is handed to the program -----------------------------------------------------------------------------
@@ -272,7 +286,8 @@ def test_the_environment_is_the_users_without_what_redirects_interpreters(site: 
 
 
 def test_no_descriptor_is_inherited(site: Site) -> None:
-    site.stand_in('for fd in 0 1 2 7 8; do all="$all $(readlink /proc/$$/fd/$fd || echo none)"; done; echo $all > $CALLS/fds')
+    look = 'all="$all $(readlink /proc/$$/fd/$fd || echo none)"'
+    site.stand_in(f"for fd in 0 1 2 7 8; do {look}; done; echo $all > $CALLS/fds")
     done = site.lab.run(["sh", "-c", "exec 7</etc/passwd 8>&2; exec sbatch --require=a --wrap=true"], USER)
     descriptors = (site.calls_dir / "fds").read_text().split()
     (site.calls_dir / "fds").unlink()
@@ -403,12 +418,9 @@ def test_a_failing_program_is_asked_once_a_command(site: Site) -> None:
 @pytest.mark.parametrize("word", ["optional", "required"])
 def test_wrong_line_in_plugstack(site: Site, word: str, arguments: str, why: str) -> None:
     site.lab.reconfigure(plugstack=site.plugstack(word, arguments))
-    try:
-        passes_with_warning(site, why)
-        quiet = site.submit()
-        assert (quiet.returncode, quiet.stderr) == (0, "")
-    finally:
-        site.lab.reconfigure(plugstack=site.plugstack())
+    passes_with_warning(site, why)
+    quiet = site.submit()
+    assert (quiet.returncode, quiet.stderr) == (0, "")
 
 
 # -- which one counts, and what goes on inside a job ---------------------------------------------------------------
