@@ -1,6 +1,7 @@
 """The lab's configuration files: slurm.conf, gres.conf, plugstack.conf, cgroup.conf."""
 
 import os
+import random
 import socket
 import stat
 from collections.abc import Iterable
@@ -31,18 +32,18 @@ class LabNode:
             object.__setattr__(self, "minors", tuple(self.minors))
             object.__setattr__(self, "gpus", self.gpus or len(self.minors))
         if len(set(self.minors)) != self.gpus:
-            raise ValueError(f"node {self.name}: {self.gpus} GPUs but minors {list(self.minors)}; give each GPU its own")
+            raise ValueError(f"node {self.name}: {self.gpus} GPUs, minors {list(self.minors)}; give each GPU its own")
 
 
 @dataclass(frozen=True)
 class Scripts:
     """Absolute paths of the scripts that slurm.conf names; None leaves the key out."""
 
-    prolog: str | None = None
-    epilog: str | None = None
-    healthcheck: str | None = None
-    taskprolog: str | None = None
-    prologslurmctld: str | None = None
+    prolog: str | os.PathLike[str] | None = None
+    epilog: str | os.PathLike[str] | None = None
+    healthcheck: str | os.PathLike[str] | None = None
+    taskprolog: str | os.PathLike[str] | None = None
+    prologslurmctld: str | os.PathLike[str] | None = None
 
     def keys(self) -> dict[str, str]:
         """Return the slurm.conf keys of those that are set."""
@@ -73,6 +74,11 @@ class Settings:
     def path(self, *parts: str) -> str:
         """Return a path below the lab's directory."""
         return os.path.join(self.directory, *parts)
+
+    @property
+    def munge_socket(self) -> str:
+        """Path of the private munged's socket."""
+        return self.path("munge", "munge.socket")
 
 
 def with_ports(nodes: Iterable[LabNode]) -> tuple[tuple[LabNode, ...], int]:
@@ -106,10 +112,9 @@ def slurm_conf(settings: Settings) -> str:
 
 
 def _keys(settings: Settings) -> dict[str, str]:
-    socket_path = settings.path("munge", "munge.socket")
     return {
         "ClusterName": "lab",
-        "SlurmctldHost": f"{socket.gethostname().split('.')[0]}(127.0.0.1)",
+        "SlurmctldHost": f"{_hostname()}(127.0.0.1)",
         "SlurmctldPort": str(settings.port),
         # Without these every daemon and every srun listens on all addresses.
         "CommunicationParameters": "NoCtldInAddrAny,NoInAddrAny",
@@ -118,7 +123,7 @@ def _keys(settings: Settings) -> dict[str, str]:
         "AuthType": "auth/munge",
         "CredType": "cred/munge",
         # cred_expire is also how long a requeued job waits before it may start again (plus one second).
-        "AuthInfo": f"socket={socket_path},cred_expire={settings.requeue_delay}",
+        "AuthInfo": f"socket={settings.munge_socket},cred_expire={settings.requeue_delay}",
         "StateSaveLocation": settings.path("state"),
         "SlurmdSpoolDir": settings.path("nodes", "%n", "slurmd"),
         "SlurmctldPidFile": settings.path("state", "slurmctld.pid"),
@@ -168,7 +173,7 @@ def _node_lines(settings: Settings) -> list[str]:
     lines = []
     for node in settings.nodes:
         words = [
-            f"NodeName={node.name} NodeAddr=127.0.0.1 NodeHostname={socket.gethostname().split('.')[0]} Port={node.port}",
+            f"NodeName={node.name} NodeAddr=127.0.0.1 NodeHostname={_hostname()} Port={node.port}",
             f"CPUs={node.cpus} RealMemory={node.memory_mb} TmpDisk=0 State=UNKNOWN",
         ]
         if node.gpus:
@@ -212,6 +217,10 @@ def _split(extra: str) -> tuple[dict[str, str], list[str]]:
     return keys, lines
 
 
+def _hostname() -> str:
+    return socket.gethostname().split(".")[0]
+
+
 def _make_device(path: str) -> None:
     """Make a character device that behaves as /dev/null: slurmd refuses regular files in gres.conf.
 
@@ -230,12 +239,19 @@ def _replace(path: str, text: str) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ``count`` distinct TCP ports that were free on loopback a moment ago."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
+    """Return ``count`` distinct TCP ports that are free on loopback now.
+
+    Below the range from which Linux takes the ports of outgoing connections, so that nobody gets slurmctld's port
+    while it restarts.
+    """
+    free: list[int] = []
+    for port in random.sample(range(20000, 32000), 2000):
+        if len(free) == count:
+            return free
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            free.append(port)
+    raise OSError("no free ports between 20000 and 32000 on loopback")

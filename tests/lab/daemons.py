@@ -1,24 +1,24 @@
-"""The lab's processes: started in the foreground by us, stopped by the pid we kept."""
+"""The lab's daemons: started in the foreground by us, stopped by the pid we kept."""
 
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 
+from lab import processes
 from lab.release import Release
 from lab.users import Account
 
 _TERM_S = 8.0
-_POLL_S = 0.02
+_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
 class LabError(RuntimeError):
-    """The lab could not do what it was asked; the message holds the tail of the daemons' logs."""
+    """The lab could not do what it was asked."""
 
 
 class Daemon:
-    """One daemon of the lab: ``name`` is also its pid file's name in ``<directory>/run``."""
+    """One daemon; ``name`` is also that of its pid file in ``<directory>/run`` and of its output in ``log``."""
 
     def __init__(
         self, directory: str, name: str, release: Release, program: str, args: Sequence[str], account: Account | None
@@ -27,67 +27,63 @@ class Daemon:
         self._release, self._program, self._args, self._account = release, program, list(args), account
         self._process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def output(self) -> str:
-        """Path of what the daemon wrote to its terminal before it had a log."""
-        return os.path.join(self.directory, "log", f"{self.name}.out")
-
-    def start(self, env: dict[str, str]) -> None:
-        """Start it unless it runs; ``env`` is its whole environment."""
-        if self.alive():
+    def start(self) -> None:
+        """Start it unless it runs, in a process group of its own."""
+        if self.pid is not None:
             return
-        with open(self.output, "ab") as out:
+        with open(os.path.join(self.directory, "log", f"{self.name}.out"), "ab") as out:
             self._process = subprocess.Popen(
                 self._release.argv(self._program, self._args, self._account),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env=env,
+                env=_ENV,
                 cwd=self.directory,
                 start_new_session=True,
             )
-        with open(_pid_file(self.directory, self.name), "w", encoding="ascii") as out_pid:
-            out_pid.write(f"{self._process.pid}\n")
-
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._process is not None and self._process.poll() is None
+        with open(_pid_file(self.directory, self.name), "w", encoding="ascii") as text:
+            text.write(f"{self._process.pid}\n")
 
     @property
     def pid(self) -> int | None:
         """Its pid while it runs."""
-        return self._process.pid if self._process is not None and self.alive() else None
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    def check(self) -> None:
-        """Raise LabError if it has ended by itself."""
-        if self._process is not None and self._process.poll() is not None:
-            raise LabError(f"{self.name} ended with status {self._process.returncode}")
+    def ended(self) -> str | None:
+        """Return what to say if it ended without being asked to, else None."""
+        if self._process is None or self._process.poll() is None:
+            return None
+        return f"{self.name} ended with status {self._process.returncode}"
 
-    def signal(self, number: int) -> None:
-        """Send a signal to the daemon alone, if it runs."""
-        if self._process is not None and self.alive():
-            self._process.send_signal(number)
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM and go on; ``stop`` waits."""
+        if self._process is not None and self.pid is not None:
+            self._process.terminate()
 
-    def stop(self) -> None:
-        """End it: SIGTERM, then SIGKILL to its process group."""
+    def stop(self, below: bool = True) -> None:
+        """End it: SIGTERM, then SIGKILL to its process group; with ``below`` also its children, such as hooks."""
         process = self._process
-        if process is not None:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(_TERM_S)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-            self._process = None
+        if process is None:
+            return
+        left = processes.descendants(process.pid) if below and process.poll() is None else []
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_TERM_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        for one in left:
+            processes.kill(one)
+        self._process = None
         _forget(self.directory, self.name)
 
 
 def kill_stale(directory: str) -> list[int]:
-    """Kill what an earlier, crashed run left in ``directory``; return the pids.
+    """Kill the daemons and steps that a crashed run left in ``directory``; return their pids.
 
-    A pid from a file counts only if that process' command line names the directory: the number may long
-    belong to another program.
+    A pid from a file counts only if that process is a daemon whose command line names the directory: the number may
+    long belong to another program.
     """
     run = os.path.join(directory, "run")
     killed = []
@@ -95,111 +91,33 @@ def kill_stale(directory: str) -> list[int]:
         name, ending = os.path.splitext(file)
         if ending != ".pid" or name.startswith("own-"):
             continue
-        try:
-            with open(os.path.join(run, file), encoding="ascii") as text:
-                pid = int(text.read())
-        except (OSError, ValueError):
-            pid = 0
-        if pid > 1 and _belongs(pid, directory):
-            _kill(pid)
-            killed.append(pid)
+        pid = _read_pid(os.path.join(run, file))
+        process = processes.identify(pid) if pid else None
+        if process and processes.is_daemon_of(process.pid, directory):
+            for one in [process, *processes.descendants(process.pid)]:
+                processes.kill(one)
+                killed.append(one.pid)
         _forget(directory, name)
     return killed + kill_steps(directory)
 
 
 def kill_steps(directory: str) -> list[int]:
-    """Kill the job steps of the lab (slurmstepd and all below them); return their pids.
-
-    A slurmstepd is ours if it holds a file open below ``directory``: its command line is rewritten and it is
-    no child of its slurmd.
-    """
+    """Kill the job steps of the lab and all below them; return their pids."""
     killed = []
-    for pid in _pids():
-        if _comm(pid) == "slurmstepd" and _holds_open(pid, directory):
-            below = _descendants(pid)
-            for one in [pid, *below]:
-                _kill(one)
-                killed.append(one)
+    for step in processes.steps(directory):
+        # Listed first: once the step is dead its tasks have another parent.
+        for one in [step, *processes.descendants(step.pid)]:
+            processes.kill(one)
+            killed.append(one.pid)
     return killed
 
 
-def processes(directory: str) -> list[str]:
-    """Return "pid command line" of the daemons and steps of the lab that run now."""
-    found = []
-    for pid in _pids():
-        if _belongs(pid, directory) or (_comm(pid) == "slurmstepd" and _holds_open(pid, directory)):
-            found.append(f"{pid} {' '.join(_cmdline(pid))}")
-    return found
-
-
-def _belongs(pid: int, directory: str) -> bool:
-    words = _cmdline(pid)
-    if not words or pid == os.getpid():
-        return False
-    daemon = any(os.path.basename(word) in ("munged", "slurmctld", "slurmd") for word in words)
-    return daemon and any(directory + "/" in word for word in words)
-
-
-def _holds_open(pid: int, directory: str) -> bool:
+def _read_pid(path: str) -> int:
     try:
-        links = os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return False
-    for link in links:
-        try:
-            if os.readlink(f"/proc/{pid}/fd/{link}").startswith(directory + "/"):
-                return True
-        except OSError:
-            continue
-    return False
-
-
-def _descendants(root: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for pid in _pids():
-        try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as text:
-                # The command in parentheses may hold spaces and parentheses.
-                parents.setdefault(int(text.read().rpartition(")")[2].split()[1]), []).append(pid)
-        except (OSError, IndexError, ValueError):
-            continue
-    found, queue = [], [root]
-    while queue:
-        children = parents.get(queue.pop(), [])
-        found += children
-        queue += children
-    return found
-
-
-def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def _comm(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as text:
-            return text.read().strip()
-    except OSError:
-        return ""
-
-
-def _cmdline(pid: int) -> list[str]:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as raw:
-            return [word.decode(errors="replace") for word in raw.read().split(b"\0") if word]
-    except OSError:
-        return []
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    until = time.monotonic() + _TERM_S
-    # A zombie has no command line; whoever started it reaps it.
-    while _cmdline(pid) and time.monotonic() < until:
-        time.sleep(_POLL_S)
+        with open(path, encoding="ascii") as text:
+            return max(0, int(text.read()))
+    except (OSError, ValueError):
+        return 0
 
 
 def _pid_file(directory: str, name: str) -> str:

@@ -2,50 +2,38 @@
 
 import os
 import re
-import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Mapping
 
-T = TypeVar("T")
-# squeue prints any text between its fields as it stands; no name in a test holds this character.
-_SEPARATOR = "\x1f"
+from lab.commands import Commands
+from lab.users import USERS
+
+# Text that no user writes: several in one call, parted and ended by characters that cannot stand in them.
 _FIELDS = {
-    "id": "%A", "array_job_id": "%F", "array_task_id": "%K", "name": "%j", "user": "%u", "uid": "%U",
-    "partition": "%P", "state": "%T", "reason": "%r", "priority": "%Q", "nodes": "%N", "node_count": "%D",
-    "required_nodes": "%n", "excluded_nodes": "%x", "features": "%f", "start": "%S", "comment": "%k", "command": "%o",
-    "workdir": "%Z", "exec_host": "%B",
+    "id": "%A", "array_job_id": "%F", "array_task_id": "%K", "user": "%u", "uid": "%U", "partition": "%P",
+    "state": "%T", "reason": "%r", "priority": "%Q", "nodes": "%N", "node_count": "%D", "required_nodes": "%n",
+    "excluded_nodes": "%x", "features": "%f", "start": "%S", "batch_host": "%B",
 }  # fmt: skip
-_LONG_FIELDS = {"admin_comment": "AdminComment", "restarts": "RestartCnt", "requeue": "Requeue", "batch": "BatchFlag"}
-ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL")
+_FREE_TEXT = {"name": "%j", "comment": "%k", "command": "%o"}
+# Only `squeue -O` has these; newer releases spell the first one AdminComment. A name that squeue does not know is left
+# out with status 0, so each is asked alone.
+_LONG_FIELDS = {
+    "admin_comment": ("admin_comment", "AdminComment"),
+    "restarts": ("RestartCnt",),
+    "requeue": ("Requeue",),
+    "batch": ("BatchFlag",),
+}
+_WIDTH = 65536
+_PART, _END = "\x1f", "\x1e"
+_ABSENT = ("(null)", "N/A", "n/a")
 
 
-class _Cluster(Protocol):
-    work: str
-
-    def run(
-        self, cmd: Sequence[str], user: str | None = None, env: Mapping[str, str] | None = None, timeout: float = 60,
-        stdin: str = "",
-    ) -> subprocess.CompletedProcess[str]: ...  # fmt: skip
-
-    def check_run(
-        self, cmd: Sequence[str], user: str | None = None, env: Mapping[str, str] | None = None, timeout: float = 60,
-        stdin: str = "",
-    ) -> str: ...  # fmt: skip
-
-    def wait_until(self, predicate: Callable[[], T], timeout: float, what: str) -> T: ...
-
-
-class Jobs:
-    """What a test asks of jobs and nodes; mixed into Lab."""
+class Jobs(Commands):
+    """What a test asks of jobs and nodes."""
 
     def sbatch(
-        self: _Cluster,
-        script_or_wrap: str,
-        *options: str,
-        user: str | None = "pfalice",
-        env: Mapping[str, str] | None = None,
+        self, script_or_wrap: str, *options: str, user: str | None = "pfalice", env: Mapping[str, str] | None = None
     ) -> str:
-        """Submit a script (text that starts with "#!") or one shell line; return the job's id as sbatch prints it.
+        """Submit a script (text that starts with "#!") or one shell line; return the job's id.
 
         The job runs in ``work`` and writes ``slurm-<id>.out`` there. Raises LabError if sbatch refuses it.
         """
@@ -56,11 +44,7 @@ class Jobs:
             text = self.check_run([*base, f"--wrap={script_or_wrap}"], user, env)
         return text.strip().split(";")[0]
 
-    def job(self: _Cluster, jobid: str | int) -> dict[str, str]:
-        """Return one job's fields (see _FIELDS and _LONG_FIELDS), those of its first row if it is an array; {} if unknown."""
-        return _job(self, str(jobid))
-
-    def output(self: _Cluster, jobid: str | int) -> str:
+    def output(self, jobid: str | int) -> str:
         """Return what the job wrote to its default output file; "" as long as there is none."""
         try:
             with open(os.path.join(self.work, f"slurm-{jobid}.out"), encoding="utf-8", errors="replace") as text:
@@ -68,68 +52,88 @@ class Jobs:
         except FileNotFoundError:
             return ""
 
-    def wait_job(self: _Cluster, jobid: str | int, states: str | Iterable[str], timeout: float = 60) -> dict[str, str]:
+    def job(self, jobid: str | int) -> dict[str, str]:
+        """Return one job's fields as squeue gives them, "" where it has none; {} if Slurm does not know the job.
+
+        Keys: id array_job_id array_task_id user uid partition state reason priority nodes node_count required_nodes
+        excluded_nodes features start batch_host name comment command admin_comment restarts requeue batch. Of an
+        array it is the first row: name the task ("12_3").
+        """
+        row = self._squeue(jobid, _PART.join(_FIELDS.values()))
+        if row is None:
+            return {}
+        fields = dict(zip(_FIELDS, row.split(_PART), strict=True))
+        fields |= {name: self._squeue(jobid, letter) or "" for name, letter in _FREE_TEXT.items()}
+        fields |= {name: self._squeue_long(jobid, spellings) for name, spellings in _LONG_FIELDS.items()}
+        return {name: "" if value in _ABSENT else value for name, value in fields.items()}
+
+    def job_state(self, jobid: str | int) -> str | None:
+        """Return the job's state (squeue's long name), None if Slurm does not know the job."""
+        return self._squeue(jobid, "%T")
+
+    def array_ids(self, jobid: str | int) -> dict[str, str]:
+        """Return {task id: the job id of its own} of an array's tasks; tasks that never started share the array's."""
+        text = self.check_run(["squeue", "-h", "-r", "-t", "all", "-j", str(jobid), "-o", "%K %A"])
+        return dict(line.split() for line in text.splitlines())
+
+    def wait_job(self, jobid: str | int, states: str | Iterable[str], timeout: float = 60) -> dict[str, str]:
         """Wait until the job is in one of ``states`` (squeue's long names); return its fields."""
         wanted = {states} if isinstance(states, str) else set(states)
+        what = f"job {jobid} to be {' or '.join(sorted(wanted))}"
+        try:
+            self.wait_until(lambda: self.job_state(jobid) in wanted, timeout, what)
+        except Exception as error:
+            error.add_note(f"the job: {self.job(jobid)}")
+            raise
+        return self.job(jobid)
 
-        def reached() -> dict[str, str]:
-            return fields if (fields := _job(self, str(jobid))).get("state") in wanted else {}
+    def hurry(self, jobid: str | int, timeout: float = 30) -> None:
+        """Make a requeued job eligible now instead of after ``requeue_delay``; for tests only.
 
-        return self.wait_until(reached, timeout, f"job {jobid} to be {' or '.join(sorted(wanted))}")
-
-    def hurry(self: _Cluster, jobid: str | int, timeout: float = 30) -> None:
-        """Make a pending, requeued job eligible now. Test only: it waits until the job has left its nodes first,
-        since slurmctld sets the begin time when the job completes."""
-        jobid = str(jobid)
-        self.wait_until(lambda: _job(self, jobid).get("state") == "PENDING", timeout, f"job {jobid} to be pending")
+        Waits until it is pending (the job has left its nodes) first: while it completes, slurmctld ignores StartTime.
+        """
+        self.wait_until(lambda: self.job_state(jobid) == "PENDING", timeout, f"job {jobid} to be pending")
         self.check_run(["scontrol", "update", f"JobId={jobid}", "StartTime=now"])
 
-    def node_state(self: _Cluster, name: str) -> str:
+    def node_state(self, name: str) -> str:
         """Return the node's state with its flags, as "IDLE" or "IDLE+DRAIN"."""
-        return _node(self, name)[0]
+        state = re.search(r"\bState=(\S+)", self.check_run(["scontrol", "show", "node", name]))
+        return state.group(1) if state else ""
 
-    def node_reason(self: _Cluster, name: str) -> str | None:
-        """Return the node's reason as set, without user and time; None if it has none."""
-        return _node(self, name)[1]
+    def node_reason(self, name: str) -> str | None:
+        """Return the node's reason as it was set, without user and time; None if it has none."""
+        text = self.check_run(["scontrol", "show", "node", name])
+        reason = re.search(r"^ *Reason=(.*?)(?: \[[^\]]*@[^\]]*\])?$", text, re.MULTILINE)
+        return reason.group(1) if reason else None
 
-    def wait_nodes(self: _Cluster, states: Iterable[str] = ("IDLE",), timeout: float = 20) -> None:
-        """Wait until every node is in one of ``states`` (no flags beside it)."""
+    def wait_nodes(self, states: Iterable[str] = ("IDLE",), timeout: float = 20) -> None:
+        """Wait until every node is in exactly one of ``states`` (sinfo's, upper case; "IDLE*" does not answer)."""
         wanted = set(states)
 
-        def ready() -> bool:
-            seen = set(self.check_run(["sinfo", "-h", "-N", "-o", "%T"]).split())
-            return bool(seen) and {state.upper() for state in seen} <= wanted
+        def reached() -> bool:
+            seen = {state.upper() for state in self.check_run(["sinfo", "-h", "-N", "-o", "%T"]).split()}
+            return bool(seen) and seen <= wanted
 
-        self.wait_until(ready, timeout, f"nodes to be {' or '.join(sorted(wanted))}")
+        self.wait_until(reached, timeout, f"all nodes to be {' or '.join(sorted(wanted))}")
 
-    def reset(self: _Cluster, timeout: float = 30) -> None:
-        """Cancel every job, wait until all have left, and bring every node back: for a lab that many tests share."""
-        names = self.check_run(["sinfo", "-h", "-N", "-o", "%N"]).split()
-        self.run(["scancel", "--hurry", "--user=pfalice"])
-        self.run(["scancel", "--hurry", "--user=pfbob"])
-        self.run(["scancel", "--hurry", "--user=root"])
-        self.wait_until(lambda: not self.check_run(["squeue", "-h"]).strip(), timeout, "all jobs to leave")
-        for name in sorted(set(names)):
-            if _node(self, name)[0] != "IDLE":
+    def reset(self, timeout: float = 30) -> None:
+        """Cancel every job, wait until all have left, bring every node back: for a lab that many tests share."""
+        for user in ("root", *USERS):
+            self.run(["scancel", f"--user={user}"])
+        self.wait_until(lambda: not self.check_run(["squeue", "-h", "-a"]).strip(), timeout, "all jobs to leave")
+        for name in set(self.check_run(["sinfo", "-h", "-N", "-o", "%N"]).split()):
+            if self.node_state(name) != "IDLE":
                 self.run(["scontrol", "update", f"NodeName={name}", "State=RESUME"])
         self.wait_nodes(timeout=timeout)
 
+    def _squeue(self, jobid: str | int, letters: str) -> str | None:
+        done = self.run(["squeue", "-h", "-a", "-t", "all", "-j", str(jobid), "-o", letters + _END])
+        row, found, _ = done.stdout.partition(_END)
+        return row if found else None
 
-def _job(lab: _Cluster, jobid: str) -> dict[str, str]:
-    values = lab.run(["squeue", "-h", "-t", "all", "-j", jobid, "-o", _SEPARATOR.join(_FIELDS.values())])
-    rows = values.stdout.split("\n")
-    if values.returncode != 0 or not rows[0]:
-        return {}
-    fields = dict(zip(_FIELDS, rows[0].split(_SEPARATOR), strict=False))
-    widths = ",".join(f"{name}:1024" for name in _LONG_FIELDS.values())
-    row = lab.run(["squeue", "-h", "-t", "all", "-j", jobid, "-O", widths]).stdout.split("\n")[0]
-    for position, name in enumerate(_LONG_FIELDS):
-        fields[name] = row[position * 1024 : (position + 1) * 1024].rstrip()
-    return fields
-
-
-def _node(lab: _Cluster, name: str) -> tuple[str, str | None]:
-    text = lab.check_run(["scontrol", "show", "node", name])
-    state = re.search(r"\bState=(\S+)", text)
-    reason = re.search(r"^ *Reason=(.*?)(?: \[[^\]]*\])?$", text, re.MULTILINE)
-    return (state.group(1) if state else "", reason.group(1) if reason else None)
+    def _squeue_long(self, jobid: str | int, spellings: Iterable[str]) -> str:
+        for name in spellings:
+            done = self.run(["squeue", "-h", "-a", "-t", "all", "-j", str(jobid), "-O", f"{name}:{_WIDTH}"])
+            if "Invalid job format" not in done.stderr:
+                return done.stdout[:_WIDTH].rstrip()
+        return ""

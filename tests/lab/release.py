@@ -47,11 +47,10 @@ class HostRelease:
     """The Slurm of this machine: found in ``prefix``/{bin,sbin}, else on PATH and in the sbin directories."""
 
     def __init__(self, prefix: str | None = None) -> None:
-        if prefix is None:
-            self.path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"))
-        else:
-            # munged comes from the system even where Slurm is a build of one's own.
-            self.path = os.pathsep.join((f"{prefix}/bin", f"{prefix}/sbin", "/usr/sbin", "/usr/bin"))
+        # munged comes from the system even where Slurm is a build of one's own.
+        system = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin")
+        first = (os.environ.get("PATH", ""),) if prefix is None else (f"{prefix}/bin", f"{prefix}/sbin")
+        self.path = os.pathsep.join((*first, *system))
 
     def argv(self, program: str, args: Sequence[str], account: Account | None = None) -> list[str]:
         found = program if program.startswith("/") else shutil.which(program, path=self.path)
