@@ -106,14 +106,17 @@ int slurm_spank_init(spank_t spank, int ac, char *argv[])
 	return ESPANK_SUCCESS;
 }
 
-/* One log call a line: each gets the same "sbatch: " before it, so a caret stays in its column. */
+/* One log call a line: each gets the same "sbatch: " before it, if any, so a caret stays in its column. */
 static void show_lines(char *text)
 {
+	const char *prefix = strncmp(text, "preflight:", strlen("preflight:")) == 0 ? "" : "preflight: ";
 	char *line, *rest = NULL;
 
 	text_clean(text);
-	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		slurm_spank_log("%s", line);
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		slurm_spank_log("%s%s", prefix, line);
+		prefix = "";
+	}
 }
 
 /* The job goes through: the prolog on the node judges the requirement in any case. */

@@ -392,7 +392,7 @@ def test_text_of_a_refusal_is_cleaned(site: Site) -> None:
     site.stand_in("printf 'bad \\033]0;owned\\007 name\\n\\ta, b\\n\\t   ^\\n' >&2; exit 2")
     done = site.submit("--require=a")
     assert done.returncode != 0
-    assert done.stderr.splitlines()[:3] == ["bad ?]0;owned? name", " a, b", "    ^"]
+    assert done.stderr.splitlines()[:3] == ["preflight: bad ?]0;owned? name", " a, b", "    ^"]
 
 
 def test_a_failing_program_is_asked_once_a_command(site: Site) -> None:
