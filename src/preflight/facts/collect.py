@@ -10,7 +10,7 @@ from typing import Any
 
 from preflight.facts.answer import NOT_LIVE, Answer, explain, unknown
 from preflight.facts.document import FactsDocument
-from preflight.facts.isolate import Channel, Child, Outcome, StuckGuard, start
+from preflight.facts.isolate import Channel, Child, Outcome, StuckGuard, gather, start
 from preflight.facts.rootfs import Root
 
 LOCAL = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm", "mounts")
@@ -73,14 +73,19 @@ class Collection:
 
     def finish(self, deadline: float) -> FactsDocument:
         """Return the document, with what the children told by ``deadline`` (time.monotonic seconds)."""
+        probes = [probe for probe in (self.files, self.nvml) if probe is not None]
+        running = [probe for probe in probes if probe.child is not None]
+        outcomes = gather([probe.child for probe in running if probe.child], deadline)
+        for probe, outcome in zip(running, outcomes, strict=True):
+            probe.ended(outcome)
         if self.files is not None:
             from preflight.facts.files_probe import merge
 
-            answers, timings = merge(self.files.collect(deadline), self.plan)
+            answers, timings = merge(self.files.outcome, self.plan)
             self.answers.update(answers)
             self.timings.update(timings)
         if self.nvml is not None:
-            self._merge_gpus(self.nvml.collect(deadline))
+            self._merge_gpus(self.nvml.outcome)
         facts: dict[str, dict[str, Any]] = {}
         reasons: dict[str, str] = {}
         for subject in self.wants:
@@ -147,24 +152,21 @@ class _Probe:
 
     def __init__(self, name: str, function: Callable[[Channel], None], run_dir: str | None, deadline_s: float) -> None:
         self._guard = StuckGuard(run_dir, name)
-        self._child: Child | None = None
-        self._outcome: Outcome | None = None
+        self.child: Child | None = None
+        self.outcome = Outcome([], False)
         stuck = self._guard.stuck()
         if stuck:
-            self._outcome = Outcome([], False, reason=f"an earlier probe still hangs: {stuck}")
+            self.outcome = Outcome([], False, reason=f"an earlier probe still hangs: {stuck}")
             return
         try:
-            self._child = start(name, function, deadline_s)
+            self.child = start(name, function, deadline_s)
         except OSError as error:
-            self._outcome = Outcome([], False, died="fork", reason=f"no probe could be started: {error.strerror}")
+            self.outcome = Outcome([], False, died="fork", reason=f"no probe could be started: {error.strerror}")
 
-    def collect(self, deadline: float) -> Outcome:
-        if self._child is not None:
-            self._outcome = self._child.collect(deadline)
-            self._child = None
-            self._guard.record(self._outcome)
-        assert self._outcome is not None
-        return self._outcome
+    def ended(self, outcome: Outcome) -> None:
+        """Take the child's outcome, and remember a child that had to be abandoned."""
+        self.child, self.outcome = None, outcome
+        self._guard.record(outcome)
 
 
 def _begin_gpus(

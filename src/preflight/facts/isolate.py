@@ -2,8 +2,8 @@
 
 The child has a session of its own, /dev/null as descriptors 0 to 2 and no descriptor of ours but the result pipe:
 slurmd waits for the end of the prolog's output, not for its exit. It announces each call that may hang before making
-it and streams what it has, so the parent keeps what came and can name the culprit. `start` and `Child.collect` are
-apart so that the parent can work meanwhile.
+it and streams what it has, so the parent keeps what came and can name the culprit. `start` and `gather` are apart
+ so that the parent can work meanwhile.
 """
 
 import json
@@ -17,6 +17,7 @@ from preflight.files import read_json, unlink, write_json
 
 MAX_BYTES = 16 << 20
 REAP_S = 0.2
+END = b'{"end":true}\n'
 SPARE_S = 1.0  # the child's own alarm rings this much after its deadline, should the parent have died
 
 
@@ -74,30 +75,67 @@ class Child:
     def __init__(self, name: str, pid: int, descriptor: int) -> None:
         self.name = name
         self.pid = pid
-        self._descriptor = descriptor
+        self.descriptor = descriptor
+        self.closed = False
+        self._data = bytearray()
 
     def collect(self, deadline: float) -> Outcome:
-        """Read what the child tells until it ends or ``deadline`` (time.monotonic seconds), then make sure it is gone.
+        """Return the outcome of this child alone; see `gather`."""
+        return gather([self], deadline)[0]
 
-        Takes at most REAP_S longer than the deadline. A child that finished is not waited for: closing the GPUs may
-        take the kernel seconds.
+    def read(self) -> bool:
+        """Take what the pipe holds; return False once there is nothing more to wait for."""
+        chunk = os.read(self.descriptor, 65536)
+        self._data += chunk
+        self.closed = not chunk or self._data.endswith(END)
+        return not self.closed and len(self._data) <= MAX_BYTES
+
+    def conclude(self) -> Outcome:
+        """Close the pipe, make sure that the child is gone (REAP_S at most) and return what it told.
+
+        A child that finished is not waited for: closing the GPUs may take the kernel seconds.
         """
-        try:
-            data, closed = _drain(self._descriptor, deadline)
-        finally:
-            os.close(self._descriptor)
-        told = _Told(data)
+        os.close(self.descriptor)
+        told = _Told(bytes(self._data))
         if told.finished:
-            _reap(self.pid, 0.0)
+            if _reap(self.pid, 0.0) is None:
+                _ending_alone.append(self.pid)
             return Outcome(told.messages, True)
-        status = _reap(self.pid, 0.02) if closed else None
+        status = _reap(self.pid, 0.02) if self.closed else None
+        died: str | None = None
         if status is None:
             _kill(self.pid)
             status = _reap(self.pid, REAP_S)
-            died = "closed its pipe" if closed else None
+            died = "closed its pipe" if self.closed else None
         else:
             died = told.crash or _ending(status)
         return Outcome(told.messages, False, told.doing, self.pid if status is None else None, died)
+
+
+# Children that finished and were not waited for; reaped when the next one starts, in a process that lives long.
+_ending_alone: list[int] = []
+
+
+def gather(children: list[Child], deadline: float) -> list[Outcome]:
+    """Read what the children tell until each has ended or ``deadline`` (time.monotonic seconds), all at once.
+
+    Returns their outcomes in order, at most REAP_S a hung child later than the deadline.
+    """
+    from select import POLLIN, poll
+
+    waiter = poll()
+    waiting = {child.descriptor: child for child in children}
+    for descriptor in waiting:
+        waiter.register(descriptor, POLLIN)
+    while waiting:
+        ready = waiter.poll(max(0.0, (deadline - time.monotonic()) * 1000))
+        if not ready:
+            break
+        for descriptor, _ in ready:
+            if not waiting[descriptor].read():
+                waiter.unregister(descriptor)
+                del waiting[descriptor]
+    return [child.conclude() for child in children]
 
 
 def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60.0) -> Child:
@@ -105,6 +143,7 @@ def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60
 
     ``deadline_s``: seconds after which (and SPARE_S) the child ends by itself, in case nobody collects it.
     """
+    _ending_alone[:] = [pid for pid in _ending_alone if _reap(pid, 0.0) is None]
     reading, writing = os.pipe()
     try:
         pid = os.fork()
@@ -245,28 +284,6 @@ def _close(descriptor: int) -> None:
         os.close(descriptor)
     except OSError:
         return
-
-
-def _drain(descriptor: int, deadline: float) -> tuple[bytes, bool]:
-    """Return (what came, whether the child closed the pipe or said that it ended)."""
-    from select import POLLIN, poll
-
-    waiter = poll()
-    waiter.register(descriptor, POLLIN)
-    chunks: list[bytes] = []
-    size = 0
-    while size <= MAX_BYTES:
-        left = deadline - time.monotonic()
-        if not waiter.poll(max(0, left * 1000)):
-            return b"".join(chunks), False
-        chunk = os.read(descriptor, 65536)
-        if not chunk:
-            return b"".join(chunks), True
-        chunks.append(chunk)
-        size += len(chunk)
-        if chunk.endswith(b'{"end":true}\n'):
-            return b"".join(chunks), True
-    return b"".join(chunks), False
 
 
 def _reap(pid: int, patience_s: float) -> int | None:
