@@ -1,0 +1,72 @@
+"""Build the simulated libnvidia-ml.so.1 and write its scenarios; the keys are in README.md beside this file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+EXAMPLES = HERE / "examples"
+LIBRARY = "libnvidia-ml.so.1"
+
+
+def _is_current(library: Path) -> bool:
+    try:
+        built = library.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
+    return all(source.stat().st_mtime_ns <= built for source in [HERE / "Makefile", *HERE.glob("src/*.[ch]")])
+
+
+def build(directory: Path) -> Path:
+    """Compile the library into the directory (made where missing) unless it is current; answer its path.
+
+    Two processes may build at once: the Makefile links under a temporary name and renames. Raises RuntimeError
+    with the compiler's words where the build fails.
+    """
+    library = Path(directory).resolve() / LIBRARY
+    if not _is_current(library):
+        # A make above this one would hand down its flags and its job server.
+        env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+        command = ["make", "-s", "-C", str(HERE), f"OUT={library.parent}"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"the simulated driver does not build in {library.parent}: {done.stderr.strip()}")
+    return library
+
+
+def scenario(*parts: str | Mapping[str, object]) -> str:
+    """Join texts and mappings into one scenario; later parts win. True is written 1, False 0, None unsets the key."""
+    lines: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            lines.append(part.rstrip("\n"))
+            continue
+        for key, value in part.items():
+            text = "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
+            if "\n" in key + text or "=" in key:
+                raise ValueError(f"scenario key {key!r}: neither key nor value may break the line, nor the key hold '='")
+            lines.append(f"{key} = {text}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def example(name: str) -> str:
+    """Answer the text of examples/NAME.scenario."""
+    return (EXAMPLES / f"{name}.scenario").read_text(encoding="utf-8")
+
+
+def write(path: Path, *parts: str | Mapping[str, object]) -> Path:
+    """Write a scenario file (its directory made where missing) in one rename, so that a reader never sees half of it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(scenario(*parts), encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def environment(path: Path, *, strict: bool = True) -> dict[str, str]:
+    """Answer the variables that name the scenario; strict makes nvmlInit refuse keys that the simulator does not know."""
+    return {"NVML_SIM_SCENARIO": str(path), **({"NVML_SIM_STRICT": "1"} if strict else {})}
