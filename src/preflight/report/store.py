@@ -64,7 +64,7 @@ def read_spool(spool: str, job_id: int, node: str, phase: str = "prolog") -> Rep
     try:
         with _opened(folder, _NO_LINK) as place:
             _require_ours(place, folder)
-            runs = [run for run in _runs(os.listdir(place), node, phase)]
+            runs = list(_runs(os.listdir(place), node, phase))
             return _read(place, f"{_node(node)}.{max(runs)}.{phase}.json") if runs else None
     except OSError:
         return None

@@ -85,8 +85,8 @@ def _whole(value: Any, at: str) -> None:
 
 def _time(value: Any, at: str) -> None:
     # Only its shape: it is sorted and shown, never computed with.
-    shape = "".join("0" if letter in "0123456789" else letter for letter in value[:19]) if isinstance(value, str) else ""
-    if shape != "0000-00-00T00:00:00" or not value.endswith("Z") or len(value) > 40:
+    text = value if isinstance(value, str) and len(value) <= 40 and value.endswith("Z") else ""
+    if "".join("0" if letter in "0123456789" else letter for letter in text[:19]) != "0000-00-00T00:00:00":
         raise ReportError(f"{at}: not a UTC time such as 2026-11-24T14:00:00Z")
 
 
@@ -188,7 +188,7 @@ REPORT: dict[str, Rule] = {
     "verdict": _one_of(VERDICTS),
     "action": _fields({"kind": _one_of(ACTIONS), "detail": _or_null(_text), "enforced": _flag}),
     "findings": _list(_fields(FINDING)),
-    "counts": _fields({status: _whole for status in STATUSES}),
+    "counts": _fields(dict.fromkeys(STATUSES, _whole)),
     "facts": _map(_map(_any)),
     "timings_ms": _map(_number),
     "software": _fields(SOFTWARE),

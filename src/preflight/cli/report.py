@@ -1,0 +1,77 @@
+"""`preflight report`: one job's report, all its nodes, runs and phases merged."""
+
+import sys
+
+import click
+
+from preflight.policy.load import PolicyError, load_policy
+from preflight.report.find import Found, ReportPlaces, Wanted, find, parse_job
+from preflight.report.merge import View, merge
+from preflight.report.render import FORMATS, render, to_json
+
+
+@click.command()
+@click.argument("jobid")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="What to write; text by default.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+@click.option("--config", metavar="FILE", help="The site's policy, where it is not /etc/preflight/preflight.toml.")
+def report(jobid: str, form: str, output: str | None, config: str | None) -> None:
+    """Show what was checked, found and done for job JOBID (123, or 123_4 for task 4 of an array).
+
+    Exits with 0, or with 2 where there is no report or something is mistaken.
+    """
+    try:
+        wanted = parse_job(jobid)
+        places = _places(config)
+    except ValueError as error:
+        raise _stop(str(error)) from None
+    found = find(places, wanted)
+    for note in found.notes:
+        click.echo(f"preflight report: {note}", err=True)
+    if not found.reports:
+        raise _stop(_nothing(found, wanted))
+    view = merge(str(wanted), found.reports)
+    _write(_rendered(view, found, form), output)
+
+
+def _places(config: str | None) -> ReportPlaces:
+    try:
+        policy = load_policy(config)
+    except PolicyError as error:
+        more = f" (and {len(error.lines) - 1} more: preflight config check)" if len(error.lines) > 1 else ""
+        raise ValueError(f"{error.lines[0]}{more}") from error
+    return ReportPlaces(policy.report.spool, policy.report.dir, policy.report.search)
+
+
+def _rendered(view: View, found: Found, form: str) -> str:
+    return to_json(view, found.reports, found.notes) if form == "json" else render(view, form)
+
+
+def _nothing(found: Found, wanted: Wanted) -> str:
+    """Return why there is nothing to show, and what to do about it."""
+    if not found.looked:
+        return "nowhere to look for reports: set [report] dir or search in preflight.toml, or name it with --config"
+    looked = ", ".join(found.looked[:5]) + (f" and {len(found.looked) - 5} more" if len(found.looked) > 5 else "")
+    if wanted.task is not None:
+        return (
+            f"no report of job {wanted} in {looked}; reports carry job ids: "
+            f"take the one that sacct -X -n -o JobIDRaw -j {wanted} prints"
+        )
+    return f"no report of job {wanted} in {looked}; has it started (preflight why {wanted}), and is it your job?"
+
+
+def _write(text: str, output: str | None) -> None:
+    if output is None or output == "-":
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False)
+        return
+    try:
+        with open(output, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise _stop(f"{output}: cannot be written: {error.strerror}; name another file with -o") from None
+
+
+def _stop(line: str) -> SystemExit:
+    click.echo(f"preflight report: {line}", err=True)
+    return SystemExit(2)

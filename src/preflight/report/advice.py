@@ -1,0 +1,148 @@
+"""What the verdict says in a sentence, and what to do next: for the job's user, and for the admin."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from preflight.report.merge import Detail, Try, View, fold, natural
+
+_SHOWN = 8
+
+
+class Advice(NamedTuple):
+    """One sentence under the verdict, and lines for each reader; no line means nothing to do."""
+
+    sentence: str
+    user: tuple[str, ...]
+    admin: tuple[str, ...]
+
+
+def advise(view: View) -> Advice:
+    """Return the advice for a merged view."""
+    return Advice(_sentence(view), _some(_user(view)), _some(_admin(view)))
+
+
+def _sentence(view: View) -> str:
+    last = [row for one in view.tries if one.last for row in one.rows]
+    names = {row.node for row in last if row.verdict == view.verdict}
+    bad, one = fold(sorted(names, key=natural)), len(names) == 1
+    nodes = _many(len({row.node for row in last}))
+    asked = "what the job asked for" if view.asked else "what the site expects"
+    text = {
+        "ready": f"{nodes} passed every check" + (" and had what the job asked for." if view.asked else "."),
+        "degraded": f"{nodes} can run the job; there are warnings.",
+        "unknown": f"Whether {bad} {'has' if one else 'have'} {asked} could not be told.",
+        "mismatch": f"{bad} {'does' if one else 'do'} not have {asked}. "
+        + ("The machine itself is sound." if one else "The machines themselves are sound."),
+        "unhealthy": f"{bad} {'is' if one else 'are'} faulty. The job is not the cause.",
+    }[view.verdict]
+    if view.jobs > 1:
+        jobs = {one.job: one.verdict for one in view.tries if one.last}
+        tally = ", ".join(f"{list(jobs.values()).count(verdict)} {verdict}" for verdict in dict.fromkeys(jobs.values()))
+        text = f"{len(jobs)} tasks: {tally}. {text}"
+    return f"{text} {_earlier(view)}".strip()
+
+
+def _earlier(view: View) -> str:
+    before = [one for one in view.tries if not one.last]
+    if not before or view.jobs > 1:
+        return ""
+    moved = fold(sorted({row.node for one in before for row in one.rows if row.verdict != "ready"}, key=natural))
+    runs = "It ran once before" if len(before) == 1 else f"It ran {len(before)} times before"
+    return f"{runs}: {moved} did not suit it." if moved else f"{runs}."
+
+
+def _user(view: View) -> Iterable[str]:
+    for one in view.tries:
+        if one.last:
+            yield from _for_try(view, one)
+    for detail in view.problems:
+        if detail.last and detail.blame in ("job", "user") and detail.status != "unknown":
+            yield _step(detail)
+    for change in view.changes:
+        if change.blame == "user":
+            yield f"{change.where}: {change.fact} was {change.before} before your job and {change.after} after it."
+    if view.verdict == "ready" and not view.asked:
+        yield (
+            "The job stated no requirement. To have its environment checked, add a line such as "
+            '#SBATCH --require="cuda>=12.4".'
+        )
+
+
+def _for_try(view: View, one: Try) -> Iterable[str]:
+    job = view.label if view.jobs == 1 else f"{one.job}"
+    about = f"{one.name}: " if one.name and view.jobs > 1 else ""
+    nodes = fold(sorted((row.node for row in one.rows if row.verdict == one.verdict), key=natural))
+    actions = {report["action"]["kind"]: report["action"] for report in one.reports if report["action"]["enforced"]}
+    if one.verdict == "mismatch":
+        yield about + _after_mismatch(job, nodes, actions)
+    elif one.verdict == "unhealthy":
+        worst = [report for report in one.reports if report["verdict"] == "unhealthy"]
+        if all(report["phase"] == "epilog" for report in worst):
+            yield f"{about}{nodes} was found faulty when the job ended: check its output before you trust it."
+        elif "drain" in actions:
+            yield (
+                f"{about}Slurm queues a batch job that may be requeued again by itself. If squeue shows it held: "
+                f"scontrol release {job}. Otherwise submit it again."
+            )
+        else:
+            yield f"{about}The job was left to run on {nodes}: check its output before you trust it."
+    elif one.verdict == "unknown":
+        yield f"{about}Not all of the job's environment could be checked on {nodes}; it may still be right."
+
+
+def _after_mismatch(job: str, nodes: str, actions: dict[str, dict[str, str]]) -> str:
+    if "cancel" in actions:
+        return "The job was cancelled. preflight plan SCRIPT shows which nodes fit; then submit it again."
+    if "hold" in actions:
+        reason = actions["hold"]["detail"]
+        because = f" ({reason})" if reason else ""
+        return (
+            f"The job is held{because}. See which nodes fit with preflight plan SCRIPT, correct its constraint "
+            f"(scontrol update jobid={job} features=…) or submit it again, then: scontrol release {job}."
+        )
+    if "requeue" in actions:
+        return f"Nothing now: the job was queued again to run elsewhere. preflight why {job} says how it stands."
+    return f"The job was not moved and runs on {nodes} as it is: expect it to fail there."
+
+
+def _admin(view: View) -> Iterable[str]:
+    for event in view.events:
+        if event.action == "drain" and event.enforced:
+            yield f"{event.where} was drained{_because(event.detail)}."
+        elif event.action == "resume" and event.enforced:
+            yield f"{event.where} was resumed{_because(event.detail)}."
+        elif event.action != "none" and not event.enforced:
+            yield f"{event.where}: {event.action} was only recorded, not done{_because(event.detail)}."
+    for detail in view.problems:
+        if detail.blame in ("node", "site") or detail.status == "unknown":
+            yield _step(detail)
+    for change in view.changes:
+        if change.blame == "node":
+            yield f"{change.where}: {change.fact} changed from {change.before} to {change.after} while the job ran."
+    for row in view.software:
+        if row.differs:
+            each = "; ".join(f"{group.text} on {group.where}" for group in row.groups)
+            yield f"{row.label} is not the same on all nodes: {each}."
+
+
+def _step(detail: Detail) -> str:
+    subject = f", {detail.subject}" if detail.subject not in ("", "node") else ""
+    return f"{detail.where}{subject}: {_sentence_of(detail.remedy or detail.message)} [{detail.check}]"
+
+
+def _sentence_of(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def _because(detail: str) -> str:
+    return f": {detail.rstrip('.')}" if detail else ""
+
+
+def _some(lines: Iterable[str]) -> tuple[str, ...]:
+    every = list(dict.fromkeys(lines))
+    more = len(every) - _SHOWN
+    return (*every[:_SHOWN], f"{more} more below, under Findings.") if more > 0 else tuple(every)
+
+
+def _many(count: int) -> str:
+    return "The node" if count == 1 else f"All {count} nodes"
