@@ -45,7 +45,7 @@ DISTRIBUTIONS = (
     Distribution("nixos", "NixOS"),
     Distribution("ol", "Oracle Linux", ("oracle", "oraclelinux")),
     Distribution("openeuler", "openEuler"),
-    Distribution("opensuse-leap", "openSUSE Leap", ("leap", "opensuse")),
+    Distribution("opensuse-leap", "openSUSE Leap", ("leap",)),
     Distribution(
         "opensuse-tumbleweed", "openSUSE Tumbleweed", ("tumbleweed",), "mayeut/pep600_compliance cache @2d70275"
     ),
@@ -85,6 +85,12 @@ def title(os_id: str) -> str:
     """Return the name people use for an os-release ID; an unknown ID as it is."""
     known = _BY_NAME.get(os_id.casefold())
     return known.title if known else os_id
+
+
+def aliases(os_id: str) -> tuple[str, ...]:
+    """Return the other names of an os-release ID."""
+    known = _BY_NAME.get(os_id)
+    return known.aliases if known else ()
 
 
 def members(name: str) -> dict[str, frozenset[int] | None]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from preflight.facts.view import View
 from preflight.requirements import names
 from preflight.requirements.grammar import Clause, Predicate, Requirement
+from preflight.requirements.judges import NO_GPU
 from preflight.requirements.logic import some
 from preflight.requirements.row import MINOR_VERSION_POLICIES, Answer, Ask, Row
 from preflight.requirements.text import safe
@@ -102,6 +103,6 @@ def _statements(answers: list[Answer]) -> str:
 
 
 def _remedy(clause: Clause, answers: list[Answer]) -> str:
-    if any(answer.observed == "no GPU" and answer.statement for answer in answers):
+    if any(answer.statement == NO_GPU for answer in answers):
         return _NO_GPU_REMEDY
     return _row(clause.predicates[0]).remedy

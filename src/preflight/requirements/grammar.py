@@ -193,11 +193,13 @@ class _Parser:
         while self.at < len(self.text) and self.text[self.at] not in ",|":
             self.at += 1
         value = self.text[start : self.at].strip(" ")
+        if value[:1] in ("=", "<", ">"):
+            raise self.error("an operator ends here: use one of = != >= > <= < ~=, or quote the value", start)
         self.missing_comma(value, start)
         return value
 
     def missing_comma(self, value: str, start: int) -> None:
-        """Refuse "gpu=h100 driver>=550": taken to the letter it is a GPU that no node has, and the job waits forever."""
+        """Refuse "gpu=h100 driver>=550": to the letter, that GPU is on no node, and the job would wait forever."""
         offset = 0
         for word in value.split(" ")[:-1]:
             offset += len(word) + 1
@@ -236,7 +238,6 @@ class _Parser:
         self.blanks()
         if not self.text.startswith(char, self.at):
             return False
-        # "!=" where a name is due is no negation.
         self.at += 1
         return True
 

@@ -16,6 +16,8 @@ from preflight.requirements.text import safe
 
 _VERSION = Version()
 
+NO_GPU = "the job was given no GPU"
+
 
 def one(ask: Ask, view: View) -> Answer:
     """Judge a fact that a node has one of; known to be absent, no positive predicate about it holds."""
@@ -88,7 +90,8 @@ def every_gpu(ask: Ask, view: View) -> Answer:
         truths.append(ask.signed(truth))
         shown.append(text)
     verdict = every(truths)
-    return Answer(verdict, _grouped(row.noun, shown), reason=reason if verdict is None else None)
+    observed = _grouped(row.noun, shown)
+    return Answer(verdict, observed, _owner(view, observed), reason if verdict is None else None)
 
 
 def _gpu(ask: Ask, have: Any) -> tuple[bool | None, str, str]:
@@ -113,10 +116,15 @@ def _grouped(noun: str, shown: list[str]) -> str:
     return ", ".join(parts[:4]) + (" and others" if len(parts) > 4 else "")
 
 
+def _owner(view: View, observed: str) -> str | None:
+    """Return the sentence about the job's GPUs where the view is of a job's."""
+    return None if view.gpus is None else f"the job has {observed}"
+
+
 def _no_gpu(truth: bool, view: View) -> Answer:
     if view.gpus is None:
         return Answer(truth, "no GPU")
-    return Answer(truth, "no GPU", "the job was given no GPU")
+    return Answer(truth, "no GPU", NO_GPU)
 
 
 def gpu_count(ask: Ask, view: View) -> Answer:
@@ -133,7 +141,7 @@ def gpu_count(ask: Ask, view: View) -> Answer:
     observed = f"{total} GPU{'s' if total > 1 else ''}" + (f", {silent} of them not answering" if silent else "")
     if len(truths) > 1:
         return Answer(None, observed, reason=f"{silent} of {total} GPUs do not answer")
-    return Answer(ask.signed(truths.pop()), observed)
+    return Answer(ask.signed(truths.pop()), observed, _owner(view, observed))
 
 
 def system(ask: Ask, view: View) -> Answer:
@@ -145,19 +153,15 @@ def system(ask: Ask, view: View) -> Answer:
 def like(ask: Ask, view: View) -> Answer:
     """Judge the os-release ID and ID_LIKE: one of them must be the asked name."""
     ask = ask.positive()
-    truths: list[bool | None] = []
-    reason = None
-    for path in ("os.id", "os.like"):
-        have = view.get(path)
-        if isinstance(have, Unknown):
-            truths.append(None)
-            reason = safe(have.reason, 80)
-        else:
-            truths.extend(ask.holds(value) for value in (have if isinstance(have, list) else [have] if have else []))
-    truth = ask.signed(some(truths))
-    others = _list(view.get("os.like"))
-    observed = _system(view) + (f" (like {_listed(others)})" if others else "")
-    return Answer(truth, observed, reason=(reason or _undecided(ask, observed)) if truth is None else None)
+    os_id, others = view.get("os.id"), view.get("os.like")
+    # ID_LIKE holds words of its own ("suse"), so other names are understood for the ID alone.
+    words = [str(word).casefold() for word in _list(others)]
+    is_like = None if isinstance(others, Unknown) else ask.value.casefold() in words or ask.asked in words
+    truth = ask.signed(some((None if isinstance(os_id, Unknown) else ask.holds(os_id), is_like)))
+    observed = _system(view) + (f" (like {_listed(words)})" if words else "")
+    missing = [safe(have.reason, 80) for have in (os_id, others) if isinstance(have, Unknown)]
+    reason = missing[0] if missing else _undecided(ask, observed)
+    return Answer(truth, observed, reason=reason if truth is None else None)
 
 
 def distribution(ask: Ask, view: View) -> Answer:
@@ -232,7 +236,7 @@ def _runs(ask: Ask, own: Any, driver: Any, observed: str) -> Answer:
     return Answer(
         ask.signed(truth),
         observed,
-        _runs_statement(own, driver, minor is True and native is False and truth is False),
+        _runs_statement(own, driver, truth, rejected=truth is False and minor is True),
         reason="the driver's CUDA version is not known" if truth is None else None,
         caveat=None if ask.negated else caveat,
     )
@@ -248,8 +252,11 @@ def _native(asked: tuple[int, ...], own: Any, driver: tuple[int, ...]) -> bool |
     return False if driver and cuda_catalog.minimum_driver(asked[0]) and major < asked[0] else None
 
 
-def _runs_statement(own: Any, driver: Any, rejected: bool) -> str:
+def _runs_statement(own: Any, driver: Any, truth: bool | None, rejected: bool) -> str:
+    """Say what the driver runs, in answer to a clause that fails: because it does not run them, or because it does."""
     first = "driver" if isinstance(driver, Unknown) else f"driver {safe(driver, 32)}"
+    if truth:
+        return f"the node's {first} runs such programs"
     if isinstance(own, Unknown):
         return f"the node's {first} is too old for it"
     upto = f"the node's {first} runs programs up to CUDA {safe(own, 16)}"

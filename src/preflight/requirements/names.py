@@ -230,7 +230,7 @@ _NODE = (
         "one",
         "cuda",
         "cuda_",
-        "with >=, = and ~=: a program built with that CUDA runs here; with <, <=, > and !=: the driver's own CUDA version",
+        "with >=, = and ~=: a program built with that CUDA runs here; with the others: the driver's own CUDA version",
         "cuda>=12.4",
         "CUDA",
         "no NVIDIA driver",
@@ -304,16 +304,18 @@ _GPUS = (
     _gpu("mig", _FLAG, "mig", "MIG", "MIG is on for every GPU", "MIG is on for every GPU", "MIG is off for every GPU"),
 )
 
-# Free space changes from hour to hour, so tmp and shm are verified on the node but never published.
+
+def _free(name: str, noun: str, where: str, example: str) -> Row:
+    """Return the row of free space: it changes from hour to hour, so it is verified but never published."""
+    row = _node(name, _BINARY, f"{name}.free", noun, f"free space {where}", example, words=f"free space {where}")
+    return row._replace(extra=None, feature=None)
+
+
 _CAPACITY = (
     _node("memory", _BINARY, "memory.total", "memory", "the node's memory in all", "memory>=256G", words="the memory"),
     _node("cpus", _COUNT, "cpu.count", "cpus", "the node's CPUs in all", "cpus>=64", words="the number of CPUs"),
-    _node(
-        "tmp", _BINARY, "tmp.free", "free tmp", "free space for temporary files", "tmp>=100G", words="free space in tmp"
-    )._replace(extra=None, feature=None),
-    _node(
-        "shm", _BINARY, "shm.free", "free shm", "free space in /dev/shm", "shm>=16G", words="free space in /dev/shm"
-    )._replace(extra=None, feature=None),
+    _free("tmp", "free tmp", "for temporary files", "tmp>=100G"),
+    _free("shm", "free shm", "in /dev/shm", "shm>=16G"),
 )
 
 _SERVICES = (
@@ -387,11 +389,7 @@ DISTRIBUTION_ROWS = tuple(_distribution(one) for one in families.DISTRIBUTIONS i
 ROWS = _SYSTEMS + DISTRIBUTION_ROWS + _NODE + _GPUS + _CAPACITY + _SERVICES
 
 _BY_NAME = {row.name: row for row in ROWS} | {
-    alias: row
-    for one in families.DISTRIBUTIONS
-    for alias in one.aliases
-    for row in DISTRIBUTION_ROWS
-    if row.name == one.id
+    alias: row for row in DISTRIBUTION_ROWS for alias in families.aliases(row.name)
 }
 
 

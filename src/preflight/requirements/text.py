@@ -16,19 +16,19 @@ def window(text: str, position: int, width: int = 78) -> tuple[str, int]:
     """Return the part of ``text`` around ``position`` that fits ``width`` columns, escaped, and the caret's column."""
     position = min(position, len(text))
     start = end = position
-    columns = 0
+    room = width - len("......")
     # Grow to both sides by turns, so that the caret stands in the middle of a long text.
-    while columns < width - 6 and (start > 0 or end < len(text)):
-        if end < len(text):
-            columns += len(escaped(text[end]))
+    growing = True
+    while growing:
+        growing = False
+        if end < len(text) and len(escaped(text[end])) <= room:
+            room -= len(escaped(text[end]))
             end += 1
-        if start > 0:
+            growing = True
+        if start > 0 and len(escaped(text[start - 1])) <= room:
             start -= 1
-            columns += len(escaped(text[start]))
-    before = "".join(escaped(char) for char in text[start:position])
-    after = "".join(escaped(char) for char in text[position:end])
-    if start > 0:
-        before = "..." + before
-    if end < len(text):
-        after += "..."
+            room -= len(escaped(text[start]))
+            growing = True
+    before = "..." * (start > 0) + "".join(escaped(char) for char in text[start:position])
+    after = "".join(escaped(char) for char in text[position:end]) + "..." * (end < len(text))
     return before + after, len(before)
