@@ -301,7 +301,7 @@ def test_no_descriptor_is_inherited(site: Site) -> None:
 def test_an_odd_caller_changes_nothing(site: Site, setting: str) -> None:
     before = site.jobs()
     for spec in ("a, bad>=1", "good"):
-        site.lab.run(["sh", "-c", f'{setting}; exec sbatch "--require={spec}" --wrap=true'], USER)
+        site.lab.run(["bash", "-c", f'{setting}; exec sbatch "--require={spec}" --wrap=true'], USER)
     assert site.asked() == ["a, bad>=1", "good"]
     assert site.jobs() == before + 1
 
