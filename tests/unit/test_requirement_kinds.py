@@ -2,7 +2,8 @@
 
 import pytest
 
-from preflight.requirements.kinds import Count, Flag, Name, PathName, Size, TokenName, Version
+from preflight.requirements.kinds import Count, Flag, Size, Version
+from preflight.requirements.kinds_of_names import Name, PathName, TokenName
 
 VERSION, KERNEL = Version(), Version(".-")
 

@@ -11,10 +11,13 @@ _OS_RELEASE = "which-distro/os-release, 2026-01-26"
 
 
 class Distribution(NamedTuple):
-    """One distribution: ``id`` as in os-release, ``title`` for people, ``aliases`` that mean the same, ``source``."""
+    """One distribution: ``id`` as in os-release, ``title`` for people, a ``release`` of it (an example, as its
+    VERSION_ID has it), ``aliases`` that mean the same, ``source``.
+    """
 
     id: str
     title: str
+    release: str
     aliases: tuple[str, ...] = ()
     source: str = _OS_RELEASE
 
@@ -31,31 +34,35 @@ class Family(NamedTuple):
 
 
 DISTRIBUTIONS = (
-    Distribution("almalinux", "AlmaLinux", ("alma",)),
-    Distribution("alpine", "Alpine Linux"),
-    Distribution("amzn", "Amazon Linux", ("amazon", "amazonlinux")),
-    Distribution("arch", "Arch Linux", ("archlinux",)),
-    Distribution("azurelinux", "Azure Linux"),
-    Distribution("centos", "CentOS"),
-    Distribution("debian", "Debian"),
-    Distribution("fedora", "Fedora"),
-    Distribution("flatcar", "Flatcar Container Linux"),
-    Distribution("gentoo", "Gentoo"),
-    Distribution("mariner", "CBL-Mariner"),
-    Distribution("nixos", "NixOS"),
-    Distribution("ol", "Oracle Linux", ("oracle", "oraclelinux")),
-    Distribution("openeuler", "openEuler"),
-    Distribution("opensuse-leap", "openSUSE Leap", ("leap",)),
+    Distribution("almalinux", "AlmaLinux", "9.4", ("alma",)),
+    Distribution("alpine", "Alpine Linux", "3.21"),
+    Distribution("amzn", "Amazon Linux", "2023", ("amazon", "amazonlinux")),
+    Distribution("arch", "Arch Linux", "rolling", ("archlinux",)),
+    Distribution("azurelinux", "Azure Linux", "3.0"),
+    Distribution("centos", "CentOS", "9"),
+    Distribution("debian", "Debian", "12"),
+    Distribution("fedora", "Fedora", "42"),
+    Distribution("flatcar", "Flatcar Container Linux", "4459"),
+    Distribution("gentoo", "Gentoo", "2.15"),
+    Distribution("mariner", "CBL-Mariner", "2.0"),
+    Distribution("nixos", "NixOS", "25.05"),
+    Distribution("ol", "Oracle Linux", "9.4", ("oracle", "oraclelinux")),
+    Distribution("openeuler", "openEuler", "24.03"),
+    Distribution("opensuse-leap", "openSUSE Leap", "15.6", ("leap",)),
     Distribution(
-        "opensuse-tumbleweed", "openSUSE Tumbleweed", ("tumbleweed",), "mayeut/pep600_compliance cache @2d70275"
+        "opensuse-tumbleweed",
+        "openSUSE Tumbleweed",
+        "20250101",
+        ("tumbleweed",),
+        "mayeut/pep600_compliance cache @2d70275",
     ),
-    Distribution("photon", "Photon OS"),
-    Distribution("raspbian", "Raspbian"),
-    Distribution("rhel", "RHEL", ("redhat",)),
-    Distribution("rocky", "Rocky Linux", ("rockylinux",)),
-    Distribution("scientific", "Scientific Linux", ("scientificlinux",)),
-    Distribution("sles", "SLES", ("suse",)),
-    Distribution("ubuntu", "Ubuntu"),
+    Distribution("photon", "Photon OS", "5.0"),
+    Distribution("raspbian", "Raspbian", "12"),
+    Distribution("rhel", "RHEL", "9", ("redhat",)),
+    Distribution("rocky", "Rocky Linux", "9.4", ("rockylinux",)),
+    Distribution("scientific", "Scientific Linux", "7.5", ("scientificlinux",)),
+    Distribution("sles", "SLES", "15.6", ("suse",)),
+    Distribution("ubuntu", "Ubuntu", "22.04"),
 )
 
 FAMILIES = (

@@ -2,17 +2,10 @@
 
 from preflight.catalog import families
 from preflight.requirements import judges
-from preflight.requirements.kinds import (
-    AliasedName,
-    Count,
-    Flag,
-    Name,
-    PathName,
-    Size,
-    TokenName,
-    Version,
-)
+from preflight.requirements.kinds import Count, Flag, Size, Version
+from preflight.requirements.kinds_of_names import AliasedName, Name, PathName, TokenName
 from preflight.requirements.row import Row
+from preflight.requirements.systems import SYSTEM_ROWS, distribution_row
 
 _MACHINES = {"amd64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64"}
 
@@ -21,11 +14,9 @@ _COUNT = Count()
 _FLAG = Flag()
 _BINARY = Size(1024)
 _DECIMAL = Size(1000)
-_SYSTEM = AliasedName(families.canonical)
 
 _OTHER_NODE = "choose nodes that fit, another partition for example, or relax this clause"
 _OTHER_GPU = "ask for another GPU type or partition, or relax this clause; a job without GPUs needs --gpus"
-_OTHER_SYSTEM = "choose nodes with that system, or run in a container that brings it"
 
 
 def _machine(name: str) -> str:
@@ -96,92 +87,6 @@ def _set(
         remedy,
     )
 
-
-def _distribution(one: families.Distribution) -> Row:
-    """Return the row that compares the version of a distribution or its family."""
-    members = families.members(one.id)
-    named = [
-        families.title(os_id) + (f" {', '.join(str(major) for major in sorted(majors))}" if majors else "")
-        for os_id, majors in members.items()
-    ]
-    others = f" (counts: {', '.join(named)})" if len(members) > 1 else ""
-    return Row(
-        one.id,
-        _VERSION,
-        "os.version",
-        judges.distribution,
-        "node",
-        "one",
-        "os_version",
-        f"{one.id}_",
-        f"version of {one.title}{others}; does not hold on any other distribution",
-        f"{one.id}>={_EXAMPLE_RELEASE.get(one.id, '1')}",
-        one.title,
-        f"no {one.title}",
-        (f"the distribution is {' or '.join(named)}, and its version",),
-        _OTHER_SYSTEM,
-    )
-
-
-_EXAMPLE_RELEASE = {
-    "almalinux": "9.4",
-    "alpine": "3.21",
-    "amzn": "2023",
-    "azurelinux": "3.0",
-    "centos": "9",
-    "debian": "12",
-    "fedora": "42",
-    "flatcar": "4459",
-    "gentoo": "2.15",
-    "mariner": "2.0",
-    "nixos": "25.05",
-    "ol": "9.4",
-    "openeuler": "24.03",
-    "opensuse-leap": "15.6",
-    "opensuse-tumbleweed": "20250101",
-    "photon": "5.0",
-    "raspbian": "12",
-    "rhel": "9",
-    "rocky": "9.4",
-    "scientific": "7.5",
-    "sles": "15.6",
-    "ubuntu": "22.04",
-}
-
-_SYSTEMS = (
-    Row(
-        "os",
-        _SYSTEM,
-        "os.id",
-        judges.system,
-        "node",
-        "one",
-        "os",
-        "os_",
-        "distribution, by its os-release ID (ol, opensuse-leap) or another name for it (oracle, leap)",
-        "os=ubuntu",
-        "distribution",
-        "no os-release ID",
-        ("the distribution is {}", "the distribution is not {}"),
-        _OTHER_SYSTEM,
-    ),
-    Row(
-        "os.like",
-        _SYSTEM,
-        "os.like",
-        judges.like,
-        "node",
-        "any",
-        None,
-        "os_like_",
-        "distribution, by its os-release ID or one of its ID_LIKE",
-        "os.like=debian",
-        "distribution",
-        "no os-release ID",
-        ("the distribution is {} or says it is like it", "the distribution neither is {} nor says it is like it"),
-        _OTHER_SYSTEM,
-    ),
-)
 
 _NODE = (
     _node("kernel", Version(".-"), "kernel.release", "kernel", "kernel release", "kernel>=5.14", words="the kernel"),
@@ -380,13 +285,13 @@ _SERVICES = (
     ),
 )
 
-_FIXED = _SYSTEMS + _NODE + _GPUS + _CAPACITY + _SERVICES
+_FIXED = SYSTEM_ROWS + _NODE + _GPUS + _CAPACITY + _SERVICES
 _TAKEN = frozenset(row.name for row in _FIXED)
 
 # Arch Linux's ID is taken by the machine's architecture: os=arch asks for the distribution.
-DISTRIBUTION_ROWS = tuple(_distribution(one) for one in families.DISTRIBUTIONS if one.id not in _TAKEN)
+DISTRIBUTION_ROWS = tuple(distribution_row(one) for one in families.DISTRIBUTIONS if one.id not in _TAKEN)
 
-ROWS = _SYSTEMS + DISTRIBUTION_ROWS + _NODE + _GPUS + _CAPACITY + _SERVICES
+ROWS = SYSTEM_ROWS + DISTRIBUTION_ROWS + _NODE + _GPUS + _CAPACITY + _SERVICES
 
 _BY_NAME = {row.name: row for row in ROWS} | {
     alias: row for row in DISTRIBUTION_ROWS for alias in families.aliases(row.name)
