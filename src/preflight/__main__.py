@@ -1,0 +1,23 @@
+"""The command `preflight`. A hook is dispatched before Click is imported (rule 6 of docs/architecture.md)."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line in sys.argv and return its exit code."""
+    if len(sys.argv) > 1 and sys.argv[1] == "hook":
+        from preflight.hooks.main import main as hook
+
+        return hook(sys.argv[2:])
+    from preflight.cli.main import main as cli
+
+    return cli()
+
+
+if __name__ == "__main__":
+    # Run as a file (the scripts in prolog/ do, with -I -S), Python puts this directory first, not the one above.
+    if __package__ in (None, ""):
+        import os
+
+        sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""What changed on the node while the job ran: the epilog's facts beside the prolog's."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from preflight.checks.finding import Finding
+from preflight.checks.registry import Context, check, subject_of
+from preflight.facts.view import Facts
+
+COUNTERS = {
+    "ecc_uncorrected_volatile": "node",
+    "ecc_uncorrected_aggregate": "node",
+    "remap_uncorrectable": "node",
+    "remap_correctable": "node",
+    "remap_pending": "node",
+    "remap_failure": "node",
+    "recovery_action": "node",
+    "memory_used": "user",
+}
+MEMORY_NOISE = 256 << 20  # bytes: what driver and caches move by themselves
+LEFT = "end the processes: the epilog runs when all of the job's own should be gone"
+
+
+def changes(before: Facts | None, after: Facts, positions: tuple[int, ...] | None) -> list[dict[str, Any]]:
+    """Return [{fact, before, after, blame}] between two collections; ``positions`` limits the GPUs to the job's."""
+    if before is None:
+        return []
+    found: list[dict[str, Any]] = []
+    old, new = before.get("memory", {}).get("available"), after.get("memory", {}).get("available")
+    if isinstance(old, int) and isinstance(new, int) and old - new > MEMORY_NOISE:
+        found.append(_change("memory.available", old, new, "user"))
+    earlier = {device.get("uuid"): device for device in before.get("gpus", {}).get("devices") or []}
+    for at, device in enumerate(after.get("gpus", {}).get("devices") or []):
+        then = earlier.get(device.get("uuid"))
+        if then is None or (positions is not None and at not in positions):
+            continue
+        found += _of_device(then, device)
+    return found
+
+
+def _of_device(then: dict[str, Any], now: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    name = subject_of(now)
+    for key, blame in COUNTERS.items():
+        noise = MEMORY_NOISE if key == "memory_used" else 0
+        if key in then and key in now and now[key] != then[key] and abs(int(now[key]) - int(then[key])) > noise:
+            yield _change(f"{name}.{key}", then[key], now[key], blame)
+    old, new = (sorted(one["pid"] for one in device.get("processes") or []) for device in (then, now))
+    if old != new:
+        yield _change(f"{name}.processes", old, new, "user")
+
+
+def _change(fact: str, before: Any, after: Any, blame: str) -> dict[str, Any]:
+    return {"fact": fact, "before": before, "after": after, "blame": blame}
+
+
+@check("gpu.processes", reads=("gpus",), phases=("epilog",), action="warn", remedy=LEFT)
+def processes(context: Context, limit: float | None) -> Iterator[Finding]:
+    """The job left no process on its GPUs."""
+    for at, device in enumerate(context.node.facts.get("gpus", {}).get("devices") or []):
+        if context.gpus is None or at not in context.gpus.positions or "processes" not in device:
+            continue
+        pids = [one["pid"] for one in device["processes"]]
+        status, observed = ("fail", ", ".join(map(str, pids[:8]))) if pids else ("pass", "none")
+        message = f"{len(pids)} processes left on {subject_of(device)}: {observed}" if pids else "no process left"
+        remedy = LEFT if pids else None
+        yield Finding("gpu.processes", status, "user", subject_of(device), "none", observed, message, remedy, "nvml")
+
+
+RISEN = "tell the job's user that results may be wrong; drain and reset the GPU"
+
+
+@check("gpu.ecc.risen", reads=("gpus",), phases=("epilog",), action="warn", remedy=RISEN)
+def risen(context: Context, limit: float | None) -> Iterator[Finding]:
+    """No uncorrected ECC error came while the job ran."""
+    positions = context.gpus.positions if context.gpus else None
+    for change in changes(context.before, context.node.facts, positions):
+        subject, _, key = change["fact"].partition(".")
+        if key == "ecc_uncorrected_aggregate" and change["after"] > change["before"]:
+            count = change["after"] - change["before"]
+            text = f"{count} uncorrected ECC errors on {subject} while the job ran"
+            yield Finding("gpu.ecc.risen", "fail", "node", subject, "0", str(count), text, RISEN, "nvml")

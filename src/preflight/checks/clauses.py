@@ -1,0 +1,44 @@
+"""The clauses of the job's requirement and of the site's expectations."""
+
+from collections.abc import Iterator
+
+from preflight.checks.finding import Finding
+from preflight.checks.registry import Context, check
+from preflight.requirements.evaluate import evaluate
+
+
+@check("requirement", reads=(), phases=("prolog",), action="move", remedy="ask for what a node has: preflight facts")
+def requirement(context: Context, limit: float | None) -> Iterator[Finding]:
+    """What the job asked for with --require or in its comment, judged on the job's own GPUs."""
+    for text, source, why in context.broken:
+        told = "write it as in: preflight require --help"
+        yield Finding("requirement", "unknown", "job", text[:80], text, None, f"cannot be read: {why}", told, source)
+    yield from _clauses("requirement", context, ours=False)
+
+
+@check("expectation", reads=(), remedy="repair the node, or correct [[expect]] in the policy")
+def expectation(context: Context, limit: float | None) -> Iterator[Finding]:
+    """What the site expects of this node ([[expect]] in the policy), judged on the whole node."""
+    return _clauses("expectation", context, ours=True)
+
+
+def _clauses(name: str, context: Context, ours: bool) -> Iterator[Finding]:
+    view = context.node if ours else context.job
+    minor = context.policy.cuda.minor_version_compatibility
+    for asked in context.asked:
+        if (asked.source == "policy") is not ours:
+            continue
+        for result in evaluate(asked.requirement, view, cuda_minor=minor):
+            told = None if result.status == "pass" else result.remedy
+            subject = result.text.replace(":", " ")
+            yield Finding(
+                name,
+                result.status,
+                asked.blame,
+                subject,
+                result.text,
+                result.observed,
+                result.message,
+                told,
+                asked.source,
+            )

@@ -1,0 +1,70 @@
+"""GPUs that should be there, and that should answer."""
+
+from collections.abc import Iterator
+
+from preflight.checks.finding import Finding
+from preflight.checks.registry import Answer, Context, check, of_gpu, subject_of
+from preflight.facts.view import Unknown
+
+PRESENT = "look at lspci and dmesg for the missing GPU; reset or reboot the node, then hardware service"
+RESPONDS = "GPU lost: reboot the node; if it comes back, hardware service"
+UNTOLD = ("NotRead", "ProbeDied")
+RESET = "drain, then reset the GPU (nvidia-smi --gpu-reset) or reboot"
+
+
+@check("gpu.present", reads=("gpus",), remedy=PRESENT, device=True)
+def present(context: Context, limit: float | None) -> Iterator[Finding]:
+    """The GPUs that Slurm gave the job, or that gres.conf names for the node, are there."""
+    devices = context.node.devices()
+    job = context.gpus
+    if job is not None and job.problem:
+        yield _about("unknown", "job", f"cannot tell which GPUs are the job's: {job.problem}")
+    if isinstance(devices, Unknown):
+        if job is None or job.some:
+            yield _about("unknown", "node", f"GPUs could not be counted: {devices.reason}")
+        return
+    missing = list(job.missing) if job else []
+    if job is None and context.configured:
+        minors = {device.get("minor") for device in devices}
+        missing = [f"/dev/nvidia{minor}" for minor in context.configured if minor not in minors]
+    for name in missing:
+        yield _about("fail", name, f"GPU {name} is configured in Slurm and does not answer")
+    if not missing and (devices or context.configured):
+        yield _about("pass", "node", f"{len(devices)} GPUs are there")
+
+
+def _about(status: str, subject: str, message: str) -> Finding:
+    remedy = PRESENT if status == "fail" else None
+    return Finding("gpu.present", status, "node", subject, None, None, message, remedy, "gres.conf")
+
+
+@check("gpu.responds", reads=("gpus",), remedy=RESPONDS, device=True)
+def responds(context: Context, limit: float | None) -> Iterator[Finding]:
+    """Each GPU answers: not lost, not hanging."""
+    devices = context.node.devices()
+    for device in [] if isinstance(devices, Unknown) else devices:
+        error = device.get("error") or next(
+            (name for name in device.get("errors", {}).values() if name in ("GpuIsLost", "Timeout")), None
+        )
+        if error is None or error == "ResetRequired":
+            answer = Answer("pass", f"{subject_of(device)} answers")
+        elif error in UNTOLD:
+            answer = Answer("unknown", f"{subject_of(device)} was not asked: the probe ended before it", error)
+        else:
+            answer = Answer("fail", f"{subject_of(device)} does not answer: {error}", error)
+        yield of_gpu("gpu.responds", device, answer, RESPONDS)
+
+
+@check("gpu.reset", reads=("gpus",), remedy=RESET, device=True)
+def reset(context: Context, limit: float | None) -> Iterator[Finding]:
+    """No GPU waits for a reset."""
+    devices = context.node.devices()
+    for device in [] if isinstance(devices, Unknown) else devices:
+        errors = (device.get("error"), *device.get("errors", {}).values())
+        if "ResetRequired" in errors:
+            answer = Answer("fail", f"{subject_of(device)} needs a reset", "ResetRequired")
+        elif device.get("error"):
+            continue
+        else:
+            answer = Answer("pass", f"{subject_of(device)} needs no reset")
+        yield of_gpu("gpu.reset", device, answer, RESET)

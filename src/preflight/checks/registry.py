@@ -1,0 +1,164 @@
+"""How a check is declared. A module of this package that declares checks needs no other line anywhere."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from preflight.checks.finding import Finding
+from preflight.facts.view import Facts, Unknown, View, attribute
+from preflight.policy.model import Policy
+from preflight.requirements.grammar import Requirement
+
+PHASES = ("prolog", "epilog", "health")
+FRAMEWORK = ("__init__.py", "finding.py", "registry.py", "run.py")
+
+
+class Asked(NamedTuple):
+    """A requirement and where it comes from: "--require", "comment" (the job's) or "policy" (the site's)."""
+
+    requirement: Requirement
+    source: str
+
+    @property
+    def blame(self) -> str:
+        """Return who is at fault where it does not hold."""
+        return "node" if self.source == "policy" else "job"
+
+
+class JobGpus(NamedTuple):
+    """The GPUs Slurm gave the job: positions in the devices list, what of them is missing, or why neither is known."""
+
+    positions: tuple[int, ...] = ()
+    missing: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def some(self) -> bool:
+        """Return whether the job has a GPU at all."""
+        return bool(self.positions or self.missing or self.problem)
+
+
+class Context(NamedTuple):
+    """All that a check may read. ``gpus`` None: no job, the whole node is judged.
+
+    ``configured``: minor numbers that gres.conf gives the node, where the whole node is judged. ``broken``: (text,
+    source, why) of requirements that cannot be read. ``before``: the facts of the job's prolog, in its epilog.
+    """
+
+    phase: str
+    node: View
+    job: View
+    policy: Policy
+    asked: tuple[Asked, ...] = ()
+    gpus: JobGpus | None = None
+    configured: tuple[int, ...] = ()
+    broken: tuple[tuple[str, str, str], ...] = ()
+    before: Facts | None = None
+
+    def is_jobs(self, position: int) -> bool:
+        """Return whether the GPU at ``position`` is judged as the job's own."""
+        return self.gpus is None or position in self.gpus.positions
+
+
+class Answer(NamedTuple):
+    """What a GPU check says of one GPU."""
+
+    status: str
+    message: str
+    observed: str | None = None
+    expected: str | None = None
+
+
+class Check(NamedTuple):
+    """A declared check. ``reads`` are fact subjects; ``unit`` is the limit's; ``device``: about GPUs."""
+
+    name: str
+    help: str
+    phases: tuple[str, ...]
+    reads: tuple[str, ...]
+    action: str
+    limit: float | None
+    unit: str
+    remedy: str
+    device: bool
+    run: Callable[[Context, float | None], Iterable[Finding]]
+
+
+REGISTRY: dict[str, Check] = {}
+Judge = Callable[[Any, float | None], Answer | None]
+
+
+def check(
+    name: str,
+    *,
+    reads: tuple[str, ...],
+    remedy: str,
+    phases: tuple[str, ...] = PHASES,
+    action: str = "drain",
+    limit: float | None = None,
+    unit: str = "",
+    device: bool = False,
+) -> Callable[[Callable[..., Iterable[Finding]]], Callable[..., Iterable[Finding]]]:
+    """Register ``function(context, limit) -> findings`` as the check ``name``; its docstring is the help."""
+
+    def register(function: Callable[..., Iterable[Finding]]) -> Callable[..., Iterable[Finding]]:
+        text = (function.__doc__ or "").strip().split("\n")[0]
+        REGISTRY[name] = Check(name, text, phases, reads, action, limit, unit, remedy, device, function)
+        return function
+
+    return register
+
+
+def gpu_check(
+    name: str, fact: str, *, remedy: str, action: str = "drain", limit: float | None = None, unit: str = ""
+) -> Callable[[Judge], Callable[..., Iterable[Finding]]]:
+    """Register ``function(value, limit) -> Answer | None`` for one attribute of each GPU; None passes.
+
+    A GPU that does not have the attribute (NotSupported) is skipped, one that would not tell it is unknown; a GPU
+    that does not answer at all is left to gpu.responds.
+    """
+
+    def wrap(judge: Judge) -> Callable[..., Iterable[Finding]]:
+        def run(context: Context, bound: float | None) -> Iterator[Finding]:
+            devices = context.node.devices()
+            for device in () if isinstance(devices, Unknown) else devices:
+                if "error" in device:
+                    continue
+                value = attribute(device, fact)
+                if value is None:
+                    answer = Answer("skip", f"{subject_of(device)} does not have this")
+                elif isinstance(value, Unknown):
+                    answer = Answer("unknown", f"{subject_of(device)} would not tell: {value.reason}")
+                else:
+                    answer = judge(value, bound) or Answer("pass", f"{subject_of(device)} is well", str(value))
+                yield of_gpu(name, device, answer, remedy)
+
+        run.__doc__ = judge.__doc__
+        check(name, reads=("gpus",), remedy=remedy, action=action, limit=limit, unit=unit, device=True)(run)
+        return run
+
+    return wrap
+
+
+def subject_of(device: dict[str, Any]) -> str:
+    """Return a GPU's subject: "gpu3", by NVML's index."""
+    return f"gpu{device.get('index', '?')}"
+
+
+def of_gpu(name: str, device: dict[str, Any], answer: Answer, remedy: str) -> Finding:
+    """Return the finding of one GPU; the message carries the bus id, which finds the board."""
+    message = answer.message
+    if answer.status in ("fail", "warn") and device.get("bus_id"):
+        message = f"{message} ({device['bus_id']})"
+    told = remedy if answer.status in ("fail", "warn") else None
+    return Finding(
+        name, answer.status, "node", subject_of(device), answer.expected, answer.observed, message, told, "nvml"
+    )
+
+
+def every_check() -> dict[str, Check]:
+    """Return all checks by name, importing the modules beside this one that declare them."""
+    for file in sorted(os.listdir(os.path.dirname(__file__))):
+        if file.endswith(".py") and file not in FRAMEWORK:
+            __import__(f"{__package__}.{file[:-3]}")
+    return REGISTRY

@@ -1,0 +1,69 @@
+"""Running the checks of a phase over facts, and keeping a bug in one of them from being more than `unknown`."""
+
+import time
+from collections.abc import Iterator
+
+from preflight.checks.finding import Finding
+from preflight.checks.registry import Check, Context, every_check
+
+CHECKER = "checker"
+
+
+def checks_for(context: Context) -> list[tuple[Check, str, float | None]]:
+    """Return (check, action, limit) of each check that the phase and the policy ask for."""
+    chosen = []
+    for check in every_check().values():
+        said = context.policy.check(check.name)
+        action = said.action or check.action
+        if context.phase in check.phases and action != "off":
+            chosen.append((check, action, check.limit if said.limit is None else said.limit))
+    return chosen
+
+
+def run_checks(context: Context) -> list[Finding]:
+    """Return the findings of all checks of ``context.phase``; never raises."""
+    findings: list[Finding] = []
+    for check, action, limit in checks_for(context):
+        began = time.perf_counter()
+        try:
+            found = list(_run(check, context, limit))
+        except Exception as error:  # a bug of ours is a finding, not a crash
+            text = f"the check {check.name} itself failed: {type(error).__name__}: {error}"
+            found = [
+                Finding(
+                    CHECKER, "unknown", "site", check.name, None, None, text, "report this to Preflight's makers", None
+                )
+            ]
+        spent = round((time.perf_counter() - began) * 1000, 3)
+        findings += [_settle(one, check, action, context)._replace(duration_ms=spent) for one in found]
+    return findings
+
+
+def _run(check: Check, context: Context, limit: float | None) -> Iterator[Finding]:
+    unread = [one for one in check.reads if one not in context.node.facts and one not in context.node.unknown]
+    if unread:
+        why = f"{', '.join(unread)} not read: nothing of this job needs it"
+        yield Finding(check.name, "skip", "node", "node", None, None, why, None, None)
+        return
+    yield from check.run(context, limit)
+
+
+def _settle(finding: Finding, check: Check, action: str, context: Context) -> Finding:
+    """Turn a fail into a warning where the policy says so, or where it is about a GPU that is not the job's."""
+    if finding.status != "fail":
+        return finding
+    if action == "warn":
+        return finding._replace(status="warn")
+    if check.device and context.phase == "prolog" and not _concerns_job(finding, context):
+        return finding._replace(status="warn", message=f"{finding.message}; not a GPU of this job")
+    return finding
+
+
+def _concerns_job(finding: Finding, context: Context) -> bool:
+    if context.gpus is None:
+        return True
+    if finding.subject.startswith("gpu") and finding.subject[3:].isdigit():
+        index = int(finding.subject[3:])
+        devices = context.node.facts.get("gpus", {}).get("devices") or []
+        return any(context.is_jobs(at) for at, device in enumerate(devices) if device.get("index") == index)
+    return context.gpus.some and not context.gpus.problem

@@ -1,0 +1,99 @@
+"""`preflight check`: judge this node, a root directory or recorded facts, as a hook would, and change nothing."""
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from preflight.cli.common import config_option, fail, policy_for, write_out
+from preflight.facts.document import FactsDocument, read_document
+from preflight.facts.schema import FactsError
+from preflight.policy.model import Policy
+
+if TYPE_CHECKING:
+    from preflight.hooks.assess import Assessment
+
+EXIT = {"ready": 0, "degraded": 0, "unhealthy": 1, "mismatch": 3, "unknown": 4}
+
+
+@click.command()
+@click.option("--require", "spec", metavar="SPEC", default="", help="What a job asks for.")
+@click.option("--phase", type=click.Choice(["prolog", "epilog", "health"]), default="prolog", show_default=True)
+@click.option("--gpus", metavar="0,1", help="NVML indexes of the GPUs to judge; default all.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report, format preflight.report/1.")
+@click.option("--facts", "facts_file", metavar="FILE", help="Judge recorded facts (preflight facts --json).")
+@click.option("--root", metavar="DIR", help="Read the files beneath DIR: a chroot, an image, a recorded node.")
+@config_option
+def check(
+    spec: str, phase: str, gpus: str | None, as_json: bool, facts_file: str | None, root: str | None, config: str | None
+) -> int:
+    """Judge this node as a hook would; nothing is drained, moved or written.
+
+    Exits with 0 ready or degraded, 1 unhealthy, 2 usage or configuration error, 3 mismatch, 4 unknown.
+    """
+    from preflight.hooks.assess import Question, assess
+    from preflight.hooks.prolog import source_of
+    from preflight.policy.load import node_name
+    from preflight.requirements.grammar import RequirementError, parse
+
+    if facts_file and root:
+        fail("--facts and --root exclude each other: facts are read from one place")
+    try:
+        spec = parse(spec).text() if spec else ""
+    except RequirementError as error:
+        click.echo(str(error), err=True)
+        return 2
+    document = _recorded(facts_file)
+    node = document.node if document else node_name()
+    policy = policy_for(config, node)
+    if root:
+        policy = policy._replace(facts=policy.facts._replace(root=_directory(root), live=policy.facts.live))
+    began, started = time.monotonic(), time.time()
+    question = Question(phase, node, policy, require=spec, gpus=_gpus(gpus))
+    found = assess(question, source_of(policy, node, None), began + policy.hook.deadline_s, document)
+    report = _report(policy, node, phase, started, began, found)
+    if as_json:
+        write_out(json.dumps(report, indent=2))
+    else:
+        from preflight.report.merge import merge
+        from preflight.report.render import render
+
+        write_out(render(merge(node, [report]), "text"))
+    return EXIT[report["verdict"]]
+
+
+def _recorded(path: str | None) -> FactsDocument | None:
+    if path is None:
+        return None
+    try:
+        return read_document(path)
+    except FactsError as error:
+        return fail(str(error))
+
+
+def _directory(root: str) -> str:
+    if not os.path.isdir(root):
+        fail(f"--root {root}: not a directory")
+    return os.path.abspath(root)
+
+
+def _gpus(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    from preflight.slurm.environment import positions
+
+    found = positions(text)
+    if found is None:
+        fail(f"--gpus {text!r}: needs NVML indexes such as 0,1")
+    return found
+
+
+def _report(policy: Policy, node: str, phase: str, started: float, began: float, found: "Assessment") -> dict[str, Any]:
+    from preflight.hooks import record
+    from preflight.hooks.run import Run
+    from preflight.verdict import NOTHING
+
+    run = Run(phase, node, policy, "", None, "", started, began)
+    return record.make(run, found, NOTHING, [] if phase == "epilog" else None)

@@ -1,0 +1,50 @@
+"""`preflight checks`: the catalogue of checks."""
+
+import json
+from typing import Any
+
+import click
+
+from preflight.checks.registry import Check, every_check
+from preflight.cli.common import config_option, fail, policy_for, write_out
+from preflight.policy.model import Policy
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_option
+def checks(name: str | None, as_json: bool, config: str | None) -> None:
+    """List the checks, or show all of one: what it reads, its limit, what to do when it fails."""
+    import difflib
+
+    policy = policy_for(config)
+    known = every_check()
+    if name is not None and name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        fail(f"no check is named {name!r}" + (f"; did you mean {near[0]}?" if near else "; see: preflight checks"))
+    rows = [_row(check, policy) for key, check in sorted(known.items()) if name in (None, key)]
+    if as_json:
+        write_out(json.dumps(rows if name is None else rows[0], indent=2))
+    elif name is not None:
+        for key, value in rows[0].items():
+            click.echo(f"{key:<8} {', '.join(value) if isinstance(value, list) else value}")
+    else:
+        width = max(len(row["name"]) for row in rows)
+        for row in rows:
+            click.echo(f"{row['name']:<{width}}  {row['action']:<6} {row['help']}")
+
+
+def _row(check: Check, policy: Policy) -> dict[str, Any]:
+    said = policy.check(check.name)
+    return {
+        "name": check.name,
+        "help": check.help,
+        "phases": list(check.phases),
+        "reads": list(check.reads),
+        "action": said.action or check.action,
+        "mode": said.mode or policy.mode,
+        "limit": check.limit if said.limit is None else said.limit,
+        "unit": check.unit,
+        "remedy": check.remedy,
+    }

@@ -1,0 +1,35 @@
+"""`preflight config check|show`: the policy."""
+
+import json
+
+import click
+
+from preflight.cli.common import config_option, policy_for, write_out
+
+
+@click.group()
+def config() -> None:
+    """Validate the policy, or print what is in force."""
+
+
+@config.command("check")
+@click.argument("file", required=False)
+def check(file: str | None) -> None:
+    """Validate FILE (default: the installed policy); errors name file, line and key."""
+    from preflight.checks.registry import every_check
+
+    policy = policy_for(file)
+    for name in policy.checks:
+        if name not in every_check():
+            click.echo(f"preflight: warning: {policy.path}: [checks.{name!r}] names no check", err=True)
+    where = policy.path or "no policy file: the defaults"
+    click.echo(f"{where}: fine ({len(policy.expect)} expectations for this node, mode {policy.mode})")
+
+
+@config.command("show")
+@config_option
+def show(config: str | None) -> None:
+    """Print the policy in force on this node, defaults merged, as JSON."""
+    from preflight.policy.model import to_json
+
+    write_out(json.dumps(to_json(policy_for(config)), indent=2))

@@ -1,0 +1,49 @@
+"""`preflight install`: hooks, plugin and directories; slurm.conf and plugstack.conf are the admin's to edit."""
+
+import os
+
+import click
+
+from preflight.cli.common import fail, write_out
+from preflight.deploy.layout import SLURM_KEYS, DeployError, Target
+from preflight.policy.model import DEFAULT_PATH
+
+prefix_option = click.option("--prefix", metavar="DIR", default="/opt/preflight", show_default=True)
+run_dir_option = click.option("--run-dir", metavar="DIR", default="/run/preflight", show_default=True)
+
+
+@click.command()
+@prefix_option
+@click.option("--config", metavar="FILE", default=DEFAULT_PATH, show_default=True, help="The policy; made if missing.")
+@run_dir_option
+@click.option("--python", metavar="PATH", help="The interpreter for the hooks; default: what this one was made from.")
+@click.option("--no-plugin", is_flag=True, help="Leave out the SPANK plugin (jobs then ask in their comment).")
+@click.option("--cppflags", default="", metavar="FLAGS", help="Where Slurm's headers are: -I/opt/slurm/include.")
+def install(prefix: str, config: str, run_dir: str, python: str | None, no_plugin: bool, cppflags: str) -> None:
+    """Install hooks and plugin below --prefix, as root, over a running version too; print the lines for slurm.conf."""
+    from preflight.deploy.install import install as deploy
+    from preflight.deploy.layout import interpreter
+
+    paths = [os.path.abspath(one) for one in (prefix, config, run_dir)]
+    for path in paths:
+        if not all(c.isalnum() or c in "/._-+" for c in path):
+            fail(f"{path!r}: paths are written into shell scripts; use letters, digits and / . _ - + only")
+    try:
+        target = Target(paths[0], paths[1], paths[2], interpreter(python))
+        version = deploy(target, not no_plugin, cppflags)
+    except DeployError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" + (" (install as root)" if error.errno in (1, 13) else ""))
+    write_out(f"installed {version}\npolicy    {target.config}\n\n{lines(target, not no_plugin)}")
+
+
+def lines(target: Target, plugin: bool) -> str:
+    """Return what belongs into slurm.conf and plugstack.conf."""
+    text = "Add to slurm.conf, then: scontrol reconfigure\n\n"
+    text += "".join(f"    {key}={target.libexec}/{name}\n" for name, key in SLURM_KEYS.items())
+    text += "    PrologFlags=Alloc,DeferBatch\n    HealthCheckInterval=300\n    HealthCheckNodeState=ANY,CYCLE\n"
+    if plugin:
+        text += "\nAdd to plugstack.conf (beside slurm.conf), on submit hosts and nodes:\n\n"
+        text += f"    optional {target.plugin} preflight={target.program}\n"
+    return text

@@ -1,0 +1,85 @@
+"""The command line: a group that imports a command only when it is called."""
+
+import importlib
+import os
+import sys
+
+import click
+
+from preflight import __version__
+
+COMMANDS = {
+    "facts": "What this node is.",
+    "check": "Judge this node, or recorded facts, as a hook would.",
+    "checks": "The catalogue of checks: what each reads, its limit and remedy.",
+    "require": "Parse, explain and convert a requirement.",
+    "report": "The report of a job, all its nodes merged.",
+    "config": "Validate the policy, or print what is in force.",
+    "install": "Install hooks and plugin; print the lines for slurm.conf.",
+    "uninstall": "Remove what install put in place.",
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are the modules beside this one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"preflight.cli.{cmd_name}"), cmd_name)
+        command.short_help = COMMANDS[cmd_name]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="preflight")
+@click.option("--debug", is_flag=True, help="Show a traceback where something fails.")
+@click.pass_context
+def group(ctx: click.Context, debug: bool) -> None:
+    """Check that a Slurm node is what a job needs."""
+    ctx.obj = debug
+
+
+def main() -> int:
+    """Run the command line and return its exit code; errors are one line on stderr, tracebacks only with --debug."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        result = group.main(standalone_mode=False, prog_name="preflight")
+    except click.ClickException as error:
+        _say(error)
+        return 2
+    except click.Abort:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    except Exception as error:
+        if debug:
+            raise
+        first = str(error).splitlines()[0] if str(error) else ""
+        sys.stderr.write(f"preflight: {type(error).__name__}: {first} (--debug shows where)\n")
+        return 4 if _asked_to_check() else 2
+    return result if isinstance(result, int) else 0
+
+
+def _say(error: click.ClickException) -> None:
+    text = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        text += f" (try: {error.ctx.command_path} --help)"
+    sys.stderr.write(f"preflight: {text}\n")
+
+
+def _asked_to_check() -> bool:
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "check"

@@ -1,0 +1,35 @@
+"""`preflight uninstall`."""
+
+import os
+
+import click
+
+from preflight.cli.common import fail
+from preflight.cli.install import prefix_option, run_dir_option
+from preflight.deploy.layout import HOOKS, SLURM_KEYS, Target
+
+
+@click.command()
+@prefix_option
+@run_dir_option
+@click.option("--all", "everything", is_flag=True, help="Remove the hooks' paths too: slurm.conf names them no more.")
+def uninstall(prefix: str, run_dir: str, everything: bool) -> None:
+    """Take Preflight off this node; policy and spool stay.
+
+    slurm.conf may still name the hooks, and slurmd drains a node whose prolog is missing: without --all they become
+    scripts that exit with 0.
+    """
+    from preflight.deploy.install import uninstall as remove
+
+    prefix = os.path.abspath(prefix)
+    if not os.path.isdir(f"{prefix}/libexec"):
+        fail(f"{prefix}: no Preflight is installed there (--prefix)")
+    try:
+        for path in remove(Target(prefix, "", os.path.abspath(run_dir), ""), everything):
+            click.echo(f"removed {path}")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" + (" (uninstall as root)" if error.errno in (1, 13) else ""))
+    if not everything:
+        names = ", ".join(SLURM_KEYS[name] for name in HOOKS)
+        click.echo(f"{prefix}/libexec holds scripts that do nothing. Now take {names} out of slurm.conf and the plugin")
+        click.echo("out of plugstack.conf, scontrol reconfigure, then: preflight uninstall --all")

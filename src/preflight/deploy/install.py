@@ -1,0 +1,130 @@
+"""Installing over whatever is there: a new version beside the old one, then each path swapped by a rename.
+
+A hook that runs meanwhile goes on in its own version's directory, which stays.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+from preflight import __version__
+from preflight.deploy.copy import copy_package
+from preflight.deploy.layout import HOOKS, DeployError, Target, assets
+from preflight.policy.load import PolicyError, load_policy
+from preflight.policy.model import Policy
+
+KEEP = 3
+
+
+def install(target: Target, plugin: bool, cppflags: str = "") -> str:
+    """Install to ``target`` and return the new version's directory; raises DeployError or OSError, nothing swapped."""
+    source = assets()
+    policy = _policy(target)
+    os.makedirs(target.versions, mode=0o755, exist_ok=True)
+    new = f"{target.versions}/{__version__}-{time.strftime('%Y%m%d%H%M%S')}-{os.getpid()}"
+    staging = f"{target.versions}/.new-{os.getpid()}"
+    try:
+        copy_package(f"{staging}/lib")
+        if plugin:
+            _build_plugin(source, staging, cppflags)
+        os.rename(staging, new)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    _make_directories(target, policy)
+    if not os.path.exists(target.config):
+        os.makedirs(os.path.dirname(target.config), exist_ok=True)
+        shutil.copyfile(f"{source}/site-config/preflight.toml", target.config)
+    main = f"{new}/lib/preflight/__main__.py"
+    for name in HOOKS:
+        with open(f"{source}/prolog/{name}", encoding="utf-8") as file:
+            _swap(f"{target.libexec}/{name}", filled(file.read(), target, main).encode())
+    _swap(target.program, f'#!/bin/sh\nexec {target.python} -I -S {main} "$@"\n'.encode())
+    if plugin:
+        with open(f"{new}/preflight.so", "rb") as built:
+            _swap(target.plugin, built.read())
+    _forget_old(target, new)
+    return new
+
+
+def filled(text: str, target: Target, main: str) -> str:
+    """Return a script of prolog/ with the paths written in."""
+    values = {"@PYTHON@": target.python, "@MAIN@": main, "@CONFIG@": target.config, "@RUN_DIR@": target.run_dir}
+    for mark, value in values.items():
+        text = text.replace(mark, value)
+    return text
+
+
+def _policy(target: Target) -> Policy:
+    """Return the policy that is there already; a broken one stops the installation before it begins."""
+    if not os.path.exists(target.config):
+        return Policy()
+    try:
+        return load_policy(target.config)
+    except PolicyError as error:
+        raise DeployError(error.lines[0]) from error
+
+
+def _make_directories(target: Target, policy: Policy) -> None:
+    for path in (target.libexec, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", target.run_dir):
+        os.makedirs(path, mode=0o755, exist_ok=True)
+    if "%n" not in policy.report.spool:
+        os.makedirs(policy.report.spool, exist_ok=True)
+        os.chmod(policy.report.spool, 0o700)
+
+
+def _build_plugin(source: str, staging: str, cppflags: str) -> None:
+    with tempfile.TemporaryDirectory() as build:
+        shutil.copytree(f"{source}/slurm_plugin", f"{build}/plugin", ignore=shutil.ignore_patterns("*.o", "*.so"))
+        command = ["make", "-s", "-C", f"{build}/plugin", f"CPPFLAGS={cppflags}"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DeployError(f"the plugin cannot be built: {error} (install make and gcc, or --no-plugin)") from error
+        if done.returncode:
+            line = next((one for one in done.stderr.splitlines() if "error" in one.lower()), done.stderr.strip()[:200])
+            raise DeployError(f"the plugin does not build: {line} (Slurm's headers: libslurm-dev, or --no-plugin)")
+        shutil.copyfile(f"{build}/plugin/preflight.so", f"{staging}/preflight.so")
+
+
+def _swap(path: str, data: bytes) -> None:
+    """Replace an executable by a rename: a shell that reads the old one goes on reading it."""
+    temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o755)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        os.fchmod(descriptor, 0o755)
+    os.rename(temporary, path)
+
+
+def _forget_old(target: Target, new: str) -> None:
+    """Remove all but the latest KEEP versions; a hook of an older one would have to run for days."""
+    places = [f"{target.versions}/{name}" for name in os.listdir(target.versions) if not name.startswith(".")]
+    places.sort(key=lambda place: os.stat(place).st_mtime_ns)
+    for place in places[:-KEEP]:
+        if place != new:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def uninstall(target: Target, everything: bool) -> list[str]:
+    """Take Preflight off the node and return what was removed.
+
+    slurm.conf may still name the hooks, and a missing prolog drains nodes: they become scripts that exit with 0, until
+    ``everything`` removes these too. Policy and spool stay.
+    """
+    removed = []
+    for path in (target.versions, f"{target.prefix}/bin", f"{target.prefix}/lib"):
+        if os.path.isdir(path):
+            for name in HOOKS:
+                if os.path.isfile(f"{target.libexec}/{name}"):
+                    _swap(f"{target.libexec}/{name}", b"#!/bin/sh\n# Preflight was uninstalled.\nexit 0\n")
+            shutil.rmtree(path)
+            removed.append(path)
+    if everything:
+        for path in (target.libexec, target.run_dir, target.prefix):
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+                removed.append(path)
+    return removed

@@ -1,0 +1,71 @@
+"""Where things go below the prefix, and where they come from."""
+
+import os
+import sys
+from typing import NamedTuple
+
+HOOKS = ("prolog", "epilog", "healthcheck", "taskprolog")
+SLURM_KEYS = {"prolog": "Prolog", "epilog": "Epilog", "healthcheck": "HealthCheckProgram", "taskprolog": "TaskProlog"}
+
+
+class DeployError(Exception):
+    """What kept an installation from being made, in one line; nothing was changed."""
+
+
+class Target(NamedTuple):
+    """Where to install: absolute paths. ``python``: the interpreter that the hooks run."""
+
+    prefix: str
+    config: str
+    run_dir: str
+    python: str
+
+    @property
+    def libexec(self) -> str:
+        """Return where slurm.conf's paths point."""
+        return f"{self.prefix}/libexec"
+
+    @property
+    def program(self) -> str:
+        """Return the command that users and the plugin call."""
+        return f"{self.prefix}/bin/preflight"
+
+    @property
+    def plugin(self) -> str:
+        """Return the SPANK plugin's path."""
+        return f"{self.prefix}/lib/slurm/preflight.so"
+
+    @property
+    def versions(self) -> str:
+        """Return where each installation's package and libraries stand."""
+        return f"{self.prefix}/versions"
+
+
+def assets() -> str:
+    """Return the directory that holds prolog/, slurm_plugin/ and site-config/: in the package, or of the checkout."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for place in (f"{package}/assets", os.path.dirname(os.path.dirname(package))):
+        if os.path.isfile(f"{place}/prolog/prolog"):
+            return place
+    raise DeployError(f"{package}/assets is missing: reinstall the package slurm-preflight")
+
+
+def interpreter(named: str | None) -> str:
+    """Return the interpreter for the hooks; raises DeployError for one that users or slurmd could not run.
+
+    The default is what this Python was made from: a virtual environment may be deleted, its base rarely is.
+    """
+    path = named or getattr(sys, "_base_executable", "") or sys.executable
+    path = os.path.realpath(path) if named is None else os.path.abspath(path)
+    if not os.access(path, os.X_OK):
+        raise DeployError(f"--python {path}: not an executable file")
+    place = path
+    while place != "/":
+        if not os.stat(place).st_mode & 0o001:
+            raise DeployError(f"{path}: users cannot run it, {place} is closed to them; name another with --python")
+        if os.stat(place).st_mode & 0o002 and not os.stat(place).st_mode & 0o1000:
+            raise DeployError(
+                f"{path}: anybody may write to {place}, and root is to run it; name another with --python"
+            )
+        place = os.path.dirname(place)
+    return path

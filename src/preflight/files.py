@@ -1,0 +1,53 @@
+"""Files that only root writes: replaced at once, and read back only when they are ours."""
+
+import json
+import os
+from typing import Any
+
+OWN = os.O_NOFOLLOW | os.O_CLOEXEC if hasattr(os, "O_NOFOLLOW") else 0
+
+
+def write_atomic(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Replace ``path`` by ``data``: a temporary file, then rename. Raises OSError and leaves nothing behind."""
+    directory, name = os.path.split(path)
+    temporary = f"{directory}/.{name}.{os.getpid()}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | OWN, mode)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.rename(temporary, path)
+    except OSError:
+        unlink(temporary)
+        raise
+
+
+def write_json(path: str, data: Any, mode: int = 0o600) -> None:
+    """Replace ``path`` by ``data`` as JSON, making its directory (0700) where it is missing. Raises OSError."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    write_atomic(path, json.dumps(data, separators=(",", ":")).encode(), mode)
+
+
+def read_json(path: str, limit: int = 4 << 20) -> Any:
+    """Return the JSON value in ``path``; None where it is missing, not a regular file of ours, too large, not JSON."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | OWN)
+    except OSError:
+        return None
+    try:
+        info = os.fstat(descriptor)
+        if info.st_uid != os.geteuid() or info.st_size > limit or info.st_mode & 0o170000 != 0o100000:
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            return json.loads(file.read(limit))
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def unlink(path: str) -> None:
+    """Remove ``path``; one that is not there, or cannot be removed, is no error."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return

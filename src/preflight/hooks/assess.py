@@ -1,0 +1,172 @@
+"""From a run to findings: which facts are needed, whose GPUs they are, what the checks say."""
+
+import time
+from typing import NamedTuple
+
+from preflight.checks.finding import Finding
+from preflight.checks.registry import Asked, Context, JobGpus
+from preflight.checks.run import checks_for, run_checks
+from preflight.facts.collect import begin
+from preflight.facts.document import FactsDocument
+from preflight.facts.view import Facts, View
+from preflight.policy.model import Policy
+from preflight.requirements.evaluate import facts_needed
+from preflight.requirements.grammar import RequirementError, from_comment, parse
+from preflight.slurm.environment import Job
+from preflight.slurm.gres import Gres
+
+ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm", "toolkits")
+GPU_SUBJECTS = ("driver", "gpus")
+
+
+class Source(NamedTuple):
+    """Where facts are read: the parameters of preflight.facts.collect.begin. ``run_dir`` is root's, or None."""
+
+    root: str
+    live: bool
+    cuda_prefixes: tuple[str, ...]
+    nvml_library: str
+    module_paths: tuple[str, ...]
+    run_dir: str | None
+    node: str
+
+    def collect(self, subjects: frozenset[str], deadline: float) -> FactsDocument:
+        """Return the facts of ``subjects`` as far as they came by ``deadline`` (time.monotonic)."""
+        started = begin(
+            sorted(subjects),
+            root=self.root,
+            live=self.live,
+            cuda_prefixes=self.cuda_prefixes,
+            nvml_library=self.nvml_library,
+            module_paths=self.module_paths,
+            cache_dir=self.run_dir,
+            run_dir=self.run_dir,
+            deadline_s=deadline - time.monotonic(),
+            node=self.node,
+        )
+        return started.finish(deadline)
+
+
+class Question(NamedTuple):
+    """What is to be judged. ``gpus``: NVML indexes asked for by hand; ``before``: the prolog's facts, in the epilog."""
+
+    phase: str
+    node: str
+    policy: Policy
+    job: Job | None = None
+    require: str = ""
+    gpus: tuple[int, ...] | None = None
+    gres: Gres = Gres()
+    before: Facts | None = None
+
+
+class Assessment(NamedTuple):
+    """What was found. ``gpus`` None: the whole node was judged."""
+
+    document: FactsDocument
+    findings: list[Finding]
+    asked: tuple[Asked, ...]
+    broken: tuple[tuple[str, str, str], ...]
+    gpus: JobGpus | None
+
+
+def assess(question: Question, source: Source, deadline: float, document: FactsDocument | None = None) -> Assessment:
+    """Return the findings of ``question``; facts come from ``document`` where one is given, else from ``source``.
+
+    ``deadline`` is the time.monotonic() instant after which facts are taken as far as they came.
+    """
+    asked, broken = requirements(question)
+    if document is None:
+        document = source.collect(subjects(question, asked), deadline)
+    gpus = job_gpus(question, document)
+    node = document.view()
+    context = Context(
+        phase=question.phase,
+        node=node,
+        job=job_view(node, gpus),
+        policy=question.policy,
+        asked=asked,
+        broken=broken,
+        gpus=gpus,
+        configured=question.gres.minors if question.job is None else (),
+        before=question.before,
+    )
+    return Assessment(document, run_checks(context), asked, broken, gpus)
+
+
+def requirements(question: Question) -> tuple[tuple[Asked, ...], tuple[tuple[str, str, str], ...]]:
+    """Return all that is asked, each with its source, and (text, source, why) of what cannot be read."""
+    job = question.job
+    texts = [(question.require, "--require")]
+    if job is not None:
+        texts += [(job.require, "--require"), (from_comment(job.comment) or "", "comment")]
+    for one in question.policy.expect:
+        partitions = job.partition.split(",") if job else []
+        if not one.partitions or set(partitions) & set(one.partitions) or job is None:
+            texts.append((one.require, "policy"))
+    asked, broken = [], []
+    for text, source in texts:
+        if not text:
+            continue
+        try:
+            asked.append(Asked(parse(text), source))
+        except RequirementError as error:
+            broken.append((text, source, error.message))
+    return tuple(asked), tuple(broken)
+
+
+def subjects(question: Question, asked: tuple[Asked, ...]) -> frozenset[str]:
+    """Return the fact subjects to read: NVML only where the job has GPUs, or something asks for it."""
+    context = Context(question.phase, View({}, {}), View({}, {}), question.policy)
+    wanted = set(ALWAYS)
+    for one in asked:
+        wanted |= facts_needed(one.requirement)
+    no_gpus = question.job is not None and not question.job.gpus_text
+    if no_gpus:
+        by_site = {name for one in asked if one.source == "policy" for name in facts_needed(one.requirement)}
+        wanted -= {"gpus"} - by_site  # a job without GPUs fails a GPU clause whatever the node has
+    for check, _, _ in checks_for(context):
+        if not (check.device and no_gpus):
+            wanted.update(check.reads)
+    return frozenset(wanted)
+
+
+def job_gpus(question: Question, document: FactsDocument) -> JobGpus | None:
+    """Return which of the node's GPUs are the job's; None where there is no job and none were named."""
+    devices = (document.facts.get("gpus") or {}).get("devices") or []
+    if question.job is None:
+        if question.gpus is None:
+            return None
+        return _found(question.gpus, [device.get("index") for device in devices], "gpu")
+    job = question.job
+    if not job.gpus_text:
+        return JobGpus()
+    if not job.gpus:
+        return JobGpus(problem=f"SLURM_JOB_GPUS={job.gpus_text[:40]!r} is not a list of numbers")
+    minors = [device.get("minor") for device in devices]
+    if question.gres.problem:
+        if len(job.gpus) == len(devices) and all(isinstance(minor, int) for minor in minors):
+            return JobGpus(tuple(range(len(devices))))  # the job has all of them: no number needs to be known
+        return JobGpus(problem=question.gres.problem)
+    if any(number >= len(question.gres.minors) for number in job.gpus):
+        return JobGpus(
+            problem=f"SLURM_JOB_GPUS={job.gpus_text[:40]} is beyond gres.conf's {len(question.gres.minors)} GPUs"
+        )
+    return _found(tuple(question.gres.minors[number] for number in job.gpus), minors, "/dev/nvidia")
+
+
+def _found(wanted: tuple[int, ...], numbers: list[int | None], prefix: str) -> JobGpus:
+    positions = tuple(numbers.index(one) for one in wanted if one in numbers)
+    return JobGpus(positions, tuple(f"{prefix}{one}" for one in wanted if one not in numbers))
+
+
+def job_view(node: View, gpus: JobGpus | None) -> View:
+    """Return the facts as the job sees them: its own GPUs, and no GPU where it has none."""
+    if gpus is None:
+        return node
+    if gpus.problem:
+        return View(node.facts, {**node.unknown, "gpus": gpus.problem})
+    if not gpus.some:
+        unknown = {name: why for name, why in node.unknown.items() if name.split(".")[0] != "gpus"}
+        return View({**node.facts, "gpus": {"count": 0, "devices": []}}, unknown)
+    return node._replace(gpus=gpus.positions)

@@ -1,0 +1,125 @@
+"""Draining this node and giving it back: only what is ours, never an admin's."""
+
+import random
+import time
+from typing import Any, NamedTuple
+
+from preflight.files import read_json, unlink, write_json
+from preflight.hooks.pending import begin
+from preflight.hooks.run import Run
+from preflight.slurm import node as slurm_node
+from preflight.slurm.commands import Slurm, SlurmError
+
+
+class Drained(NamedTuple):
+    """What came of it: ``detail`` for the report; ``enforced``: the node is kept from jobs, by us or already."""
+
+    detail: str
+    enforced: bool
+
+
+def drain(run: Run, slurm: Slurm, reason: str) -> Drained:
+    """Drain the node with ``reason``, unless it is away already or the drain breaker holds; never raises."""
+    pending = begin(run.policy.report.spool, run.run_dir, f"drain-{run.node}", {"node": run.node, "drain": reason})
+    try:
+        state = slurm_node.read(slurm, run.node)
+        if state.away:
+            pending.done()
+            return Drained(f"{'+'.join(state.flags)} already, its reason stays: {state.reason}", True)
+        limit = most(run.policy.drain.max_nodes, slurm_node.count_nodes(slurm))
+        time.sleep(random.uniform(0, 0.25))  # a bad policy hits all nodes at the same moment
+        if len(slurm_node.drained_by_us(slurm)) >= limit:
+            pending.done()
+            return Drained(_held_back(limit, reason), False)
+        slurm_node.drain(slurm, run.node, reason)
+        _remember(run, slurm_node.read(slurm, run.node))
+        if not _within(slurm, run.node, limit):
+            _undo(run, slurm)
+            pending.done()
+            return Drained(_held_back(limit, reason), False)
+    except SlurmError as error:
+        return Drained(f"{reason} (Slurm was not reached: {error})", True)
+    pending.done()
+    return Drained(reason, True)
+
+
+def most(share: str, nodes: int) -> int:
+    """Return how many nodes the policy lets us drain: a number, or a share of the cluster and then at least one."""
+    if share.endswith("%"):
+        return max(1, nodes * int(share[:-1]) // 100)
+    return int(share)
+
+
+def _held_back(limit: int, reason: str) -> str:
+    return f"drain breaker: {limit} nodes are drained by preflight already ([drain] max_nodes); not drained: {reason}"
+
+
+def _within(slurm: Slurm, node: str, limit: int) -> bool:
+    """Return whether our own drain is among the first ``limit``, by (time, name), after others had time to count."""
+    time.sleep(random.uniform(0.05, 0.15))
+    return node in [name for _, name in slurm_node.drained_by_us(slurm)[:limit]]
+
+
+def _place(run: Run) -> str:
+    return f"{run.policy.report.spool}/drain-{run.node}.json"
+
+
+def _remember(run: Run, state: slurm_node.NodeState) -> None:
+    """Keep what identifies our drain; where it cannot be kept the node stays drained until an admin comes."""
+    record = {"reason": state.reason, "user": state.user, "time": state.time}
+    for path in (_place(run), f"{run.run_dir}/drain-{run.node}.json"):
+        try:
+            write_json(path, record)
+            return
+        except OSError:
+            continue
+
+
+def ours(run: Run) -> dict[str, Any] | None:
+    """Return what we remember of our own drain of this node, or None."""
+    for path in (_place(run), f"{run.run_dir}/drain-{run.node}.json"):
+        record = read_json(path)
+        if isinstance(record, dict) and {"reason", "user", "time"} <= record.keys():
+            return record
+    return None
+
+
+def forget(run: Run) -> None:
+    """Forget our drain: it was resumed, or is not ours any more."""
+    unlink(_place(run))
+    unlink(f"{run.run_dir}/drain-{run.node}.json")
+
+
+def _undo(run: Run, slurm: Slurm) -> None:
+    state, record = slurm_node.read(slurm, run.node), ours(run)
+    if record and state.only_drained and is_ours(state, record):
+        slurm_node.resume(slurm, run.node)
+    forget(run)
+
+
+def is_ours(state: slurm_node.NodeState, record: dict[str, Any]) -> bool:
+    """Return whether reason, user and time are exactly those of our drain."""
+    same = (state.reason, state.user, state.time) == (record["reason"], record["user"], record["time"])
+    return same and state.reason.startswith(slurm_node.PREFIX)
+
+
+def resume_ours(run: Run, slurm: Slurm, well: bool) -> Drained | None:
+    """Resume the node if DRAIN is its only flag, the drain exactly ours, and ``well``: what drained it passes now.
+
+    Returns None where there is nothing to resume; never raises.
+    """
+    record = ours(run)
+    if record is None:
+        return None
+    try:
+        state = slurm_node.read(slurm, run.node)
+        if not is_ours(state, record):
+            forget(run)  # an admin resumed it, or wrote a reason: it is theirs now
+            return None
+        if not well or not state.only_drained:
+            return None
+        slurm_node.resume(slurm, run.node)
+    except SlurmError as error:
+        return Drained(f"not resumed: {error}", False)
+    forget(run)
+    return Drained(f"resumed, drained for: {record['reason']}", True)

@@ -1,0 +1,87 @@
+"""The health check: the whole node, and what earlier hooks left half done."""
+
+import contextlib
+import time
+
+from preflight.hooks import record
+from preflight.hooks.assess import Assessment, Question, assess
+from preflight.hooks.drain import Drained, ours, resume_ours
+from preflight.hooks.pending import Pending, left_over
+from preflight.hooks.prolog import act, gres, source
+from preflight.hooks.run import Run
+from preflight.report.store import prune_spool
+from preflight.slurm.commands import Slurm, SlurmError
+from preflight.verdict import decide, verdict
+
+DAY_S = 86400
+
+
+def health(run: Run) -> int:
+    """Judge the node, drain or resume it, finish or undo what was left, deliver what waits; always returns 0."""
+    question = Question(run.phase, run.node, run.policy, None, gres=gres(run))
+    found = assess(question, source(run), run.probe_deadline)
+    decision = decide(run.phase, found.findings, run.policy, run.killed)
+    report = record.make(run, found, decision)
+    if decision.kind != "none" and decision.enforced:
+        act(run, found, decision, report)
+    elif not run.killed and run.policy.mode == "enforce":
+        resumed = _resume(run, found)
+        if resumed is not None:
+            report["action"] = {"kind": "resume", "detail": resumed.detail, "enforced": resumed.enforced}
+    record.finish(run, report)
+    repair(run)
+    record.deliver_left_over(run)
+    with contextlib.suppress(OSError):
+        prune_spool(run.policy.report.spool, time.time() - run.policy.report.keep_days * DAY_S)
+    return 0
+
+
+def _resume(run: Run, found: Assessment) -> Drained | None:
+    remembered = ours(run)
+    if remembered is None:
+        return None
+    parts = remembered["reason"].split(":")
+    check = parts[1] if len(parts) > 1 else ""
+    same = [one.status for one in found.findings if one.check == check]
+    well = verdict(found.findings) in ("ready", "degraded") and "pass" in same and not {"fail", "unknown"} & set(same)
+    return resume_ours(run, run.slurm(), well)
+
+
+def repair(run: Run) -> None:
+    """Finish or drop the actions that a kill, a crash or a controller that was down left half done."""
+    slurm = run.slurm()
+    for pending in left_over(run.policy.report.spool, run.run_dir, run.node):
+        if "move" in pending.entry:
+            with contextlib.suppress(SlurmError):
+                _repair_move(run, slurm, pending)
+        else:
+            pending.done()  # a drain: this health check has just judged the node anew
+
+
+def _repair_move(run: Run, slurm: Slurm, pending: Pending) -> None:
+    """A job that waits in the queue, requeued by us, gets its exclusion and its release; one that runs is left alone.
+
+    A controller that cannot be reached leaves the entry for the next health check.
+    """
+    from preflight.hooks.move import Move, finish
+    from preflight.slurm import job as slurm_job
+    from preflight.slurm.environment import Job
+
+    try:
+        job = Job(**{**pending.entry["move"], "gpus": tuple(pending.entry["move"]["gpus"])})
+        what = Move(job, run.node, pending.entry["cause"], run.policy.hook.max_requeues)
+    except (KeyError, TypeError):
+        pending.done()
+        return
+    try:
+        name = slurm_job.resolve(slurm, job.id)
+    except SlurmError as error:
+        if "not in the queue" in str(error) or "Invalid job id" in str(error):
+            pending.done()
+            return
+        raise
+    state = slurm_job.read(slurm, name)
+    ours_to_finish = state.state == "PENDING" and state.priority == 0 and state.restarts > what.run
+    if ours_to_finish:
+        finish(slurm, what, state, pending)
+    pending.done()

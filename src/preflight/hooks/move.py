@@ -1,0 +1,191 @@
+"""Moving a job off a node that does not fit it, so that it is never lost, doubled or left half moved.
+
+AdminComment carries the record that all nodes of the job share (`preflight:moved:NODE:runN`): what a run of the job was
+moved for, how often we moved it, and whether some node decided that it must stay held. See docs/moving-jobs.md.
+"""
+
+import contextlib
+import random
+import time
+from typing import NamedTuple
+
+from preflight.hooks.pending import Pending
+from preflight.hostlist import folded, names
+from preflight.slurm import job as slurm_job
+from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.environment import Job
+from preflight.slurm.job import JobState
+
+MOVED, HELD, CANCELLED = "preflight:moved:", "preflight:held:", "preflight:cancelled:"
+ROUNDS = 12
+
+
+class Outcome(NamedTuple):
+    """What was done: the report's action kind, what to tell, whether all of it was done."""
+
+    kind: str
+    detail: str
+    done: bool
+
+
+class Move(NamedTuple):
+    """One move: which run of which job, off which node, and why (one printable line)."""
+
+    job: Job
+    node: str
+    cause: str
+    max_requeues: int
+
+    @property
+    def run(self) -> int:
+        """Return the run of the job that is being moved."""
+        return self.job.restart or 0
+
+    @property
+    def marker(self) -> str:
+        """Return the marker of this node and run."""
+        return f"{self.node}:run{self.run}"
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Return user text as one printable line that cannot be taken for another entry of AdminComment."""
+    cleaned = "".join(c if c.isprintable() else " " for c in text).replace(";", ",").replace("preflight:", "preflight ")
+    return cleaned[:limit].strip()
+
+
+def move(slurm: Slurm, what: Move, pending: Pending) -> Outcome:
+    """Move the job and return what came of it; never raises. What could not be ended stays in ``pending``."""
+    kind = "requeue"
+    try:
+        name = slurm_job.resolve(slurm, what.job.id)
+        state = slurm_job.read(slurm, name)
+        if not state.batch or not state.requeue:
+            kind = "cancel"
+            outcome = _cancel(slurm, what, state)
+        else:
+            outcome = _requeue(slurm, what, state, pending)
+    except SlurmError as error:
+        return Outcome(kind, f"not done: {error}", False)
+    pending.done()
+    return outcome
+
+
+def _cancel(slurm: Slurm, what: Move, state: JobState) -> Outcome:
+    """End a job that cannot be requeued, telling it why where it can be told."""
+    text = f"preflight: job {what.job.id} cannot run on {what.node}: {what.cause}"
+    why = "it was submitted with --no-requeue" if state.batch else "an interactive job cannot be moved"
+    _mark(slurm, state.name, CANCELLED, what, why)
+    with contextlib.suppress(SlurmError):  # nobody listens to a batch job yet
+        slurm_job.notify(slurm, state.name, text)
+    slurm_job.cancel(slurm, state.name)
+    return Outcome("cancel", f"cancelled, since {why}: {what.cause}", True)
+
+
+def _requeue(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outcome:
+    leader = str(what.job.het_job_id) if what.job.het_job_id else state.name
+    try:  # first of all, and harmless: a job that cannot be updated (scrontab) is only reported
+        _mark(slurm, state.name, MOVED, what)
+    except SlurmError as error:
+        return Outcome("none", f"the job cannot be updated, so it runs here: {error}", False)
+    if slurm_job.restarts(slurm, leader) <= what.run:
+        slurm_job.requeue_held(slurm, leader)
+    return finish(slurm, what, state, pending.step("held"))
+
+
+def finish(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outcome:
+    """Do what follows the requeue: exclude the node and release the job, or leave it held with the reason.
+
+    Also called by the health check for a move that stopped here.
+    """
+    leader = str(what.job.het_job_id) if what.job.het_job_id else state.name
+    reason = _must_hold(slurm, what, state)
+    if not reason:
+        _exclude(slurm, state.name, what.node)
+        reason = _too_few(slurm, what, state)
+    if reason:
+        _mark(slurm, state.name, HELD, what, reason)
+        slurm_job.hold(slurm, leader)
+        return Outcome("hold", f"held, since {reason}: {what.cause}", True)
+    if _held_by_another(slurm, what, state.name):
+        return Outcome("hold", f"left held as another node of the job decided: {what.cause}", True)
+    slurm_job.release(slurm, leader)
+    if _held_by_another(slurm, what, state.name):
+        slurm_job.hold(slurm, leader)
+        return Outcome("hold", f"left held as another node of the job decided: {what.cause}", True)
+    _keep_priority(slurm, leader, state.priority)
+    return Outcome("requeue", f"requeued without {what.node}: {what.cause}", True)
+
+
+def _must_hold(slurm: Slurm, what: Move, state: JobState) -> str:
+    if what.node in names(state.required):
+        return f"it asks for {what.node} by name (--nodelist), and that node does not fit"
+    runs = {entry.split(":")[3] for entry in _entries(state.admin_comment) if entry.startswith(MOVED)}
+    if len(runs - {f"run{what.run}"}) >= what.max_requeues:
+        return f"it was moved {what.max_requeues} times already ([hook] max_requeues)"
+    return ""
+
+
+def _too_few(slurm: Slurm, what: Move, state: JobState) -> str:
+    """Return why too few nodes are left for the job, or ""; nodes that are down for now count as left."""
+    left = slurm_job.nodes_of(slurm, state.partition, gpus=bool(what.job.gpus_text))
+    left -= names(slurm_job.excluded(slurm, state.name))
+    if len(left) >= max(state.nodes, 1):
+        return ""
+    return f"no node is left that could fit: {len(left)} of partition {state.partition}, {max(state.nodes, 1)} needed"
+
+
+def _exclude(slurm: Slurm, name: str, node: str) -> None:
+    """Add ``node`` to the job's excluded nodes. The field can only be replaced, and other nodes write it too: write
+    the union and read again until ours is in it twice, a random moment apart."""
+    seen = 0
+    for attempt in range(ROUNDS):
+        now = names(slurm_job.excluded(slurm, name))
+        seen = seen + 1 if node in now else 0
+        if seen == 2:
+            return
+        if not seen:
+            slurm_job.update(slurm, name, ExcNodeList=folded(now | {node}))
+        time.sleep(random.uniform(0.05, 0.15) * (1 + attempt / 4))
+    raise SlurmError(f"{node} does not stay in ExcNodeList of job {name}: another program writes it")
+
+
+def _mark(slurm: Slurm, name: str, kind: str, what: Move, why: str = "") -> None:
+    """Append our marker to AdminComment, keeping what others wrote; again until it stays, as for ExcNodeList."""
+    entry = f"{kind}{what.marker}: {one_line(f'{why}: {what.cause}' if why else what.cause)}"
+    seen = 0
+    for attempt in range(ROUNDS):
+        now = slurm_job.admin_comment(slurm, name)
+        seen = seen + 1 if f"{kind}{what.marker}:" in now else 0
+        if seen == 2 or (seen and not _shared(what)):
+            return
+        if not seen:
+            slurm_job.update(slurm, name, AdminComment=f"{now}; {entry}" if now else entry)
+        if _shared(what):
+            time.sleep(random.uniform(0.03, 0.08) * (1 + attempt / 4))
+    raise SlurmError(f"AdminComment of job {name} does not keep what is written to it")
+
+
+def _shared(what: Move) -> bool:
+    """Return whether other nodes run a prolog of the same job."""
+    return len(names(what.job.nodes)) > 1
+
+
+def _held_by_another(slurm: Slurm, what: Move, name: str) -> bool:
+    ending = f":run{what.run}"
+    entries = _entries(slurm_job.admin_comment(slurm, name))
+    return any(entry.startswith(HELD) and entry.split(": ")[0].endswith(ending) for entry in entries)
+
+
+def _keep_priority(slurm: Slurm, name: str, before: int) -> None:
+    """Give back a priority that an admin had set: releasing a job computes it anew.
+
+    Under priority/basic a priority is never computed again, so the one from before is always right. Under
+    priority/multifactor one set by hand is told by standing above all that the factors gave the other jobs.
+    """
+    if before and slurm_job.set_by_hand(slurm, name, before):
+        with contextlib.suppress(SlurmError):
+            slurm_job.update(slurm, name, Priority=str(before))
+
+
+def _entries(comment: str) -> list[str]:
+    return [entry.strip() for entry in comment.split(";")]

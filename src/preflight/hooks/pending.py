@@ -1,0 +1,55 @@
+"""Actions begun and not known to be ended: written before the first command, removed after the last.
+
+They stand in root's spool, and in the runtime directory (memory) where the spool is full. The health check reads them.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from preflight.files import read_json, unlink, write_json
+
+
+class Pending(NamedTuple):
+    """One action under way: the file that says so, and what it says."""
+
+    path: str
+    entry: dict[str, Any]
+
+    def step(self, name: str) -> "Pending":
+        """Record that the action has come as far as ``name``."""
+        entry = {**self.entry, "step": name}
+        with contextlib.suppress(OSError):
+            write_json(self.path, entry)
+        return self._replace(entry=entry)
+
+    def done(self) -> None:
+        """Forget the action: it is complete, or there is nothing left to do about it."""
+        unlink(self.path)
+
+
+def begin(spool: str, run_dir: str, name: str, entry: dict[str, Any]) -> Pending:
+    """Write ``entry`` where it survives a crash; one that cannot be written anywhere is acted on all the same."""
+    pending = Pending(f"{spool}/pending/{name}.json", {**entry, "step": "begun"})
+    for directory in (spool, run_dir):
+        pending = pending._replace(path=f"{directory}/pending/{name}.json")
+        try:
+            write_json(pending.path, pending.entry)
+            break
+        except OSError:
+            continue
+    return pending
+
+
+def left_over(spool: str, run_dir: str, node: str) -> Iterator[Pending]:
+    """Yield what earlier runs on this node left half done."""
+    for directory in (f"{spool}/pending", f"{run_dir}/pending"):
+        try:
+            names = sorted(os.listdir(directory))
+        except OSError:
+            continue
+        for name in names:
+            entry = read_json(f"{directory}/{name}")
+            if isinstance(entry, dict) and entry.get("node") == node:
+                yield Pending(f"{directory}/{name}", entry)

@@ -1,0 +1,64 @@
+"""The prolog: does this node hold what the job asks for, and are its GPUs well?"""
+
+from preflight.hooks import record
+from preflight.hooks.assess import Assessment, Question, Source, assess
+from preflight.hooks.pending import begin
+from preflight.hooks.run import Run
+from preflight.policy.model import Policy
+from preflight.report.model import Report
+from preflight.slurm.gres import Gres, cached_gres, conf_directory
+from preflight.verdict import Decision, decide
+
+STOP = 10
+
+
+def prolog(run: Run) -> int:
+    """Judge the job's start on this node and do what follows; return the exit code, STOP for an enforced unhealthy."""
+    question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run))
+    found = assess(question, source(run), run.probe_deadline)
+    decision = decide(run.phase, found.findings, run.policy, run.killed)
+    report = record.make(run, found, decision)
+    stop = False
+    if decision.kind != "none" and decision.enforced:
+        stop = act(run, found, decision, report)
+    record.finish(run, report)
+    return STOP if stop else 0
+
+
+def act(run: Run, found: Assessment, decision: Decision, report: Report) -> bool:
+    """Do what was decided, write what came of it into ``report``; return whether the job must not start here."""
+    slurm = run.slurm()
+    if decision.kind == "drain":
+        from preflight.hooks.drain import drain
+
+        drained = drain(run, slurm, decision.detail)
+        report["action"] = {"kind": "drain", "detail": drained.detail, "enforced": drained.enforced}
+        return drained.enforced
+    if run.job is not None:
+        from preflight.hooks.move import Move, move, one_line
+
+        what = Move(run.job, run.node, one_line(decision.detail), run.policy.hook.max_requeues)
+        entry = {"node": run.node, "move": what.job._asdict(), "cause": what.cause}
+        name = f"move-{run.node}-{run.job.id}"
+        outcome = move(slurm, what, begin(run.policy.report.spool, run.run_dir, name, entry))
+        report["action"] = {"kind": outcome.kind, "detail": outcome.detail, "enforced": outcome.done}
+    return False
+
+
+def gres(run: Run) -> Gres:
+    """Return the node's GPUs as gres.conf lists them; not read for a job without GPUs."""
+    if run.job is not None and not run.job.gpus_text:
+        return Gres()
+    return cached_gres(conf_directory(run.policy.hook.slurm_conf or run.slurm_conf), run.node, run.run_dir)
+
+
+def source(run: Run) -> Source:
+    """Return where this run's facts come from."""
+    return source_of(run.policy, run.node, run.run_dir)
+
+
+def source_of(policy: Policy, node: str, run_dir: str | None) -> Source:
+    """Return where facts are read under ``policy``; ``run_dir`` None keeps nothing between runs."""
+    facts = policy.facts
+    live = facts.live or facts.root == "/"
+    return Source(facts.root, live, facts.cuda_prefixes, policy.nvml.library, facts.module_paths, run_dir, node)

@@ -1,0 +1,62 @@
+"""One run of a hook: who, where, under which policy, until when."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from preflight.policy.cache import cached_policy
+from preflight.policy.model import Policy
+from preflight.slurm.commands import Slurm
+from preflight.slurm.environment import Job, job_from
+
+
+class Run(NamedTuple):
+    """``started`` seconds since the epoch; ``began`` and ``deadline`` time.monotonic() instants."""
+
+    phase: str
+    node: str
+    policy: Policy
+    run_dir: str
+    job: Job | None
+    slurm_conf: str
+    started: float
+    began: float
+
+    @property
+    def deadline(self) -> float:
+        """Return the instant by which the hook must have returned, actions included."""
+        return self.began + self.policy.hook.deadline_s
+
+    @property
+    def probe_deadline(self) -> float:
+        """Return the instant by which facts are taken as they are: a third of the time is kept for actions."""
+        return self.began + self.policy.hook.deadline_s * 2 / 3
+
+    @property
+    def killed(self) -> bool:
+        """Return whether the kill switch is on."""
+        switch = self.policy.drain.kill_switch
+        return bool(switch) and os.path.exists(switch)
+
+    def slurm(self) -> Slurm:
+        """Return the way to Slurm's commands, which ends a moment before the hook must."""
+        hook = self.policy.hook
+        return Slurm(hook.slurm_bin, hook.slurm_conf or self.slurm_conf, self.deadline - 0.5)
+
+
+def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str], began: float) -> Run:
+    """Return the run that Slurm's ``environment`` describes; never fails for a wrong policy."""
+    node = environment.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
+    make_run_dir(run_dir)
+    policy = cached_policy(config, node, run_dir)
+    slurm_conf = environment.get("SLURM_CONF", "")
+    return Run(phase, node, policy, run_dir, job_from(environment), slurm_conf, time.time(), began)
+
+
+def make_run_dir(run_dir: str) -> None:
+    """Make root's runtime directory: users may pass through it (task prolog), and write nowhere in it."""
+    try:
+        os.makedirs(f"{run_dir}/task", mode=0o755, exist_ok=True)
+    except OSError:
+        return  # without it the hook is slower and the task prolog silent, no more

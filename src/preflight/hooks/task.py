@@ -1,0 +1,32 @@
+"""The task prolog, as the job's user: one line on the job's output, and two variables. Always returns 0."""
+
+import json
+import sys
+from collections.abc import Mapping
+
+from preflight.hooks.notes import note_path
+
+
+def task(run_dir: str, environment: Mapping[str, str]) -> int:
+    """Print what slurmstepd understands: "print TEXT" and "export NAME=VALUE"."""
+    node, job = environment.get("SLURMD_NODENAME", ""), environment.get("SLURM_JOB_ID", "")
+    if not node or "/" in node or not job.isdigit():
+        return 0
+    try:
+        with open(note_path(run_dir, node, int(job)), encoding="utf-8") as file:
+            note = json.loads(file.read(65536))
+        said, report, message = (str(note[key]) for key in ("verdict", "report", "message"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    lines = [f"export PREFLIGHT_VERDICT={_clean(said)}", f"export PREFLIGHT_REPORT={_clean(report)}"]
+    first = environment.get("SLURM_PROCID", "0") == "0" and environment.get("SLURM_STEP_ID", "0") == "0"
+    if said != "ready" and first:
+        more = f" (preflight report {job})"
+        lines.insert(0, f"print preflight: {_clean(node)}: {_clean(said)}: {_clean(message)[:200]}{more}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+    return 0
+
+
+def _clean(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,0 +1,55 @@
+"""The policy's cached form, for the hook: JSON beside nothing that a user can write.
+
+The key is the file's identity (path, device, inode, size, mtime_ns), the package version and the node; checking it is
+one stat. A policy that became wrong is answered with the last good one, turned to observe, and says so.
+"""
+
+import contextlib
+import os
+from typing import Any
+
+from preflight import __version__
+from preflight.files import read_json, write_json
+from preflight.policy.model import Policy, from_json, to_json
+
+
+def cached_policy(path: str, node: str, directory: str) -> Policy:
+    """Return the policy for ``node``; never raises.
+
+    ``directory`` is root's runtime directory. A wrong or unreadable file gives the last good policy, else the
+    defaults, with mode "observe" and ``problem`` set: nothing is drained or moved by a policy nobody can read.
+    """
+    key = _key(path, node)
+    place = f"{directory}/policy-{node}.json"
+    stored = read_json(place)
+    if isinstance(stored, dict) and key and stored.get("key") == key:
+        try:
+            return from_json(stored["policy"])
+        except (KeyError, TypeError, AttributeError):
+            stored = None
+    from preflight.policy.load import PolicyError, for_node, parse_policy, read_text
+
+    try:
+        policy = for_node(parse_policy(read_text(path), path), node)
+    except PolicyError as error:
+        return _last_good(stored, node)._replace(mode="observe", problem=str(error).splitlines()[0])
+    with contextlib.suppress(OSError):  # a full or read-only file system only costs the cache
+        write_json(place, {"key": key, "policy": to_json(policy)})
+    return policy
+
+
+def _last_good(stored: Any, node: str) -> Policy:
+    from preflight.policy.load import for_node
+
+    try:
+        return from_json(stored["policy"])
+    except (KeyError, TypeError, AttributeError):
+        return for_node(Policy(), node)
+
+
+def _key(path: str, node: str) -> list[Any]:
+    try:
+        info = os.stat(path)
+    except OSError:
+        return []
+    return [path, info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, __version__, node]

@@ -1,0 +1,135 @@
+"""The policy as plain tuples; on the hook's path, so it imports nothing heavy.
+
+Field names are the keys of preflight.toml; site-config/preflight.toml explains each of them.
+"""
+
+from typing import Any, NamedTuple
+
+DEFAULT_PATH = "/etc/preflight/preflight.toml"
+
+
+class FactsPolicy(NamedTuple):
+    """[facts]: where a node's facts are read. ``live`` keeps live sources on under another root."""
+
+    root: str = "/"
+    live: bool = False
+    cuda_prefixes: tuple[str, ...] = ("/usr/local/cuda*",)
+    module_paths: tuple[str, ...] = ()
+
+
+class NvmlPolicy(NamedTuple):
+    """[nvml]: path of libnvidia-ml.so.1 where the loader does not find it."""
+
+    library: str = ""
+
+
+class HookPolicy(NamedTuple):
+    """[hook]: ``deadline_s`` seconds for a whole hook, actions included; ``on_unknown`` is "run" or "move"."""
+
+    deadline_s: float = 8.0
+    on_unknown: str = "run"
+    max_requeues: int = 3
+    slurm_bin: str = ""
+    slurm_conf: str = ""
+
+
+class ReportPolicy(NamedTuple):
+    """[report]: ``spool`` is root's record, ``dir`` where users read, ``search`` more places `report` looks in.
+
+    ``write_s``: seconds a hook spends on the user's copy before leaving it to the health check.
+    ``keep_days``: days a record stays in the spool.
+    """
+
+    spool: str = "/var/spool/preflight"
+    dir: str = ""
+    search: tuple[str, ...] = ()
+    admin_group: str = ""
+    write_s: float = 1.0
+    keep_days: int = 30
+
+
+class DrainPolicy(NamedTuple):
+    """[drain]: ``max_nodes`` a number or a share of the cluster ("5%", at least one node)."""
+
+    max_nodes: str = "5%"
+    kill_switch: str = "/etc/preflight/off"
+
+
+class CudaPolicy(NamedTuple):
+    """[cuda]: what minor-version compatibility is worth: "accept", "warn" or "reject"."""
+
+    minor_version_compatibility: str = "warn"
+
+
+class CheckPolicy(NamedTuple):
+    """[checks."NAME"]: "" and None leave the check's own default."""
+
+    action: str = ""
+    limit: float | None = None
+    mode: str = ""
+
+
+class Expectation(NamedTuple):
+    """[[expect]]: what the site asks of its nodes. ``nodes`` "" means every node, no partition means all."""
+
+    nodes: str = ""
+    partitions: tuple[str, ...] = ()
+    require: str = ""
+
+
+SECTIONS: dict[str, type] = {
+    "facts": FactsPolicy,
+    "nvml": NvmlPolicy,
+    "hook": HookPolicy,
+    "report": ReportPolicy,
+    "drain": DrainPolicy,
+    "cuda": CudaPolicy,
+}
+
+
+class Policy(NamedTuple):
+    """All of it, defaults merged. ``problem`` is set where the file could not be used (then mode is "observe")."""
+
+    version: int = 1
+    cluster: str = ""
+    mode: str = "enforce"
+    facts: FactsPolicy = FactsPolicy()
+    nvml: NvmlPolicy = NvmlPolicy()
+    hook: HookPolicy = HookPolicy()
+    report: ReportPolicy = ReportPolicy()
+    drain: DrainPolicy = DrainPolicy()
+    cuda: CudaPolicy = CudaPolicy()
+    checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    expect: tuple[Expectation, ...] = ()
+    path: str = ""
+    sha256: str = ""
+    warnings: tuple[str, ...] = ()
+    problem: str = ""
+
+    def check(self, name: str) -> CheckPolicy:
+        """Return what the site says about one check."""
+        return self.checks.get(name) or CheckPolicy()
+
+
+def to_json(policy: Policy) -> dict[str, Any]:
+    """Return the policy as plain JSON values (the cached form)."""
+    out: dict[str, Any] = policy._asdict()
+    for name in SECTIONS:
+        out[name] = out[name]._asdict()
+    out["checks"] = {name: one._asdict() for name, one in policy.checks.items()}
+    out["expect"] = [one._asdict() for one in policy.expect]
+    return out
+
+
+def from_json(data: dict[str, Any]) -> Policy:
+    """Return the policy that `to_json` wrote; raises KeyError, TypeError or AttributeError on anything else."""
+    values = dict(data)
+    for name, section in SECTIONS.items():
+        values[name] = section(**_tuples(values[name]))
+    values["checks"] = {name: CheckPolicy(**one) for name, one in values["checks"].items()}
+    values["expect"] = tuple(Expectation(**_tuples(one)) for one in values["expect"])
+    return Policy(**_tuples(values))
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

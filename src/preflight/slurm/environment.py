@@ -1,0 +1,72 @@
+"""The job as the environment of Slurm's hooks tells it; nothing is asked of Slurm for it.
+
+Text in it comes from users (comment, requirement): it is data, cleaned only where it is shown.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+SPANK_REQUIRE = "SPANK__SLURM_SPANK_OPTION_preflight_require"
+
+
+class Job(NamedTuple):
+    """One job on this node. ``gpus``: Slurm's gres positions; ``restart``: None where Slurm does not say."""
+
+    id: int
+    user: str = ""
+    uid: int | None = None
+    gid: int | None = None
+    partition: str = ""
+    nodes: str = ""
+    gpus: tuple[int, ...] = ()
+    gpus_text: str = ""
+    constraints: str = ""
+    comment: str = ""
+    require: str = ""
+    restart: int | None = None
+    array_job_id: int | None = None
+    array_task_id: int | None = None
+    het_job_id: int | None = None
+    cluster: str = ""
+
+
+def job_from(environment: Mapping[str, str]) -> Job | None:
+    """Return the job of a prolog or epilog, or None where the environment names none (the health check's)."""
+    number = _number(environment.get("SLURM_JOB_ID") or environment.get("SLURM_JOBID"))
+    if number is None:
+        return None
+    gpus = environment.get("SLURM_JOB_GPUS", "")
+    return Job(
+        id=number,
+        user=environment.get("SLURM_JOB_USER", ""),
+        uid=_number(environment.get("SLURM_JOB_UID")),
+        gid=_number(environment.get("SLURM_JOB_GID")),
+        partition=environment.get("SLURM_JOB_PARTITION", ""),
+        nodes=environment.get("SLURM_JOB_NODELIST") or environment.get("SLURM_NODELIST", ""),
+        gpus=positions(gpus) or (),
+        gpus_text=gpus,
+        constraints=environment.get("SLURM_JOB_CONSTRAINTS", ""),
+        comment=environment.get("SLURM_JOB_COMMENT", ""),
+        require=environment.get(SPANK_REQUIRE, ""),
+        restart=_number(environment.get("SLURM_JOB_RESTART_COUNT") or environment.get("SLURM_RESTART_COUNT")),
+        array_job_id=_number(environment.get("SLURM_ARRAY_JOB_ID")),
+        array_task_id=_number(environment.get("SLURM_ARRAY_TASK_ID")),
+        het_job_id=_number(environment.get("SLURM_HET_JOB_ID")),
+        cluster=environment.get("SLURM_CLUSTER_NAME", ""),
+    )
+
+
+def positions(text: str) -> tuple[int, ...] | None:
+    """Return the numbers of "0,2-3"; None where the text is anything else."""
+    found: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        first, last = _number(low), _number(high if dash else low)
+        if first is None or last is None or last - first > 4096:
+            return None
+        found += range(first, last + 1)
+    return tuple(found)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 12 else None

@@ -1,0 +1,66 @@
+"""A node in Slurm: its state and reason, draining and resuming it."""
+
+from typing import NamedTuple
+
+from preflight.slurm.commands import Slurm, SlurmError
+
+PREFIX = "preflight:"
+AWAY = ("DRAIN", "DOWN", "FAIL", "MAINT", "POWER", "REBOOT")
+
+
+class NodeState(NamedTuple):
+    """``flags``: the state's words ("IDLE", "DRAIN"); reason, who set it and when, as Slurm prints them."""
+
+    flags: tuple[str, ...]
+    reason: str
+    user: str
+    time: str
+
+    @property
+    def away(self) -> bool:
+        """Return whether the node is drained, down or failing already, by anyone."""
+        return any(flag.startswith(AWAY) for flag in self.flags)
+
+    @property
+    def only_drained(self) -> bool:
+        """Return whether DRAIN is the only flag beside the base state of a sound node."""
+        return "DRAIN" in self.flags and all(flag in ("DRAIN", "IDLE", "MIXED", "ALLOCATED") for flag in self.flags)
+
+
+def read(slurm: Slurm, node: str) -> NodeState:
+    """Return the node's state, from single fields of sinfo; raises SlurmError."""
+    states = _field(slurm, node, "StateComplete").upper().replace("*", "").split("+")
+    flags = tuple({"DRAINED": "DRAIN", "DRAINING": "DRAIN"}.get(flag.strip(), flag.strip()) for flag in states)
+    return NodeState(flags, *(_field(slurm, node, name) for name in ("Reason", "User", "Timestamp")))
+
+
+def _field(slurm: Slurm, node: str, name: str) -> str:
+    lines = slurm.run("sinfo", "-h", "-N", "-n", node, "-O", f"{name}:1024").splitlines()
+    if not lines:
+        raise SlurmError(f"Slurm does not know node {node}")
+    return lines[0].strip()
+
+
+def drain(slurm: Slurm, node: str, reason: str) -> None:
+    """Drain ``node``. Only for a node that is not away already: the command overwrites an existing reason."""
+    slurm.run("scontrol", "update", f"NodeName={node}", "State=DRAIN", f"Reason={reason}")
+
+
+def resume(slurm: Slurm, node: str) -> None:
+    """Resume ``node``."""
+    slurm.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+
+def drained_by_us(slurm: Slurm) -> list[tuple[str, str]]:
+    """Return (time, node) of every node whose reason is ours, oldest first."""
+    rows = set()
+    for line in slurm.run("sinfo", "-h", "-N", "-O", "NodeList:256,Timestamp:64,Reason:256").splitlines():
+        name, when, reason = line[:256].strip(), line[256:320].strip(), line[320:].strip()
+        if reason.startswith(PREFIX):
+            rows.add((when, name))
+    return sorted(rows)
+
+
+def count_nodes(slurm: Slurm) -> int:
+    """Return how many nodes the cluster has."""
+    return len(set(slurm.run("sinfo", "-h", "-N", "-o", "%N").split()))
