@@ -2,8 +2,8 @@
 
 The child has a session of its own, /dev/null as descriptors 0 to 2 and no descriptor of ours but the result pipe:
 slurmd waits for the end of the prolog's output, not for its exit. It announces each call that may hang before making
-it and streams what it has, so the parent keeps what came and can name the culprit. `start` and `gather` are apart
- so that the parent can work meanwhile.
+it and streams what it has, so the parent keeps what came and can name the culprit. `start` and `gather` are apart so
+that the parent can work meanwhile.
 """
 
 import json
@@ -253,8 +253,10 @@ def _run(function: Callable[[Channel], None], writing: int, deadline_s: float) -
 
 
 def _detach(writing: int, deadline_s: float) -> None:
+    import gc
     import signal
 
+    gc.disable()  # a short life: collecting while pynvml is imported costs a millisecond
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)

@@ -13,7 +13,7 @@ REMOTE = frozenset(
     """nfs nfs4 lustre gpfs beegfs cifs smb3 ceph glusterfs panfs pvfs2 orangefs afs wekafs vast 9p cvmfs2 fuse.cvmfs2
     fuse.sshfs fuse.glusterfs fuse.ceph fuse.juicefs fuse.rclone fuse.s3fs""".split()  # noqa: SIM905 - reads better
 )
-_OCTAL = re.compile(r"\\([0-3][0-7]{2})")
+_OCTAL = re.compile(r"\\([01][0-7]{2})")  # the kernel escapes blanks, "#" and "\\" only
 
 
 def read(root: Root) -> Answer:
@@ -48,13 +48,7 @@ def remote_paths(root: Root) -> list[tuple[str, str]]:
 
 def decode(text: str) -> str:
     r"""Return a path of the mount table with its octal escapes (``\040`` for a blank) decoded."""
-    if "\\" not in text:
-        return text
-    data = _OCTAL.sub(lambda found: chr(int(found[1], 8)), text)
-    # The kernel escapes bytes: letters beyond ASCII stand unescaped, an escaped byte beyond it is part of UTF-8.
-    if all(ord(letter) < 256 for letter in data) and not data.isascii():
-        return data.encode("latin-1").decode("utf-8", "replace")
-    return data
+    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), text)
 
 
 def _table(root: Root) -> list[tuple[str, str]] | None:

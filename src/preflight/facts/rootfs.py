@@ -7,7 +7,6 @@ cannot be read raises OSError with the path in ``filename``.
 
 import errno
 import os
-from fnmatch import fnmatchcase
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 LIMIT = 1 << 20
@@ -154,6 +153,8 @@ class Root:
     def _matches(self, base: str, part: str) -> list[str]:
         if not any(letter in part for letter in "*?["):
             return [f"{base}/{part}"]
+        from fnmatch import fnmatchcase
+
         names = self.names(base or "/") or []
         return [
             f"{base}/{name}" for name in names if fnmatchcase(name, part) and (name[0] != "." or part.startswith("."))
