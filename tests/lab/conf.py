@@ -71,6 +71,14 @@ class Settings:
     requeue_delay: int = 5
     slurm_user: str = "slurm"
 
+    def __post_init__(self) -> None:
+        # Slurm takes less for an error, logs it, and waits its own 120 s.
+        if self.requeue_delay < 5:
+            raise ValueError(f"requeue_delay {self.requeue_delay}: Slurm takes 5 s or more; Lab.hurry does not wait")
+        for key, path in self.scripts.keys().items():
+            if not os.path.isabs(path) or not os.access(path, os.X_OK):
+                raise ValueError(f"{key} {path}: not the absolute path of an executable")
+
     def path(self, *parts: str) -> str:
         """Return a path below the lab's directory."""
         return os.path.join(self.directory, *parts)

@@ -206,6 +206,23 @@ def test_failing_prolog_is_seen_on_node_and_job(lab: Lab) -> None:
         lab.reconfigure(prolog=None)
 
 
+def test_prolog_can_move_its_own_job(lab: Lab) -> None:
+    hook = Path(lab.directory, "moving")
+    hook.write_text(
+        "#!/bin/sh\nPATH=/usr/bin:/bin\n[ $SLURMD_NODENAME = n1 ] || exit 0\nscontrol requeuehold $SLURM_JOB_ID &&\n"
+        "scontrol update JobId=$SLURM_JOB_ID ExcNodeList=n1 && scontrol release $SLURM_JOB_ID\n"
+    )
+    hook.chmod(0o755)
+    lab.reconfigure(prolog=hook)
+    try:
+        job = lab.sbatch("hostname", "--prefer=fast")
+        fields = lab.wait_job(job, "COMPLETED")
+    finally:
+        lab.reconfigure(prolog=None)
+    assert (fields["nodes"], fields["restarts"], fields["excluded_nodes"]) == ("n2", "1", "n1")
+    assert lab.node_state("n1") == "IDLE"
+
+
 def test_waiting_too_long_shows_the_logs(lab: Lab) -> None:
     with pytest.raises(LabTimeout, match=r"waited 0 s for the impossible\n") as caught:
         lab.wait_until(lambda: False, 0, "the impossible")
