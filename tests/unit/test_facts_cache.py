@@ -1,0 +1,158 @@
+"""Static facts are read again exactly when something they came from changed."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from preflight.facts import cache
+from preflight.facts.answer import Answer
+from preflight.facts.rootfs import Root
+
+OLD = (1_600_000_000, 1_600_000_000)
+
+
+class Probe:
+    """Reads /etc/x and lists /opt; counts how often it ran."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def __call__(self, root: Root) -> Answer:
+        self.runs += 1
+        return Answer({"x": root.read_text("/etc/x"), "opt": root.glob("/opt/*")})
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    (tmp_path / "node/etc").mkdir(parents=True)
+    (tmp_path / "node/opt").mkdir()
+    (tmp_path / "node/etc/x").write_text("one")
+    for path in ("node/etc/x", "node/etc", "node/opt"):
+        os.utime(tmp_path / path, OLD)
+    return tmp_path
+
+
+def read(node: Path, probe: Probe, parameters: list[object] | None = None, live: bool = False) -> dict[str, object]:
+    root = Root(str(node / "node"), live)
+    return cache.cached(str(node / "cache"), "subject", root, parameters or [], probe).values
+
+
+def test_the_second_run_only_checks(node: Path) -> None:
+    probe = Probe()
+    assert read(node, probe) == read(node, probe) == {"x": "one", "opt": []}
+    assert probe.runs == 1
+    assert os.stat(node / "cache/facts-subject.json").st_mode & 0o777 == 0o600
+
+
+def test_a_changed_file_is_read_again(node: Path) -> None:
+    probe = Probe()
+    read(node, probe)
+    (node / "node/etc/x").write_text("two")
+    os.utime(node / "node/etc/x", (1_600_000_001, 1_600_000_001))
+    assert read(node, probe)["x"] == "two"
+
+
+def test_a_replaced_file_with_the_same_size_and_time_is_read_again(node: Path) -> None:
+    probe = Probe()
+    read(node, probe)
+    (node / "node/etc/new").write_text("six")
+    os.utime(node / "node/etc/new", OLD)
+    os.rename(node / "node/etc/new", node / "node/etc/x")
+    assert read(node, probe)["x"] == "six"
+
+
+def test_a_retargeted_link_is_read_again(node: Path) -> None:
+    (node / "node/etc/a").write_text("aaa")
+    (node / "node/etc/b").write_text("bbb")
+    for name in ("a", "b"):
+        os.utime(node / "node/etc" / name, OLD)
+    (node / "node/etc/x").unlink()
+    (node / "node/etc/x").symlink_to("/etc/a")
+    probe = Probe()
+    assert read(node, probe)["x"] == "aaa"
+    (node / "node/etc/x").unlink()
+    (node / "node/etc/x").symlink_to("/etc/b")
+    assert read(node, probe)["x"] == "bbb"
+
+
+def test_a_file_that_appears_or_goes_is_noticed(node: Path) -> None:
+    (node / "node/etc/x").unlink()
+    probe = Probe()
+    assert read(node, probe)["x"] is None
+    (node / "node/etc/x").write_text("new")
+    (node / "node/opt/cuda").mkdir()
+    assert read(node, probe) == {"x": "new", "opt": ["/opt/cuda"]}
+
+
+def test_a_change_in_the_same_tick_is_not_missed(node: Path) -> None:
+    (node / "node/etc/x").write_text("one")  # as young as the cache
+    probe = Probe()
+    read(node, probe)
+    info = os.stat(node / "node/etc/x")
+    (node / "node/etc/x").write_text("two")
+    os.utime(node / "node/etc/x", ns=(info.st_atime_ns, info.st_mtime_ns))
+    assert read(node, probe)["x"] == "two"
+
+
+@pytest.mark.parametrize("field", ["boot", "version", "parameters", "live"])
+def test_another_key_is_read_again(node: Path, field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = Probe()
+    read(node, probe)
+    if field == "boot":
+        monkeypatch.setattr(cache, "boot_id", lambda: "another boot")
+    if field == "version":
+        monkeypatch.setattr(cache, "__version__", "9.9")
+    read(node, probe, ["p"] if field == "parameters" else [], live=field == "live")
+    assert probe.runs == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"key": []}', "\xff"])
+def test_a_corrupt_cache_is_read_again(node: Path, content: str) -> None:
+    probe = Probe()
+    read(node, probe)
+    (node / "cache/facts-subject.json").write_text(content, encoding="latin-1")
+    assert read(node, probe)["x"] == "one"
+    assert probe.runs == 2
+
+
+@pytest.mark.parametrize("part", ["seen", "values", "collected_ns"])
+def test_a_cache_with_a_part_of_another_kind_is_read_again(node: Path, part: str) -> None:
+    probe = Probe()
+    read(node, probe)
+    place = node / "cache/facts-subject.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), part: "text"}))
+    assert read(node, probe)["x"] == "one"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_cache_of_another_user_is_not_believed(node: Path) -> None:
+    probe = Probe()
+    read(node, probe)
+    os.chown(node / "cache/facts-subject.json", 65534, 65534)
+    read(node, probe)
+    assert probe.runs == 2
+
+
+def test_a_linked_cache_is_not_followed(node: Path) -> None:
+    probe = Probe()
+    read(node, probe)
+    place = node / "cache/facts-subject.json"
+    os.rename(place, node / "elsewhere")
+    place.symlink_to(node / "elsewhere")
+    read(node, probe)
+    assert probe.runs == 2
+
+
+def test_a_cache_directory_that_cannot_be_written_is_no_error(node: Path) -> None:
+    (node / "cache").write_text("a file stands in its place")
+    probe = Probe()
+    assert read(node, probe) == read(node, probe) == {"x": "one", "opt": []}
+    assert probe.runs == 2
+
+
+def test_unknown_answers_are_not_kept(node: Path) -> None:
+    root = Root(str(node / "node"))
+    cache.cached(str(node / "cache"), "subject", root, [], lambda root: Answer({}, {"": "not mounted yet"}))
+    assert not (node / "cache").exists()
