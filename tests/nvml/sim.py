@@ -47,7 +47,7 @@ def scenario(*parts: str | Mapping[str, object]) -> str:
         for key, value in part.items():
             text = "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
             if "\n" in key + text or "=" in key:
-                raise ValueError(f"scenario key {key!r}: neither key nor value may break the line, nor the key hold '='")
+                raise ValueError(f"scenario key {key!r}: no line break in key or value, no '=' in the key")
             lines.append(f"{key} = {text}".rstrip())
     return "\n".join(lines) + "\n"
 
@@ -58,7 +58,7 @@ def example(name: str) -> str:
 
 
 def write(path: Path, *parts: str | Mapping[str, object]) -> Path:
-    """Write a scenario file (its directory made where missing) in one rename, so that a reader never sees half of it."""
+    """Write a scenario file, its directory made where missing, in one rename: no reader sees half of it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -68,5 +68,5 @@ def write(path: Path, *parts: str | Mapping[str, object]) -> Path:
 
 
 def environment(path: Path, *, strict: bool = True) -> dict[str, str]:
-    """Answer the variables that name the scenario; strict makes nvmlInit refuse keys that the simulator does not know."""
+    """Answer the variables that name the scenario; strict makes nvmlInit refuse keys that are not in README.md."""
     return {"NVML_SIM_SCENARIO": str(path), **({"NVML_SIM_STRICT": "1"} if strict else {})}
