@@ -26,13 +26,12 @@ class LabNode:
     port: int = 0
 
     def __post_init__(self) -> None:
-        if self.minors is None:
-            object.__setattr__(self, "minors", tuple(range(self.gpus)))
-        else:
-            object.__setattr__(self, "minors", tuple(self.minors))
-            object.__setattr__(self, "gpus", self.gpus or len(self.minors))
-        if len(set(self.minors)) != self.gpus:
-            raise ValueError(f"node {self.name}: {self.gpus} GPUs, minors {list(self.minors)}; give each GPU its own")
+        minors = tuple(range(self.gpus)) if self.minors is None else tuple(self.minors)
+        gpus = self.gpus or len(minors)
+        if len(set(minors)) != gpus:
+            raise ValueError(f"node {self.name}: {gpus} GPUs, minors {list(minors)}; give each GPU its own")
+        object.__setattr__(self, "minors", minors)
+        object.__setattr__(self, "gpus", gpus)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
+from typing import Any
 
 from lab import conf, daemons, places
 from lab.conf import LabNode, Scripts, Settings
@@ -135,8 +137,7 @@ class Lab(Jobs):
         self.wait_until(lambda: " is UP" in self.run(["scontrol", "ping"]).stdout, 20, "slurmctld to answer")
         for name, slurmd in self._slurmds.items():
             if slurmd.pid is not None:
-                known = lambda name=name: not self.node_state(name).startswith("UNKNOWN")  # noqa: E731
-                self.wait_until(known, 20, f"{name} to register")
+                self.wait_until(partial(self._has_registered, name), 20, f"{name} to register")
 
     def stop_slurmctld(self) -> None:
         """Stop the controller, which saves its state; nodes and jobs go on."""
@@ -155,7 +156,7 @@ class Lab(Jobs):
         """Stop the slurmd of one node; its running steps go on, as on a real node."""
         self._slurmds[name].stop(below=False)
 
-    def reconfigure(self, slurm_conf_extra: str | None = None, **changes: object) -> None:
+    def reconfigure(self, slurm_conf_extra: str | None = None, **changes: Any) -> None:
         """Write the configuration anew and wait until slurmctld and every slurmd have read it.
 
         ``changes``: prolog, epilog, healthcheck, taskprolog, prologslurmctld (a path or None), plugstack,
@@ -169,14 +170,14 @@ class Lab(Jobs):
         extra = self.settings.extra if slurm_conf_extra is None else slurm_conf_extra
         self.settings = replace(
             self.settings, extra=extra, scripts=replace(self.settings.scripts, **scripts), **changes
-        )  # type: ignore[arg-type]
+        )
         conf.write(self.settings)
         running = [daemon.name for daemon in self._slurmds.values() if daemon.pid is not None]
         logs = {name: self.settings.path("log", f"{name}.log") for name in running}
         marks = {name: os.path.getsize(path) for name, path in logs.items()}
         self.check_run(["scontrol", "reconfigure"])
         for name, path in logs.items():
-            self.wait_until(lambda path=path, mark=marks[name]: _reconfigured(path, mark), 15, f"{name} to reconfigure")
+            self.wait_until(partial(_reconfigured, path, marks[name]), 15, f"{name} to reconfigure")
 
     def pids(self) -> dict[str, int]:
         """Return the pid of each running daemon by name: munged, slurmctld, slurmd-<node>."""
@@ -185,6 +186,9 @@ class Lab(Jobs):
     def node_dir(self, name: str, *parts: str) -> str:
         """Return a path below ``<directory>/nodes/<name>``."""
         return self.settings.path("nodes", name, *parts)
+
+    def _has_registered(self, name: str) -> bool:
+        return not self.node_state(name).startswith("UNKNOWN")
 
     def _daemon(self, name: str, program: str, args: list[str], user: str | None) -> Daemon:
         try:
