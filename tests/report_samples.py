@@ -58,7 +58,7 @@ def finding(check: str = "driver.version", status: str = "pass", blame: str = "n
 
 def passing() -> list[Finding]:
     """Return what a sound node answers."""
-    names = ("driver.loaded", "driver.version", "gpu.count", "gpu.ecc.uncorrected", "gpu.lost", "memory.total", "mounts")
+    names = ("driver.loaded", "driver.version", "gpu.count", "gpu.ecc.uncorrected", "gpu.lost", "memory", "mounts")
     return [finding(name) for name in names]
 
 
@@ -84,7 +84,7 @@ FAULT = finding(
     remedy="Reset GPU 3 (nvidia-smi --gpu-reset -i 3); replace it if the errors come back",
 )
 DRAINED = model.action_block("drain", "preflight:gpu.ecc.uncorrected:GPU 3: 2 uncorrected ECC errors")
-REQUIRE = 'driver>=550.54, gpu=h100, ubuntu>=22.04|rhel>=9'
+REQUIRE = "driver>=550.54, gpu=h100, ubuntu>=22.04|rhel>=9"
 
 
 def report(node: str = "gpu001", phase: str = "prolog", **other: Any) -> model.Report:
@@ -171,7 +171,10 @@ def sixteen() -> list[model.Report]:
     return made
 
 
-HOSTILE = "<script>alert(1)</script>\x1b[31mred\x1b]0;title\x07 | `rm` **b** [x](javascript:x) \u202egnp.exe \u05d0\u05d1 {{7*7}}"
+HOSTILE = (
+    "<script>alert(1)</script>\x1b[31mred\x1b]0;title\x07 | `rm` **b** "
+    "[x](javascript:x) \u202egnp.exe \u05d0\u05d1 {{7*7}}"
+)
 
 
 def hostile() -> list[model.Report]:

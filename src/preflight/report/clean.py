@@ -52,7 +52,8 @@ def _visible(text: str) -> list[str]:
         marks = marks + 1 if unicodedata.combining(letter) else 0
         if marks > _MANY_MARKS:
             continue
-        out.append(_escape(letter) if unicodedata.category(letter) in _HIDDEN else letter)
+        kind = unicodedata.category(letter)
+        out.append(" " if kind == "Zs" else _escape(letter) if kind in _HIDDEN else letter)
     return out
 
 

@@ -25,7 +25,7 @@ FORMATS = ("text", "html", "json", "markdown")
 COLUMNS = 80
 _LONG = 4000
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]|~!#$^])")
-_BLOCK = re.compile(r"^(\s*)([-+=:]|\d+(?=[.)]))")
+_BLOCK = re.compile(r"^(\s*\d*)([-+=:.)])")  # what would begin a list, a rule or a heading's underline
 
 
 class Laid(str):
@@ -60,7 +60,7 @@ def markdown(value: object) -> Laid:
     """Return ``value`` as one line of Markdown in which nothing of it is markup or HTML."""
     text = clean(str(value), _LONG).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = _MARKDOWN.sub(r"\\\1", text)
-    return Laid(_BLOCK.sub(lambda found: f"{found[1]}\\{found[2]}" if not found[2].isdigit() else found[0], text))
+    return Laid(_BLOCK.sub(r"\1\\\2", text))
 
 
 def wrap(value: object, indent: int = 0, hanging: int | None = None, columns: int = COLUMNS) -> Laid:

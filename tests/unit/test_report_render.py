@@ -1,0 +1,250 @@
+"""What the renderers show, and that nothing in a report can break out of them.
+
+The texts in tests/golden/report are what a user sees; PREFLIGHT_GOLDEN=1 writes them anew.
+"""
+
+import base64
+import hashlib
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from preflight.report import model
+from preflight.report.advice import advise
+from preflight.report.clean import clean, width
+from preflight.report.merge import fold, merge
+from preflight.report.render import markdown, pad, render, wrap
+from preflight.report.store import encode
+from preflight.report.validate import load
+from report_samples import HOSTILE, SAMPLES, finding, report
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "report"
+VOID = {"meta", "br", "use", "path", "circle", "rect"}
+
+
+def view_of(reports, label="42"):
+    return merge(label, [load(encode(one)) for one in reports])
+
+
+@pytest.mark.parametrize("suffix", ["txt", "md"])
+@pytest.mark.parametrize("name", ["ready", "moved", "unhealthy", "sixteen", "hostile"])
+def test_what_a_user_sees(name, suffix):
+    shown = render(view_of(SAMPLES[name]()), {"txt": "text", "md": "markdown"}[suffix])
+    shown = shown.replace(model.__version__, "VERSION")
+    path = GOLDEN / f"{name}.{suffix}"
+    if os.environ.get("PREFLIGHT_GOLDEN"):
+        path.write_text(shown, encoding="utf-8")
+    assert shown == path.read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Collects tags and attributes, and checks that elements close in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.open, self.words, self.raw = [], [], [], [], ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            self.raw += data
+        else:
+            self.words.append(data)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_page_stands_alone(name):
+    text = render(view_of(SAMPLES[name]()), "html")
+    page = Page(text)
+    assert page.open == []
+    assert not set(page.tags) & {"script", "img", "iframe", "link", "object", "embed", "a", "form", "b"}
+    assert all(value.startswith("#") for _, key, value in page.attributes if key in ("href", "src"))
+    assert not any(key.startswith("on") or key == "style" for _, key, _ in page.attributes)
+    assert "url(" not in page.raw
+    assert "@import" not in page.raw
+
+
+def test_the_content_policy_lets_only_our_style_through():
+    page = Page(render(view_of(SAMPLES["ready"]()), "html"))
+    policy = next(value for tag, key, value in page.attributes if tag == "meta" and "default-src" in (value or ""))
+    digest = base64.b64encode(hashlib.sha256(page.raw.encode()).digest()).decode()
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}'")
+
+
+def test_the_page_comes_in_the_order_that_is_promised():
+    text = render(view_of(SAMPLES["moved"]()), "html")
+    marks = ["<h1>", 'id="next"', 'id="checks"', 'id="environment"', 'id="changes"', 'id="timings"', 'id="software"']
+    places = [text.index(mark) for mark in marks]
+    assert places == sorted(places)
+
+
+def test_the_page_can_be_read_by_ear():
+    page = Page(render(view_of(SAMPLES["large"]()), "html"))
+    assert ("html", "lang", "en") in page.attributes
+    scoped = sum(tag == "th" and key == "scope" for tag, key, _ in page.attributes)
+    assert scoped == page.tags.count("th") > 64
+    words = "".join(page.words)
+    assert words.count("Fail") >= 2
+    assert "not checked" in words
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_every_node_and_check_is_shown(form):
+    view = view_of(SAMPLES["large"]())
+    text = render(view, form).replace("\\_", "_")
+    assert all(node in text for node in view.nodes)
+    assert all(check in text for check in view.checks if check == "gpu.ecc.uncorrected" or form != "text")
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_hostile_text_moves_nothing(form):
+    text = render(view_of(SAMPLES["hostile"]()), form)
+    assert not {letter for letter in text if letter != "\n" and not letter.isprintable()}
+    assert "A" * 600 not in text
+    assert "{{7*7}}" in text.replace("\\", "")
+    if form != "text":
+        assert "<script>" not in text
+        assert "<b>" not in text
+    if form == "html":
+        assert "&lt;script&gt;" in text
+
+
+@pytest.mark.parametrize(("text", "shown"), [("- x", "\\- x"), ("1. x", "1\\. x"), ("12) x", "12\\) x"), ("a-b", "a-b")])
+def test_markdown_begins_no_block(text, shown):
+    assert markdown(text) == shown
+
+
+def test_markdown_has_no_live_markup():
+    text = render(view_of(SAMPLES["hostile"]()), "markdown")
+    assert "[x](" not in text
+    assert "`rm`" not in text.replace("\\`", "")
+    for line in text.splitlines():
+        if line.startswith("|"):
+            # A cell that holds "|" would make one more column than the table's head has.
+            assert len(re.findall(r"(?<!\\)\|", line)) in (3, 4, 5, 6)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_text_fits_eighty_columns(name):
+    for line in render(view_of(SAMPLES[name]()), "text").splitlines():
+        assert width(line) <= 80
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(max_size=300))
+def test_any_text_is_laid_out_in_bounds(text):
+    assert all(width(line) <= 80 for line in wrap(text, 7, 9).split("\n"))
+    assert width(pad(text, 12)) == 12
+    assert clean(text).isprintable()
+    assert clean(clean(text)) == clean(text)
+    assert "\n" not in markdown(text)
+    assert "<" not in markdown(text)
+
+
+def test_what_differs_stands_out():
+    text = render(view_of(SAMPLES["sixteen"]()), "text")
+    assert "*                        535.161.08  (gpu007)" in text
+    assert "lacks /scratch  (gpu012)" in text
+    assert "could not be told: Timeout  (gpu012)" in text
+    assert "the same on all 16 nodes\n  Operating system       Ubuntu 22.04.4 LTS" in text
+    html = render(view_of(SAMPLES["sixteen"]()), "html")
+    assert html.index("Differs between the nodes") < html.index("535.161.08") < html.index("The same on all 16 nodes")
+
+
+def test_free_memory_is_no_difference():
+    one, two = report("n1"), report("n2")
+    two["facts"]["memory"]["available"] = 1
+    assert not any(row.differs for row in view_of([one, two]).environment)
+
+
+def test_a_fact_added_later_is_shown():
+    rows = view_of([report(facts={"quantum": {"qubits": 5}})]).environment
+    assert [(row.label, row.groups[0].text) for row in rows] == [("quantum.qubits", "5")]
+
+
+@pytest.mark.parametrize("value", [None, 3, "x", [], [[]], {"devices": 7}, {"devices": ["x", None]}])
+def test_facts_of_an_odd_shape_break_nothing(value):
+    keys = {"devices": value, "version": value, "names": value}
+    odd = report() | {"facts": dict.fromkeys(report()["facts"], keys)}
+    for form in ("text", "html", "markdown"):
+        assert render(view_of([odd]), form)
+
+
+def test_the_last_run_decides_the_verdict():
+    view = view_of(SAMPLES["moved"]())
+    assert view.verdict == "ready"
+    assert [(one.run, one.last, one.verdict) for one in view.tries] == [(0, False, "mismatch"), (1, True, "ready")]
+    assert "gpu001 did not suit it" in advise(view).sentence
+
+
+def test_an_array_names_its_tasks():
+    jobs = [report(job={"id": 120 + task, "array_job_id": 120, "array_task_id": task}) for task in (2, 10, 1)]
+    jobs[1] |= {"verdict": "unhealthy"}
+    view = view_of(jobs, "120")
+    assert [one.name for one in view.tries] == ["task 1", "task 2", "task 10"]
+    assert view.verdict == "unhealthy"
+    assert advise(view).sentence.startswith("3 tasks: 2 ready, 1 unhealthy.")
+
+
+def _advice(**other):
+    return advise(view_of([report(**other)]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "enforced", "says"),
+    [
+        ("requeue", True, "queued again to run elsewhere"),
+        ("hold", True, "scontrol release 42"),
+        ("cancel", True, "preflight plan SCRIPT"),
+        ("requeue", False, "expect it to fail"),
+    ],
+)
+def test_the_user_of_a_mismatch_is_told_what_became_of_the_job(kind, enforced, says):
+    advice = _advice(verdict="mismatch", action=model.action_block(kind, "because", enforced))
+    assert says in advice.user[0]
+    assert bool(advice.admin) is not enforced
+
+
+def test_blame_decides_who_is_told():
+    findings = [
+        finding("a", "fail", "job", remedy="for the user"),
+        finding("b", "warn", "user", remedy="for the user too"),
+        finding("c", "fail", "node", remedy="for the admin"),
+        finding("d", "warn", "site", remedy="for the admin too"),
+        finding("e", "unknown", "job", remedy="for the admin as well"),
+    ]
+    advice = _advice(findings=findings)
+    assert [line for line in advice.user if "for the" in line] == [
+        "gpu001: for the user. [a]",
+        "gpu001: for the user too. [b]",
+    ]
+    assert len([line for line in advice.admin if "for the admin" in line]) == 3
+
+
+def test_a_fault_found_after_the_job_is_said_to_the_user():
+    assert "before you trust it" in _advice(phase="epilog", verdict="unhealthy").user[0]
+
+
+def test_node_names_fold_as_slurm_writes_them():
+    assert fold(["gpu002", "gpu001", "gpu003", "cpu1"]) in ("gpu[001-003],cpu1", "cpu1,gpu[001-003]")
+    assert fold(["@group", HOSTILE]) == f"@group, {HOSTILE}"
+    assert fold(str(number) + "!" for number in range(20)).endswith(" and 12 more")
