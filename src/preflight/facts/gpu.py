@@ -17,6 +17,7 @@ MAX_LINKS = 18
 FIELD_RECOVERY = 230  # NVML_FI_DEV_GET_GPU_RECOVERY_ACTION: driver 570 and later
 UNCORRECTED, VOLATILE, AGGREGATE = 1, 0, 1
 MEMORY_V2 = 0x02000028
+TEMPERATURE_GPU = 0  # NVML_TEMPERATURE_GPU: the sensor on the die
 
 Handle = Any
 Values = tuple[Any, ...]
@@ -147,19 +148,24 @@ def _nvlinks(nvml: Any, handle: Handle) -> Values:
 
 def _processes(nvml: Any, handle: Handle) -> Values:
     """({pid, used_memory} of each compute process, MPS clients too; used_memory None where NVML does not say."""
-    found: dict[int, int | None] = {}
-    for name, needed in (
-        ("nvmlDeviceGetComputeRunningProcesses", True),
-        ("nvmlDeviceGetMPSComputeRunningProcesses", False),
-    ):
-        try:
-            told = call(nvml, name, handle)
-        except Fault as fault:
-            if needed or fault.name not in (NOT_SUPPORTED, "FunctionNotFound"):
-                raise
-            continue
-        found.update((int(one.pid), _bytes(one.usedGpuMemory)) for one in told)
+    told = list(_newest(nvml, "nvmlDeviceGetComputeRunningProcesses", handle))
+    try:
+        told += _newest(nvml, "nvmlDeviceGetMPSComputeRunningProcesses", handle)
+    except Fault as fault:
+        if fault.name not in (NOT_SUPPORTED, "FunctionNotFound"):
+            raise
+    found = {int(one.pid): _bytes(one.usedGpuMemory) for one in told}
     return ([{"pid": pid, "used_memory": used} for pid, used in found.items()],)
+
+
+def _newest(nvml: Any, name: str, handle: Handle) -> Any:
+    """Call a function by its newest version, else by the one that drivers before 510 have."""
+    try:
+        return call(nvml, name, handle)
+    except Fault as fault:
+        if fault.name != "FunctionNotFound":
+            raise
+    return call(nvml, f"{name}_v2", handle)
 
 
 def _bytes(value: Any) -> int | None:
@@ -173,8 +179,8 @@ def _ecc_total(counter: int) -> Callable[[Any, Handle], Values]:
     return read
 
 
-def _one(name: str, turn: Callable[[Any], Any]) -> tuple[str, Callable[[Any, Handle], Values]]:
-    return name, lambda nvml, handle: (turn(call(nvml, name, handle)),)
+def _one(name: str, turn: Callable[[Any], Any], *more: Any) -> tuple[str, Callable[[Any, Handle], Values]]:
+    return name, lambda nvml, handle: (turn(call(nvml, name, handle, *more)),)
 
 
 def _remapped(nvml: Any, handle: Handle) -> Values:
@@ -210,6 +216,9 @@ CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] 
     ),
     ("nvmlDeviceGetFieldValues", ("recovery_action",), _recovery),
     ("nvmlDeviceGetNvLinkState", ("nvlink",), _nvlinks),
+    _row(("temperature",), _one("nvmlDeviceGetTemperature", int, TEMPERATURE_GPU)),
+    _row(("pcie_width",), _one("nvmlDeviceGetCurrPcieLinkWidth", int)),
+    _row(("pcie_width_max",), _one("nvmlDeviceGetMaxPcieLinkWidth", int)),
     ("nvmlDeviceGetComputeRunningProcesses", ("processes",), _processes),
 )
 ATTRIBUTES = tuple(key for _, keys, _ in CALLS for key in keys)

@@ -9,7 +9,7 @@ from preflight.facts.nvml import OK, TIMEOUT
 ABSENT = ("LibraryNotFound", "DriverNotLoaded")
 NOT_READ = "NotRead"
 DIED = "ProbeDied"
-_OURS = ("BindingNotFound", "LibraryMismatch", "ImportError", DIED)  # a fault of this installation, not of the node
+_OURS = ("BindingNotFound", DIED)  # a fault of this installation, not of the node
 
 
 class Told:

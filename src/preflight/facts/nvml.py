@@ -68,7 +68,11 @@ def load(library: str = "") -> Any:
 
 
 def call(nvml: Any, name: str, *arguments: Any) -> Any:
-    """Return ``nvml.name(*arguments)``; raises Fault. A function that this pynvml lacks is FunctionNotFound."""
+    """Return ``nvml.name(*arguments)``; raises Fault.
+
+    FunctionNotFound stands for a function that this pynvml lacks, or the library. For an unversioned function whose
+    newest version the library lacks, pynvml raises NVMLLibraryMismatchError, which is no NVMLError.
+    """
     function = getattr(nvml, name, None)
     if function is None:
         raise Fault("FunctionNotFound")
@@ -76,9 +80,9 @@ def call(nvml: Any, name: str, *arguments: Any) -> Any:
         return function(*arguments)
     except nvml.NVMLError as error:
         raise Fault(error_name(error.value)) from None
-    except Exception as error:  # NVMLLibraryMismatchError (no NVMLError), text that is not UTF-8
-        name = type(error).__name__
-        raise Fault("LibraryMismatch" if name == "NVMLLibraryMismatchError" else name) from None
+    except Exception as error:  # also text that is not UTF-8
+        what = type(error).__name__
+        raise Fault("FunctionNotFound" if what == "NVMLLibraryMismatchError" else what) from None
 
 
 def error_name(code: Any) -> str:

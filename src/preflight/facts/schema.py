@@ -18,6 +18,7 @@ GPU: Rows = {
     **dict.fromkeys(("minor", "memory", "memory_used", "recovery_action", "nvlink"), (COUNT, True)),
     **dict.fromkeys(("ecc_uncorrected_volatile", "ecc_uncorrected_aggregate"), (COUNT, True)),
     **dict.fromkeys(("remap_correctable", "remap_uncorrectable"), (COUNT, True)),
+    **dict.fromkeys(("temperature", "pcie_width", "pcie_width_max"), (COUNT, True)),
     "index": (COUNT, False),
     "processes": (_PROCESS, True),
     "errors": ("object of texts", False),
