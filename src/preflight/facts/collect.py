@@ -90,7 +90,7 @@ class Collection:
         reasons: dict[str, str] = {}
         for subject in self.wants:
             answer = self.answers[subject]
-            if answer.values or "" not in answer.unknown:
+            if answer.values or not answer.unknown:
                 facts[subject] = answer.values
             for key, reason in answer.unknown.items():
                 reasons[f"{subject}.{key}" if key else subject] = reason
