@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -153,6 +154,13 @@ def test_the_caller_works_while_probes_run(node: Path) -> None:
     assert started.finish(time.monotonic() + LATE).facts["toolkits"]["versions"] == ["12.4.1"]
 
 
+def test_a_system_without_fork_still_reads_its_files(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork")
+    document = collect(["os", "gpus"], root=str(node), live=True)
+    assert document.unknown == {"gpus": "no probe could be started: this system cannot fork"}
+    assert document.facts["os"]["id"] == "rocky"
+
+
 def test_a_probe_that_cannot_be_forked_is_unknown(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> int:
         raise OSError(11, "Resource temporarily unavailable")
@@ -167,7 +175,7 @@ def test_a_probe_that_cannot_be_forked_is_unknown(node: Path, monkeypatch: pytes
 
 def test_a_lost_parent_ends_the_child() -> None:
     def function(channel: Channel) -> None:
-        channel.tell({"alarm": __import__("signal").getitimer(__import__("signal").ITIMER_REAL)[0]})
+        channel.tell({"alarm": signal.getitimer(signal.ITIMER_REAL)[0]})
 
     (message,) = run_child("t", function, 7.0).messages
     assert 0 < message["alarm"] <= 8.0

@@ -6,6 +6,7 @@ it and streams what it has, so the parent keeps what came and can name the culpr
 that the parent can work meanwhile.
 """
 
+import errno
 import json
 import os
 import time
@@ -121,6 +122,8 @@ def gather(children: list[Child], deadline: float) -> list[Outcome]:
 
     Returns their outcomes in order, at most REAP_S a hung child later than the deadline.
     """
+    if not children:
+        return []
     from select import POLLIN, poll
 
     waiter = poll()
@@ -143,6 +146,8 @@ def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60
 
     ``deadline_s``: seconds after which (and SPARE_S) the child ends by itself, in case nobody collects it.
     """
+    if not hasattr(os, "fork"):
+        raise OSError(errno.ENOSYS, "this system cannot fork")
     _ending_alone[:] = [pid for pid in _ending_alone if _reap(pid, 0.0) is None]
     reading, writing = os.pipe()
     try:
