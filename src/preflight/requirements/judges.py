@@ -69,7 +69,7 @@ def _list(have: Any) -> list[Any]:
 
 
 def every_gpu(ask: Ask, view: View) -> Answer:
-    """Judge an attribute of each GPU considered: all must satisfy, or each fail to when negated.
+    """Judge an attribute of each GPU considered: all must satisfy; the negation is that not all do.
 
     NotSupported makes a flag false, and a version, size or name unknown: every GPU has those, NVML does not say.
     """
@@ -87,9 +87,9 @@ def every_gpu(ask: Ask, view: View) -> Answer:
         truth, text, why = _gpu(ask, have)
         if truth is None and reason is None:
             reason = f"GPU {safe(device.get('index', '?'), 8)}: {why}"
-        truths.append(ask.signed(truth))
+        truths.append(truth)
         shown.append(text)
-    verdict = every(truths)
+    verdict = ask.signed(every(truths))
     observed = _grouped(row.noun, shown)
     return Answer(verdict, observed, _owner(view, observed), reason if verdict is None else None)
 

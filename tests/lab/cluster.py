@@ -1,0 +1,256 @@
+"""The lab with Preflight installed on it: simulated nodes of several kinds, hooks, plugin, policy.
+
+Each node has its own root directory (its distribution), GPU scenario, spool and report directory.
+"""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import Lab, LabNode, places
+from nvml import sim
+
+SYSTEMS = {
+    "ubuntu": 'NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04.4 LTS"\n',
+    "rocky": 'NAME="Rocky Linux"\nID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\n'
+    'PRETTY_NAME="Rocky Linux 9.4 (Blue Onyx)"\n',
+    "debian": 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
+}
+COMMANDS = ("squeue", "scontrol", "scancel", "sinfo")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One simulated node: its system, the text of its GPU scenario (None: no driver), what Slurm knows of it."""
+
+    name: str
+    system: str = "ubuntu"
+    scenario: str | None = None
+    gpus: int = 0
+    minors: tuple[int, ...] | None = None
+    features: tuple[str, ...] = ()
+
+    @property
+    def node(self) -> LabNode:
+        """The node as slurm.conf describes it."""
+        return LabNode(self.name, gpus=self.gpus, minors=self.minors, features=self.features)
+
+
+@dataclass
+class Cluster:
+    """A lab whose nodes run Preflight. ``policy`` is TOML added to the lab's own; ``extra`` lines of slurm.conf."""
+
+    sites: list[Site]
+    policy: str = ""
+    extra: str = ""
+    health_interval: int = 0
+    directory: str = field(default_factory=places.temporary)
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        os.chmod(self.directory, 0o755)
+        self.prefix = f"{self.directory}/opt/preflight"
+        self.config = f"{self.directory}/etc/preflight.toml"
+        self.run_dir = f"{self.directory}/run-preflight"
+        self.calls = f"{self.directory}/slurm-calls"
+        for site in self.sites:
+            self.set_system(site.name, site.system)
+            self.set_gpus(site.name, site.scenario)
+        self._library = str(sim.build(Path(self.directory, "nvml")))
+        self._make_stand_in()
+        self.write_policy(self.policy)
+        self.install()
+        hooks: Any = {name: f"{self.prefix}/libexec/{name}" for name in ("prolog", "epilog", "healthcheck", "taskprolog")}
+        self.lab = Lab(
+            self.directory,
+            [site.node for site in self.sites],
+            slurm_conf_extra=self.extra,
+            plugstack=f"optional {self.prefix}/lib/slurm/preflight.so preflight={self.prefix}/bin/preflight\n",
+            health_interval=self.health_interval,
+            **hooks,
+        )
+
+    def __enter__(self) -> "Cluster":
+        self.lab.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop the daemons and remove the directory."""
+        self.lab.stop()
+        if not self.keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def node_dir(self, node: str) -> Path:
+        """Return a node's own directory: root, spool, reports."""
+        return Path(self.directory, "nodes", node)
+
+    def set_system(self, node: str, system: str) -> None:
+        """Give the node another distribution."""
+        etc = self.node_dir(node) / "root" / "etc"
+        etc.mkdir(parents=True, exist_ok=True)
+        (etc / "os-release").write_text(SYSTEMS[system], encoding="utf-8")
+
+    def set_gpus(self, node: str, *parts: "str | Mapping[str, object] | None") -> None:
+        """Give the node's driver another scenario; None: it has no driver at all."""
+        path = Path(self.directory, "nvml", "scenarios", f"{node}.scenario")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if parts == (None,):
+            path.unlink(missing_ok=True)
+            return
+        temporary = path.with_suffix(".new")
+        sim.write(temporary, *(part for part in parts if part is not None))
+        temporary.rename(path)
+
+    def write_policy(self, more: str = "", *, mode: str = "enforce", hook: str = "", drain: str = "") -> None:
+        """Write the policy: the lab's own places; ``more`` are tables of its own, ``hook`` and ``drain`` keys of those."""
+        self.write_raw_policy(f"""
+version = 1
+cluster = "lab"
+mode = "{mode}"
+[facts]
+root = "{self.directory}/nodes/%n/root"
+live = true
+[nvml]
+library = "{self.directory}/nvml/{sim.LIBRARY}"
+[hook]
+slurm_bin = "{self.directory}/slurm-bin"
+slurm_conf = "{self.directory}/slurm.conf"
+{hook}
+[report]
+spool = "{self.directory}/nodes/%n/spool"
+dir = "{self.directory}/nodes/%n/reports"
+search = ["{self.directory}/nodes/*/spool/reports", "{self.directory}/nodes/*/reports"]
+[drain]
+kill_switch = "{self.directory}/etc/off"
+{drain or 'max_nodes = "50%"'}
+{more}
+""")
+
+    def write_raw_policy(self, text: str) -> None:
+        """Replace the policy file at once."""
+        path = Path(self.config)
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_suffix(".new")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.rename(path)
+
+    def policy_text(self) -> str:
+        """Return the policy as it stands."""
+        return Path(self.config).read_text(encoding="utf-8")
+
+    def preflight(
+        self, *arguments: str, user: str | None = None, timeout: float = 60
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the installed command with the lab's policy."""
+        return self.lab.run([f"{self.prefix}/bin/preflight", *arguments], user=user, timeout=timeout)
+
+    def install(self, *options: str) -> str:
+        """Run `preflight install` of this checkout into the lab; return what it printed."""
+        command = [sys.executable, "-m", "preflight", "install", "--prefix", self.prefix, "--config", self.config]
+        command += ["--run-dir", self.run_dir, *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"preflight install: {done.stderr}")
+        return done.stdout
+
+    def _make_stand_in(self) -> None:
+        """Make slurm_bin: each command writes a line to ``calls``, then becomes the real one."""
+        directory = Path(self.directory, "slurm-bin")
+        directory.mkdir(exist_ok=True)
+        for name in COMMANDS:
+            path = directory / name
+            path.write_text(
+                f'#!/bin/sh\necho "$(date +%s.%N) {name} $*" >>{self.calls}\n'
+                f"[ -e {self.directory}/slurm-down ] && {{ sleep 30; exit 1; }}\n"
+                f'exec {shutil.which(name)} "$@"\n',
+                encoding="utf-8",
+            )
+            path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+    def called(self) -> list[str]:
+        """Return the Slurm commands that hooks ran so far: "scontrol update JobId=…"."""
+        try:
+            lines = Path(self.calls).read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        return [line.partition(" ")[2] for line in lines]
+
+    def forget_calls(self) -> None:
+        """Begin a new record of commands."""
+        Path(self.calls).unlink(missing_ok=True)
+
+    def reports(self, job: str | int, phase: str | None = "prolog") -> list[dict[str, Any]]:
+        """Return the job's reports from the spools, oldest first."""
+        found = []
+        for path in Path(self.directory, "nodes").glob(f"*/spool/reports/{job}/*.json"):
+            report = json.loads(path.read_text(encoding="utf-8"))
+            if phase in (None, report["phase"]):
+                found.append(report)
+        return sorted(found, key=lambda report: report["started"])
+
+    def wait_report(
+        self, job: str | int, node: str | None = None, phase: str = "prolog", timeout: float = 30
+    ) -> dict[str, Any]:
+        """Wait for a report of the job (on ``node``) and return the latest."""
+
+        def ready() -> bool:
+            return bool(self._of(job, node, phase))
+
+        self.lab.wait_until(ready, timeout, f"a {phase} report of job {job} on {node or 'any node'}")
+        return self._of(job, node, phase)[-1]
+
+    def _of(self, job: str | int, node: str | None, phase: str) -> list[dict[str, Any]]:
+        return [one for one in self.reports(job, phase) if node in (None, one["node"])]
+
+    def health(self, node: str) -> "subprocess.CompletedProcess[str]":
+        """Run the node's health check as slurmd does: SLURMD_NODENAME and nothing else."""
+        script = f"{self.prefix}/libexec/healthcheck"
+        return subprocess.run(
+            [script], env={"SLURMD_NODENAME": node}, capture_output=True, text=True, timeout=90, check=False
+        )
+
+    def lift_faults(self) -> None:
+        """End every fault that a test injected: scenarios, systems, the policy, the controller that is down."""
+        for site in self.sites:
+            self.set_system(site.name, site.system)
+            self.set_gpus(site.name, site.scenario)
+        self.write_policy(self.policy)
+        for name in ("slurm-down", "etc/off"):
+            Path(self.directory, name).unlink(missing_ok=True)
+
+    def reset(self) -> None:
+        """Bring everything back to the beginning: no faults, no jobs, all nodes idle, nothing remembered."""
+        self.lift_faults()
+        self.lab.reset()
+        for site in self.sites:
+            for pattern in ("spool/drain-*.json", "spool/pending/*", "spool/outbox/*"):
+                for path in self.node_dir(site.name).glob(pattern):
+                    path.unlink()
+        for path in Path(self.run_dir).glob("stuck-*.json"):
+            path.unlink()
+        self.forget_calls()
+
+
+def sites_of(*names: str) -> Iterable[Site]:
+    """Return the demonstration's nodes by name."""
+    return [SITES[name] for name in names]
+
+
+SICK = {"gpu.0.ecc.uncorrected.volatile": 2, "gpu.0.ecc.uncorrected.aggregate": 2}
+SITES = {
+    "ubuntu1": Site("ubuntu1", "ubuntu", sim.example("h100x2"), 2, (1, 0), ("ubuntu",)),
+    "rocky1": Site("rocky1", "rocky", sim.example("a100x2-old-driver"), 2, None, ("rocky",)),
+    "ubuntu2": Site("ubuntu2", "ubuntu", sim.example("h100x2"), 2, None, ("ubuntu",)),
+    "sick1": Site("sick1", "ubuntu", sim.scenario(sim.example("h100x2"), SICK), 2, None, ("ubuntu",)),
+    "debian1": Site("debian1", "debian", None, 0, None, ("debian",)),
+}
