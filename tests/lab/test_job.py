@@ -177,23 +177,20 @@ def test_restarts_of_a_preempted_job_do_not_count_as_our_moves(cluster: Cluster)
     with _only(cluster, "debian1"):
         job = lab.sbatch("sleep 300", "--require=ubuntu>=22.04|debian>=12", "-x", "rocky1,ubuntu2")
         lab.wait_job(job, "RUNNING")
+        # Not hurried: slurmd skips the prolog of a job that comes back before its old credential has expired.
         lab.check_run(["scontrol", "requeue", job])
-        lab.hurry(job)
-        lab.wait_job(job, "RUNNING")
-        lab.check_run(["scontrol", "requeue", job])
-        lab.hurry(job)
+        lab.wait_until(lambda: len(cluster.reports(job)) == 2, 40, "the second run")
         lab.wait_job(job, "RUNNING")
         # Now the node stops to fit: Slurm has restarted the job twice, we have moved it never.
         cluster.set_system("debian1", "rocky")
         lab.check_run(["scontrol", "requeue", job])
-        lab.hurry(job)
-        report = cluster.wait_report(job)
-        lab.wait_until(lambda: cluster.reports(job)[-1]["verdict"] == "mismatch", 30, "the misfit")
+        lab.wait_until(lambda: len(cluster.reports(job)) == 3, 40, "the third run")
         report = cluster.reports(job)[-1]
-    assert report["job"]["restart"] == 3
+    assert report["verdict"] == "mismatch"
+    assert report["job"]["restart"] == 2
     assert report["action"]["kind"] == "requeue"
     state = lab.wait_job(job, "RUNNING")
-    assert (state["nodes"], state["restarts"]) == ("ubuntu1", "4")
+    assert (state["nodes"], state["restarts"]) == ("ubuntu1", "3")
 
 
 def test_after_max_requeues_of_our_moves_the_job_stays_held(cluster: Cluster) -> None:

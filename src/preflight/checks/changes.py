@@ -53,7 +53,7 @@ def _change(fact: str, before: Any, after: Any, blame: str) -> dict[str, Any]:
     return {"fact": fact, "before": before, "after": after, "blame": blame}
 
 
-@check("gpu.processes", reads=("gpus",), phases=("epilog",), action="warn", remedy=LEFT)
+@check("gpu.processes", reads=("gpus",), phases=("epilog",), action="warn", remedy=LEFT, device=True)
 def processes(context: Context, limit: float | None) -> Iterator[Finding]:
     """The job left no process on its GPUs."""
     for at, device in enumerate(context.node.facts.get("gpus", {}).get("devices") or []):
@@ -69,7 +69,7 @@ def processes(context: Context, limit: float | None) -> Iterator[Finding]:
 RISEN = "tell the job's user that results may be wrong; drain and reset the GPU"
 
 
-@check("gpu.ecc.risen", reads=("gpus",), phases=("epilog",), action="warn", remedy=RISEN)
+@check("gpu.ecc.risen", reads=("gpus",), phases=("epilog",), action="warn", remedy=RISEN, device=True)
 def risen(context: Context, limit: float | None) -> Iterator[Finding]:
     """No uncorrected ECC error came while the job ran."""
     positions = context.gpus.positions if context.gpus else None

@@ -68,7 +68,7 @@ RESPONDS = "the GPU driver hangs: look for Xids in dmesg, then reboot the node"
 def responds(context: Context, limit: float | None) -> Iterator[Finding]:
     """The driver answers within the hook's deadline; the call that hung is named."""
     state = context.node.get("driver.nvml")
-    hung = context.node.unknown.get("gpus") or context.node.unknown.get("driver") or "NVML did not answer"
+    hung = context.node.unknown.get("gpus") or context.node.unknown.get("driver.version") or "NVML did not answer"
     if state == HUNG:
         yield _finding("driver.responds", "fail", state, hung, RESPONDS)
     elif state == "ok":

@@ -19,13 +19,24 @@ def task(run_dir: str, environment: Mapping[str, str]) -> int:
     except (OSError, ValueError, KeyError, TypeError):
         return 0
     lines = [f"export PREFLIGHT_VERDICT={_clean(said)}", f"export PREFLIGHT_REPORT={_clean(report)}"]
-    first = environment.get("SLURM_PROCID", "0") == "0" and environment.get("SLURM_STEP_ID", "0") == "0"
-    if said != "ready" and first:
+    if said != "ready" and _speaks(environment):
         more = f" (preflight report {job})"
         lines.insert(0, f"print preflight: {_clean(node)}: {_clean(said)}: {_clean(message)[:200]}{more}")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     return 0
+
+
+def _speaks(environment: Mapping[str, str]) -> bool:
+    """Return whether this task is the one that speaks for its node: once a job, in the batch step or else step 0.
+
+    A batch script runs on the first node only; on the others their first task of step 0 speaks.
+    """
+    step = environment.get("SLURM_STEP_ID")
+    if step is None:
+        return True  # the batch step
+    spoken = environment.get("ENVIRONMENT") == "BATCH" and environment.get("SLURM_NODEID") == "0"
+    return step == "0" and environment.get("SLURM_LOCALID") == "0" and not spoken
 
 
 def _clean(text: str) -> str:
