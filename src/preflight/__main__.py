@@ -1,5 +1,6 @@
 """The command `preflight`. A hook is dispatched before Click is imported (rule 6 of docs/architecture.md)."""
 
+import os
 import sys
 
 
@@ -8,7 +9,9 @@ def main() -> int:
     if len(sys.argv) > 1 and sys.argv[1] == "hook":
         from preflight.hooks.main import main as hook
 
-        return hook(sys.argv[2:])
+        code = hook(sys.argv[2:])
+        sys.stdout.flush()
+        os._exit(code)  # taking the interpreter down costs as much as a check
     from preflight.cli.main import main as cli
 
     return cli()
@@ -17,7 +20,5 @@ def main() -> int:
 if __name__ == "__main__":
     # Run as a file (the scripts in prolog/ do, with -I -S), Python puts this directory first, not the one above.
     if __package__ in (None, ""):
-        import os
-
         sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.exit(main())

@@ -34,7 +34,7 @@ def check(
     Exits with 0 ready or degraded, 1 unhealthy, 2 usage or configuration error, 3 mismatch, 4 unknown.
     """
     from preflight.hooks.assess import Question, assess
-    from preflight.hooks.prolog import source_of
+    from preflight.hooks.source import source_of
     from preflight.policy.load import node_name
     from preflight.requirements.grammar import RequirementError, parse
 
@@ -93,7 +93,8 @@ def _gpus(text: str | None) -> tuple[int, ...] | None:
 def _report(policy: Policy, node: str, phase: str, started: float, began: float, found: "Assessment") -> dict[str, Any]:
     from preflight.hooks import record
     from preflight.hooks.run import Run
+    from preflight.hooks.source import source_of
     from preflight.verdict import NOTHING
 
-    run = Run(phase, node, policy, "", None, "", started, began)
+    run = Run(phase, node, policy, "", None, "", started, began, source_of(policy, node, None))
     return record.make(run, found, NOTHING, [] if phase == "epilog" else None)

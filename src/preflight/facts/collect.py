@@ -65,8 +65,8 @@ class Collection:
         self.collected = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.answers: dict[str, Answer] = {}
         self.timings: dict[str, float] = {}
-        self.nvml: _Probe | None = None
-        self.files: _Probe | None = None
+        self.nvml: Probe | None = None
+        self.files: Probe | None = None
         self.plan: Any = None
         self.wants: tuple[str, ...] = ()
         self.module = Answer({})
@@ -119,10 +119,12 @@ def begin(
     run_dir: str | None = None,
     deadline_s: float = 8.0,
     node: str = "",
+    nvml: "Probe | None" = None,
 ) -> Collection:
     """Start the probe children, read the local facts and return; parameters as `collect`.
 
-    ``deadline_s`` only bounds how long a child outlives a parent that never calls `Collection.finish`.
+    ``deadline_s`` only bounds how long a child outlives a parent that never calls `Collection.finish`. ``nvml``: a
+    probe that `begin_nvml` started before, to be used instead of starting one.
     """
     asked = tuple(subjects)
     wants = tuple(subject for subject in SUBJECTS if any(path.split(".")[0] == subject for path in asked))
@@ -133,21 +135,25 @@ def begin(
     collection.wants = wants
     here = Root(root, live or root == "/")
     if "gpus" in wants or any(path == "driver" or path.startswith("driver.") for path in asked):
-        _begin_gpus(collection, here, asked, nvml_library, run_dir, deadline_s)
+
+        def start_nvml(devices: bool) -> Probe:
+            return begin_nvml(here, nvml_library, run_dir, deadline_s, devices)
+
+        _begin_gpus(collection, here, asked, nvml or start_nvml)
     files = tuple(subject for subject in FILES if subject in wants)
     if files:
         from preflight.facts import files_probe
 
         plan = files_probe.Plan(files, here.path, here.live, tuple(cuda_prefixes), tuple(module_paths), cache_dir)
         collection.plan = plan
-        collection.files = _Probe("files", lambda channel: files_probe.probe(channel, plan), run_dir, deadline_s)
+        collection.files = Probe("files", lambda channel: files_probe.probe(channel, plan), run_dir, deadline_s)
     for subject in LOCAL:
         if subject in wants:
             _time(collection, subject, lambda subject=subject: _local(subject, here, cache_dir))  # type: ignore[misc]
     return collection
 
 
-class _Probe:
+class Probe:
     """A probe child behind its StuckGuard; one that could not be started has its outcome already."""
 
     def __init__(self, name: str, function: Callable[[Channel], None], run_dir: str | None, deadline_s: float) -> None:
@@ -169,20 +175,25 @@ class _Probe:
         self._guard.record(outcome)
 
 
+def begin_nvml(root: Root, library: str, run_dir: str | None, deadline_s: float, devices: bool = True) -> Probe:
+    """Start the NVML child ahead of everything else: importing pynvml there takes as long as the parent's imports."""
+
+    def child(channel: Channel) -> None:
+        from preflight.facts.gpu import probe
+
+        probe(channel, library, devices, root)
+
+    return Probe("nvml", child, run_dir, deadline_s)
+
+
 def _begin_gpus(
-    collection: Collection, root: Root, asked: tuple[str, ...], library: str, run_dir: str | None, deadline_s: float
+    collection: Collection, root: Root, asked: tuple[str, ...], started: "Probe | Callable[[bool], Probe]"
 ) -> None:
-    """Start the NVML child where NVML is asked for and live; read the kernel module's version meanwhile."""
+    """Have the NVML child run where NVML is asked for and live; read the kernel module's version meanwhile."""
     devices = "gpus" in collection.wants
     nvml = devices or any(path in ("driver", "driver.version", "driver.cuda", "driver.nvml") for path in asked)
     if nvml and root.live:
-
-        def child(channel: Channel) -> None:
-            from preflight.facts.gpu import probe
-
-            probe(channel, library, devices, root)
-
-        collection.nvml = _Probe("nvml", child, run_dir, deadline_s)
+        collection.nvml = started if isinstance(started, Probe) else started(devices)
     from preflight.facts.driver import read
 
     collection.module = read(root)

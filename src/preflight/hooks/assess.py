@@ -1,14 +1,13 @@
 """From a run to findings: which facts are needed, whose GPUs they are, what the checks say."""
 
-import time
 from typing import NamedTuple
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Asked, Context, JobGpus
 from preflight.checks.run import checks_for, run_checks
-from preflight.facts.collect import begin
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Facts, View
+from preflight.hooks.source import Source
 from preflight.policy.model import Policy
 from preflight.requirements.evaluate import facts_needed
 from preflight.requirements.grammar import RequirementError, from_comment, parse
@@ -17,34 +16,6 @@ from preflight.slurm.gres import Gres
 
 ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm", "toolkits")
 GPU_SUBJECTS = ("driver", "gpus")
-
-
-class Source(NamedTuple):
-    """Where facts are read: the parameters of preflight.facts.collect.begin. ``run_dir`` is root's, or None."""
-
-    root: str
-    live: bool
-    cuda_prefixes: tuple[str, ...]
-    nvml_library: str
-    module_paths: tuple[str, ...]
-    run_dir: str | None
-    node: str
-
-    def collect(self, subjects: frozenset[str], deadline: float) -> FactsDocument:
-        """Return the facts of ``subjects`` as far as they came by ``deadline`` (time.monotonic)."""
-        started = begin(
-            sorted(subjects),
-            root=self.root,
-            live=self.live,
-            cuda_prefixes=self.cuda_prefixes,
-            nvml_library=self.nvml_library,
-            module_paths=self.module_paths,
-            cache_dir=self.run_dir,
-            run_dir=self.run_dir,
-            deadline_s=deadline - time.monotonic(),
-            node=self.node,
-        )
-        return started.finish(deadline)
 
 
 class Question(NamedTuple):

@@ -7,7 +7,7 @@ from preflight.hooks import record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.drain import Drained, ours, resume_ours
 from preflight.hooks.pending import Pending, left_over
-from preflight.hooks.prolog import act, gres, source
+from preflight.hooks.prolog import act, gres
 from preflight.hooks.run import Run
 from preflight.report.store import prune_spool
 from preflight.slurm.commands import Slurm, SlurmError
@@ -19,7 +19,7 @@ DAY_S = 86400
 def health(run: Run) -> int:
     """Judge the node, drain or resume it, finish or undo what was left, deliver what waits; always returns 0."""
     question = Question(run.phase, run.node, run.policy, None, gres=gres(run))
-    found = assess(question, source(run), run.probe_deadline)
+    found = assess(question, run.source, run.probe_deadline)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
     if decision.kind != "none" and decision.enforced:

@@ -1,10 +1,9 @@
 """The prolog: does this node hold what the job asks for, and are its GPUs well?"""
 
 from preflight.hooks import record
-from preflight.hooks.assess import Assessment, Question, Source, assess
+from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.pending import begin
 from preflight.hooks.run import Run
-from preflight.policy.model import Policy
 from preflight.report.model import Report
 from preflight.slurm.gres import Gres, cached_gres, conf_directory
 from preflight.verdict import Decision, decide
@@ -15,7 +14,7 @@ STOP = 10
 def prolog(run: Run) -> int:
     """Judge the job's start on this node and do what follows; return the exit code, STOP for an enforced unhealthy."""
     question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run))
-    found = assess(question, source(run), run.probe_deadline)
+    found = assess(question, run.source, run.probe_deadline)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
     stop = False
@@ -50,15 +49,3 @@ def gres(run: Run) -> Gres:
     if run.job is not None and not run.job.gpus_text:
         return Gres()
     return cached_gres(conf_directory(run.policy.hook.slurm_conf or run.slurm_conf), run.node, run.run_dir)
-
-
-def source(run: Run) -> Source:
-    """Return where this run's facts come from."""
-    return source_of(run.policy, run.node, run.run_dir)
-
-
-def source_of(policy: Policy, node: str, run_dir: str | None) -> Source:
-    """Return where facts are read under ``policy``; ``run_dir`` None keeps nothing between runs."""
-    facts = policy.facts
-    live = facts.live or facts.root == "/"
-    return Source(facts.root, live, facts.cuda_prefixes, policy.nvml.library, facts.module_paths, run_dir, node)

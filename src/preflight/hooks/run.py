@@ -3,12 +3,17 @@
 import os
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from preflight.hooks.source import Source, source_of
 from preflight.policy.cache import cached_policy
 from preflight.policy.model import Policy
-from preflight.slurm.commands import Slurm
 from preflight.slurm.environment import Job, job_from
+
+if TYPE_CHECKING:
+    from preflight.slurm.commands import Slurm
+
+PROBE_SHARE = 2 / 3
 
 
 class Run(NamedTuple):
@@ -22,6 +27,7 @@ class Run(NamedTuple):
     slurm_conf: str
     started: float
     began: float
+    source: Source
 
     @property
     def deadline(self) -> float:
@@ -31,7 +37,7 @@ class Run(NamedTuple):
     @property
     def probe_deadline(self) -> float:
         """Return the instant by which facts are taken as they are: a third of the time is kept for actions."""
-        return self.began + self.policy.hook.deadline_s * 2 / 3
+        return self.began + self.policy.hook.deadline_s * PROBE_SHARE
 
     @property
     def killed(self) -> bool:
@@ -39,8 +45,10 @@ class Run(NamedTuple):
         switch = self.policy.drain.kill_switch
         return bool(switch) and os.path.exists(switch)
 
-    def slurm(self) -> Slurm:
+    def slurm(self) -> "Slurm":
         """Return the way to Slurm's commands, which ends a moment before the hook must."""
+        from preflight.slurm.commands import Slurm
+
         hook = self.policy.hook
         return Slurm(hook.slurm_bin, hook.slurm_conf or self.slurm_conf, self.deadline - 0.5)
 
@@ -51,7 +59,11 @@ def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str],
     make_run_dir(run_dir)
     policy = cached_policy(config, node, run_dir)
     slurm_conf = environment.get("SLURM_CONF", "")
-    return Run(phase, node, policy, run_dir, job_from(environment), slurm_conf, time.time(), began)
+    job = job_from(environment)
+    source = source_of(policy, node, run_dir)
+    if phase == "health" or (job is not None and job.gpus_text):
+        source = source.ahead(began + policy.hook.deadline_s * PROBE_SHARE)
+    return Run(phase, node, policy, run_dir, job, slurm_conf, time.time(), began, source)
 
 
 def make_run_dir(run_dir: str) -> None:
