@@ -1,0 +1,45 @@
+# make demo    a private Slurm on this machine with four simulated nodes; shows what Preflight does to jobs
+# make test    everything that is checked, cheap things first
+# make lint    style, types, import order
+# make bench   what the hooks cost
+# make clean   remove what the others made
+# demo, test and bench start a private Slurm on loopback: they need root. scripts/setup installs what is missing.
+
+PY = .venv/bin/python
+export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: demo test lint unit bench format clean
+
+demo:
+	@scripts/setup demo
+	@cd tests && exec ../$(PY) -m lab.demo
+
+test:
+	@scripts/setup test
+	@$(MAKE) --no-print-directory lint unit
+
+lint:
+	@scripts/setup test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+unit:
+	$(PY) -m pytest tests/unit tests/nvml tests/lab --cov --cov-report=term
+
+bench:
+	@scripts/setup test
+	$(PY) bench/hook.py
+
+format:
+	@scripts/setup test
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean:
+	rm -rf .venv build dist demo-reports htmlcov .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	rm -rf src/*.egg-info
+	$(MAKE) -s -C slurm_plugin clean
+	$(MAKE) -s -C tests/nvml clean
