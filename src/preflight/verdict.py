@@ -7,6 +7,7 @@ from preflight.policy.model import Policy
 
 VERDICTS = ("ready", "degraded", "unknown", "mismatch", "unhealthy")
 MUST_BE_TOLD = ("requirement", "expectation", "checker")
+SUBJECT = 60  # characters of a drain reason
 
 
 def verdict(findings: list[Finding]) -> str:
@@ -76,5 +77,6 @@ def _wanted(phase: str, findings: list[Finding], policy: Policy) -> Decision:
 
 def drain_reason(finding: Finding) -> str:
     """Return the machine-readable reason, at most 160 printable characters: "preflight:CHECK:SUBJECT: MESSAGE"."""
-    text = f"preflight:{finding.check}:{finding.subject.replace(':', ' ')}: {finding.message}"
-    return "".join(c if c.isprintable() else "?" for c in text)[:160]
+    subject = finding.subject.replace(":", " ")[:SUBJECT]  # a long clause must not push the message out
+    text = f"preflight:{finding.check}:{subject}: {finding.message}"
+    return "".join(c if c.isprintable() else "?" for c in text)[:160].rstrip()

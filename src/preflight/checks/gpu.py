@@ -28,7 +28,8 @@ def present(context: Context, limit: float | None) -> Iterator[Finding]:
         minors = {device.get("minor") for device in devices}
         missing = [f"/dev/nvidia{minor}" for minor in context.configured if minor not in minors]
     for name in missing:
-        yield _about("fail", name, f"GPU {name} is configured in Slurm and does not answer")
+        why = "asked for" if name.startswith("gpu") else "configured in Slurm"
+        yield _about("fail", name, f"GPU {name} is {why} and does not answer")
     if not missing and (devices or context.configured):
         yield _about("pass", "node", f"{len(devices)} GPUs are there")
 

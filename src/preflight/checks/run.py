@@ -60,7 +60,7 @@ def _settle(finding: Finding, check: Check, action: str, context: Context) -> Fi
 
 
 def _concerns_job(finding: Finding, context: Context) -> bool:
-    if context.gpus is None:
+    if context.gpus is None or finding.subject in context.gpus.missing:
         return True
     if finding.subject.startswith("gpu") and finding.subject[3:].isdigit():
         index = int(finding.subject[3:])

@@ -52,9 +52,9 @@ def group(ctx: click.Context, debug: bool) -> None:
 
 def main() -> int:
     """Run the command line and return its exit code; errors are one line on stderr, tracebacks only with --debug."""
-    debug = "--debug" in sys.argv[1:]
+    arguments, debug = _without_debug(sys.argv[1:])
     try:
-        result = group.main(standalone_mode=False, prog_name="preflight")
+        result = group.main(arguments, standalone_mode=False, prog_name="preflight")
     except click.ClickException as error:
         _say(error)
         return 2
@@ -67,15 +67,29 @@ def main() -> int:
         return stop.code if isinstance(stop.code, int) else 2
     except Exception as error:
         if debug:
-            raise
-        first = str(error).splitlines()[0] if str(error) else ""
-        sys.stderr.write(f"preflight: {type(error).__name__}: {first} (--debug shows where)\n")
+            import traceback
+
+            traceback.print_exc()
+        else:
+            first = str(error).splitlines()[0] if str(error) else ""
+            sys.stderr.write(f"preflight: {type(error).__name__}: {first} (--debug shows where)\n")
         return 4 if _asked_to_check() else 2
     return result if isinstance(result, int) else 0
 
 
+def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """Return the arguments without --debug, and whether it was there: before the command or after it."""
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    if command in ("plan", "sbatch"):  # what follows those is a script's
+        return arguments, arguments[0] == "--debug"
+    return [word for word in arguments if word != "--debug"], "--debug" in arguments
+
+
 def _say(error: click.ClickException) -> None:
     text = error.format_message()
+    if text.startswith("Usage:"):  # nothing was asked for: Click's whole help
+        sys.stderr.write(f"{text}\n")
+        return
     if isinstance(error, click.UsageError) and error.ctx is not None:
         text += f" (try: {error.ctx.command_path} --help)"
     sys.stderr.write(f"preflight: {text}\n")

@@ -45,6 +45,12 @@ def _path(value: Any) -> str:
     return str(value)
 
 
+def _place(value: Any) -> str:
+    if not _path(value):
+        raise ValueError("needs an absolute path, not an empty text")
+    return str(value)
+
+
 def _list(rule: Rule) -> Rule:
     def apply(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
@@ -98,7 +104,7 @@ def _require(value: Any) -> str:
 MODE = _choice("enforce", "observe")
 RULES: dict[str, dict[str, Rule]] = {
     "": {"version": _number(1, 1, "(the only version there is)", int), "cluster": _text, "mode": MODE},
-    "facts": {"root": _path, "live": _flag, "cuda_prefixes": _list(_path), "module_paths": _list(_path)},
+    "facts": {"root": _place, "live": _flag, "cuda_prefixes": _list(_path), "module_paths": _list(_path)},
     "nvml": {"library": _path},
     "hook": {
         "deadline_s": _number(1, 60, "seconds"),
@@ -108,7 +114,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "slurm_conf": _path,
     },
     "report": {
-        "spool": _path,
+        "spool": _place,
         "dir": _path,
         "search": _list(_path),
         "admin_group": _text,
@@ -163,12 +169,12 @@ def parse_policy(text: str, path: str) -> Policy:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PolicyError([f"{path}: not TOML: {error}"]) from error
+        raise PolicyError([f"{path}:{_line(text, str(error))}: not TOML: {error}"]) from error
     tables = {"checks": data.pop("checks", {}), "expect": data.pop("expect", [])}
     sections = {name: data.pop(name) for name in model.SECTIONS if name in data}
     values = reader.table(data, RULES[""], ())
     if "version" not in data:
-        reader.errors.append(f"{path}: version: missing; write version = 1")
+        reader.errors.append(f"{path}:1: version: missing; write version = 1")
     for name, section in sections.items():
         values[name] = model.SECTIONS[name](**reader.table(section, RULES[name], (name,)))
     values["checks"] = _checks(reader, tables["checks"])
@@ -177,6 +183,12 @@ def parse_policy(text: str, path: str) -> Policy:
         raise PolicyError(reader.errors)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Policy(**values, path=path, sha256=digest, warnings=tuple(reader.warnings))
+
+
+def _line(text: str, message: str) -> int:
+    """Return the line that tomllib's message names, "(at line 3, column 5)"; the last one for "end of document"."""
+    digits = message.rpartition("(at line ")[2].partition(",")[0]
+    return int(digits) if digits.isdigit() else max(1, len(text.splitlines()))
 
 
 def _checks(reader: _Reader, data: Any) -> dict[str, CheckPolicy]:
@@ -219,10 +231,13 @@ def _named(value: Any, node: str) -> Any:
 def load_policy(path: str | None = None, node: str | None = None) -> Policy:
     """Return the site's policy for ``node`` (default: this host), or the defaults where no file is named or installed.
 
+    ``path``, else $PREFLIGHT_CONFIG, names the file; else it is DEFAULT_PATH.
+
     Raises PolicyError where the file is named but cannot be read, or is wrong.
     """
-    named = path or os.environ.get("PREFLIGHT_CONFIG") or model.DEFAULT_PATH
-    if not path and not os.path.exists(named):
+    asked = path or os.environ.get("PREFLIGHT_CONFIG")
+    named = asked or model.DEFAULT_PATH
+    if not asked and not os.path.exists(named):
         return for_node(Policy(), node or node_name())
     return for_node(parse_policy(read_text(named), named), node or node_name())
 
