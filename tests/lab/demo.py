@@ -279,11 +279,21 @@ def main() -> int:
         return 130
     except (LabError, RuntimeError, OSError) as error:
         progress.clear()
-        print(f"demo: {error}", file=sys.stderr)
+        print(f"demo: {_briefly(str(error))}", file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return _close(demo, progress)
+
+
+def _briefly(text: str) -> str:
+    """Return the first line; what follows (the daemons' logs) goes into a file."""
+    first, _, rest = text.partition("\n")
+    if rest:
+        REPORTS.mkdir(exist_ok=True)
+        (REPORTS / "lab.log").write_text(text + "\n", encoding="utf-8")
+        first += f"; the daemons' logs: {REPORTS.name}/lab.log"
+    return first
 
 
 def _close(demo: Demo, progress: Progress) -> int:
