@@ -12,7 +12,8 @@ def requirement(context: Context, limit: float | None) -> Iterator[Finding]:
     """What the job asked for with --require or in its comment, judged on the job's own GPUs."""
     for text, source, why in context.broken:
         told = "write it as in: preflight require --help"
-        yield Finding("requirement", "unknown", "job", text[:80].replace(":", " "), text, None, f"cannot be read: {why}", told, source)
+        subject = text[:80].replace(":", " ")
+        yield Finding("requirement", "unknown", "job", subject, text, None, f"cannot be read: {why}", told, source)
     yield from _clauses("requirement", context, ours=False)
 
 

@@ -1,0 +1,255 @@
+"""preflight.toml: every mistake gets file, line and key; what is right reaches the model."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from preflight.policy import load
+from preflight.policy.load import PolicyError, for_node, load_policy, parse_policy, read_text
+from preflight.policy.locate import line_of
+from preflight.policy.model import CheckPolicy, Expectation, Policy, from_json, to_json
+
+SITE = Path(__file__).parents[2] / "site-config/preflight.toml"
+FULL = """\
+version = 1
+cluster = "lab"
+mode = "observe"
+[facts]
+root = "/srv/%n"
+live = true
+cuda_prefixes = ["/opt/cuda*", "/sw/%n/cuda"]
+[nvml]
+library = "/opt/lib/libnvidia-ml.so.1"
+[hook]
+deadline_s = 6.5
+on_unknown = "move"
+max_requeues = 0
+slurm_bin = "/opt/slurm/bin"
+slurm_conf = "/opt/slurm/etc/slurm.conf"
+[report]
+spool = "/var/spool/pf/%n"
+dir = "/shared/reports"
+[drain]
+max_nodes = 3
+kill_switch = "/etc/off"
+[cuda]
+minor_version_compatibility = "reject"
+[checks."gpu.ecc.uncorrected"]
+action = "warn"
+limit = 4
+[checks."gpu.remap.pending"]
+mode = "observe"
+[[expect]]
+nodes = "gpu[001-064]"
+partitions = ["a100", "long"]
+require = "gpu=h100, gpu.count=8,driver>=550.54"
+[[expect]]
+require = "kernel>=5.14"
+"""
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(PolicyError) as caught:
+        parse_policy(text, "p.toml")
+    assert str(caught.value) == "\n".join(caught.value.lines)
+    return caught.value.lines
+
+
+def test_every_key_of_the_design_reaches_the_model() -> None:
+    policy = parse_policy(FULL, "p.toml")
+    assert policy.warnings == ()
+    assert (policy.version, policy.cluster, policy.mode, policy.path) == (1, "lab", "observe", "p.toml")
+    assert policy.facts[:3] == ("/srv/%n", True, ("/opt/cuda*", "/sw/%n/cuda"))
+    assert policy.nvml.library == "/opt/lib/libnvidia-ml.so.1"
+    assert policy.hook == (6.5, "move", 0, "/opt/slurm/bin", "/opt/slurm/etc/slurm.conf")
+    assert policy.report[:2] == ("/var/spool/pf/%n", "/shared/reports")
+    assert policy.drain == ("3", "/etc/off")
+    assert policy.cuda.minor_version_compatibility == "reject"
+    assert policy.check("gpu.ecc.uncorrected") == CheckPolicy("warn", 4.0, "")
+    assert policy.check("gpu.remap.pending") == CheckPolicy("", None, "observe")
+    assert policy.check("never.named") == CheckPolicy()
+    assert policy.expect[0].partitions == ("a100", "long")
+    assert policy.expect[0].require.replace(" ", "") == "gpu=h100,gpu.count=8,driver>=550.54"
+    assert policy.expect[1] == Expectation("", (), "kernel>=5.14")
+    assert len(policy.sha256) == 64
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    policy = parse_policy("version = 1\n", "p.toml")
+    assert policy._replace(path="", sha256="") == Policy()
+    assert policy.mode == "enforce"
+    assert policy.facts[:3] == ("/", False, ("/usr/local/cuda*",))
+    assert policy.hook == (8.0, "run", 3, "", "")
+    assert policy.report[:2] == ("/var/spool/preflight", "")
+    assert policy.drain == ("5%", "/etc/preflight/off")
+    assert policy.cuda.minor_version_compatibility == "warn"
+
+
+def test_the_annotated_policy_stands_at_the_defaults() -> None:
+    policy = parse_policy(SITE.read_text(), str(SITE))
+    assert policy.warnings == ()
+    assert policy._replace(path="", sha256="") == Policy()
+
+
+def test_the_example_for_checks_and_expectations_is_well_formed_too() -> None:
+    lines = SITE.read_text().splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("# [checks."))
+    commented = [line.removeprefix("# ") for line in lines[begin:] if "=" in line or line.startswith("# [")]
+    policy = parse_policy("version = 1\n" + "\n".join(commented), "p.toml")
+    assert policy.checks["gpu.ecc.uncorrected"].limit == 0
+    assert policy.expect[0].nodes == "gpu[001-064]"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "says"),
+    [
+        ("version = 1\nmode = 3\n", 2, "mode", "enforce, observe"),
+        ('version = 1\nmode = "observ"\n', 2, "mode", "observ"),
+        ("version = 1\ncluster = 1\n", 2, "cluster", "needs a text"),
+        ('version = 1\ncluster = "a\\nb"\n', 2, "cluster", "needs a text"),
+        ("version = 2\n", 1, "version", "only version"),
+        ("version = true\n", 1, "version", "needs"),
+        ("version = 1.0\n", 1, "version", "needs"),
+        ("version = 1\n[facts]\nlive = 1\n", 3, "facts.live", "true or false"),
+        ('version = 1\n[facts]\n\nroot = "srv"\n', 4, "facts.root", "absolute path"),
+        ('version = 1\n[facts]\nroot = ""\n', 3, "facts.root", "absolute path"),
+        ('version = 1\n[report]\nspool = ""\n', 3, "report.spool", "absolute path"),
+        ('version = 1\n[facts]\ncuda_prefixes = "/usr"\n', 3, "facts.cuda_prefixes", "needs a list"),
+        ('version = 1\n[facts]\ncuda_prefixes = ["usr"]\n', 3, "facts.cuda_prefixes", "absolute path"),
+        ("version = 1\n[hook]\ndeadline_s = 0\n", 3, "hook.deadline_s", "1 to 60 seconds"),
+        ("version = 1\n[hook]\ndeadline_s = nan\n", 3, "hook.deadline_s", "1 to 60 seconds"),
+        ('version = 1\n[hook]\ndeadline_s = "8"\n', 3, "hook.deadline_s", "1 to 60 seconds"),
+        ("version = 1\n[hook]\nmax_requeues = 1.5\n", 3, "hook.max_requeues", "requeues"),
+        ("version = 1\n[hook]\nmax_requeues = true\n", 3, "hook.max_requeues", "requeues"),
+        ("version = 1\nhook.max_requeues = -1\n", 2, "hook.max_requeues", "requeues"),
+        ('version = 1\n[hook]\non_unknown = ["run"]\n', 3, "hook.on_unknown", "run, move"),
+        ('version = 1\n[drain]\nmax_nodes = "101%"\n', 3, "drain.max_nodes", '"5%"'),
+        ('version = 1\n[drain]\nmax_nodes = "five"\n', 3, "drain.max_nodes", '"5%"'),
+        ("version = 1\n[drain]\nmax_nodes = 0.5\n", 3, "drain.max_nodes", '"5%"'),
+        ("version = 1\n[drain]\nmax_nodes = -1\n", 3, "drain.max_nodes", '"5%"'),
+        ('version = 1\n[cuda]\nminor_version_compatibility = "yes"\n', 3, "minor_version_compatibility", "accept"),
+        ('version = 1\n[checks."gpu.x"]\naction = "requeue"\n', 3, 'checks."gpu.x".action', "drain, warn, off"),
+        ('version = 1\n[checks."gpu.x"]\nlimit = "0"\n', 3, 'checks."gpu.x".limit', "check's unit"),
+        ('version = 1\n[checks]\n"gpu.x" = "off"\n', 3, 'checks."gpu.x"', "needs a table"),
+        ('version = 1\n[checks]\n"gpu.x" = { action = "no" }\n', 3, 'checks."gpu.x".action', "drain, warn, off"),
+        ("version = 1\nchecks = 4\n", 2, "checks", "[checks."),
+        ("version = 1\nhook = 4\n", 2, "hook", "needs a table"),
+        ('version = 1\n[expect]\nrequire = "ib"\n', 2, "expect", "two brackets"),
+        ('version = 1\n[[expect]]\nnodes = "n1"\n', 2, "expect.0", "require"),
+        ("version = 1\nexpect = [4]\n", 2, "expect.0", "needs a table"),
+        ('version = 1\n[[expect]]\nrequire = "ib"\n[[expect]]\nrequire = "cuda"\n', 5, "expect.1.require", "12.4"),
+        ('version = 1\n[[expect]]\nrequire = "gpuu=h100"\n', 3, "expect.0.require", "gpu"),
+        ("version = 1\n[[expect]]\nrequire = 12\n", 3, "expect.0.require", "needs a text"),
+        ('version = 1\n[[expect]]\nnodes = "n[1-"\nrequire = "ib"\n', 3, "expect.0.nodes", "not a host list"),
+        ('version = 1\n[[expect]]\npartitions = "p"\nrequire = "ib"\n', 3, "expect.0.partitions", "needs a list"),
+    ],
+)
+def test_a_mistake_names_file_line_and_key(text: str, line: int, key: str, says: str) -> None:
+    (only,) = mistakes(text)
+    assert only.startswith(f"p.toml:{line}: ")
+    assert key in only
+    assert says in only
+    assert "\n" not in only
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("version = 1\nmode = \n", 2), ("version = 1\n\n[facts\n", 3), ('version = 1\nmode = "', 2)]
+)
+def test_a_syntax_error_names_file_and_line(text: str, line: int) -> None:
+    (only,) = mistakes(text)
+    assert only.startswith(f"p.toml:{line}: not TOML: ")
+
+
+def test_a_missing_version_is_said_and_how_to_write_it() -> None:
+    (only,) = mistakes('mode = "observe"\n')
+    assert only == "p.toml:1: version: missing; write version = 1"
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    lines = mistakes('mode = "x"\n[hook]\ndeadline_s = 0\n[[expect]]\nrequire = ""\n')
+    assert [line.split(": ")[1] for line in lines] == ["mode", "version", "hook.deadline_s", "expect.0.require"]
+
+
+def test_unknown_keys_only_warn_and_name_the_nearest() -> None:
+    policy = parse_policy(
+        'version = 1\nmodus = "x"\n[hook]\ndeadline = 4\n[shop]\na = 1\n[checks.x]\nlimits = 1\n'
+        '[[expect]]\nrequire = "ib"\nnode = "n1"\n',
+        "p.toml",
+    )
+    assert policy.hook == Policy().hook
+    assert policy.warnings == (
+        "p.toml:2: modus: unknown key; did you mean mode?",
+        "p.toml:5: shop: unknown key",
+        "p.toml:4: hook.deadline: unknown key; did you mean deadline_s?",
+        "p.toml:8: checks.x.limits: unknown key; did you mean limit?",
+        "p.toml:11: expect.0.node: unknown key; did you mean nodes?",
+    )
+
+
+def test_a_node_sees_its_own_paths_and_expectations() -> None:
+    policy = for_node(parse_policy(FULL, "p.toml"), "gpu007")
+    assert policy.facts.root == "/srv/gpu007"
+    assert policy.facts.cuda_prefixes == ("/opt/cuda*", "/sw/gpu007/cuda")
+    assert policy.report.spool == "/var/spool/pf/gpu007"
+    assert [one.require.split(",")[0] for one in policy.expect] == ["gpu=h100", "kernel>=5.14"]
+    other = for_node(parse_policy(FULL, "p.toml"), "gpu065")
+    assert [one.require for one in other.expect] == ["kernel>=5.14"]
+
+
+def test_the_cached_form_holds_all_of_it() -> None:
+    policy = for_node(parse_policy(FULL, "p.toml"), "gpu007")
+    assert from_json(to_json(policy)) == policy
+    with pytest.raises(KeyError):
+        from_json({})
+
+
+def test_the_named_file_is_read_and_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFLIGHT_CONFIG", raising=False)
+    path = tmp_path / "p.toml"
+    path.write_text(FULL)
+    assert load_policy(str(path), "n1").cluster == "lab"
+    monkeypatch.setenv("PREFLIGHT_CONFIG", str(path))
+    assert load_policy(None, "n1").cluster == "lab"
+    for missing in (tmp_path / "no.toml", tmp_path):
+        with pytest.raises(PolicyError, match="cannot be read"):
+            load_policy(str(missing), "n1")
+    monkeypatch.setenv("PREFLIGHT_CONFIG", str(tmp_path / "no.toml"))
+    with pytest.raises(PolicyError, match="cannot be read"):
+        load_policy(None, "n1")
+
+
+def test_without_a_file_the_defaults_are_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFLIGHT_CONFIG", raising=False)
+    monkeypatch.setattr(load.model, "DEFAULT_PATH", str(tmp_path / "none"))
+    assert load_policy() == Policy()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [(b"version = 1\n# \xff\n", "not UTF-8 text at byte 14"), (b"#" * (load.MAX_BYTES + 1), "is this the policy?")],
+)
+def test_what_is_no_policy_is_said_in_one_line(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "p.toml").write_bytes(data)
+    with pytest.raises(PolicyError, match=says.replace("?", "[?]")) as caught:
+        read_text(str(tmp_path / "p.toml"))
+    assert str(caught.value).startswith(f"{tmp_path}/p.toml: ")
+    assert len(caught.value.lines) == 1
+
+
+def test_the_node_is_slurms_name_for_it_else_the_short_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMD_NODENAME", "gpu9")
+    assert load.node_name() == "gpu9"
+    monkeypatch.delenv("SLURMD_NODENAME")
+    monkeypatch.setattr(socket, "gethostname", lambda: "h1.example.org")
+    assert load.node_name() == "h1"
+
+
+def test_keys_are_found_whatever_their_quoting() -> None:
+    text = 'a = 1\n# b = 2\n["x.y".z]\n\'k\' = 1\n"m=n" = 2\nc.d = 3\n[[e]]\n[[e]]\nf = """\n'
+    assert line_of(text, ("x.y", "z", "k")) == 4
+    assert line_of(text, ("x.y", "z", "c", "d")) == 6
+    assert line_of(text, ("e", 1, "f")) == 9
+    assert line_of(text, ("e", 0)) == 7
+    assert line_of(text, ("e", 1, "missing")) == 8
+    assert line_of(text, ("b",)) is None

@@ -1,0 +1,234 @@
+"""Reading jobs and nodes from Slurm's commands, whose text is hostile; the stand-ins record what they are asked."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from preflight.slurm import job, node
+from preflight.slurm.commands import Slurm, SlurmError
+
+SQUEUE = """#!{python} -IS
+import json, sys
+place = {place!r}
+open(place + "/log", "a").write(json.dumps(["squeue"] + sys.argv[1:]) + "\\n")
+answers = json.load(open(place + "/answers"))
+asked = sys.argv[-1]
+key = asked.split(":")[0] if sys.argv[-2] == "-O" else asked
+if key not in answers:
+    sys.stderr.write("squeue: error: Invalid job format specification: " + key + "\\n")
+    sys.exit(0)
+sys.stdout.write(answers[key])
+"""
+
+
+class Desk:
+    """Stand-ins that answer by format, as squeue and sinfo do; a format without an answer is unknown to them."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        for name in ("squeue", "sinfo", "scontrol", "scancel"):
+            (place / name).write_text(SQUEUE.replace("squeue", name).format(place=str(place), python=sys.executable))
+            (place / name).chmod(0o755)
+        self.slurm = Slurm(str(place), "", time.monotonic() + 60, 60)
+
+    def answer(self, answers: dict[str, str]) -> Slurm:
+        (self.place / "answers").write_text(json.dumps(answers))
+        return self.slurm
+
+    def asked(self) -> list[list[str]]:
+        return [json.loads(line) for line in (self.place / "log").read_text().splitlines()]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+ROWS = "%A %F %K"
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        ("42 42 N/A\n", "42"),
+        ("41 42 0\n43 42 1\n42 42 2\n", "42_2"),  # the last task has the array's own number
+        ("41 42 0\n42 42 10\n", "42_10"),
+    ],
+)
+def test_one_task_of_an_array_is_never_addressed_as_the_array(desk: Desk, rows: str, name: str) -> None:
+    assert job.resolve(desk.answer({ROWS: rows}), 42) == name
+    assert desk.asked() == [["squeue", "-h", "-r", "-j", "42", "-o", ROWS]]
+
+
+@pytest.mark.parametrize("rows", ["", "41 42 0\n", "\n", "4242 42 1\n"])
+def test_a_job_that_is_not_there_is_said(desk: Desk, rows: str) -> None:
+    with pytest.raises(SlurmError, match="job 42 is not in the queue"):
+        job.resolve(desk.answer({ROWS: rows}), 42)
+
+
+STATE = {
+    "BatchFlag": "1       \n",
+    "Requeue": "1\n",
+    "RestartCnt": "3\n",
+    "NumNodes": "2-4\n",
+    "AdminComment": "theirs; preflight:moved:n1:run0: x  \n",
+    "%n": "n[1-2]\n",
+    "%T": "PENDING\n",
+    "%P": "gpu,long\n",
+    "%Q": "4294901701\n",
+    "%x": "n7\n",
+}
+
+
+def test_a_job_is_read_field_by_field(desk: Desk) -> None:
+    slurm = desk.answer(STATE)
+    assert job.read(slurm, "42_2") == job.JobState(
+        "42_2", True, True, "n[1-2]", "PENDING", 3, 2, "gpu,long", 4294901701, "theirs; preflight:moved:n1:run0: x"
+    )
+    assert job.excluded(slurm, "42_2") == "n7"
+    assert job.restarts(slurm, "42_2") == 3
+    for call in desk.asked():
+        assert call[:5] == ["squeue", "-h", "-r", "-j", "42_2"]
+        assert "show" not in call
+
+
+def test_an_empty_field_is_empty(desk: Desk) -> None:
+    empty = {"BatchFlag": "0\n", "Requeue": "0\n", "RestartCnt": "N/A\n", "NumNodes": "\n", "AdminComment": "(null)\n"}
+    slurm = desk.answer({**STATE, **empty, "%n": "\n", "%x": "(null)\n", "%Q": "0\n"})
+    state = job.read(slurm, "42")
+    assert state[1:5] == (False, False, "", "PENDING")
+    assert (state.restarts, state.nodes, state.priority, state.admin_comment) == (0, 0, 0, "")
+    assert job.excluded(slurm, "42") == ""
+
+
+def test_an_older_slurm_spells_the_admin_comment_its_own_way(desk: Desk) -> None:
+    assert job.admin_comment(desk.answer({"admin_comment": "kept\n"}), "42") == "kept"
+    with pytest.raises(SlurmError, match="no field AdminComment"):
+        job.admin_comment(desk.answer({}), "42")
+
+
+def test_a_hostile_comment_is_one_value(desk: Desk) -> None:
+    text = "x Requeue=0 ExcNodeList=n[1-9]\n second line\n"
+    assert job.admin_comment(desk.answer({"AdminComment": text}), "42") == text.rstrip()
+
+
+def test_each_value_of_an_update_is_one_argument(desk: Desk) -> None:
+    slurm = desk.answer({"AdminComment=a Requeue=0": "", "Requeue=0": ""})
+    job.update(slurm, "42", ExcNodeList="n1", AdminComment="a Requeue=0")
+    assert desk.asked() == [["scontrol", "update", "JobId=42", "ExcNodeList=n1", "AdminComment=a Requeue=0"]]
+
+
+def failing(desk: Desk, name: str, text: str) -> Slurm:
+    (desk.place / name).write_text(f"#!/bin/sh\necho '{text}' >&2\nexit 1\n")
+    return desk.slurm
+
+
+def test_that_another_node_was_first_is_success(desk: Desk) -> None:
+    job.requeue_held(failing(desk, "scontrol", "Job is pending execution for job 42"), "42")
+    with pytest.raises(SlurmError, match="Invalid job id"):
+        job.requeue_held(failing(desk, "scontrol", "Invalid job id specified"), "42")
+
+
+def test_the_other_actions_name_one_job(desk: Desk) -> None:
+    slurm = desk.answer({"42_2": "", "text": ""})
+    for act in (job.requeue_held, job.release, job.hold, job.cancel):
+        act(slurm, "42_2")
+    job.notify(slurm, "42_2", "text")
+    assert desk.asked() == [
+        ["scontrol", "requeuehold", "42_2"],
+        ["scontrol", "release", "42_2"],
+        ["scontrol", "hold", "42_2"],
+        ["scancel", "42_2"],
+        ["scontrol", "notify", "42_2", "text"],
+    ]
+
+
+def test_nodes_with_gpus_are_told_from_those_without(desk: Desk) -> None:
+    slurm = desk.answer({"%N %G": "n1 gpu:h100:8(S:0-1)\nn2 (null)\nn1 gpu:h100:8\nn3 nic:1,gpu:1\n"})
+    assert job.nodes_of(slurm, "gpu", gpus=True) == {"n1", "n3"}
+    assert job.nodes_of(slurm, "gpu", gpus=False) == {"n1", "n2", "n3"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "now", "by_hand"),
+    [
+        ("priority/basic", 7, 4000, True),
+        ("priority/basic", 7, 7, False),
+        ("priority/multifactor", 90000, 100, True),
+        ("priority/multifactor", 120, 100, False),
+    ],
+)
+def test_a_priority_set_by_hand_is_recognised(desk: Desk, kind: str, before: int, now: int, by_hand: bool) -> None:
+    slurm = desk.answer({"%Q": f"{now}\n", "config": f"PriorityFlags =\nPriorityType            = {kind}\n"})
+    assert job.set_by_hand(slurm, "42", before) is by_hand
+    unsaid = desk.answer({"%Q": "1\n", "config": "nothing\n"})
+    assert job.set_by_hand(unsaid, "42", 9) is False
+
+
+def states(text: str, reason: str = "none\n", user: str = "root\n", when: str = "Unknown\n") -> dict[str, str]:
+    return {"StateComplete": text, "Reason": reason, "User": user, "Timestamp": when}
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "away", "only_drained"),
+    [
+        ("idle\n", ("IDLE",), False, False),
+        ("mixed\n", ("MIXED",), False, False),
+        ("idle+drain \n", ("IDLE", "DRAIN"), True, True),
+        ("allocated+drain\nallocated+drain\n", ("ALLOCATED", "DRAIN"), True, True),
+        ("drained\n", ("DRAIN",), True, True),
+        ("draining*\n", ("DRAIN",), True, True),
+        ("down*\n", ("DOWN",), True, False),
+        ("down+drain\n", ("DOWN", "DRAIN"), True, False),
+        ("idle+drain+maintenance\n", ("IDLE", "DRAIN", "MAINTENANCE"), True, False),
+        ("idle+drain+reboot_requested\n", ("IDLE", "DRAIN", "REBOOT_REQUESTED"), True, False),
+        ("fail\n", ("FAIL",), True, False),
+        ("idle+drain+not_responding\n", ("IDLE", "DRAIN", "NOT_RESPONDING"), True, False),
+        ("idle+reserved\n", ("IDLE", "RESERVED"), False, False),
+        ("idle+powered_down\n", ("IDLE", "POWERED_DOWN"), True, False),
+    ],
+)
+def test_a_nodes_state_is_its_flags(
+    desk: Desk, text: str, flags: tuple[str, ...], away: bool, only_drained: bool
+) -> None:
+    state = node.read(desk.answer(states(text)), "n1")
+    assert (state.flags, state.away, state.only_drained) == (flags, away, only_drained)
+
+
+def test_a_reason_that_looks_like_a_state_is_only_a_reason(desk: Desk) -> None:
+    state = node.read(desk.answer(states("idle\n", "State=DRAIN admin: look\n", "root(0)\n", "2026-11-24T14\n")), "n1")
+    assert state == node.NodeState(("IDLE",), "State=DRAIN admin: look", "root(0)", "2026-11-24T14")
+    assert not state.away
+
+
+def test_an_unknown_node_is_said(desk: Desk) -> None:
+    with pytest.raises(SlurmError, match="does not know node n1"):
+        node.read(desk.answer(states("")), "n1")
+
+
+def test_drain_and_resume_name_one_node(desk: Desk) -> None:
+    slurm = desk.answer({"Reason=preflight:x:y: a b": "", "State=RESUME": ""})
+    node.drain(slurm, "n1", "preflight:x:y: a b")
+    node.resume(slurm, "n1")
+    assert desk.asked() == [
+        ["scontrol", "update", "NodeName=n1", "State=DRAIN", "Reason=preflight:x:y: a b"],
+        ["scontrol", "update", "NodeName=n1", "State=RESUME"],
+    ]
+
+
+def row(name: str, when: str, reason: str) -> str:
+    return f"{name:<256}{when:<64}{reason:<256}\n"
+
+
+def test_our_drains_are_counted_by_time_and_name_once_each(desk: Desk) -> None:
+    rows = row("n3", "2026-11-24T10:00:00", "preflight:gpu.reset:gpu0: x") * 2
+    rows += row("n2", "2026-11-24T10:00:00", "preflight:gpu.reset:gpu0: x")
+    rows += row("n1", "2026-11-24T12:00:00", "preflight:driver.match:driver: y")
+    rows += row("n4", "2026-11-24T09:00:00", "admin: preflight:x")
+    rows += row("n5", "Unknown", "none")
+    slurm = desk.answer({"NodeList": rows, "%N": "n1\nn2\nn1\nn3\n"})
+    assert [name for _, name in node.drained_by_us(slurm)] == ["n2", "n3", "n1"]
+    assert node.count_nodes(slurm) == 3
