@@ -78,6 +78,8 @@ def driver(told: Told, module: Answer) -> Answer:
     elif state != OK:
         why.update(_each(("version", "cuda"), told, state))
     else:
+        if told.count is None and not told.outcome.finished and not told.outcome.died:
+            values["nvml"] = TIMEOUT  # it began well, and hung before it could say how many GPUs there are
         values.update(told.driver)
         for key in ("version", "cuda"):
             if key in told.driver_errors:
