@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +62,7 @@ ACTS = [
     Act(
         "fits",
         "the node holds what the job asks for",
-        f"{CUDA}, ubuntu>=22.04|rhel>=9, gpu=h100, gpu.memory>=80G",
+        f"{CUDA}, ubuntu>=22.04|rhel>=9, gpu.memory>=80G",
         ("--gpus=2", "-x", "sick1,rocky1"),
         (("ubuntu1", "ready", "none"),),
         "COMPLETED",
@@ -174,7 +173,7 @@ class Demo:
         reason = self.lab.node_reason("sick1") or ""
         said = self.lab.check_run(["sinfo", "-R", "-h", "-o", "%N: %E"])
         say('$ sinfo -R -h -o "%N: %E"')
-        block(textwrap.fill(said, 74, subsequent_indent="  "))
+        block(said)
         self.expect(reason.startswith("preflight:gpu.ecc.uncorrected:gpu0:"), "sick1 is drained with the reason")
         self.cluster.set_gpus("sick1", SITES["ubuntu1"].scenario)
         self.cluster.health("sick1")

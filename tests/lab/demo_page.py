@@ -58,8 +58,11 @@ def say(text: str = "") -> None:
 
 
 def block(text: str) -> None:
-    """Print what a command said, set in by four columns."""
-    say(textwrap.indent(text.rstrip("\n"), "    "))
+    """Print what a command said, set in by four columns; a line that is too long goes on below itself."""
+    for line in text.rstrip("\n").splitlines():
+        if len(line) > 75:
+            line = textwrap.fill(line, 75, subsequent_indent="  ", break_on_hyphens=False)
+        say(textwrap.indent(line, "    "))
 
 
 def heading(text: str) -> None:

@@ -118,9 +118,14 @@ class Jobs(Commands):
 
     def reset(self, timeout: float = 30) -> None:
         """Cancel every job, wait until all have left, bring every node back: for a lab that many tests share."""
-        for user in ("root", *USERS):
-            self.run(["scancel", f"--user={user}"])
-        self.wait_until(lambda: not self.check_run(["squeue", "-h", "-a"]).strip(), timeout, "all jobs to leave")
+
+        def left() -> bool:
+            # Again and again: a job cancelled in its prolog may be requeued by the prolog's failure.
+            for user in ("root", *USERS):
+                self.run(["scancel", f"--user={user}"])
+            return not self.check_run(["squeue", "-h", "-a"]).strip()
+
+        self.wait_until(left, timeout, "all jobs to leave")
         for name in set(self.check_run(["sinfo", "-h", "-N", "-o", "%N"]).split()):
             if self.node_state(name) != "IDLE":
                 self.run(["scontrol", "update", f"NodeName={name}", "State=RESUME"])

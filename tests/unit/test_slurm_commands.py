@@ -113,7 +113,7 @@ def test_a_command_that_cannot_be_run_is_named(stand: Stand) -> None:
 
 
 def test_a_missing_command_says_where_it_was_looked_for(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SlurmError, match="not found in .*/bin: set slurm_bin"):
+    with pytest.raises(SlurmError, match=r"not found in .*/bin: set slurm_bin"):
         find(str(stand.bin), "scontrol")
     monkeypatch.setattr(commands, "PLACES", ("/nowhere", str(stand.bin)))
     stand.put("scontrol", "")

@@ -31,7 +31,7 @@ def changes(before: Facts | None, after: Facts, positions: tuple[int, ...] | Non
         found.append(_change("memory.available", old, new, "user"))
     earlier = {device.get("uuid"): device for device in before.get("gpus", {}).get("devices") or []}
     for at, device in enumerate(after.get("gpus", {}).get("devices") or []):
-        then = earlier.get(device.get("uuid"))
+        then = earlier.get(device["uuid"]) if device.get("uuid") else None  # a lost GPU does not tell its own
         if then is None or (positions is not None and at not in positions):
             continue
         found += _of_device(then, device)
@@ -42,8 +42,11 @@ def _of_device(then: dict[str, Any], now: dict[str, Any]) -> Iterator[dict[str, 
     name = subject_of(now)
     for key, blame in COUNTERS.items():
         noise = MEMORY_NOISE if key == "memory_used" else 0
-        if key in then and key in now and now[key] != then[key] and abs(int(now[key]) - int(then[key])) > noise:
-            yield _change(f"{name}.{key}", then[key], now[key], blame)
+        old, new = then.get(key), now.get(key)
+        if isinstance(old, int) and isinstance(new, int) and abs(new - old) > noise:
+            yield _change(f"{name}.{key}", old, new, blame)
+    if "processes" not in then or "processes" not in now:
+        return
     old, new = (sorted(one["pid"] for one in device.get("processes") or []) for device in (then, now))
     if old != new:
         yield _change(f"{name}.processes", old, new, "user")
