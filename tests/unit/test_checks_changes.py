@@ -1,0 +1,114 @@
+"""Before and after a job: what changed on its GPUs, who is to blame, what was left behind."""
+
+from typing import Any
+
+import pytest
+
+from preflight.checks.changes import MEMORY_NOISE, changes
+from preflight.checks.registry import Context, JobGpus
+from preflight.checks.run import run_checks
+from preflight.facts.view import View
+from preflight.policy.model import Policy
+
+
+def gpu(index: int, **more: Any) -> dict[str, Any]:
+    values = {
+        "uuid": f"GPU-{index}",
+        "ecc_uncorrected_volatile": 0,
+        "ecc_uncorrected_aggregate": 5,
+        "remap_pending": False,
+        "memory_used": 0,
+        "processes": [],
+    }
+    return {"index": index, **values, **more}
+
+
+def facts(*devices: dict[str, Any], available: int = 60 << 30) -> dict[str, Any]:
+    return {"memory": {"total": 64 << 30, "available": available}, "gpus": {"devices": list(devices)}}
+
+
+SAME = facts(gpu(0), gpu(1))
+
+
+def test_without_a_prolog_there_is_nothing_to_compare() -> None:
+    assert changes(None, SAME, None) == []
+    assert changes({}, SAME, None) == []
+    assert changes(SAME, SAME, None) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "after", "blame"),
+    [
+        ("ecc_uncorrected_volatile", 0, 2, "node"),
+        ("ecc_uncorrected_aggregate", 5, 7, "node"),
+        ("remap_pending", False, True, "node"),
+        ("memory_used", 0, MEMORY_NOISE + 1, "user"),
+    ],
+)
+def test_a_changed_counter_is_named_with_its_blame(key: str, before: Any, after: Any, blame: str) -> None:
+    found = changes(SAME, facts(gpu(0), gpu(1, **{key: after})), None)
+    assert found == [{"fact": f"gpu1.{key}", "before": before, "after": after, "blame": blame}]
+
+
+def test_noise_is_no_change() -> None:
+    after = facts(gpu(0, memory_used=MEMORY_NOISE), gpu(1), available=(60 << 30) - MEMORY_NOISE)
+    assert changes(SAME, after, None) == []
+
+
+def test_memory_that_did_not_come_back_is_the_users() -> None:
+    found = changes(SAME, facts(gpu(0), gpu(1), available=50 << 30), None)
+    assert found == [{"fact": "memory.available", "before": 60 << 30, "after": 50 << 30, "blame": "user"}]
+
+
+def test_processes_that_stay_are_the_users() -> None:
+    after = facts(gpu(0, processes=[{"pid": 9, "used_memory": 1}, {"pid": 7, "used_memory": None}]), gpu(1))
+    assert changes(SAME, after, None) == [{"fact": "gpu0.processes", "before": [], "after": [7, 9], "blame": "user"}]
+
+
+def test_only_the_jobs_gpus_count_and_they_are_told_apart_by_uuid() -> None:
+    after = facts(gpu(1, ecc_uncorrected_volatile=2), gpu(0))  # their order changed
+    assert changes(SAME, after, (1,)) == []
+    assert [one["fact"] for one in changes(SAME, after, (0,))] == ["gpu1.ecc_uncorrected_volatile"]
+
+
+def test_a_gpu_that_was_not_there_before_or_says_less_now_is_no_change() -> None:
+    assert changes(facts(gpu(0)), facts(gpu(0), gpu(1)), None) == []
+    assert (
+        changes(SAME, facts(gpu(0), {"index": 1, "uuid": "GPU-1", "error": "GpuIsLost", "processes": []}), None) == []
+    )
+
+
+def test_an_attribute_without_a_number_breaks_nothing() -> None:
+    assert changes(facts(gpu(0, memory_used=None)), facts(gpu(0, memory_used=5)), None) == []
+    assert changes(facts(gpu(0)), facts(gpu(0, memory_used=None)), None) == []
+
+
+def test_one_lost_gpu_does_not_match_another_by_its_missing_uuid() -> None:
+    before = facts({"index": 0, "error": "GpuIsLost"})
+    after = facts({"index": 1, "error": "GpuIsLost", "processes": [{"pid": 1, "used_memory": 0}]})
+    assert changes(before, after, None) == []
+
+
+def epilog(
+    after: dict[str, Any], before: dict[str, Any] | None, positions: tuple[int, ...] | None
+) -> list[tuple[str, ...]]:
+    view = View(after, {})
+    gpus = None if positions is None else JobGpus(positions)
+    found = run_checks(Context("epilog", view, view, Policy(), gpus=gpus, before=before))
+    wanted = ("gpu.processes", "gpu.ecc.risen")
+    return [(one.check, one.subject, one.status, one.blame) for one in found if one.check in wanted]
+
+
+def test_processes_left_on_the_jobs_gpus_warn_about_the_user() -> None:
+    after = facts(gpu(0, processes=[{"pid": 9, "used_memory": 1}]), gpu(1, processes=[{"pid": 8, "used_memory": 1}]))
+    assert epilog(after, SAME, (0,)) == [("gpu.processes", "gpu0", "warn", "user")]
+    assert epilog(SAME, SAME, (0, 1)) == [("gpu.processes", f"gpu{at}", "pass", "user") for at in (0, 1)]
+    assert epilog(after, SAME, ()) == []
+    assert epilog(after, SAME, None) == []
+
+
+def test_errors_that_came_while_the_job_ran_are_told() -> None:
+    after = facts(gpu(0, ecc_uncorrected_aggregate=9), gpu(1, ecc_uncorrected_aggregate=1))
+    assert ("gpu.ecc.risen", "gpu0", "warn", "node") in epilog(after, SAME, (0, 1))
+    assert not [row for row in epilog(after, SAME, (0, 1)) if row[:2] == ("gpu.ecc.risen", "gpu1")]
+    assert not [row for row in epilog(after, None, (0,)) if row[0] == "gpu.ecc.risen"]
