@@ -1,0 +1,210 @@
+"""From a run to findings: whose GPUs, which facts, what is asked and by whom."""
+
+import time
+from typing import Any
+
+import pytest
+
+from preflight.checks.registry import JobGpus
+from preflight.facts.document import FactsDocument
+from preflight.facts.view import Unknown
+from preflight.hooks.assess import Question, assess, job_gpus, job_view, requirements, subjects
+from preflight.hooks.source import source_of
+from preflight.policy.model import CheckPolicy, Expectation, Policy
+from preflight.slurm.environment import Job, job_from
+from preflight.slurm.gres import Gres
+from preflight.verdict import verdict
+
+DEFAULTS = Policy()
+
+
+def job(gpus: str = "", **more: str) -> Job:
+    found = job_from({"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": gpus, "SLURM_JOB_PARTITION": "gpu", **more})
+    assert found is not None
+    return found
+
+
+def document(minors: tuple[int | None, ...], unknown: dict[str, str] | None = None, **per: Any) -> FactsDocument:
+    devices = [
+        {"index": at, "minor": minor, "name": f"NVIDIA H{minor}00", "ecc_uncorrected_volatile": per.get(f"ecc{at}", 0)}
+        for at, minor in enumerate(minors)
+    ]
+    gpus = {"count": len(devices), "devices": devices, "stuck_at": None}
+    return FactsDocument(
+        "n1", "2026-11-24T14:00:00Z", {"kernel": {"release": "5.14.0"}, "gpus": gpus}, unknown or {}, {}
+    )
+
+
+def ask(who: Job | None, gres: Gres = Gres(), **more: Any) -> Question:  # noqa: B008
+    return Question("prolog", "n1", more.pop("policy", DEFAULTS), who, gres=gres, **more)
+
+
+FOUR = document((3, 1, 0, 2))  # minor numbers shuffled against NVML's indexes
+
+
+def test_slurms_number_goes_through_gres_conf_to_the_minor_number() -> None:
+    gres = Gres((2, 3, 0, 1))  # File=/dev/nvidia[2-3,0-1]
+    assert job_gpus(ask(job("0"), gres), FOUR) == JobGpus((3,))
+    assert job_gpus(ask(job("1,2"), gres), FOUR) == JobGpus((0, 2))
+    assert job_gpus(ask(job("0-3"), gres), FOUR) == JobGpus((3, 0, 2, 1))
+
+
+def test_a_gpu_that_does_not_answer_is_missing() -> None:
+    assert job_gpus(ask(job("0,1"), Gres((2, 7))), FOUR) == JobGpus((3,), ("/dev/nvidia7",))
+
+
+@pytest.mark.parametrize(
+    ("text", "gres", "says"),
+    [
+        ("4", Gres((0, 1, 2, 3)), "beyond gres.conf's 4 GPUs"),
+        ("0,1", Gres(problem="gres.conf names no File="), "names no File="),
+        ("gpu:a", Gres((0,)), "not a list of numbers"),
+        ("0,1,2,3", Gres(problem="twice"), ""),  # all of them: no number needs to be known
+    ],
+)
+def test_what_is_ambiguous_is_a_problem(text: str, gres: Gres, says: str) -> None:
+    found = job_gpus(ask(job(text), gres), FOUR)
+    assert found is not None
+    assert says in found.problem
+    assert bool(found.problem) is bool(says)
+    if not says:
+        assert found.positions == (0, 1, 2, 3)
+
+
+def test_without_minor_numbers_not_even_all_of_them_are_known() -> None:
+    found = job_gpus(ask(job("0,1"), Gres(problem="x")), document((None, None)))
+    assert found == JobGpus(problem="x")
+
+
+def test_a_job_without_gpus_has_none_and_no_job_means_the_whole_node() -> None:
+    assert job_gpus(ask(job("")), FOUR) == JobGpus()
+    assert job_gpus(ask(None), FOUR) is None
+    assert job_gpus(ask(None, gpus=(1, 9)), FOUR) == JobGpus((1,), ("gpu9",))
+
+
+def test_a_view_is_of_the_jobs_gpus() -> None:
+    node = FOUR.view()
+    assert job_view(node, None) is node
+    assert [one["index"] for one in job_view(node, JobGpus((2, 0))).devices()] == [2, 0]
+    untold = job_view(node, JobGpus(problem="who knows"))
+    assert untold.devices() == Unknown("who knows")
+    hung = document((0,), {"gpus": "hangs", "gpus.0": "hangs"}).view()
+    assert job_view(hung, JobGpus()).devices() == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "status"),
+    [("!mig", "pass"), ("gpu=h100", "fail"), ("gpu.count>=1", "fail"), ("gpu.count=0", "pass"), ("nvlink", "fail")],
+)
+def test_a_job_without_gpus_passes_not_mig_and_fails_what_needs_one(spec: str, status: str) -> None:
+    found = assess(ask(job(SPANK__SLURM_SPANK_OPTION_preflight_require=spec)), NOWHERE, LATE, document((3, 3)))
+    assert [one.status for one in found.findings if one.check == "requirement"] == [status]
+
+
+NOWHERE = source_of(DEFAULTS, "n1", None)
+LATE = time.monotonic() + 1000
+
+
+def test_all_sources_apply_and_each_clause_keeps_its_own() -> None:
+    policy = DEFAULTS._replace(expect=(Expectation("n1", (), "kernel>=5"),))
+    who = job(
+        SPANK__SLURM_SPANK_OPTION_preflight_require="ubuntu>=22.04", SLURM_JOB_COMMENT="x; require: cuda>=12.4; more"
+    )
+    asked, broken = requirements(ask(who, policy=policy, require="glibc>=2.34"))
+    assert [(one.requirement.text(), one.source, one.blame) for one in asked] == [
+        ("glibc>=2.34", "--require", "job"),
+        ("ubuntu>=22.04", "--require", "job"),
+        ("cuda>=12.4", "comment", "job"),
+        ("kernel>=5", "policy", "node"),
+    ]
+    assert broken == ()
+
+
+def test_what_cannot_be_read_is_kept_apart() -> None:
+    asked, broken = requirements(ask(job(SLURM_JOB_COMMENT="require: cuda>>12")))
+    assert asked == ()
+    ((text, source, why),) = broken
+    assert (text, source) == ("cuda>>12", "comment")
+    assert why
+    assert "\n" not in why
+
+
+def test_a_broken_requirement_is_unknown_and_the_job_runs() -> None:
+    found = assess(ask(job(SLURM_JOB_COMMENT="require: cuda>>12")), NOWHERE, LATE, FOUR)
+    assert verdict(found.findings) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("partitions", "of_job", "applies"),
+    [
+        ((), "gpu", True),
+        (("gpu",), "gpu", True),
+        (("gpu", "long"), "long", True),
+        (("a100",), "gpu", False),
+        (("a100",), "gpu,a100", True),
+        (("a100",), None, True),  # the health check judges the node for every partition
+    ],
+)
+def test_an_expectation_of_a_partition_is_asked_for_its_jobs(
+    partitions: tuple[str, ...], of_job: str | None, applies: bool
+) -> None:
+    policy = DEFAULTS._replace(expect=(Expectation("n1", partitions, "kernel>=5"),))
+    who = None if of_job is None else job(SLURM_JOB_PARTITION=of_job)
+    assert bool(requirements(ask(who, policy=policy))[0]) is applies
+
+
+def needed(who: Job | None, phase: str = "prolog", policy: Policy = DEFAULTS) -> frozenset[str]:
+    question = Question(phase, "n1", policy, who)
+    return subjects(question, requirements(question)[0])
+
+
+def test_a_cpu_jobs_prolog_leaves_nvml_alone() -> None:
+    assert not {"gpus", "driver"} & needed(job(""))
+    assert {"gpus", "driver"} <= needed(job("0"))
+    assert {"gpus", "driver"} <= needed(None, "health")
+
+
+def test_what_is_asked_for_is_read() -> None:
+    who = job(SPANK__SLURM_SPANK_OPTION_preflight_require="mount=/scratch,module=cuda/12.4,ib,container=enroot")
+    assert {"mounts", "modules", "ib", "container"} <= needed(who)
+    assert not {"modules", "ib", "container"} & needed(job(""))
+
+
+def test_a_gpu_clause_of_a_cpu_job_reads_no_gpu_but_an_expectation_does() -> None:
+    assert "gpus" not in needed(job(SPANK__SLURM_SPANK_OPTION_preflight_require="gpu=h100"))
+    policy = DEFAULTS._replace(expect=(Expectation("n1", (), "gpu.count=8"),))
+    assert "gpus" in needed(job(), policy=policy)
+
+
+def test_a_check_that_is_off_is_not_read_for() -> None:
+    assert "memory" in needed(job())
+    gpu_checks = [one for one in _names() if one.startswith(("gpu.", "driver."))]
+    off = DEFAULTS._replace(checks=dict.fromkeys(gpu_checks, CheckPolicy("off")))
+    assert not {"gpus", "driver"} & needed(None, "health", off)
+
+
+def _names() -> list[str]:
+    from preflight.checks.registry import every_check
+
+    return list(every_check())
+
+
+def test_an_expectation_is_judged_on_the_whole_node_of_a_job_with_one_gpu() -> None:
+    policy = DEFAULTS._replace(expect=(Expectation("n1", (), "gpu.count=4"),))
+    who = job("0", SPANK__SLURM_SPANK_OPTION_preflight_require="gpu.count=1")
+    found = assess(ask(who, Gres((0, 1, 2, 3)), policy=policy), NOWHERE, LATE, FOUR)
+    said = {one.check: one.status for one in found.findings if one.check in ("requirement", "expectation")}
+    assert said == {"requirement": "pass", "expectation": "pass"}
+
+
+def test_whose_gpu_it_is_decides_the_verdict() -> None:
+    sick = document((3, 1, 0, 2), ecc2=5)  # NVML index 2, minor 0
+    gres = Gres((0, 1, 2, 3))
+    assert verdict(assess(ask(job("0"), gres), NOWHERE, LATE, sick).findings) == "unhealthy"
+    assert verdict(assess(ask(job("2"), gres), NOWHERE, LATE, sick).findings) == "degraded"
+    assert verdict(assess(ask(None), NOWHERE, LATE, sick).findings) == "unhealthy"
+    assert verdict(assess(ask(None, gpus=(2,)), NOWHERE, LATE, sick).findings) == "unhealthy"
+    assert verdict(assess(ask(None, gpus=(0,)), NOWHERE, LATE, sick).findings) == "degraded"
+    assert verdict(assess(ask(None, gpus=(9,)), NOWHERE, LATE, document((0,))).findings) == "unhealthy"
+    ambiguous = Gres(problem="gres.conf names no File=")
+    assert verdict(assess(ask(job("0"), ambiguous), NOWHERE, LATE, sick).findings) == "degraded"
