@@ -30,6 +30,7 @@ NODES = {
 SCHEDULER = "batch_sched_delay=0,sched_interval=1,bf_interval=1,bf_resolution=1,nohold_on_prolog_fail"
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL", "TIMEOUT")
 CUDA = "cuda>=12.4"
+SCRIPT = "train.sh"
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Act:
     def typed(self) -> str:
         """Return the command line as a person would type it."""
         words = [f'--require="{self.asked}"' if self.asked else "", *self.options]
-        tail = "hostname" if self.command == "srun" else "train.sh"
+        tail = "hostname" if self.command == "srun" else SCRIPT
         line = " ".join([self.command, *filter(None, words), tail])
         return line if len(line) < 78 else line.replace('" ', '" \\\n      ', 1)
 
@@ -123,6 +124,7 @@ class Demo:
     def tell(self) -> None:
         """Run every act; what did not go as told is in ``wrong``."""
         self.progress.clear()
+        Path(self.lab.work, SCRIPT).write_text("#!/bin/sh\nhostname\nsleep 1\n", encoding="utf-8")
         heading("The nodes")
         for name, text in NODES.items():
             say(f"    {name:<8} {text}")
@@ -138,8 +140,8 @@ class Demo:
         """Submit what is no requirement: sbatch says so before there is a job."""
         heading("A mistake is refused while the user still looks")
         for spec in NONSENSE:
-            done = self.lab.run(["sbatch", f"--require={spec}", "--wrap=true"], user=USER)
-            say(f'$ sbatch --require="{spec}" train.sh')
+            done = self.lab.run(["sbatch", f"--require={spec}", SCRIPT], user=USER)
+            say(f'$ sbatch --require="{spec}" {SCRIPT}')
             block(done.stderr)
             self.expect(done.returncode != 0 and "^" in done.stderr, f"sbatch refuses {spec} with a caret")
 
@@ -147,7 +149,8 @@ class Demo:
         """Submit the batch jobs, one after the other where a node must be free for it, and wait for all."""
         heading("Jobs of an ordinary user")
         for act in (act for act in ACTS if act.command == "sbatch"):
-            act.job = self.lab.sbatch("hostname; sleep 1", *act.arguments(), f"--job-name={act.title}", user=USER)
+            command = ["sbatch", "--parsable", *act.arguments(), SCRIPT]
+            act.job = self.lab.check_run(command, user=USER).strip()
             say(f"$ {act.typed()}")
             say(f"    job {act.job}: {act.why}")
             self.wait(f"job {act.job} ({act.title}) meets {act.tries[0][0]}", lambda act=act: self._reports(act))
@@ -220,7 +223,7 @@ class Demo:
         act = next(act for act in ACTS if act.title == "moves")
         heading("A report in the terminal (its first half)")
         say(f"$ preflight report {act.job}")
-        block(self._report(act).stdout.partition("\nEnvironment")[0])
+        say(self._report(act).stdout.partition("\nEnvironment")[0].rstrip("\n"))
 
     def wait(self, what: str, answer: Callable[[], Any]) -> None:
         """Wait with progress shown; one that does not come in 60 s fails the demonstration."""
