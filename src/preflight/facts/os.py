@@ -1,5 +1,7 @@
 """The operating system, from os-release (through the library `distro`)."""
 
+from typing import Any
+
 from preflight.facts.answer import Answer, unknown
 from preflight.facts.rootfs import Root
 
@@ -20,16 +22,19 @@ def read(root: Root) -> Answer:
         fields = _parse(root, path)
     except (ValueError, OSError) as error:
         return unknown(f"{path} cannot be parsed: {error}")
-    return Answer(
-        {
-            "id": fields.get("id", "").strip().lower() or "linux",  # os-release(5): linux where it is not set
-            "version": _version(fields.get("version_id", "")),
-            "like": fields.get("id_like", "").lower().split(),
-            "name": fields.get("pretty_name") or fields.get("name") or None,
-            "codename": fields.get("version_codename") or fields.get("ubuntu_codename") or None,
-            "variant": _variant(fields),
-        }
-    )
+    return Answer(values(fields))
+
+
+def values(fields: dict[str, str]) -> dict[str, Any]:
+    """Return the values of subject ``os`` from the fields of an os-release file, their names in lower case."""
+    return {
+        "id": fields.get("id", "").strip().lower() or "linux",  # os-release(5): linux where it is not set
+        "version": _version(fields.get("version_id", "")),
+        "like": fields.get("id_like", "").lower().split(),
+        "name": fields.get("pretty_name") or fields.get("name") or None,
+        "codename": fields.get("version_codename") or fields.get("ubuntu_codename") or None,
+        "variant": _variant(fields),
+    }
 
 
 def _parse(root: Root, path: str) -> dict[str, str]:
