@@ -53,7 +53,7 @@ def _earlier(view: View) -> str:
 
 def _user(view: View) -> Iterable[str]:
     for one in view.tries:
-        if one.last:
+        if one.last and view.jobs:
             yield from _for_try(view, one)
     for detail in view.problems:
         if detail.last and detail.blame in ("job", "user") and detail.status != "unknown":
@@ -61,7 +61,7 @@ def _user(view: View) -> Iterable[str]:
     for change in view.changes:
         if change.blame == "user":
             yield f"{change.where}: {change.fact} was {change.before} before your job and {change.after} after it."
-    if view.verdict == "ready" and not view.asked:
+    if view.verdict == "ready" and not view.asked and view.jobs:
         yield (
             "The job stated no requirement. To have its environment checked, add a line such as "
             '#SBATCH --require="cuda>=12.4".'

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from preflight.checks.finding import STATUSES
 from preflight.report.clean import clean, clean_tree
 from preflight.report.environment import EnvRow, environment, software
-from preflight.report.model import VERDICTS, run_of
+from preflight.report.model import VERDICTS, job_block, run_of
 
 Report = dict[str, Any]
 # Worst first, for a cell that holds several findings.
 WORST = ("fail", "unknown", "warn", "pass", "skip")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NO_JOB = 0  # stands for the job of a report that is about the node alone
 _NAMES_SHOWN = 8
 _NAME = 64  # letters of a user's or partition's name
 
@@ -136,12 +137,14 @@ class View(NamedTuple):
 
 
 def merge(label: str, reports: Sequence[Report]) -> View:
-    """Return the view of ``reports`` (at least one, all of jobs) under the job's name ``label``."""
+    """Return the view of ``reports`` (at least one) under ``label``: the job's name, or the node's for one of no job."""
     cleaned: list[Report] = sorted((clean_tree(one) for one in reports), key=lambda one: str(one["started"]))
+    for one in cleaned:
+        one["job"] = one["job"] or job_block(NO_JOB)
     tries = _tries(cleaned)
     placed = [(one, report) for one in tries for report in one.reports]
     details = _details(tries)
-    jobs = {one.job for one in tries}
+    jobs = {one.job for one in tries} - {NO_JOB}
     return View(
         label=label,
         jobs=len(jobs),
