@@ -31,5 +31,5 @@ def uninstall(prefix: str, run_dir: str, everything: bool) -> None:
         fail(f"{error.filename}: {error.strerror}" + (" (uninstall as root)" if error.errno in (1, 13) else ""))
     if not everything:
         names = ", ".join(SLURM_KEYS[name] for name in HOOKS)
-        click.echo(f"{prefix}/libexec holds scripts that do nothing. Now take {names} out of slurm.conf and the plugin")
-        click.echo("out of plugstack.conf, scontrol reconfigure, then: preflight uninstall --all")
+        click.echo(f"{prefix}/libexec holds scripts that do nothing. Now take {names} out of slurm.conf")
+        click.echo(f"and the plugin out of plugstack.conf, scontrol reconfigure, then: rm -r {prefix} {run_dir}")
