@@ -45,7 +45,8 @@ class Site:
         self.config.write_text(
             f'version = 1\ncluster = "lab"\n{top}\n[facts]\nroot = "{self.place}/root"\nlive = {str(live).lower()}\n'
             f'[nvml]\nlibrary = "{self.library}"\n[report]\nspool = "{self.spool}"\n'
-            f'[hook]\ndeadline_s = {deadline_s}\nslurm_bin = "{self.place}/bin"\nslurm_conf = "{self.place}/slurm.conf"\n'
+            f'[hook]\ndeadline_s = {deadline_s}\nslurm_bin = "{self.place}/bin"\n'
+            f'slurm_conf = "{self.place}/slurm.conf"\n'
             f'[drain]\nkill_switch = "{self.place}/off"\n{more}\n'
         )
 

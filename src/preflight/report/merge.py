@@ -137,7 +137,7 @@ class View(NamedTuple):
 
 
 def merge(label: str, reports: Sequence[Report]) -> View:
-    """Return the view of ``reports`` (at least one) under ``label``: the job's name, or the node's for one of no job."""
+    """Return the view of ``reports`` (at least one); ``label``: the job, or the node of one without a job."""
     cleaned: list[Report] = sorted((clean_tree(one) for one in reports), key=lambda one: str(one["started"]))
     for one in cleaned:
         one["job"] = one["job"] or job_block(NO_JOB)
