@@ -1,0 +1,188 @@
+"""Open an image of any kind: tell which it is by what is in it, read it, and close it again."""
+
+import os
+import re
+from stat import S_ISDIR, S_ISREG
+from typing import IO, Any, NamedTuple
+
+from preflight.facts.rootfs import Root
+from preflight.submit.image import archive, contents, environment, oci, sif, tar
+from preflight.submit.image.model import Image, ImageError
+from preflight.submit.image.squashfs import MAGIC as SQUASHFS
+from preflight.submit.image.squashfs import Squashfs
+from preflight.submit.image.unpack import Budget, Stream, compressed, opened
+from preflight.submit.image.virtual import Virtual
+
+_REFERENCE = re.compile(r"[a-z][a-z0-9+.-]*://\S*|[\w.-]+(:\d+)?#\S+")
+_FORMS = "an OCI layout, a docker save tar, a SIF, a squashfs or an unpacked root directory"
+
+
+class _Meta(NamedTuple):
+    """What a kind of image says beside its files."""
+
+    architecture: str | None = None
+    platforms: tuple[str, ...] = ()
+    variables: environment.Variables = ({}, {}, [])
+    labels: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    notes: tuple[str, ...] = ()
+
+
+def read(path: str) -> Image:
+    """Read the image at ``path``; raises ImageError, one line, where there is none or it cannot be read.
+
+    Reads as the calling user. A reference (docker://…, nvcr.io#…) is refused: nothing is downloaded.
+    """
+    try:
+        info = os.stat(path)
+    except (OSError, ValueError):
+        raise ImageError(_missing(path)) from None
+    try:
+        if S_ISDIR(info.st_mode):
+            return _directory(path)
+        if S_ISREG(info.st_mode):
+            with open(path, "rb") as file:
+                return _file(path, file)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename and str(error.filename) != path else ""
+        raise ImageError(f"{path}: {error.strerror or error}{where}") from None
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
+    except MemoryError:
+        raise ImageError(f"{path}: reading it takes more memory than there is") from None
+    raise ImageError(f"{path} is neither a file nor a directory: give {_FORMS}")
+
+
+def _missing(path: str) -> str:
+    if _REFERENCE.fullmatch(path) or (not path.startswith((".", "/", "~")) and ("/" in path or ":" in path)):
+        return (
+            f"{path} is not a file here, and Preflight downloads nothing: get it first (apptainer pull, enroot import, "
+            "docker save) and give the file's path"
+        )
+    return f"{path}: no such file or directory; give {_FORMS}"
+
+
+def _directory(path: str) -> Image:
+    if os.path.isfile(os.path.join(path, "oci-layout")) or os.path.isfile(os.path.join(path, "index.json")):
+        return _layout(path)
+    root = Root(path, live=False)
+    if not root.own and not any(root.is_dir(place) or root.is_file(place) for place in ("/etc", "/usr", "/bin")):
+        raise ImageError(f"neither an OCI layout (index.json) nor an unpacked root (etc, usr): give {_FORMS}")
+    return _image(path, "directory", root, _Meta(variables=environment.from_root(root), labels=_labels(root)))
+
+
+def _file(path: str, file: IO[bytes]) -> Image:
+    start = file.read(tar.BLOCK)
+    if start[sif.MAGIC_AT :].startswith(sif.MAGIC):
+        return _sif(path, file)
+    if start.startswith(SQUASHFS):
+        root = Virtual(Squashfs(file), path)
+        return _image(path, "squashfs", root, _Meta(variables=environment.from_root(root), labels=_labels(root)))
+    if not compressed(start) and not (len(start) == tar.BLOCK and tar.sound(start)):
+        raise ImageError(f"not an image that Preflight knows: give {_FORMS}")
+    return _archive(path, file)
+
+
+def _sif(path: str, file: IO[bytes]) -> Image:
+    found = sif.read(file)
+    labels = _texts(found.labels)
+    variables, unread = environment.from_definition(found.definition)
+    kept = environment.wanted(variables, "the definition file, %environment")
+    notes = [f"{name} in the definition file is computed and was not read" for name in unread]
+    if found.root is None:
+        meta = _Meta(found.architecture, (), kept, labels, (*notes, found.why))
+        return _image(path, "sif", None, meta)
+    root = Virtual(Squashfs(file, found.root), path)
+    values, sources, more = environment.from_root(root)
+    if not root.is_dir("/.singularity.d/env"):
+        values, sources, more = {**kept[0], **values}, {**kept[1], **sources}, [*kept[2], *more, *notes]
+    return _image(path, "sif", root, _Meta(found.architecture, (), (values, sources, more), labels or _labels(root)))
+
+
+def _archive(path: str, file: IO[bytes]) -> Image:
+    budget = Budget()
+    packed = archive.Archive(file, budget)
+    if packed.has("manifest.json"):
+        config, tree, notes = archive.docker(packed, budget)
+        return _image(path, "docker", Virtual(tree, path), _configured(config, (), notes))
+    if not packed.has("index.json"):
+        raise ImageError(f"a tar without manifest.json or index.json is no image: give {_FORMS}")
+    chosen = oci.choose(lambda name: oci.parse(packed.small(name), name))
+    layers = [(oci.blob_path(one.get("digest"), "a layer"), f"layer {n}") for n, one in enumerate(chosen.layers, 1)]
+    if len(layers) > oci.MAX_LAYERS:
+        raise ImageError(f"the image has more than {oci.MAX_LAYERS} layers: it is damaged or hostile")
+    root = Virtual(packed.stack(layers), path)
+    return _image(path, "oci", root, _configured(chosen.config, chosen.platforms, chosen.notes))
+
+
+def _layout(path: str) -> Image:
+    """Read an OCI layout in a directory; blobs are opened beneath it only, links resolved inside it."""
+    root = Root(path, live=False)
+    budget = Budget()
+    files: list[IO[bytes]] = []
+
+    def read_json(name: str) -> dict[str, Any]:
+        data = root.read(f"/{name}", oci.MAX_JSON)
+        if data is None:
+            raise ImageError(f"{name} is missing in the OCI layout: copy or save the image again")
+        return oci.parse(data, name)
+
+    def open_blob(name: str, what: str) -> Stream:
+        real = root.resolve(f"/{name}")
+        if real is None or not root.is_file(real):
+            raise ImageError(f"{what} ({name}) is missing in the OCI layout: copy or save the image again")
+        if files:
+            files.pop().close()
+        files.append(open(os.path.join(path, real.lstrip("/")), "rb"))  # noqa: SIM115 - closed below
+        return opened(files[0], budget, what)
+
+    try:
+        chosen = oci.choose(read_json)
+        tree, notes = oci.stack(chosen.layers, open_blob, budget)
+    finally:
+        for file in files:
+            file.close()
+    meta = _configured(chosen.config, chosen.platforms, [*chosen.notes, *notes])
+    return _image(path, "oci", Virtual(tree, path), meta)
+
+
+def _configured(config: dict[str, Any], platforms: tuple[str, ...], notes: list[str]) -> _Meta:
+    variables = environment.wanted(oci.environment(config), "the image's configuration")
+    return _Meta(oci.architecture(config), platforms, variables, oci.labels(config), tuple(notes))
+
+
+def _labels(root: Root) -> dict[str, str]:
+    try:
+        text = root.read_text("/.singularity.d/labels.json")
+    except OSError:
+        return {}
+    return _texts(text or "")
+
+
+def _texts(text: str) -> dict[str, str]:
+    """Return the texts of a JSON object of labels; nothing of what is malformed."""
+    try:
+        found = oci.parse(text.encode(), "labels") if text.strip() else {}
+    except ImageError:
+        return {}
+    if isinstance(found.get("system-partition"), dict):  # how Singularity 3 nests them in a SIF
+        found = found["system-partition"]
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def _image(path: str, kind: str, root: Root | None, meta: _Meta) -> Image:
+    inside = contents.gather(root) if root is not None else contents.Contents(None, None, None, (), (), ())
+    variables, sources, unread = meta.variables
+    return Image(
+        path=path,
+        kind=kind,
+        architecture=meta.architecture or inside.architecture,
+        platforms=meta.platforms,
+        environment=variables,
+        sources=sources,
+        labels=meta.labels,
+        os=inside.os,
+        libc=inside.libc,
+        cuda=inside.cuda,
+        compat=inside.compat,
+        notes=(*meta.notes, *unread, *inside.notes),
+    )
