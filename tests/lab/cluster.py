@@ -67,7 +67,8 @@ class Cluster:
         self._make_stand_in()
         self.write_policy(self.policy)
         self.install()
-        hooks: Any = {name: f"{self.prefix}/libexec/{name}" for name in ("prolog", "epilog", "healthcheck", "taskprolog")}
+        names = ("prolog", "epilog", "healthcheck", "taskprolog")
+        hooks: Any = {name: f"{self.prefix}/libexec/{name}" for name in names}
         self.lab = Lab(
             self.directory,
             [site.node for site in self.sites],
@@ -112,7 +113,7 @@ class Cluster:
         temporary.rename(path)
 
     def write_policy(self, more: str = "", *, mode: str = "enforce", hook: str = "", drain: str = "") -> None:
-        """Write the policy: the lab's own places; ``more`` are tables of its own, ``hook`` and ``drain`` keys of those."""
+        """Write the policy: the lab's own places; ``more`` are further tables, ``hook`` and ``drain`` keys of those."""
         self.write_raw_policy(f"""
 version = 1
 cluster = "lab"

@@ -56,7 +56,17 @@ def _unhealthy(cluster: Cluster, check: str) -> dict[str, object]:
         ({"gpu.*.remap.failure": 1}, "gpu.remap.failure"),
         ({"field.230": 2}, "gpu.recovery"),
     ],
-    ids=["init-hangs", "gpu-hangs", "count-hangs", "mismatch", "not-loaded", "lost", "reset-required", "remap", "recovery"],
+    ids=[
+        "init-hangs",
+        "gpu-hangs",
+        "count-hangs",
+        "mismatch",
+        "not-loaded",
+        "lost",
+        "reset-required",
+        "remap",
+        "recovery",
+    ],
 )
 def test_a_faulty_driver_or_gpu(cluster: Cluster, scenario: dict[str, object], check: str) -> None:
     cluster.write_policy(hook="deadline_s = 4")
@@ -127,13 +137,17 @@ def _mounted(path: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
+def _fill(path: Path) -> None:
+    with open(path, "wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+
+
 def test_a_full_spool_costs_the_record_and_nothing_else(cluster: Cluster) -> None:
     spool = cluster.node_dir("ubuntu2") / "spool"
     with _mounted(spool, "64k"):
-        (spool / "fill").write_bytes(b"")
-        with pytest.raises(OSError, match="No space"), open(spool / "fill", "wb", buffering=0) as file:
-            while True:
-                file.write(b"x" * 4096)
+        with pytest.raises(OSError, match="No space"):
+            _fill(spool / "fill")
         ready = cluster.lab.sbatch("env", "--require=cuda>=12.4", *GPU_JOB)
         cluster.lab.wait_job(ready, "COMPLETED")
         assert "PREFLIGHT_VERDICT=ready" in cluster.lab.output(ready)
