@@ -4,7 +4,6 @@ Everything runs on loopback below one directory in /tmp and is stopped at the en
 where something did not go as the story says.
 """
 
-import os
 import shutil
 import signal
 import sys
@@ -18,7 +17,7 @@ from lab.cluster import SITES, Cluster, sites_of
 from lab.demo_page import Progress, Row, block, heading, say, table
 
 USER = "pfalice"
-REPORTS = Path(__file__).resolve().parents[2] / "demo-reports"
+REPORTS = Path(__file__).resolve().parents[2] / "demo-reports"  # or the one argument
 # Slurm takes the first node that is free: a job that says nothing about nodes meets the old driver first.
 NODES = {
     "rocky1": "Rocky Linux 9.4, two A100, driver 470.256 (CUDA 11.4)",
@@ -116,8 +115,8 @@ NONSENSE = ("cuda>=twelve", "cudaa>=12.4")
 class Demo:
     """The story, told on one cluster."""
 
-    def __init__(self, cluster: Cluster, progress: Progress) -> None:
-        self.cluster, self.progress = cluster, progress
+    def __init__(self, cluster: Cluster, progress: Progress, pages: Path) -> None:
+        self.cluster, self.progress, self.pages = cluster, progress, pages
         self.lab = cluster.lab
         self.wrong: list[str] = []
 
@@ -187,15 +186,15 @@ class Demo:
 
     def write_pages(self) -> None:
         """Write each job's page, and compare what happened with the story."""
-        shutil.rmtree(REPORTS, ignore_errors=True)
-        REPORTS.mkdir()
+        shutil.rmtree(self.pages, ignore_errors=True)
+        self.pages.mkdir(parents=True)
         for act in ACTS:
             act.reports = self._reports(act)
             seen = tuple((one["node"], one["verdict"], one["action"]["kind"]) for one in act.reports)
             self.expect(seen == act.tries, f"job {act.job} ({act.title}): {act.tries}, not {seen}")
             state = self.lab.job_state(act.job)
             self.expect(state == act.end, f"job {act.job} ({act.title}) ends {act.end}, not {state}")
-            done = self._report(act, "--format", "html", "-o", str(REPORTS / f"{act.job}.html"))
+            done = self._report(act, "--format", "html", "-o", str(self.pages / f"{act.job}.html"))
             self.expect(done.returncode == 0, f"preflight report {act.job}: {done.stderr.strip()}")
 
     def show_table(self) -> None:
@@ -213,7 +212,7 @@ class Demo:
                         one["node"],
                         one["verdict"],
                         action.get(one["action"]["kind"], one["action"]["kind"]),
-                        f"demo-reports/{act.job}.html" if first else "",
+                        f"{self.pages.name}/{act.job}.html" if first else "",
                     )
                 )
         say(table(rows))
@@ -257,8 +256,8 @@ class Demo:
         return self.cluster.node_dir(node) / "spool" / "reports"
 
 
-def main() -> int:
-    """Tell the story; return 0 where all of it came true."""
+def main(pages: Path = REPORTS) -> int:
+    """Tell the story, write the jobs' pages into ``pages``; return 0 where all of it came true."""
     reason = unavailable()
     if reason:
         print(f"demo: {reason}", file=sys.stderr)
@@ -269,7 +268,7 @@ def main() -> int:
     directory = places.temporary()
     try:
         cluster = Cluster(list(sites_of(*NODES)), extra=f"SchedulerParameters={SCHEDULER}", directory=directory)
-        demo = Demo(cluster, progress)
+        demo = Demo(cluster, progress, pages)
         try:
             cluster.lab.start()
             demo.tell()
@@ -281,20 +280,20 @@ def main() -> int:
         return 130
     except (LabError, RuntimeError, OSError) as error:
         progress.clear()
-        print(f"demo: {_briefly(str(error))}", file=sys.stderr)
+        print(f"demo: {_briefly(str(error), pages)}", file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return _close(demo, progress)
 
 
-def _briefly(text: str) -> str:
+def _briefly(text: str, pages: Path) -> str:
     """Return the first line; what follows (the daemons' logs) goes into a file."""
     first, _, rest = text.partition("\n")
     if rest:
-        REPORTS.mkdir(exist_ok=True)
-        (REPORTS / "lab.log").write_text(text + "\n", encoding="utf-8")
-        first += f"; the daemons' logs: {REPORTS.name}/lab.log"
+        pages.mkdir(parents=True, exist_ok=True)
+        (pages / "lab.log").write_text(text + "\n", encoding="utf-8")
+        first += f"; the daemons' logs: {pages.name}/lab.log"
     return first
 
 
@@ -305,8 +304,8 @@ def _close(demo: Demo, progress: Progress) -> int:
             print(f"demo: not as it should be: {line}", file=sys.stderr)
         return 1
     say(f"All as it should be, in {progress.seconds:.0f} s. Every daemon is stopped.")
-    say(f"Open a page:  xdg-open {os.path.relpath(REPORTS, REPORTS.parent)}/{ACTS[1].job}.html")
-    say("or, from elsewhere:  python3 -m http.server -b 127.0.0.1 -d demo-reports 8000")
+    say(f"Open a page:  xdg-open {demo.pages.name}/{ACTS[1].job}.html")
+    say(f"or serve them to a browser:  python3 -m http.server -b 127.0.0.1 -d {demo.pages.name} 8000")
     return 0
 
 
@@ -323,4 +322,4 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*(Path(one).absolute() for one in sys.argv[1:2])))
