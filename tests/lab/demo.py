@@ -305,7 +305,7 @@ def _close(demo: Demo, progress: Progress) -> int:
         return 1
     say(f"All as it should be, in {progress.seconds:.0f} s. Every daemon is stopped.")
     say(f"Open a page:  xdg-open {demo.pages.name}/{ACTS[1].job}.html")
-    say(f"or serve them to a browser:  python3 -m http.server -b 127.0.0.1 -d {demo.pages.name} 8000")
+    say(f"or serve them:  python3 -m http.server -b 127.0.0.1 -d {demo.pages.name} 8000")
     return 0
 
 
