@@ -1,8 +1,14 @@
 """Files that only root writes: replaced at once, and read back only when they are ours."""
 
-import json
+from __future__ import annotations
+
 import os
-from typing import Any
+
+from preflight import jsonio
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 OWN = os.O_NOFOLLOW | os.O_CLOEXEC if hasattr(os, "O_NOFOLLOW") else 0
 
@@ -24,7 +30,7 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600) -> None:
 def write_json(path: str, data: Any, mode: int = 0o600) -> None:
     """Replace ``path`` by ``data`` as JSON, making its directory (0700) where it is missing. Raises OSError."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    write_atomic(path, json.dumps(data, separators=(",", ":")).encode(), mode)
+    write_atomic(path, jsonio.dumps(data).encode(), mode)
 
 
 def read_json(path: str, limit: int = 4 << 20) -> Any:
@@ -38,11 +44,24 @@ def read_json(path: str, limit: int = 4 << 20) -> Any:
         if info.st_uid != os.geteuid() or info.st_size > limit or info.st_mode & 0o170000 != 0o100000:
             return None
         with open(descriptor, "rb", closefd=False) as file:
-            return json.loads(file.read(limit))
+            return jsonio.loads(file.read(limit))
     except (OSError, ValueError):
         return None
     finally:
         os.close(descriptor)
+
+
+class tolerate:
+    """Pass over errors of one kind in a with block."""
+
+    def __init__(self, kind: type[Exception]) -> None:
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        return kind is not None and issubclass(kind, self._kind)
 
 
 def unlink(path: str) -> None:

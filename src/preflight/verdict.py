@@ -1,9 +1,10 @@
 """Findings to verdict to action, by phase. Pure: nothing here reads or does anything."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.policy.model import Policy
+from preflight.tuples import NamedTuple
 
 VERDICTS = ("ready", "degraded", "unknown", "mismatch", "unhealthy")
 MUST_BE_TOLD = ("requirement", "expectation", "checker")

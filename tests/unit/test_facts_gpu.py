@@ -199,7 +199,7 @@ def test_a_hang_keeps_the_gpus_before_it_and_names_the_call(node: Node) -> None:
 
 @pytest.mark.parametrize(
     ("function", "told"),
-    [("nvmlInitWithFlags", None), ("nvmlSystemGetDriverVersion", "ok"), ("nvmlDeviceGetCount", "ok")],
+    [("nvmlInitWithFlags", None), ("nvmlSystemGetDriverVersion", None), ("nvmlDeviceGetCount", None)],
 )
 def test_a_hang_before_the_gpus(node: Node, function: str, told: str | None) -> None:
     document = node.facts(H100, {f"delay_ms.{function}": 60000}, deadline_s=HANG_S)

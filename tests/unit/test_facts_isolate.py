@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from preflight.facts import isolate
+from preflight.facts import board, isolate
 from preflight.facts.isolate import Channel, Outcome, StuckGuard, gather, run_child, start, start_time
 
 FOREVER = 600.0
@@ -29,11 +29,11 @@ def test_a_hang_is_named_and_what_came_before_is_kept() -> None:
         channel.doing("gpu 2 nvmlFine")
         channel.tell({"gpu": 2})
         channel.doing("gpu 3 nvmlStuck")
-        channel.tell({"never": "sent"})
+        channel.tell({"half": "done"})
         time.sleep(FOREVER)
 
     outcome = run_child("t", function, 0.3)
-    assert outcome == Outcome([{"gpu": 2}], False, "gpu 3 nvmlStuck")
+    assert outcome == Outcome([{"gpu": 2}, {"half": "done"}], False, "gpu 3 nvmlStuck")
     assert outcome.why() == "no answer at gpu 3 nvmlStuck before the deadline"
 
 
@@ -130,9 +130,8 @@ def test_a_flood_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     def function(channel: Channel) -> None:
         while True:
             channel.tell({"x": "y" * 1000})
-            channel.flush()
 
-    monkeypatch.setattr(isolate, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(board, "MAX_BYTES", 100_000)
     outcome = run_child("t", function, FOREVER)
     assert not outcome.finished
     assert outcome.messages
@@ -141,8 +140,7 @@ def test_a_flood_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_garbled_line_ends_the_messages() -> None:
     def function(channel: Channel) -> None:
         channel.tell({"n": 1})
-        channel.flush()
-        os.write(3, b'[1]\n{"n": 2}\n')
+        channel._board.write(b'[1]\n{"n": 2}\n')
 
     assert run_child("t", function, LONG).messages == [{"n": 1}]
 

@@ -1,6 +1,8 @@
 """CUDA: which driver runs programs of which CUDA major."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from preflight.tuples import NamedTuple
 
 
 class Major(NamedTuple):

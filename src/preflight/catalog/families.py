@@ -4,7 +4,9 @@ ID_LIKE does not tell families: Oracle Linux 8 says only "fedora", Amazon Linux 
 stand here. An ID is written as in the distribution's own os-release file, lower case.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from preflight.tuples import NamedTuple
 
 # IDs: os-release files collected by which-distro/os-release (2026-01-26) unless the row says otherwise.
 _OS_RELEASE = "which-distro/os-release, 2026-01-26"

@@ -1,11 +1,15 @@
 """What changed on the node while the job ran: the epilog's facts beside the prolog's."""
 
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context, check, subject_of
 from preflight.facts.view import Facts
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 COUNTERS = {
     "ecc_uncorrected_volatile": "node",

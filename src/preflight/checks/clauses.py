@@ -1,10 +1,14 @@
 """The clauses of the job's requirement and of the site's expectations."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context, check
 from preflight.requirements.evaluate import evaluate
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @check("requirement", reads=(), phases=("prolog",), action="move", remedy="ask for what a node has: preflight facts")

@@ -1,10 +1,14 @@
 """The NVIDIA driver: loaded, of one version, answering."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context, check
 from preflight.facts.view import Unknown
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MISSING = ("DriverNotLoaded", "LibraryNotFound")
 MISMATCH = "LibRmVersionMismatch"

@@ -1,7 +1,12 @@
 """One check's answer about one subject."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
 
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 STATUSES = ("pass", "warn", "fail", "skip", "unknown")
 BLAMES = ("node", "job", "site", "user")
 

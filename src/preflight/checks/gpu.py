@@ -1,10 +1,14 @@
 """GPUs that should be there, and that should answer."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Answer, Context, check, of_gpu, subject_of
 from preflight.facts.view import Unknown
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PRESENT = "look at lspci and dmesg for the missing GPU; reset or reboot the node, then hardware service"
 RESPONDS = "GPU lost: reboot the node; if it comes back, hardware service"

@@ -1,11 +1,15 @@
 """The host itself: memory that is left, and room in /tmp."""
 
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context, check
 from preflight.facts.view import Unknown
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 MIB = 1 << 20
 

@@ -1,9 +1,13 @@
 """The policy itself: a file nobody can read is the site's fault, and is said in every report."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context, check
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REMEDY = "correct the file (preflight config check); until then nothing is drained or moved"
 

@@ -1,13 +1,20 @@
 """How a check is declared. A module of this package that declares checks needs no other line anywhere."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
 
 from preflight.checks.finding import Finding
 from preflight.facts.view import Facts, Unknown, View, attribute
 from preflight.policy.model import Policy
 from preflight.requirements.grammar import Requirement
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
 
 PHASES = ("prolog", "epilog", "health")
 FRAMEWORK = ("__init__.py", "finding.py", "registry.py", "run.py")
@@ -85,7 +92,6 @@ class Check(NamedTuple):
 
 
 REGISTRY: dict[str, Check] = {}
-Judge = Callable[[Any, float | None], Answer | None]
 
 
 def check(
@@ -107,6 +113,10 @@ def check(
         return function
 
     return register
+
+
+if TYPE_CHECKING:
+    Judge = Callable[[Any, float | None], Answer | None]
 
 
 def gpu_check(

@@ -1,10 +1,15 @@
 """Running the checks of a phase over facts, and keeping a bug in one of them from being more than `unknown`."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Iterator
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Check, Context, every_check
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHECKER = "checker"
 

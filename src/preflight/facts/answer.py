@@ -1,7 +1,12 @@
 """What a probe gives back: the values of one subject, and what it could not tell."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
 
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 NOT_LIVE = "not a live node (--root)"
 
 

@@ -5,14 +5,19 @@ mtime_ns) of every path that the probe touched, absent ones too. Checking costs 
 missing, corrupt, somebody else's or out of date is collected again; one that can't be written costs only time.
 """
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable
-from typing import Any
 
 from preflight import __version__
 from preflight.facts.answer import Answer
 from preflight.facts.rootfs import Root
 from preflight.files import read_json, write_json
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 MAX_PATHS = 50_000

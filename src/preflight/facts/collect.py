@@ -4,14 +4,19 @@ What can hang is read in probe children, started first; the rest is read here me
 are apart so that a hook can do other work between them.
 """
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
 
 from preflight.facts.answer import NOT_LIVE, Answer, explain, unknown
 from preflight.facts.document import FactsDocument
 from preflight.facts.isolate import Channel, Child, Outcome, StuckGuard, gather, start
 from preflight.facts.rootfs import Root
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
 LOCAL = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm", "mounts")
 FILES = ("ib", "container", "toolkits", "modules", "remote")
@@ -119,7 +124,7 @@ def begin(
     run_dir: str | None = None,
     deadline_s: float = 8.0,
     node: str = "",
-    nvml: "Probe | None" = None,
+    nvml: Probe | None = None,
 ) -> Collection:
     """Start the probe children, read the local facts and return; parameters as `collect`.
 
@@ -187,7 +192,7 @@ def begin_nvml(root: Root, library: str, run_dir: str | None, deadline_s: float,
 
 
 def _begin_gpus(
-    collection: Collection, root: Root, asked: tuple[str, ...], started: "Probe | Callable[[bool], Probe]"
+    collection: Collection, root: Root, asked: tuple[str, ...], started: Probe | Callable[[bool], Probe]
 ) -> None:
     """Have the NVML child run where NVML is asked for and live; read the kernel module's version meanwhile."""
     devices = "gpus" in collection.wants
@@ -227,8 +232,11 @@ def _local(subject: str, root: Root, cache_dir: str | None) -> Answer:
         return libc.read(root) if root.own else cached(cache_dir, "libc", root, [], libc.read)
     if subject in ("kernel", "arch"):
         from preflight.facts import kernel
+        from preflight.facts.cache import cached
 
-        return kernel.read(root) if subject == "kernel" else kernel.read_arch(root)
+        if subject == "kernel":
+            return kernel.read(root)
+        return kernel.read_arch(root) if root.own else cached(cache_dir, "arch", root, [], kernel.read_arch)
     if subject == "cpu":
         from preflight.facts import cpu
 

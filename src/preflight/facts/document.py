@@ -1,9 +1,14 @@
 """The facts document, format preflight.facts/1 (docs/architecture.md)."""
 
-import json
-from typing import Any, NamedTuple
+from __future__ import annotations
 
+from preflight import jsonio
 from preflight.facts.view import Facts, View
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 FORMAT = "preflight.facts/1"
 MAX_FILE = 16 << 20
@@ -31,7 +36,7 @@ class FactsDocument(NamedTuple):
         return View(self.facts, self.unknown, gpus)
 
     @classmethod
-    def from_dict(cls, data: Any) -> "FactsDocument":
+    def from_dict(cls, data: Any) -> FactsDocument:
         """Return the document in ``data`` (as json.loads gives it); raises FactsError with one line."""
         from preflight.facts.schema import FactsError, check_facts
 
@@ -56,7 +61,7 @@ def parse_document(text: str | bytes, source: str) -> FactsDocument:
     from preflight.facts.schema import FactsError
 
     try:
-        return FactsDocument.from_dict(json.loads(text))
+        return FactsDocument.from_dict(jsonio.loads(text))
     except FactsError as error:
         raise FactsError(f"{source}: {error}") from None
     except RecursionError:

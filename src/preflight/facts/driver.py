@@ -1,13 +1,9 @@
 """The loaded NVIDIA kernel module; the driver's user space is asked through NVML (gpu.py)."""
 
-import re
-
 from preflight.facts.answer import NOT_LIVE, Answer, explain
 from preflight.facts.rootfs import Root
 
 FILE = "/proc/driver/nvidia/version"
-# The words before the number differ ("Kernel Module", "Open Kernel Module for x86_64"): take the first version.
-_VERSION = re.compile(r"(?<![\d.])\d{3}\.\d+(?:\.\d+)?")
 
 
 def read(root: Root) -> Answer:
@@ -18,8 +14,14 @@ def read(root: Root) -> Answer:
         return Answer({}, {"module": explain(error)})
     if text is None:
         return Answer({"module": None}) if root.live else Answer({}, {"module": NOT_LIVE})
-    found = _VERSION.search(text)
-    return Answer({"module": found[0]}) if found else Answer({}, {"module": f"{FILE} states no version"})
+    found = next((word for word in text.split() if _is_version(word)), None)
+    return Answer({"module": found}) if found else Answer({}, {"module": f"{FILE} states no version"})
+
+
+def _is_version(word: str) -> bool:
+    """Return whether a word is a driver version: 550.54.15. The words before it differ from flavour to flavour."""
+    parts = word.split(".")
+    return len(parts) in (2, 3) and len(parts[0]) == 3 and all(part.isascii() and part.isdigit() for part in parts)
 
 
 PCI = "/sys/bus/pci/devices"

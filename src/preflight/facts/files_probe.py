@@ -1,12 +1,17 @@
 """The probe child for files that may lie on a dead network file system: toolkits, containers, modules, ib, mounts."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 from preflight.facts.answer import NOT_LIVE, Answer, explain, unknown
 from preflight.facts.isolate import Channel, Outcome
 from preflight.facts.rootfs import Root
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 # In this order: what is least likely to hang first, so that a dead file system costs only what lies behind it.
 SUBJECTS = ("ib", "container", "toolkits", "modules", "remote")
@@ -76,7 +81,6 @@ def _read(subject: str, root: Root, plan: Plan) -> Answer:
     from preflight.facts.cache import cached
 
     parameters: list[Any] = []
-    read: Callable[[Root], Answer]
     if subject == "ib":
         from preflight.facts.ib import read as read_ib
 
@@ -84,15 +88,21 @@ def _read(subject: str, root: Root, plan: Plan) -> Answer:
     if subject == "container":
         from preflight.facts.container import read
     elif subject == "toolkits":
-        from preflight.facts.toolkits import read as read_toolkits
-
         parameters = list(plan.cuda_prefixes)
-        read = lambda root: read_toolkits(root, plan.cuda_prefixes)  # noqa: E731
-    else:
-        from preflight.facts.modules import read as read_modules
 
+        def read(root: Root) -> Answer:
+            from preflight.facts.toolkits import read as read_toolkits
+
+            return read_toolkits(root, plan.cuda_prefixes)
+
+    else:
         parameters = list(plan.module_paths)
-        read = lambda root: read_modules(root, plan.module_paths)  # noqa: E731
+
+        def read(root: Root) -> Answer:
+            from preflight.facts.modules import read as read_modules
+
+            return read_modules(root, plan.module_paths)
+
     return cached(plan.cache_dir, subject, root, parameters, read)
 
 

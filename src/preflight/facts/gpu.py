@@ -3,14 +3,22 @@
 Each call is announced before it is made and fails alone: one refusal never loses the rest.
 """
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable
-from typing import Any
 
 from preflight.facts.driver import pci_gpus
 from preflight.facts.isolate import Channel
 from preflight.facts.nvml import GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, error_name, load
 from preflight.facts.rootfs import Root
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Handle = Any
+    Values = tuple[Any, ...]
 
 MAX_GPUS = 256
 MAX_LINKS = 18
@@ -18,9 +26,6 @@ FIELD_RECOVERY = 230  # NVML_FI_DEV_GET_GPU_RECOVERY_ACTION: driver 570 and late
 UNCORRECTED, VOLATILE, AGGREGATE = 1, 0, 1
 MEMORY_V2 = 0x02000028
 TEMPERATURE_GPU = 0  # NVML_TEMPERATURE_GPU: the sensor on the die
-
-Handle = Any
-Values = tuple[Any, ...]
 
 
 def probe(channel: Channel, library: str, devices: bool, root: Root) -> None:

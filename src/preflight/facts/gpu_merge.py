@@ -1,10 +1,14 @@
 """What the NVML probe told, put together as subjects ``driver`` and ``gpus``. Pure."""
 
-from typing import Any
+from __future__ import annotations
 
 from preflight.facts.answer import Answer, unknown
 from preflight.facts.isolate import Outcome
 from preflight.facts.nvml import OK, TIMEOUT
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 ABSENT = ("LibraryNotFound", "DriverNotLoaded")
 NOT_READ = "NotRead"

@@ -1,9 +1,13 @@
 """InfiniBand ports, from /sys/class/infiniband. RoCE ports (Ethernet link layer) are listed apart."""
 
-from typing import Any
+from __future__ import annotations
 
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
 from preflight.facts.rootfs import Root
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 CLASS = "/sys/class/infiniband"
 MAX_PORTS = 256

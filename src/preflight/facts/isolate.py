@@ -1,24 +1,29 @@
 """A probe that may hang runs in a forked child, which is killed, or abandoned, at a deadline.
 
-The child has a session of its own, /dev/null as descriptors 0 to 2 and no descriptor of ours but the result pipe:
-slurmd waits for the end of the prolog's output, not for its exit. It announces each call that may hang before making
-it and streams what it has, so the parent keeps what came and can name the culprit. `start` and `gather` are apart so
-that the parent can work meanwhile.
+The child has a session of its own, /dev/null as descriptors 0 to 2 and no descriptor of ours but a pipe that says when
+it ended: slurmd waits for the end of the prolog's output, not for its exit. It announces each call that may hang before
+making it and leaves what it has on a board (board.py), so the parent keeps what came and can name the culprit. `start`
+and `gather` are apart so that the parent can work meanwhile.
 """
 
+from __future__ import annotations
+
 import errno
-import json
 import os
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
+from preflight import jsonio
+from preflight.facts.board import Board
 from preflight.facts.cache import boot_id
 from preflight.files import read_json, unlink, write_json
+from preflight.tuples import NamedTuple
 
-MAX_BYTES = 16 << 20
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 REAP_S = 0.2
-END = b'{"end":true}\n'
 SPARE_S = 1.0  # the child's own alarm rings this much after its deadline, should the parent have died
 
 
@@ -47,49 +52,39 @@ class Outcome(NamedTuple):
 
 
 class Channel:
-    """The child's end of the pipe. Messages are JSON objects, one a line."""
+    """The child's side. Messages are JSON objects, one a line, on the board that it shares with its parent."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._pending: list[str] = []
+    def __init__(self, board: Board) -> None:
+        self._board = board
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Queue a message; it leaves with the next announcement, or at the end."""
-        self._pending.append(json.dumps(message, separators=(",", ":")))
+        """Leave a message for the parent; it stays whatever becomes of the child."""
+        self._board.write(f"{jsonio.dumps(message)}\n".encode())
 
     def doing(self, what: str) -> None:
-        """Announce the call that comes next, and send everything queued: after this the child may hang."""
+        """Announce the call that comes next: after this the child may hang."""
         self.tell({"doing": what})
-        self.flush()
-
-    def flush(self) -> None:
-        """Send what is queued; raises OSError when the parent is gone."""
-        data = "".join(f"{line}\n" for line in self._pending).encode()
-        self._pending.clear()
-        while data:
-            data = data[os.write(self._descriptor, data) :]
 
 
 class Child:
     """A started probe."""
 
-    def __init__(self, name: str, pid: int, descriptor: int) -> None:
+    def __init__(self, name: str, pid: int, descriptor: int, board: Board) -> None:
         self.name = name
         self.pid = pid
         self.descriptor = descriptor
         self.closed = False
-        self._data = bytearray()
+        self._board = board
 
     def collect(self, deadline: float) -> Outcome:
         """Return the outcome of this child alone; see `gather`."""
         return gather([self], deadline)[0]
 
     def read(self) -> bool:
-        """Take what the pipe holds; return False once there is nothing more to wait for."""
-        chunk = os.read(self.descriptor, 65536)
-        self._data += chunk
-        self.closed = not chunk or self._data.endswith(END)
-        return not self.closed and len(self._data) <= MAX_BYTES
+        """Take what the pipe says: that the child ended, or is gone; return whether to go on waiting."""
+        os.read(self.descriptor, 16)
+        self.closed = True
+        return False
 
     def conclude(self) -> Outcome:
         """Close the pipe, make sure that the child is gone (REAP_S at most) and return what it told.
@@ -97,7 +92,7 @@ class Child:
         A child that finished is not waited for: closing the GPUs may take the kernel seconds.
         """
         os.close(self.descriptor)
-        told = _Told(bytes(self._data))
+        told = _Told(self._board.read())
         if told.finished:
             if _reap(self.pid, 0.0) is None:
                 _ending_alone.append(self.pid)
@@ -149,6 +144,7 @@ def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60
     if not hasattr(os, "fork"):
         raise OSError(errno.ENOSYS, "this system cannot fork")
     _ending_alone[:] = [pid for pid in _ending_alone if _reap(pid, 0.0) is None]
+    board = Board()
     reading, writing = os.pipe()
     try:
         pid = os.fork()
@@ -157,9 +153,9 @@ def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60
         os.close(writing)
         raise
     if pid == 0:
-        _run(function, writing, deadline_s)
+        _run(function, board, writing, deadline_s)
     os.close(writing)
-    return Child(name, pid, reading)
+    return Child(name, pid, reading, board)
 
 
 def run_child(name: str, function: Callable[[Channel], None], deadline_s: float) -> Outcome:
@@ -213,7 +209,7 @@ def start_time(pid: int) -> int | None:
 
 
 class _Told:
-    """The lines of a pipe, taken apart; a line that is cut off or no JSON object ends them."""
+    """The lines of a board, taken apart; a line that is cut off or no JSON object ends them."""
 
     def __init__(self, data: bytes) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -222,7 +218,7 @@ class _Told:
         self.finished = False
         for line in data.split(b"\n")[:-1]:
             try:
-                message = json.loads(line)
+                message = jsonio.loads(line)
             except ValueError:
                 break
             if not isinstance(message, dict):
@@ -240,26 +236,26 @@ class _Told:
             self.messages.append(message)
 
 
-def _run(function: Callable[[Channel], None], writing: int, deadline_s: float) -> None:
+def _run(function: Callable[[Channel], None], board: Board, writing: int, deadline_s: float) -> None:
     """The child: never returns, runs nothing of the parent's on its way out."""
     status = 1
     try:
         _detach(writing, deadline_s)
-        channel = Channel(3)
+        channel = Channel(board)
         try:
             function(channel)
             channel.tell({"end": True})
             status = 0
         except Exception as error:
             channel.tell({"crash": f"{type(error).__name__}: {error}"[:300]})
-        channel.flush()
+        os.write(3, b".")
     finally:
         os._exit(status)
 
 
 def _detach(writing: int, deadline_s: float) -> None:
+    import _signal as signal  # the package around it imports enum
     import gc
-    import signal
 
     gc.disable()  # a short life: collecting while pynvml is imported costs a millisecond
     os.setsid()

@@ -1,7 +1,6 @@
 """The C library: the glibc version, or None where the node runs on musl."""
 
 import os
-import re
 
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
 from preflight.facts.rootfs import Root
@@ -17,7 +16,7 @@ PLACES = (
 MUSL = ("/lib/ld-musl-*.so.1", "/usr/lib/ld-musl-*.so.1")
 MAX_LIBRARY = 64 << 20
 # The banner that running libc.so.6 prints: "GNU C Library (Ubuntu GLIBC 2.35-0ubuntu3) stable release version 2.35."
-_BANNER = re.compile(rb"GNU C Library [^\n\0]{0,200}?version (\d+\.\d+(?:\.\d+)*)")
+_BANNER = rb"GNU C Library [^\n\0]{0,200}?version (\d+\.\d+(?:\.\d+)*)"
 
 
 def read(root: Root) -> Answer:
@@ -30,7 +29,9 @@ def read(root: Root) -> Answer:
         if version:
             return Answer({"glibc": version})
     for path in libraries(root):
-        found = _BANNER.search(root.read(path, MAX_LIBRARY) or b"")
+        import re
+
+        found = re.search(_BANNER, root.read(path, MAX_LIBRARY) or b"")
         if found:
             return Answer({"glibc": found[1].decode()})
     if any(root.glob(pattern) for pattern in MUSL):

@@ -1,11 +1,15 @@
 """What is mounted, and whether remote file systems answer."""
 
+from __future__ import annotations
+
 import os
-import re
-from collections.abc import Callable
 
 from preflight.facts.answer import NOT_LIVE, Answer, explain, unknown
 from preflight.facts.rootfs import Root
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FILES = ("/proc/self/mounts", "/proc/mounts")
 MAX_MOUNTS = 4 << 20
@@ -13,7 +17,7 @@ REMOTE = frozenset(
     """nfs nfs4 lustre gpfs beegfs cifs smb3 ceph glusterfs panfs pvfs2 orangefs afs wekafs vast 9p cvmfs2 fuse.cvmfs2
     fuse.sshfs fuse.glusterfs fuse.ceph fuse.juicefs fuse.rclone fuse.s3fs""".split()  # noqa: SIM905 - reads better
 )
-_OCTAL = re.compile(r"\\([01][0-7]{2})")  # the kernel escapes blanks, "#" and "\\" only
+_OCTAL = r"\\([01][0-7]{2})"  # the kernel escapes blanks, "#" and "\\" only
 
 
 def read(root: Root) -> Answer:
@@ -48,7 +52,9 @@ def remote_paths(root: Root) -> list[tuple[str, str]]:
 
 def decode(text: str) -> str:
     r"""Return a path of the mount table with its octal escapes (``\040`` for a blank) decoded."""
-    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), text)
+    import re
+
+    return re.sub(_OCTAL, lambda found: chr(int(found[1], 8)), text)
 
 
 def _table(root: Root) -> list[tuple[str, str]] | None:

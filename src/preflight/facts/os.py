@@ -1,9 +1,13 @@
 """The operating system, from os-release (through the library `distro`)."""
 
-from typing import Any
+from __future__ import annotations
 
 from preflight.facts.answer import Answer, unknown
 from preflight.facts.rootfs import Root
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 FILES = ("/etc/os-release", "/usr/lib/os-release")
 

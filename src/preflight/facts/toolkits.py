@@ -1,11 +1,16 @@
 """CUDA toolkits on the node."""
 
+from __future__ import annotations
+
 import json
 import re
-from typing import Any
 
 from preflight.facts.answer import Answer
 from preflight.facts.rootfs import Root
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 DEFAULT_PREFIXES = ("/usr/local/cuda*",)
 DEBIAN = "/usr/bin/nvcc"

@@ -5,9 +5,17 @@ A probe, a recorded file and (later) a decoded node Extra all yield the same sha
 kept apart: a value, ``None`` (known to be absent: no driver on this node) and ``Unknown``.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-Facts = dict[str, dict[str, Any]]
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
+
+    Facts = dict[str, dict[str, Any]]
+else:
+    Facts = dict
 
 
 class Unknown(NamedTuple):

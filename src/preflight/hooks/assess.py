@@ -1,6 +1,6 @@
 """From a run to findings: which facts are needed, whose GPUs they are, what the checks say."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Asked, Context, JobGpus
@@ -13,6 +13,7 @@ from preflight.requirements.evaluate import facts_needed
 from preflight.requirements.grammar import RequirementError, from_comment, parse
 from preflight.slurm.environment import Job
 from preflight.slurm.gres import Gres
+from preflight.tuples import NamedTuple
 
 ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm", "toolkits")
 GPU_SUBJECTS = ("driver", "gpus")

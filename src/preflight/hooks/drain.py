@@ -1,14 +1,20 @@
 """Draining this node and giving it back: only what is ours, never an admin's."""
 
+from __future__ import annotations
+
 import random
 import time
-from typing import Any, NamedTuple
 
 from preflight.files import read_json, unlink, write_json
 from preflight.hooks.pending import begin
 from preflight.hooks.run import Run
 from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm, SlurmError
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Drained(NamedTuple):

@@ -1,8 +1,8 @@
 """The health check: the whole node, and what earlier hooks left half done."""
 
-import contextlib
 import time
 
+from preflight.files import tolerate
 from preflight.hooks import record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.drain import Drained, ours, resume_ours
@@ -31,7 +31,7 @@ def health(run: Run) -> int:
     record.finish(run, report)
     repair(run)
     record.deliver_left_over(run)
-    with contextlib.suppress(OSError):
+    with tolerate(OSError):
         prune_spool(run.policy.report.spool, time.time() - run.policy.report.keep_days * DAY_S)
     return 0
 
@@ -52,7 +52,7 @@ def repair(run: Run) -> None:
     slurm = run.slurm()
     for pending in left_over(run.policy.report.spool, run.run_dir, run.node):
         if "move" in pending.entry:
-            with contextlib.suppress(SlurmError):
+            with tolerate(SlurmError):
                 _repair_move(run, slurm, pending)
         else:
             pending.done()  # a drain: this health check has just judged the node anew

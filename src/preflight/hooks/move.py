@@ -4,17 +4,19 @@ AdminComment carries the record that all nodes of the job share (`preflight:move
 moved for, how often we moved it, and whether some node decided that it must stay held. See docs/moving-jobs.md.
 """
 
-import contextlib
+from __future__ import annotations
+
 import random
 import time
-from typing import NamedTuple
 
+from preflight.files import tolerate
 from preflight.hooks.pending import Pending
 from preflight.hostlist import folded, names
 from preflight.slurm import job as slurm_job
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.environment import Job
 from preflight.slurm.job import JobState
+from preflight.tuples import NamedTuple
 
 MOVED, HELD, CANCELLED = "preflight:moved:", "preflight:held:", "preflight:cancelled:"
 ROUNDS = 12
@@ -75,7 +77,7 @@ def _cancel(slurm: Slurm, what: Move, state: JobState) -> Outcome:
     text = f"preflight: job {what.job.id} cannot run on {what.node}: {what.cause}"
     why = "it was submitted with --no-requeue" if state.batch else "an interactive job cannot be moved"
     _mark(slurm, state.name, CANCELLED, what, why)
-    with contextlib.suppress(SlurmError):  # nobody listens to a batch job yet
+    with tolerate(SlurmError):  # nobody listens to a batch job yet
         slurm_job.notify(slurm, state.name, text)
     slurm_job.cancel(slurm, state.name)
     return Outcome("cancel", f"cancelled, since {why}: {what.cause}", True)
@@ -183,7 +185,7 @@ def _keep_priority(slurm: Slurm, name: str, before: int) -> None:
     priority/multifactor one set by hand is told by standing above all that the factors gave the other jobs.
     """
     if before and slurm_job.set_by_hand(slurm, name, before):
-        with contextlib.suppress(SlurmError):
+        with tolerate(SlurmError):
             slurm_job.update(slurm, name, Priority=str(before))
 
 

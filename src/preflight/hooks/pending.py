@@ -3,12 +3,17 @@
 They stand in root's spool, and in the runtime directory (memory) where the spool is full. The health check reads them.
 """
 
-import contextlib
-import os
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from preflight.files import read_json, unlink, write_json
+import os
+
+from preflight.files import read_json, tolerate, unlink, write_json
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 
 class Pending(NamedTuple):
@@ -17,10 +22,10 @@ class Pending(NamedTuple):
     path: str
     entry: dict[str, Any]
 
-    def step(self, name: str) -> "Pending":
+    def step(self, name: str) -> Pending:
         """Record that the action has come as far as ``name``."""
         entry = {**self.entry, "step": name}
-        with contextlib.suppress(OSError):
+        with tolerate(OSError):
             write_json(self.path, entry)
         return self._replace(entry=entry)
 

@@ -1,20 +1,24 @@
 """A run on record: the report in root's spool, the user's copy, the task prolog's note, one line in syslog."""
 
-import contextlib
+from __future__ import annotations
+
 import os
 import time
-from typing import Any
 
 from preflight import catalog
 from preflight.checks.registry import JobGpus
-from preflight.facts.isolate import Channel, StuckGuard, start
-from preflight.files import read_json, unlink, write_json
+from preflight.facts.isolate import Channel, Child, StuckGuard, start
+from preflight.files import read_json, tolerate, unlink, write_json
 from preflight.hooks.assess import Assessment
 from preflight.hooks.notes import note_path
 from preflight.hooks.run import Run
 from preflight.report import store
 from preflight.report.model import Report, build, job_block, requirement_block, software_block
 from preflight.verdict import Decision, verdict
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 NO_GID = -1
 
@@ -82,46 +86,58 @@ def finish(run: Run, report: Report) -> None:
     """Write the report everywhere it goes; a place that fails costs only itself and is named in syslog."""
     report["duration_ms"] = round(_spent(run), 3)
     troubles = []
+    copied = Copy(run, report) if run.job is not None and run.policy.report.dir else None
     try:
         store.write_spool(run.policy.report.spool, report)
     except OSError as error:
         troubles.append(f"spool: {error.strerror}")
-    if run.job is not None and run.policy.report.dir:
-        trouble = copy(run, report)
-        if trouble:
-            troubles.append(f"report dir: {trouble}")
-            _keep_for_later(run, report)
     if run.phase == "prolog":
         _note_for_tasks(run, report)
+    trouble = copied.end() if copied else ""
+    if trouble:
+        troubles.append(f"report dir: {trouble}")
+        _keep_for_later(run, report)
     say(run, report, troubles)
 
 
-def copy(run: Run, report: Report) -> str:
-    """Write the user's copy in a child that may hang; return "" or what went wrong."""
-    seconds = min(run.policy.report.write_s, run.deadline - time.monotonic() - 0.3)
-    guard = StuckGuard(run.run_dir, f"copy-{run.node}")
-    if seconds <= 0:
-        return "no time left"
-    stuck = guard.stuck()
-    if stuck:
-        return f"an earlier write still hangs ({stuck})"
+class Copy:
+    """The user's copy on its way: written by a child, since the directory may hang, while the hook goes on."""
 
-    def write(channel: Channel) -> None:
-        channel.doing("writing the copy")
-        uid = (report["job"] or {}).get("uid")
+    def __init__(self, run: Run, report: Report) -> None:
+        seconds = min(run.policy.report.write_s, run.deadline - time.monotonic() - 0.3)
+        self._where = run.policy.report.dir
+        self._until = time.monotonic() + seconds
+        self._guard = StuckGuard(run.run_dir, f"copy-{run.node}")
+        self._child: Child | None = None
+        self._trouble = "no time left" if seconds <= 0 else ""
+        stuck = self._guard.stuck()
+        if stuck:
+            self._trouble = f"an earlier write still hangs ({stuck})"
+        if self._trouble:
+            return
+
+        def write(channel: Channel) -> None:
+            channel.doing("writing the copy")
+            uid = (report["job"] or {}).get("uid")
+            try:
+                store.write_copy(self._where, report, NO_GID if uid is None else uid, _admin_gid(run))
+            except OSError as error:
+                channel.tell({"trouble": f"{error.strerror}: {error.filename}"})
+
         try:
-            store.write_copy(run.policy.report.dir, report, NO_GID if uid is None else uid, _admin_gid(run))
+            self._child = start("copy", write, seconds)
         except OSError as error:
-            channel.tell({"trouble": f"{error.strerror}: {error.filename}"})
+            self._trouble = str(error.strerror)
 
-    try:
-        outcome = start("copy", write, seconds).collect(time.monotonic() + seconds)
-    except OSError as error:
-        return str(error.strerror)
-    guard.record(outcome)
-    if outcome.messages:
-        return str(outcome.messages[0]["trouble"])
-    return "" if outcome.finished else f"no answer from {run.policy.report.dir} in {seconds:.1f} s"
+    def end(self) -> str:
+        """Wait for the child as long as the policy lets it; return "" or what went wrong."""
+        if self._child is None:
+            return self._trouble
+        outcome = self._child.collect(self._until)
+        self._guard.record(outcome)
+        if outcome.messages:
+            return str(outcome.messages[0]["trouble"])
+        return "" if outcome.finished else f"{self._where}: {outcome.why()}"
 
 
 def _admin_gid(run: Run) -> int:
@@ -136,7 +152,7 @@ def _admin_gid(run: Run) -> int:
 
 
 def _keep_for_later(run: Run, report: Report) -> None:
-    with contextlib.suppress(OSError):
+    with tolerate(OSError):
         name = f"{store.job_folder(report)}.{store.file_name(report)}"
         write_json(f"{run.policy.report.spool}/outbox/{name}", report)
 
@@ -150,7 +166,7 @@ def deliver_left_over(run: Run, most: int = 50) -> None:
         return
     for name in names[:most]:
         report = read_json(f"{directory}/{name}")
-        if isinstance(report, dict) and copy(run, report):
+        if isinstance(report, dict) and Copy(run, report).end():
             return
         unlink(f"{directory}/{name}")
 
@@ -166,7 +182,7 @@ def _note_for_tasks(run: Run, report: Report) -> None:
     path = f"{directory}/{store.job_folder(report)}/{store.file_name(report)}" if directory else ""
     note = {"verdict": report["verdict"], "report": path, "message": bad[0]["message"] if bad else ""}
     place = note_path(run.run_dir, run.node, job.id)
-    with contextlib.suppress(OSError):
+    with tolerate(OSError):
         unlink(place)
         write_json(place, note, 0o400)
         os.chown(place, job.uid, -1)

@@ -1,16 +1,20 @@
 """One run of a hook: who, where, under which policy, until when."""
 
+from __future__ import annotations
+
 import os
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
 
 from preflight.hooks.source import Source, source_of
 from preflight.policy.cache import cached_policy
 from preflight.policy.model import Policy
 from preflight.slurm.environment import Job, job_from
+from preflight.tuples import NamedTuple
 
+TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from preflight.slurm.commands import Slurm
 
 PROBE_SHARE = 2 / 3
@@ -45,7 +49,7 @@ class Run(NamedTuple):
         switch = self.policy.drain.kill_switch
         return bool(switch) and os.path.exists(switch)
 
-    def slurm(self) -> "Slurm":
+    def slurm(self) -> Slurm:
         """Return the way to Slurm's commands, which ends a moment before the hook must."""
         from preflight.slurm.commands import Slurm
 

@@ -1,12 +1,14 @@
 """Where a run's facts come from, under the policy."""
 
+from __future__ import annotations
+
 import time
-from typing import NamedTuple
 
 from preflight.facts.collect import Probe, begin, begin_nvml
 from preflight.facts.document import FactsDocument
 from preflight.facts.rootfs import Root
 from preflight.policy.model import Policy
+from preflight.tuples import NamedTuple
 
 
 class Source(NamedTuple):
@@ -24,7 +26,7 @@ class Source(NamedTuple):
     node: str
     nvml: Probe | None = None
 
-    def ahead(self, deadline: float) -> "Source":
+    def ahead(self, deadline: float) -> Source:
         """Return the same with its NVML probe under way: importing pynvml there goes beside the imports here."""
         root = Root(self.root, self.live)
         if not root.live:

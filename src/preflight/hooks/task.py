@@ -1,10 +1,15 @@
 """The task prolog, as the job's user: one line on the job's output, and two variables. Always returns 0."""
 
-import json
-import sys
-from collections.abc import Mapping
+from __future__ import annotations
 
+import sys
+
+from preflight import jsonio
 from preflight.hooks.notes import note_path
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def task(run_dir: str, environment: Mapping[str, str]) -> int:
@@ -14,7 +19,7 @@ def task(run_dir: str, environment: Mapping[str, str]) -> int:
         return 0
     try:
         with open(note_path(run_dir, node, int(job)), encoding="utf-8") as file:
-            note = json.loads(file.read(65536))
+            note = jsonio.loads(file.read(65536))
         said, report, message = (str(note[key]) for key in ("verdict", "report", "message"))
     except (OSError, ValueError, KeyError, TypeError):
         return 0

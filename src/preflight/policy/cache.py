@@ -4,13 +4,17 @@ The key is the file's identity (path, device, inode, size, mtime_ns), the packag
 one stat. A policy that became wrong is answered with the last good one, turned to observe, and says so.
 """
 
-import contextlib
+from __future__ import annotations
+
 import os
-from typing import Any
 
 from preflight import __version__
-from preflight.files import read_json, write_json
+from preflight.files import read_json, tolerate, write_json
 from preflight.policy.model import Policy, from_json, to_json
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def cached_policy(path: str, node: str, directory: str) -> Policy:
@@ -33,7 +37,7 @@ def cached_policy(path: str, node: str, directory: str) -> Policy:
         policy = for_node(parse_policy(read_text(path), path), node)
     except PolicyError as error:
         return _last_good(stored, node)._replace(mode="observe", problem=str(error).splitlines()[0])
-    with contextlib.suppress(OSError):  # a full or read-only file system only costs the cache
+    with tolerate(OSError):  # a full or read-only file system only costs the cache
         write_json(place, {"key": key, "policy": to_json(policy)})
     return policy
 

@@ -3,8 +3,13 @@
 Field names are the keys of preflight.toml; site-config/preflight.toml explains each of them.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
 
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 DEFAULT_PATH = "/etc/preflight/preflight.toml"
 
 

@@ -1,20 +1,27 @@
 """The report, format preflight.report/1, as plain JSON values; on the hook's path, so it imports nothing heavy."""
 
+from __future__ import annotations
+
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
 
 from preflight import __version__
 from preflight.checks.finding import STATUSES, Finding
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    Report = dict[str, Any]
+else:
+    Report = dict
 
 FORMAT = "preflight.report/1"
 PHASES = ("prolog", "epilog", "health")
 # Worst first: the order in which design.md says a verdict holds.
 VERDICTS = ("unhealthy", "mismatch", "unknown", "degraded", "ready")
 ACTIONS = ("none", "requeue", "hold", "cancel", "drain", "resume")
-
-Report = dict[str, Any]
 
 
 def build(

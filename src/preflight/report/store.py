@@ -8,13 +8,17 @@ Everything below the two directories that the policy names is opened by descript
 since the user owns files there. Callers run `write_copy` in a child with a budget: the directory may be remote.
 """
 
-import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from __future__ import annotations
 
+import os
+
+from preflight import jsonio
 from preflight.report.model import FORMAT, PHASES, Report, run_of
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
 MAX_BYTES = 4 << 20
 KEEP_HEALTH = 8
@@ -152,17 +156,24 @@ def replace(place: int, name: str, data: bytes, mode: int, owner: tuple[int, int
         raise
 
 
-@contextmanager
-def _opened(path: str, flags: int = 0) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | flags)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+class _Opened:
+    """An open directory for a with block."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> int:
+        return self._descriptor
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
 
-@contextmanager
-def _folder(top: int, name: str, mode: int) -> Iterator[int]:
+def _opened(path: str, flags: int = 0) -> _Opened:
+    return _Opened(os.open(path, os.O_RDONLY | _DIRECTORY | flags))
+
+
+def _folder(top: int, name: str, mode: int) -> _Opened:
     """Open the directory ``name`` below ``top``, made with ``mode`` where it is missing; raises OSError."""
     made = True
     try:
@@ -174,9 +185,10 @@ def _folder(top: int, name: str, mode: int) -> Iterator[int]:
         _require_ours(descriptor, name)
         if made:
             os.fchmod(descriptor, mode)  # mkdir's mode passes through the umask
-        yield descriptor
-    finally:
+    except OSError:
         os.close(descriptor)
+        raise
+    return _Opened(descriptor)
 
 
 def _require_ours(descriptor: int, name: str) -> None:
@@ -200,7 +212,7 @@ def _read(place: int, name: str) -> Report | None:
         if info.st_uid != os.geteuid() or info.st_size > MAX_BYTES or info.st_mode & 0o170000 != 0o100000:
             return None
         try:
-            report = json.loads(file.read(MAX_BYTES))
+            report = jsonio.loads(file.read(MAX_BYTES))
         except (ValueError, RecursionError):
             return None
     return report if isinstance(report, dict) and report.get("format") == FORMAT else None
@@ -242,16 +254,16 @@ def _digits(name: str) -> bool:
 
 def _dump(report: Mapping[str, Any]) -> bytes:
     try:
-        text = json.dumps(report, separators=(",", ":"), allow_nan=False, default=str)
+        text = jsonio.dumps(report, str)
     except ValueError:  # NaN or infinity is no JSON
-        text = json.dumps(_finite(report), separators=(",", ":"), allow_nan=False, default=str)
+        text = jsonio.dumps(_finite(report), str)
     return text.encode("ascii") + b"\n"
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(one) for one in value]

@@ -1,6 +1,6 @@
 """Does a node satisfy a requirement: a pure question to a view of facts, answered clause by clause."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
 from preflight.facts.view import View
 from preflight.requirements import names
@@ -9,6 +9,7 @@ from preflight.requirements.judges import NO_GPU
 from preflight.requirements.logic import some
 from preflight.requirements.row import MINOR_VERSION_POLICIES, Answer, Ask, Row
 from preflight.requirements.text import safe
+from preflight.tuples import NamedTuple
 
 _UNKNOWN_REMEDY = "run 'preflight facts' on the node to see why; of a version, ask only for the parts that nodes state"
 _NO_GPU_REMEDY = "ask for GPUs, such as --gpus=1, or drop the GPU clause"

@@ -8,11 +8,16 @@
     value       := text up to "," or "|", trimmed, or "quoted" with \\" and \\\\
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
 
 from preflight.requirements import names
 from preflight.requirements.row import Row
 from preflight.requirements.text import safe, window
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_LENGTH = 4096
 MAX_PREDICATES = 64

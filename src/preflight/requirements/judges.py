@@ -1,10 +1,9 @@
 """How a view of facts answers one predicate: one function for each way a name reads a node.
 
-Negation means "none of them": ``!mig`` holds where every GPU is without MIG, ``!mount=/x`` where no mount is /x.
-So a GPU that cannot be told never passes a negated clause either.
+Negation turns the answer around: ``!mig`` holds where not every GPU has MIG on, ``!mount=/x`` where no mount is /x.
 """
 
-from typing import Any
+from __future__ import annotations
 
 from preflight.catalog import cuda as cuda_catalog
 from preflight.catalog import families
@@ -13,6 +12,10 @@ from preflight.requirements.kinds import Flag, Version
 from preflight.requirements.logic import every, some
 from preflight.requirements.row import Answer, Ask
 from preflight.requirements.text import safe
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 _VERSION = Version()
 

@@ -4,9 +4,13 @@
 document. ``compare`` answers True, False or None: None where ``have`` does not say.
 """
 
-from typing import Any
+from __future__ import annotations
 
 from preflight.requirements.text import safe
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 _SMALL = 9  # digits of a version's part: more is no version, and Python's int() of hostile text stays cheap
 _LARGE = 15  # digits of a count or a size

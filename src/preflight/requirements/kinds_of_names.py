@@ -1,8 +1,12 @@
 """The kinds of values that are text: names, names with others beside them, words of a product name, paths."""
 
-from typing import Any
+from __future__ import annotations
 
 from preflight.requirements.kinds import Kind
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Name(Kind):

@@ -1,7 +1,10 @@
 """Three-valued logic: True, False and None, which is "could not be told". Unknown is never a pass."""
 
-from collections.abc import Iterable
+from __future__ import annotations
 
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 def negate(truth: bool | None) -> bool | None:
     """Return the negation; that of unknown is unknown."""

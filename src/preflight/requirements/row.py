@@ -1,11 +1,16 @@
 """The shapes that names, judges and evaluation share."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from __future__ import annotations
 
 from preflight.facts.view import View
 from preflight.requirements.kinds import Kind
 from preflight.requirements.logic import negate
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 MINOR_VERSION_POLICIES = ("accept", "warn", "reject")
 
@@ -30,7 +35,7 @@ class Answer(NamedTuple):
 class Ask(NamedTuple):
     """One predicate made ready for judging: its row, canonical operator (None for a bare name) and parsed value."""
 
-    row: "Row"
+    row: Row
     op: str | None
     asked: Any
     value: str
@@ -38,7 +43,7 @@ class Ask(NamedTuple):
     text: str
     cuda_minor: str = "warn"
 
-    def positive(self) -> "Ask":
+    def positive(self) -> Ask:
         """Return the predicate with its "!=" written as the negation that it is."""
         return self._replace(op="=", negated=True) if self.op == "!=" else self
 

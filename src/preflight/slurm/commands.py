@@ -4,11 +4,13 @@ The hook comes here only when there is something to do. ``subprocess`` is not us
 limit, and a command in D state would then hold the prolog.
 """
 
+from __future__ import annotations
+
 import os
 import select
-import signal
 import time
-from typing import NamedTuple
+
+from preflight.tuples import NamedTuple
 
 LIMIT = 1 << 20
 PLACES = ("/usr/bin", "/usr/local/bin", "/opt/slurm/bin", "/usr/sbin")
@@ -116,5 +118,5 @@ def _wait(child: int, limit: float) -> int | None:
             if killed:
                 return None
             killed, limit = True, time.monotonic() + 0.2
-            os.killpg(child, signal.SIGKILL)
+            os.killpg(child, 9)
         time.sleep(0.002)

@@ -3,9 +3,13 @@
 Text in it comes from users (comment, requirement): it is data, cleaned only where it is shown.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from __future__ import annotations
 
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 SPANK_REQUIRE = "SPANK__SLURM_SPANK_OPTION_preflight_require"
 
 

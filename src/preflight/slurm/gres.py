@@ -4,12 +4,13 @@ SLURM_JOB_GPUS holds positions in the node's list of gres devices; that is neith
 (seen on 22.05, 24.11 and 26.05).
 """
 
-import contextlib
+from __future__ import annotations
+
 import os
-from typing import NamedTuple
 
 from preflight import __version__
-from preflight.files import read_json, write_json
+from preflight.files import read_json, tolerate, write_json
+from preflight.tuples import NamedTuple
 
 
 class Gres(NamedTuple):
@@ -113,6 +114,6 @@ def cached_gres(directory: str, node: str, run_dir: str) -> Gres:
     if isinstance(stored, dict) and stored.get("key") == key:
         return Gres(tuple(stored["minors"]), stored["problem"])
     gres = read_gres(directory, node)
-    with contextlib.suppress(OSError):
+    with tolerate(OSError):
         write_json(place, {"key": key, "minors": gres.minors, "problem": gres.problem})
     return gres

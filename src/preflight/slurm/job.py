@@ -4,9 +4,10 @@ Nothing is decided from `scontrol show job`: a job's name may hold "Requeue=0 Ex
 read alone with squeue.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
 
 from preflight.slurm.commands import Slurm, SlurmError
+from preflight.tuples import NamedTuple
 
 WIDTH = 8192
 NOTHING = ("", "N/A", "(null)", "None assigned")

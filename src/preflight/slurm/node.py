@@ -1,8 +1,9 @@
 """A node in Slurm: its state and reason, draining and resuming it."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
 from preflight.slurm.commands import Slurm, SlurmError
+from preflight.tuples import NamedTuple
 
 PREFIX = "preflight:"
 AWAY = ("DRAIN", "DOWN", "FAIL", "MAINT", "POWER", "REBOOT")

@@ -47,8 +47,10 @@ def needs(image: Image) -> list[Need]:
 
 
 def requirement(found: list[Need]) -> str:
-    """Return all needs as one requirement, each clause once; "" where none can be said."""
-    clauses = dict.fromkeys(clause for need in found if need.requirement for clause in need.requirement.split(", "))
+    """Return all needs as one requirement, without clauses that another one implies; "" where none can be said."""
+    every = dict.fromkeys(clause for need in found if need.requirement for clause in need.requirement.split(", "))
+    parts = [frozenset(clause.split("|")) for clause in every]
+    clauses = [clause for clause in every if not any(part < frozenset(clause.split("|")) for part in parts)]
     text = ", ".join(clauses)
     try:
         return parse(text).text() if text else ""

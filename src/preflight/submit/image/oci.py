@@ -3,7 +3,8 @@
 import json
 import platform
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from preflight.submit.image.layers import Tree, scan
@@ -56,7 +57,8 @@ def choose(read_json: Callable[[str], dict[str, Any]]) -> Chosen:
 
     An index of several images and none for this machine gives the first, with a note that says so.
     """
-    manifests = _manifests(read_json, objects(read_json("index.json").get("manifests"))[:MAX_MANIFESTS], MAX_NESTED)
+    entries = objects(read_json("index.json").get("manifests"))
+    manifests = list(islice(_manifests(read_json, entries, [MAX_MANIFESTS], MAX_NESTED), MAX_MANIFESTS))
     if not manifests:
         raise ImageError("the OCI layout's index.json names no image: save the image again")
     described = [(one, _platform(one, manifest, read_json)) for one, manifest in manifests]
@@ -86,23 +88,24 @@ def _which(described: list[tuple[dict[str, Any], str | None]], at: int, here: st
 
 
 def _manifests(
-    read_json: Callable[[str], dict[str, Any]], entries: list[dict[str, Any]], depth: int
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return (descriptor, manifest) of each image, nested indexes opened; what describes a build is left out."""
-    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    read_json: Callable[[str], dict[str, Any]], entries: list[dict[str, Any]], left: list[int], depth: int
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield (descriptor, manifest) of each image, nested indexes opened; what describes a build is left out.
+
+    ``left``: one number, the blobs that may still be read; an index may lead to itself in many ways.
+    """
     for entry in entries:
         annotations = entry.get("annotations")
         if isinstance(annotations, dict) and "vnd.docker.reference.type" in annotations:
             continue
+        left[0] -= 1
+        if left[0] < 0:
+            return
         manifest = read_json(blob_path(entry.get("digest"), "the index"))
-        if "manifests" in manifest:
-            if depth:
-                found += _manifests(read_json, objects(manifest["manifests"])[:MAX_MANIFESTS], depth - 1)
-        elif "config" in manifest:
-            found.append((entry, manifest))
-        if len(found) > MAX_MANIFESTS:
-            break
-    return found
+        if "config" in manifest:
+            yield entry, manifest
+        elif depth:
+            yield from _manifests(read_json, objects(manifest.get("manifests")), left, depth - 1)
 
 
 def _platform(

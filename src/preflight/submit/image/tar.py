@@ -129,7 +129,7 @@ def _number(field: bytes, what: str) -> int:
     return number
 
 
-def _sound(head: bytes) -> bool:
+def sound(head: bytes) -> bool:
     """Tell whether the header's checksum is right (some old archives summed signed bytes)."""
     text = head[148:156].split(b"\0")[0].strip()
     if not text or not all(48 <= digit <= 55 for digit in text):
