@@ -101,7 +101,7 @@ def _import_pynvml() -> Any:
     ctypes.util: find_library is imported and never called. string: one call of capwords, and the module brings re. A
     pynvml that uses more of them is imported again with the real ones.
     """
-    stand_ins = {
+    stand_ins: dict[str, dict[str, Any]] = {
         "ctypes.util": {"find_library": lambda name: None},
         "string": {"capwords": lambda text, sep=None: (sep or " ").join(map(str.capitalize, text.split(sep)))},
     }

@@ -1,0 +1,59 @@
+"""Our JSON against the package's: the same values, the same text, the same refusals."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from preflight import jsonio
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+
+
+@given(values)
+def test_written_as_the_package_writes(value: object) -> None:
+    text = jsonio.dumps(value)
+    assert text == json.dumps(value, separators=(",", ":"))
+    assert jsonio.loads(text) == value
+    assert jsonio.loads(text.encode()) == value
+
+
+@given(st.text() | st.text(alphabet='{}[]",:0123456789.eE+- \n\ttruefalsn\\u'))
+def test_read_as_the_package_reads(text: str) -> None:
+    try:
+        expected = json.loads(text)
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011 - that it is refused is the point
+            jsonio.loads(text)
+    except RecursionError:
+        return
+    else:
+        assert repr(jsonio.loads(text)) == repr(expected)
+
+
+@given(st.binary())
+def test_bytes_never_crash_it(data: bytes) -> None:
+    try:
+        jsonio.loads(data)
+    except ValueError:
+        return
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("-inf")]])
+def test_what_is_no_json_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="Out of range"):
+        jsonio.dumps(value)
+
+
+def test_what_json_cannot_hold_goes_through_default() -> None:
+    with pytest.raises(TypeError, match="set"):
+        jsonio.dumps({"a": {1}})
+    assert jsonio.dumps({"a": {1}}, str) == '{"a":"{1}"}'
+
+
+def test_without_the_accelerator_the_package_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonio, "_json", None)
+    assert jsonio.loads(b'{"a": [1, null]}') == {"a": [1, None]}
+    assert jsonio.dumps({"a": [1, None]}) == '{"a":[1,null]}'
