@@ -35,7 +35,14 @@ class Theirs(Real):
 
 @pytest.mark.parametrize(
     ("args", "kwargs"),
-    [((1,), {}), ((1, "c"), {}), ((1, "c", 2.0), {}), ((), {"x": 1}), ((1,), {"z": 3.0}), ((), {"z": 1.0, "x": 2, "y": "q"})],
+    [
+        ((1,), {}),
+        ((1, "c"), {}),
+        ((1, "c", 2.0), {}),
+        ((), {"x": 1}),
+        ((1,), {"z": 3.0}),
+        ((), {"z": 1.0, "x": 2, "y": "q"}),
+    ],
 )
 def test_made_alike(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     ours, theirs = Ours(*args, **kwargs), Theirs(*args, **kwargs)

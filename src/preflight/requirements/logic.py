@@ -6,6 +6,7 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+
 def negate(truth: bool | None) -> bool | None:
     """Return the negation; that of unknown is unknown."""
     return None if truth is None else not truth
