@@ -30,7 +30,7 @@ unit:
 
 bench:
 	@scripts/setup test
-	$(PY) bench/hook.py
+	$(PY) -m bench --write
 
 format:
 	@scripts/setup test

@@ -1,0 +1,1 @@
+"""What Preflight costs, measured: `make bench`."""

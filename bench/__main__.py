@@ -1,0 +1,87 @@
+"""`make bench`: every figure that README quotes, in one run; --write puts the table there."""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from bench.measure import Case, measure, table  # noqa: E402
+from lab.cluster import Cluster, Site  # noqa: E402
+from nvml import sim  # noqa: E402
+
+README = ROOT / "README.md"
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+REQUIRE = "cuda>=12.4, ubuntu>=22.04|rhel>=9, gpu=h100, gpu.memory>=80G"
+REFERENCE = "python -I -S -c pass"
+
+
+@contextmanager
+def node() -> Iterator[Cluster]:
+    """A node with eight simulated H100s and Preflight installed; no Slurm runs, the hook's passing path needs none."""
+    cluster = Cluster([Site("g8", "ubuntu", sim.example("h100x8"), 8)])
+    try:
+        (cluster.node_dir("g8") / "reports").mkdir(parents=True)
+        Path(cluster.directory, "gres.conf").write_text(
+            "NodeName=g8 Name=gpu File=/dev/nvidia[0-7]\n", encoding="utf-8"
+        )
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def cases(cluster: Cluster) -> list[Case]:
+    """Return what is timed: the references, then the hooks as slurmd runs them."""
+    job = {
+        "SLURMD_NODENAME": "g8",
+        "SLURM_JOB_ID": "1",
+        "SLURM_JOB_UID": str(os.getuid()),
+        "SLURM_JOB_USER": "bench",
+        "SLURM_NODELIST": "g8",
+        "SLURM_CONF": f"{cluster.directory}/slurm.conf",
+    }
+    gpus = {**job, "SLURM_JOB_GPUS": "0,1,2,3,4,5,6,7", "SPANK__SLURM_SPANK_OPTION_preflight_require": REQUIRE}
+    python = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
+    nothing = Path(cluster.directory, "exit0")
+    nothing.write_text("#!/bin/bash\nexit 0\n", encoding="utf-8")
+    nothing.chmod(0o755)
+    hooks = f"{cluster.prefix}/libexec"
+    return [
+        Case("bash hook, exit 0", [str(nothing)], {}),
+        Case(REFERENCE, [python, "-I", "-S", "-c", "pass"], {}),
+        Case("prolog, job with 8 GPUs and 4 clauses", [f"{hooks}/prolog"], gpus),
+        Case("epilog of that job", [f"{hooks}/epilog"], gpus),
+        Case("prolog, job without GPUs", [f"{hooks}/prolog"], job),
+        Case("task prolog", [f"{hooks}/taskprolog"], job),
+        Case("health check, 8 GPUs", [f"{hooks}/healthcheck"], {"SLURMD_NODENAME": "g8"}),
+    ]
+
+
+def main() -> int:
+    """Measure, print, and with --write put the table into README.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    options = parser.parse_args()
+    with node() as cluster:
+        text = table(measure(cases(cluster), options.rounds, REFERENCE), "python")
+        ready = [one["verdict"] for one in cluster.reports(1)]
+    if ready != ["ready"]:
+        raise RuntimeError(f"the timed prolog should have said ready, not {ready}")
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+    text += f"\n{options.rounds} rounds; {machine}.\n"
+    print(text)
+    if options.write:
+        before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        README.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Commands timed in turn, so that a machine whose speed drifts slows all of them alike."""
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Case(NamedTuple):
+    """A command to time; ``environment`` is all that it gets."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+
+class Figure(NamedTuple):
+    """Milliseconds of wall time of one case, and how many times the reference it took, round by round."""
+
+    name: str
+    median: float
+    low: float
+    high: float
+    ratio: float
+
+
+def measure(cases: Sequence[Case], rounds: int, reference: str) -> list[Figure]:
+    """Run every case once a round, ``rounds`` times after one that does not count; raises where one fails.
+
+    ``low`` and ``high`` are the quartiles; ``ratio`` is the median over rounds of its time by that of the case named
+    ``reference`` in the same round.
+    """
+    times: dict[str, list[float]] = {case.name: [] for case in cases}
+    for turn in range(rounds + 1):
+        for case in cases:
+            took = _run(case)
+            if turn:
+                times[case.name].append(took)
+    figures = []
+    for name, taken in times.items():
+        low, median, high = statistics.quantiles(taken, n=4)
+        ratios = [one / other for one, other in zip(taken, times[reference], strict=True)]
+        figures.append(Figure(name, median, low, high, statistics.median(ratios)))
+    return figures
+
+
+def _run(case: Case) -> float:
+    with open(os.devnull, "r+b") as null:
+        began = time.perf_counter()
+        done = subprocess.run(case.command, env=case.environment, stdin=null, stdout=null, stderr=null, check=False)
+        took = (time.perf_counter() - began) * 1000
+    if done.returncode:
+        raise RuntimeError(f"{case.name}: exit status {done.returncode}: {' '.join(case.command)}")
+    return took
+
+
+def table(figures: Sequence[Figure], reference: str) -> str:
+    """Return the figures as a Markdown table."""
+    lines = [f"| | median ms | quartiles | times {reference} |", "|---|---:|---:|---:|"]
+    for one in figures:
+        lines.append(f"| {one.name} | {one.median:.1f} | {one.low:.1f} to {one.high:.1f} | {one.ratio:.1f} |")
+    return "\n".join(lines) + "\n"
