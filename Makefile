@@ -6,8 +6,8 @@
 # demo, test and bench start a private Slurm on loopback: they need root. scripts/setup installs what is missing.
 
 PY = .venv/bin/python
-export PYTHONDONTWRITEBYTECODE =
 
+.NOTPARALLEL:
 .PHONY: demo test lint unit bench format clean
 
 demo:
