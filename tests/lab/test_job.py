@@ -84,6 +84,8 @@ def test_where_none_fits_the_job_is_held_with_a_reason(cluster: Cluster) -> None
     assert "no node is left that could fit" in state["admin_comment"]
     assert "gpu=b200" in state["admin_comment"]
     assert cluster.lab.node_state("rocky1") == "IDLE"
+    # The report tells the user to release it once the requirement is put right: so they must be able to.
+    assert cluster.lab.run(["scontrol", "release", job], user="pfalice").returncode == 0
 
 
 def test_one_task_of_a_running_array_moves_alone(cluster: Cluster) -> None:

@@ -140,7 +140,7 @@ def test_the_other_actions_name_one_job(desk: Desk) -> None:
     assert desk.asked() == [
         ["scontrol", "requeuehold", "42_2"],
         ["scontrol", "release", "42_2"],
-        ["scontrol", "hold", "42_2"],
+        ["scontrol", "uhold", "42_2"],
         ["scancel", "42_2"],
         ["scontrol", "notify", "42_2", "text"],
     ]

@@ -121,8 +121,8 @@ def cancel(slurm: Slurm, name: str) -> None:
 
 
 def hold(slurm: Slurm, name: str) -> None:
-    """Hold a pending job."""
-    slurm.run("scontrol", "hold", name)
+    """Hold a pending job so that its user can release it, as the report says; after root's `hold` only root could."""
+    slurm.run("scontrol", "uhold", name)
 
 
 def restarts(slurm: Slurm, name: str) -> int:
