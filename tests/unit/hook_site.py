@@ -10,15 +10,14 @@ from typing import Any
 
 from nvml import sim
 
-PACKAGE = Path(__file__).parents[2] / "src/preflight"
 H100X2 = sim.example("h100x2")
 
 
 class Site:
     """Directories of one node "n1", and ways to run Preflight on it."""
 
-    def __init__(self, place: Path, library: str) -> None:
-        self.place, self.library = place, library
+    def __init__(self, place: Path, library: str, main: str = "") -> None:
+        self.place, self.library, self.main = place, library, main
         self.config, self.run_dir, self.spool = place / "p.toml", place / "run", place / "spool"
         self.log = place / "slurm.log"
         for name in ("root", "bin"):
@@ -67,8 +66,8 @@ class Site:
         )
 
     def hook(self, phase: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run a hook as the scripts in prolog/ do: the package by its path, isolated."""
-        command = [sys.executable, "-I", "-S", str(PACKAGE / "__main__.py"), "hook", phase]
+        """Run a hook as the scripts in prolog/ do: the installed package by its path, isolated."""
+        command = [sys.executable, "-I", "-S", self.main, "hook", phase]
         command += ["--config", str(self.config), "--run-dir", str(self.run_dir)]
         return subprocess.run(
             command, env=self.environment(**environment), capture_output=True, text=True, check=False, cwd="/"

@@ -1,0 +1,117 @@
+"""The user's side imports and runs where there is no POSIX: a process without its modules and without fork."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from preflight.report.store import write_copy
+from report_samples import report
+
+GONE = ("fcntl", "pwd", "grp", "resource", "syslog", "termios")
+# As on Windows, as far as this Python's own library goes along.
+WITHOUT = f"""
+import os, sys
+for name in {GONE!r}:
+    sys.modules[name] = None
+for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "setsid", "pipe2", "uname", "statvfs", "killpg",
+             "getuid", "geteuid", "getgid", "getegid", "chown", "fchown", "fchmod",
+             "O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_DIRECTORY"):
+    if hasattr(os, name):
+        delattr(os, name)
+os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks = set(), set(), set()
+for name in ("SIGALRM", "SIGKILL", "setitimer", "pthread_sigmask", "ITIMER_REAL"):
+    import signal
+    if hasattr(signal, name):
+        delattr(signal, name)
+"""
+ONLY_FORK = f"import os, sys\nfor name in {GONE!r}:\n    sys.modules[name] = None\ndel os.fork\n"
+RUN = "\nfrom preflight.__main__ import main\nsys.exit(main())\n"
+
+FACTS = {
+    "format": "preflight.facts/1",
+    "node": "gpu1",
+    "collected": "2026-11-24T14:00:00Z",
+    "facts": {
+        "os": {"id": "ubuntu", "version": "22.04", "like": ["debian"]},
+        "kernel": {"release": "5.15.0"},
+        "driver": {"version": "550.54.15", "cuda": "12.4", "module": "550.54.15", "nvml": "ok"},
+        "gpus": {"count": 1, "stuck_at": None, "devices": [{"index": 0, "minor": 0, "name": "NVIDIA H100 80GB HBM3"}]},
+    },
+    "unknown": {},
+    "timings_ms": {},
+}
+
+
+def run(without: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", without + RUN, *arguments]
+    clean = {"PATH": os.environ["PATH"], "PREFLIGHT_CONFIG": "", "SLURMD_NODENAME": "here", **environment}
+    return subprocess.run(command, env=clean, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(params=[ONLY_FORK, WITHOUT], ids=["as-designed", "little-posix"])
+def without(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_the_posix_modules_are_really_gone() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT + "\nimport syslog"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "import of syslog halted" in done.stderr
+
+
+def test_a_requirement_is_explained(without: str) -> None:
+    done = run(without, "require", "cuda>=12.4, ubuntu>=22.04 | rhel>=9", "--to", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)[0] == [{"name": "cuda", "op": ">=", "value": "12.4", "negated": False}]
+    assert run(without, "require", "cuda").returncode == 2
+
+
+@pytest.mark.parametrize(("spec", "code"), [("gpu=h100, ubuntu>=22.04", 0), ("gpu=a100", 3), ("kernel>=5.15", 0)])
+def test_recorded_facts_are_judged(without: str, tmp_path: Path, spec: str, code: int) -> None:
+    (tmp_path / "facts.json").write_text(json.dumps(FACTS))
+    for more in ((), ("--json",)):
+        done = run(without, "check", "--facts", str(tmp_path / "facts.json"), "--require", spec, *more)
+        assert done.returncode == code, done.stderr
+        assert done.stderr == ""
+
+
+def test_a_node_says_what_it_can(without: str, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/os-release").write_text('ID=debian\nVERSION_ID="12"\n')
+    done = run(without, "facts", "--json", "--root", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["facts"]["os"]["version"] == "12"
+    assert run(without, "facts").returncode == 0
+
+
+def test_a_job_is_reported(without: str, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    write_copy(str(shared), report(), os.geteuid(), -1)
+    policy = tmp_path / "p.toml"
+    policy.write_text(f'version = 1\n[report]\nspool = "{tmp_path}/none"\ndir = "{shared}"\n')
+    for form in ("text", "html", "markdown", "json"):
+        done = run(without, "report", "42", "--config", str(policy), "--format", form)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "gpu001" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("checks",), ("config", "show"), ("config", "check"), ("--version",)]
+)
+def test_the_rest_that_users_call_works(without: str, arguments: tuple[str, ...]) -> None:
+    done = run(without, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_errors_are_one_line_there_too(without: str) -> None:
+    done = run(without, "check", "--facts", "/no/such")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
