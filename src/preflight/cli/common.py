@@ -1,5 +1,6 @@
 """What commands share: the policy option, with its errors as one line each."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -26,8 +27,11 @@ def policy_for(config: str | None, node: str | None = None) -> Policy:
 
 
 def write_out(text: str) -> None:
-    """Print text as UTF-8 whatever the locale is."""
-    click.echo(text, nl=not text.endswith("\n"))
+    """Print text as UTF-8 whatever the locale is. A reader that went away does not change what is returned."""
+    try:
+        click.echo(text, nl=not text.endswith("\n"))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def fail(text: str) -> NoReturn:

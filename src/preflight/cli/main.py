@@ -1,7 +1,6 @@
 """The command line: a group that imports a command only when it is called."""
 
 import importlib
-import os
 import sys
 
 import click
@@ -61,10 +60,9 @@ def main() -> int:
         return 2
     except click.Abort:
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
     except SystemExit as stop:
+        if stop.code == 1:  # Click's answer to a reader that went away; no command of ours raises it
+            return 0
         return stop.code if isinstance(stop.code, int) else 2
     except Exception as error:
         if debug:
