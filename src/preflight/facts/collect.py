@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOCAL = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm", "mounts")
-FILES = ("ib", "container", "toolkits", "modules", "remote")
+FILES = ("ib", "container", "toolkits", "install", "modules", "remote")
 SUBJECTS = (*LOCAL, "driver", "gpus", *FILES)
 PREFIXES = ("/usr/local/cuda*",)
 TMP, SHM = "/tmp", "/dev/shm"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # In this order: what is least likely to hang first, so that a dead file system costs only what lies behind it.
-SUBJECTS = ("ib", "container", "toolkits", "modules", "remote")
+SUBJECTS = ("ib", "container", "toolkits", "install", "modules", "remote")
 
 
 class Plan(NamedTuple):
@@ -85,6 +85,12 @@ def _read(subject: str, root: Root, plan: Plan) -> Answer:
         from preflight.facts.ib import read as read_ib
 
         return read_ib(root)
+    if subject == "install":
+        from preflight.facts import kernel
+        from preflight.facts.install import read as read_install
+
+        release = kernel.read(root).values.get("release")
+        return read_install(root, release)
     if subject == "container":
         from preflight.facts.container import read
     elif subject == "toolkits":
