@@ -1,4 +1,4 @@
-"""What is installed around the GPU driver: kernels and headers, libraries, CDI specifications, fabric manager, boot locks.
+"""What is installed around the GPU driver: kernels, headers, libraries, CDI specifications, fabric manager, boot locks.
 
 Where each is read, and the pitfalls: Debian and Ubuntu's /run/reboot-required; /lib/modules for installed kernels;
 NVIDIA's driver libraries carry the driver's version in their names; the fabric manager must be of the driver's version.
