@@ -147,8 +147,8 @@ def _cuda(image: Image) -> list[Need]:
             f"CUDA {lowest} inside can run on an older driver through the cuda-compat inside, so no CUDA is asked for"
         )
         return [*found, Need("cuda", text, evidence)]
-    which = f", the lowest of {len(versions)} versions inside" if len(versions) > 1 else ""
-    return [*found, Need("cuda", f"programs built with CUDA {lowest}{which}, must run", evidence, f"cuda>={lowest}")]
+    which = f" (the lowest of {len(versions)} versions inside)" if len(versions) > 1 else ""
+    return [*found, Need("cuda", f"programs built with CUDA {lowest}{which} must run", evidence, f"cuda>={lowest}")]
 
 
 def _order(one: Found) -> tuple[tuple[int, ...], str, str]:
