@@ -170,7 +170,7 @@ def test_interactive_jobs_see_the_reason_on_the_terminal(cluster: Cluster, comma
     assert "cannot run on rocky1" in done.stderr
     assert "needs cuda>=12.4" in done.stderr
     assert "rocky1\n" not in done.stdout
-    assert cluster.lab.node_state("rocky1") == "IDLE"
+    cluster.lab.wait_until(lambda: cluster.lab.node_state("rocky1") == "IDLE", 10, "rocky1 to be idle again")
 
 
 def test_restarts_of_a_preempted_job_do_not_count_as_our_moves(cluster: Cluster) -> None:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, unavailable
+from preflight.deploy.copy import copy_package
+from preflight.deploy.layout import interpreter
 
 pytestmark = [
     pytest.mark.lab,
@@ -25,6 +26,8 @@ pytestmark = [
 ]
 
 REPOSITORY = Path(__file__).parents[2]
+# As installed: a checkout below /root is closed to users, and so is its virtual environment.
+PYTHON = interpreter(None)
 USER = "pfalice"
 OPTION = "SPANK__SLURM_SPANK_OPTION_preflight_require"
 DEFAULT = "SLURM_SPANK__SLURM_SPANK_OPTION_preflight_require"
@@ -75,7 +78,10 @@ class Site:
 
     def real(self) -> None:
         """Put the real preflight in the place of the checking program, as an ordinary user can run it."""
-        self.stand_in(f'PYTHONPATH={REPOSITORY / "src"} exec {sys.executable} -m preflight "$@"')
+        library = self.base / "lib"
+        if not library.exists():
+            copy_package(str(library))
+        self.stand_in(f'exec {PYTHON} -I -S {library}/preflight/__main__.py "$@"')
 
     def calls(self) -> list[list[str]]:
         """What the recorder saw since the last call: [uid, argument, ...] each."""
@@ -143,8 +149,6 @@ def site(running: Site) -> Iterator[Site]:
 
 @pytest.fixture
 def real(site: Site) -> Site:
-    if not (REPOSITORY / "src/preflight/__main__.py").exists():
-        pytest.skip("preflight has no command line yet")
     site.real()
     # Bytecode and disk caches are warm then: a busy machine must not make the plugin give up.
     subprocess.run([site.program, "require", "--to", "json", "--", GOOD], check=True, stdout=subprocess.DEVNULL)
@@ -340,8 +344,8 @@ def test_program_that_cannot_be_executed(site: Site) -> None:
         ("kill -SEGV $$", "ended by signal 11"),
         ("exit 2", "exited with status 2"),
         ("printf 'Usage: preflight [OPTIONS]\\n\\nError: No such command.\\n' >&2; exit 2", "exited with status 2"),
-        (f"exec {sys.executable} /nonexistent/preflight", "exited with status 2"),
-        (f"exec {sys.executable} -c 'import nonexistent_module'", "ModuleNotFoundError"),
+        (f"exec {PYTHON} /nonexistent/preflight", "exited with status 2"),
+        (f"exec {PYTHON} -c 'import nonexistent_module'", "ModuleNotFoundError"),
         ("printf 'one\\n\\033[31mtwo\\n' >&2; exit 1", "(?[31mtwo)"),
     ],
 )

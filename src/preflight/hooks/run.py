@@ -67,7 +67,8 @@ def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str],
     source = source_of(policy, node, run_dir)
     if phase == "health" or (job is not None and job.gpus_text):
         source = source.ahead(began + policy.hook.deadline_s * PROBE_SHARE)
-    return Run(phase, node, policy, run_dir, job, slurm_conf, time.time(), began, source)
+    started = time.time() - (time.monotonic() - began)  # so that started and duration_ms add up to the end
+    return Run(phase, node, policy, run_dir, job, slurm_conf, started, began, source)
 
 
 def make_run_dir(run_dir: str) -> None:
