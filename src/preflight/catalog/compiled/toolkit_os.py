@@ -1,0 +1,212 @@
+"""Generated from data/toolkit_os.toml by python -m preflight.catalog.compile; change that."""
+
+from __future__ import annotations
+
+S0 = 'CUDA 13.4 Installation Guide for Linux, copy; https://docs.nvidia.com/cuda/archive/13.4.2/cuda-installation-guide-linux/'
+S1 = 'CUDA 13.2 Installation Guide for Linux, copies'
+S2 = 'CUDA 13.0 U2 Installation Guide for Linux, copy'
+S3 = 'CUDA 12.5.1 Installation Guide for Linux, copy; https://docs.nvidia.com/cuda/archive/12.5.1/cuda-installation-guide-linux/'
+S4 = 'CUDA 11.5 Installation Guide for Linux, copy'
+S5 = 'CUDA 11.2 Installation Guide for Linux, copy'
+S6 = 'CUDA 13.3 Fedora 44 row, copy'
+S7 = 'CUDA 13.0 U1 Installation Guide for Linux, copy'
+S8 = 'https://docs.nvda.net.cn/datacenter/tesla/tesla-installation-notes/ (CUDA 12.8 table, first rows only)'
+S9 = 'Vultr guide, copy'
+S10 = 'https://developer.download.nvidia.com/compute/cuda/repos/amzn2023/sbsa/'
+S11 = 'https://developer.download.nvidia.com/compute/cuda/repos/debian10/x86_64/'
+S12 = 'https://developer.download.nvidia.com/compute/cuda/repos/debian11/x86_64'
+S13 = 'https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64/'
+S14 = 'https://developer.download.nvidia.com/compute/cuda/repos/fedora33/x86_64/'
+S15 = 'https://developer.download.nvidia.com/compute/cuda/repos/fedora34/x86_64/'
+S16 = 'https://developer.download.nvidia.com/compute/cuda/repos/fedora35/x86_64/'
+S17 = 'https://developer.download.nvidia.com/compute/cuda/repos/fedora37/x86_64/'
+S18 = 'https://developer.download.nvidia.com/compute/cuda/repos/fedora39/x86_64/'
+S19 = 'https://developer.download.nvidia.com/compute/cuda/repos/fedora41/x86_64/'
+S20 = 'https://developer.download.nvidia.com/compute/cuda/repos/fedora43/x86_64/'
+S21 = 'https://developer.download.nvidia.com/compute/cuda/repos/fedora44/x86_64/'
+S22 = 'https://developer.download.nvidia.com/compute/cuda/repos/rhel7/ppc64le'
+S23 = 'https://developer.download.nvidia.com/compute/cuda/repos/rhel8/ppc64le'
+S24 = 'https://developer.download.nvidia.com/compute/cuda/repos/suse16/sbsa/'
+S25 = 'https://developer.download.nvidia.com/compute/cuda/repos/ubuntu1804/ppc64el'
+S26 = 'https://developer.download.nvidia.com/compute/cuda/repos/ubuntu1804/sbsa'
+S27 = 'https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2004/arm64'
+
+TOOLKIT_TABLES: tuple[dict[str, object], ...] = (
+    {"cuda": "13.4", "arch": "x86_64", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa", "source": (S0,)},
+    {"cuda": "13.2", "arch": "x86_64", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa", "source": (S1,)},
+    {"cuda": "13.0", "arch": "x86_64", "source": (S2,)},
+    {"cuda": "13.0", "arch": "sbsa", "source": (S2,)},
+    {"cuda": "12.5", "arch": "x86_64", "source": (S3,)},
+    {"cuda": "11.5", "arch": "x86_64", "source": (S4,)},
+    {"cuda": "11.2", "arch": "x86_64", "source": (S5,)},
+)
+
+TOOLKIT_OS: tuple[dict[str, object], ...] = (
+    {"cuda": "13.4", "arch": "x86_64", "os": "almalinux", "version": "10", "upto": "10.2", "kernel": "6.12.0-211", "gcc": "14.3.1", "glibc": "2.39", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "almalinux", "version": "9", "upto": "9.8", "kernel": "5.14.0-687.15", "gcc": "11.5.0", "glibc": "2.34", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "almalinux", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "amzn", "version": "2023", "kernel": "6.1.82-99.168", "gcc": "11.4.1", "glibc": "2.34", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "azurelinux", "version": "3.0", "kernel": "6.6.64.2-9.azl3", "gcc": "13.2.0", "glibc": "2.38", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "debian", "version": "13", "upto": "13.6", "kernel": "6.12.94", "gcc": "14.2.0", "glibc": "2.41", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "debian", "version": "12", "upto": "12.15", "kernel": "6.1.0-176", "gcc": "12.2.0", "glibc": "2.36", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "fedora", "version": "44", "kernel": "6.19.2-300", "gcc": "16.0.1", "glibc": "2.43", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "ol", "version": "10", "upto": "10.2", "kernel": "6.12.0-211", "gcc": "14.3.1", "glibc": "2.39", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "ol", "version": "9", "upto": "9.8", "kernel": "5.14.0-687.15", "gcc": "11.5.0", "glibc": "2.34", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "ol", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "opensuse-leap", "version": "16", "upto": "16.0", "kernel": "6.12.0-160000.5", "gcc": "15.1.1", "glibc": "2.40", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "opensuse-leap", "version": "15", "upto": "15.6", "kernel": "6.4.0-150600.21", "gcc": "7.5.0", "glibc": "2.38", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "rhel", "version": "10", "upto": "10.2", "kernel": "6.12.0-211", "gcc": "14.3.1", "glibc": "2.39", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "rhel", "version": "9", "upto": "9.8", "kernel": "5.14.0-687.15", "gcc": "11.5.0", "glibc": "2.34", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "rhel", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "rocky", "version": "10", "upto": "10.2", "kernel": "6.12.0-211", "gcc": "14.3.1", "glibc": "2.39", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "rocky", "version": "9", "upto": "9.8", "kernel": "5.14.0-687.15", "gcc": "11.5.0", "glibc": "2.34", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "rocky", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "sles", "version": "16", "upto": "16.0", "kernel": "6.12.0-160000.5", "gcc": "15.1.1", "glibc": "2.40", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "sles", "version": "15", "upto": "15.7", "kernel": "6.4.0-150600.21", "gcc": "7.5.0", "glibc": "2.38", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "ubuntu", "version": "26.04", "upto": "26.04.1", "kernel": "7.0.0-31", "gcc": "15.2.0", "glibc": "2.43", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "ubuntu", "version": "24.04", "upto": "24.04.4", "kernel": "6.17.0-19", "gcc": "14.3.0", "glibc": "2.39", "source": (S0,)},
+    {"cuda": "13.4", "arch": "x86_64", "os": "ubuntu", "version": "22.04", "upto": "22.04.5", "kernel": "6.5.0-45", "gcc": "12.3.0", "glibc": "2.35", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa", "os": "rhel", "version": "10", "upto": "10.2", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa", "os": "rhel", "version": "9", "upto": "9.8", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa", "os": "rhel", "version": "8", "upto": "8.10", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa", "os": "sles", "version": "16", "upto": "16.0", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa", "os": "sles", "version": "15", "upto": "15.7", "kernel": "6.4.0-150700.51", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa", "os": "ubuntu", "version": "26.04", "upto": "26.04.1", "kernel": "7.0.0-1016", "gcc": "15.2.0", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa", "os": "ubuntu", "version": "24.04", "upto": "24.04.4", "kernel": "6.8.0-87", "gcc": "13.4.0", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa", "os": "ubuntu", "version": "22.04", "upto": "22.04.5", "kernel": "6.5.0-1019", "gcc": "11.4.0", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-grace", "os": "amzn", "version": "2023", "kernel": "6.12.16-18", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-grace", "os": "azurelinux", "version": "3.0", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-grace", "os": "debian", "version": "13", "upto": "13.6", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-grace", "os": "debian", "version": "12", "upto": "12.15", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-grace", "os": "rhel", "version": "10", "upto": "10.2", "kernel": "6.12.0-211.18.1", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-grace", "os": "rhel", "version": "9", "upto": "9.8", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-grace", "os": "sles", "version": "16", "upto": "16.0", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-grace", "os": "sles", "version": "15", "upto": "15.7", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-grace", "os": "ubuntu", "version": "24.04", "upto": "24.04.4", "kernel": "6.8.0-1049-nvidia-64k", "source": (S0,)},
+    {"cuda": "13.4", "arch": "sbsa-jetson", "os": "ubuntu", "version": "24.04", "note": "24.04 (JetPack 7.2, Rel39)", "source": (S0,)},
+    {"cuda": "13.3", "arch": "x86_64", "os": "fedora", "version": "44", "kernel": "6.19.10-300", "gcc": "15.2.1", "glibc": "2.43", "source": (S6,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "amzn", "version": "2023", "kernel": "6.1.82-99.168", "gcc": "11.4.1", "glibc": "2.34", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "azurelinux", "version": "3.0", "kernel": "6.6.64.2-9.azl3", "gcc": "13.2.0", "glibc": "2.38", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "debian", "version": "13", "upto": "13.3", "kernel": "6.12.73-1", "gcc": "14.2.0", "glibc": "2.41", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "debian", "version": "12", "upto": "12.13", "kernel": "6.1.159", "gcc": "12.2.0", "glibc": "2.36", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "fedora", "version": "43", "kernel": "6.17.1-300", "gcc": "15.2.1", "glibc": "2.42", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "ol", "version": "9", "kernel": "5.14.0-427", "gcc": "11.4.1", "glibc": "2.34", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "ol", "version": "8", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "opensuse-leap", "version": "16", "upto": "16.0", "kernel": "6.12.0-160000.5", "gcc": "15.1.1", "glibc": "2.40", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "opensuse-leap", "version": "15", "upto": "15.6", "kernel": "6.4.0-150600.21", "gcc": "7.5.0", "glibc": "2.38", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "rhel", "version": "10", "upto": "10.1", "kernel": "6.12.0-124", "gcc": "14.3.1", "glibc": "2.39", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "rhel", "version": "9", "upto": "9.7", "kernel": "5.14.0-611.5", "gcc": "11.5.0", "glibc": "2.34", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "rhel", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "rocky", "version": "10", "upto": "10.1", "kernel": "6.12.0-124", "gcc": "14.3.1", "glibc": "2.39", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "rocky", "version": "9", "upto": "9.7", "kernel": "5.14.0-611.5", "gcc": "11.5.0", "glibc": "2.34", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "rocky", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "sles", "version": "16", "upto": "16.0", "kernel": "6.12.0-160000.5", "gcc": "15.1.1", "glibc": "2.40", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "sles", "version": "15", "upto": "15.7", "kernel": "6.4.0-150600.21", "gcc": "7.5.0", "glibc": "2.38", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "ubuntu", "version": "24.04", "upto": "24.04.4", "kernel": "6.17.0-19", "gcc": "14.3.0", "glibc": "2.39", "source": (S1,)},
+    {"cuda": "13.2", "arch": "x86_64", "os": "ubuntu", "version": "22.04", "upto": "22.04.5", "kernel": "6.5.0-45", "gcc": "12.3.0", "glibc": "2.35", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa", "os": "rhel", "version": "10", "upto": "10.1", "kernel": "6.12.0", "gcc": "14.3.1", "glibc": "2.39", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa", "os": "rhel", "version": "9", "upto": "9.7", "kernel": "5.14.0-611.16.1", "gcc": "11.5.0", "glibc": "2.34", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa", "os": "rhel", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa", "os": "sles", "version": "16", "upto": "16.0", "kernel": "6.12.0", "gcc": "15.1.1", "glibc": "2.40", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa", "os": "sles", "version": "15", "upto": "15.7", "kernel": "6.4.0-150700.51", "gcc": "7.5.0", "glibc": "2.38", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa", "os": "ubuntu", "version": "24.04", "upto": "24.04.4", "kernel": "6.8.0-87", "gcc": "13.4.0", "glibc": "2.39", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa", "os": "ubuntu", "version": "22.04", "upto": "22.04.5", "kernel": "6.5.0-1019", "gcc": "11.4.0", "glibc": "2.35", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "amzn", "version": "2023", "kernel": "6.12.16-18", "gcc": "11.4.1", "glibc": "2.34", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "azurelinux", "version": "3.0", "kernel": "6.6.64.2-9.azl3", "gcc": "13.2.0", "glibc": "2.38", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "debian", "version": "13", "upto": "13.3", "kernel": "6.12.69", "gcc": "14.2.0", "glibc": "2.41", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "debian", "version": "12", "upto": "12.13", "kernel": "6.1.162", "gcc": "12.2.0", "glibc": "2.36", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "rhel", "version": "10", "upto": "10.1", "kernel": "6.12.0-124.21.1", "gcc": "14.3.1", "glibc": "2.39", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "rhel", "version": "9", "upto": "9.7", "kernel": "5.14.0-611.16.1+64k", "gcc": "11.5.0", "glibc": "2.34", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "sles", "version": "16", "upto": "16.0", "kernel": "6.12.0", "gcc": "15.1.1", "glibc": "2.40", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "sles", "version": "15", "upto": "15.7", "kernel": "6.4.0-150700.53.11.1", "gcc": "7.5.0", "glibc": "2.38", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "ubuntu", "version": "24.04", "upto": "24.04.4", "kernel": "6.8.0-1049-nvidia-64k", "gcc": "13.3.0", "glibc": "2.39", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-grace", "os": "ubuntu", "version": "22.04", "upto": "22.04.5", "kernel": "6.8.0", "gcc": "11.4.0", "glibc": "2.35", "source": (S1,)},
+    {"cuda": "13.2", "arch": "sbsa-jetson", "os": "ubuntu", "version": "24.04", "kernel": "6.14.0-33", "gcc": "13.3.0", "glibc": "2.39", "note": "24.04 (JetPack 7, Rel38, native)", "source": (S1,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "amzn", "version": "2023", "kernel": "6.1.82-99.168", "gcc": "11.4.1", "glibc": "2.34", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "azurelinux", "version": "3.0", "kernel": "6.6.64.2-9.azl3", "gcc": "13.2.0", "glibc": "2.38", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "debian", "version": "13", "upto": "13.1", "kernel": "6.12.43-1", "gcc": "14.2.0", "glibc": "2.41", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "debian", "version": "12", "upto": "12.12", "kernel": "6.1.148-1", "gcc": "12.2.0", "glibc": "2.36", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "fedora", "version": "42", "kernel": "6.14.0-63", "gcc": "15.1.1", "glibc": "2.41", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "ol", "version": "9", "kernel": "5.14.0-427", "gcc": "11.4.1", "glibc": "2.34", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "ol", "version": "8", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "opensuse-leap", "version": "15", "upto": "15.6", "kernel": "6.4.0-150600.21", "gcc": "7.5.0", "glibc": "2.38", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "rhel", "version": "10", "upto": "10.0", "kernel": "6.12.0-55", "gcc": "14.2.1", "glibc": "2.39", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "rhel", "version": "9", "upto": "9.6", "kernel": "5.14.0-570.12.1", "gcc": "11.5.0", "glibc": "2.34", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "rhel", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "rocky", "version": "10", "upto": "10.0", "kernel": "6.12.0-55", "gcc": "14.2.1", "glibc": "2.39", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "rocky", "version": "9", "upto": "9.7", "kernel": "5.14.0-570.12.1", "gcc": "11.5.0", "glibc": "2.34", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "rocky", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "sles", "version": "15", "upto": "15.7", "kernel": "6.4.0-150600.21", "gcc": "7.5.0", "glibc": "2.38", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "ubuntu", "version": "24.04", "upto": "24.04.3", "kernel": "6.14.0-29", "gcc": "13.3.0", "glibc": "2.39", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "ubuntu", "version": "22.04", "upto": "22.04.5", "kernel": "6.5.0-45", "gcc": "12.3.0", "glibc": "2.35", "source": (S2,)},
+    {"cuda": "13.0", "arch": "sbsa", "os": "rhel", "version": "10", "upto": "10.0", "kernel": "6.12.0-55.7.1", "gcc": "14.2.1", "glibc": "2.39", "source": (S2,)},
+    {"cuda": "13.0", "arch": "sbsa", "os": "rhel", "version": "9", "upto": "9.6", "kernel": "5.14.0-570.17.1", "gcc": "11.5.0", "glibc": "2.34", "source": (S2,)},
+    {"cuda": "13.0", "arch": "sbsa", "os": "rhel", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S2,)},
+    {"cuda": "13.0", "arch": "sbsa", "os": "sles", "version": "15", "upto": "15.7", "kernel": "6.4.0-150700.51", "gcc": "7.5.0", "glibc": "2.38", "source": (S2,)},
+    {"cuda": "13.0", "arch": "sbsa", "os": "ubuntu", "version": "24.04", "upto": "24.04.3", "kernel": "6.8.0-83", "gcc": "13.3.0", "glibc": "2.39", "source": (S2,)},
+    {"cuda": "13.0", "arch": "sbsa", "os": "ubuntu", "version": "22.04", "upto": "22.04.5", "kernel": "6.5.0-1019", "gcc": "11.4.0", "glibc": "2.35", "source": (S2,)},
+    {"cuda": "13.0", "arch": "x86_64", "os": "mariner", "version": "2.0", "kernel": "5.15.158.2-1", "glibc": "2.35", "source": (S7,)},
+    {"cuda": "12.8", "arch": "x86_64", "os": "opensuse-leap", "version": "15", "upto": "15.6", "kernel": "6.4.0-150600.21", "gcc": "7.5.0", "glibc": "2.38", "source": (S8,)},
+    {"cuda": "12.8", "arch": "x86_64", "os": "rhel", "version": "9", "upto": "9.5", "kernel": "5.14.0-503", "gcc": "11.5.0", "glibc": "2.34", "source": (S8,)},
+    {"cuda": "12.8", "arch": "x86_64", "os": "rhel", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S8,)},
+    {"cuda": "12.8", "arch": "x86_64", "os": "rocky", "version": "8", "upto": "8.10", "source": (S8,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "amzn", "version": "2023", "kernel": "6.1.82-99.168", "gcc": "11.4.1", "glibc": "2.34", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "debian", "version": "12", "upto": "12.5", "kernel": "6.1.76-1", "gcc": "12.2.0", "glibc": "2.36", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "debian", "version": "11", "upto": "11.9", "kernel": "5.10.209-2", "gcc": "10.2.1", "glibc": "2.31", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "debian", "version": "10", "upto": "10.13", "kernel": "4.19.0-21", "gcc": "8.3.0", "glibc": "2.28", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "fedora", "version": "39", "kernel": "6.5.6-300", "gcc": "13.2.1", "glibc": "2.38", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "opensuse-leap", "version": "15", "upto": "15.5", "kernel": "5.14.21-150500", "gcc": "7.5.0", "glibc": "2.31", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "rhel", "version": "9", "upto": "9.4", "kernel": "5.14.0-427", "gcc": "11.4.1", "glibc": "2.34", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "rhel", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "rocky", "version": "9", "upto": "9.4", "kernel": "5.14.0-427", "gcc": "11.4.1", "glibc": "2.34", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "rocky", "version": "8", "upto": "8.10", "kernel": "4.18.0-553", "gcc": "8.5.0", "glibc": "2.28", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "sles", "version": "15", "upto": "15.5", "kernel": "5.14.21-150500", "gcc": "7.5.0", "glibc": "2.31", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "ubuntu", "version": "24.04", "kernel": "6.8.0-31", "gcc": "13.2.0", "glibc": "2.39", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "ubuntu", "version": "22.04", "upto": "22.04.4", "kernel": "6.5.0-27", "gcc": "12.3.0", "glibc": "2.35", "source": (S3,)},
+    {"cuda": "12.5", "arch": "x86_64", "os": "ubuntu", "version": "20.04", "upto": "20.04.6", "kernel": "5.15.0-67", "gcc": "9.4.0", "glibc": "2.31", "source": (S3,)},
+    {"cuda": "12.0", "arch": "x86_64", "os": "ubuntu", "version": "22.04", "kernel": "5.15.0-43", "source": (S9,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "centos", "version": "8", "upto": "8.4", "kernel": "4.18.0-305", "gcc": "8.4.1", "glibc": "2.28", "source": (S4,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "centos", "version": "7", "upto": "7.9", "kernel": "3.10.0-1160", "gcc": "6", "glibc": "2.17", "source": (S4,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "debian", "version": "11", "upto": "11.1", "kernel": "5.10.0-9", "gcc": "10.2.1", "glibc": "2.31", "source": (S4,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "fedora", "version": "34", "kernel": "5.11", "gcc": "11", "glibc": "2.33", "source": (S4,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "opensuse-leap", "version": "15", "upto": "15.3", "kernel": "5.3.18-57", "gcc": "7.5.0", "glibc": "2.31", "source": (S4,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "rhel", "version": "8", "upto": "8.4", "kernel": "4.18.0-305", "gcc": "8.4.1", "glibc": "2.28", "source": (S4,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "rhel", "version": "7", "upto": "7.9", "kernel": "3.10.0-1160", "gcc": "6", "glibc": "2.17", "source": (S4,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "sles", "version": "15", "upto": "15.3", "kernel": "5.3.18-57", "gcc": "7.5.0", "glibc": "2.31", "source": (S4,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "ubuntu", "version": "20.04", "upto": "20.04.3", "kernel": "5.11.0-27", "gcc": "9.3.0", "glibc": "2.31", "source": (S4,)},
+    {"cuda": "11.5", "arch": "x86_64", "os": "ubuntu", "version": "18.04", "upto": "18.04.6", "kernel": "5.4.0-89", "gcc": "7.5.0", "glibc": "2.27", "source": (S4,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "centos", "version": "8", "upto": "8.3", "kernel": "4.18", "gcc": "8.3.1", "glibc": "2.28", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "centos", "version": "7", "upto": "7.9", "kernel": "3.10", "gcc": "4.8.5", "glibc": "2.17", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "debian", "version": "10", "upto": "10.6", "kernel": "4.19.0", "gcc": "8.3.0", "glibc": "2.28", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "fedora", "version": "33", "kernel": "5.8", "gcc": "10.0.1", "glibc": "2.31", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "opensuse-leap", "version": "15", "upto": "15.2", "kernel": "4.12.14", "gcc": "7.4.0", "glibc": "2.26", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "rhel", "version": "8", "upto": "8.3", "kernel": "4.18", "gcc": "8.3.1", "glibc": "2.28", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "rhel", "version": "7", "upto": "7.9", "kernel": "3.10", "gcc": "4.8.5", "glibc": "2.17", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "sles", "version": "15", "upto": "15.2", "kernel": "4.12.14", "gcc": "7.3.1", "glibc": "2.26", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "ubuntu", "version": "20.04", "kernel": "5.4.0", "gcc": "9.3.0", "glibc": "2.31", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "ubuntu", "version": "18.04", "upto": "18.04.5", "kernel": "4.15.0", "gcc": "8.2.0", "glibc": "2.27", "source": (S5,)},
+    {"cuda": "11.2", "arch": "x86_64", "os": "ubuntu", "version": "16.04", "upto": "16.04.7", "kernel": "4.5", "gcc": "5.4.0", "glibc": "2.23", "source": (S5,)},
+)
+
+REPOSITORIES: tuple[dict[str, object], ...] = (
+    {"repository": "amzn2023", "arch": "sbsa", "os": "amzn", "version": "2023", "first": "12.9.0", "last": "12.9.0", "cut": True, "note": "last not seen", "source": (S10,)},
+    {"repository": "debian10", "arch": "x86_64", "os": "debian", "version": "10", "first": "11.1.0", "last": "12.4.1", "cut": True, "absent": ("11.5", "11.6", "11.7", "11.8",), "note": "11.5 to 11.8 are absent; listing cut after 12.4.1, the 12.5.1 guide still lists Debian 10", "source": (S11,)},
+    {"repository": "debian11", "arch": "x86_64", "os": "debian", "version": "11", "first": "11.5.0", "last": "12.6.0", "cut": True, "note": "listing cut", "source": (S12,)},
+    {"repository": "debian12", "arch": "x86_64", "os": "debian", "version": "12", "first": "12.3.0", "last": "12.4.0", "cut": True, "note": "listing cut", "source": (S13,)},
+    {"repository": "fedora33", "arch": "x86_64", "os": "fedora", "version": "33", "first": "11.2.0", "last": "11.4.0", "source": (S14,)},
+    {"repository": "fedora34", "arch": "x86_64", "os": "fedora", "version": "34", "first": "11.4.1", "last": "11.5.2", "source": (S15,)},
+    {"repository": "fedora35", "arch": "x86_64", "os": "fedora", "version": "35", "first": "11.6.0", "last": "11.8.0", "source": (S16,)},
+    {"repository": "fedora37", "arch": "x86_64", "os": "fedora", "version": "37", "first": "12.0.1", "last": "12.3.2", "source": (S17,)},
+    {"repository": "fedora39", "arch": "x86_64", "os": "fedora", "version": "39", "first": "12.4.0", "last": "12.6.3", "source": (S18,)},
+    {"repository": "fedora41", "arch": "x86_64", "os": "fedora", "version": "41", "first": "12.8.0", "last": "12.9.1", "source": (S19,)},
+    {"repository": "fedora43", "arch": "x86_64", "os": "fedora", "version": "43", "first": "13.2.0", "last": "13.2.2", "source": (S20,)},
+    {"repository": "fedora44", "arch": "x86_64", "os": "fedora", "version": "44", "first": "13.3.0", "last": "13.3.0", "cut": True, "note": "snapshot of 2026-05/06 held 13.3.0 only", "source": (S21,)},
+    {"repository": "rhel7", "arch": "ppc64le", "os": "rhel", "version": "7", "first": "7.5", "last": "10.2.89", "source": (S22,)},
+    {"repository": "rhel8", "arch": "ppc64le", "os": "rhel", "version": "8", "first": "11.0.1", "last": "11.8.0", "cut": True, "source": (S23,)},
+    {"repository": "suse16", "arch": "sbsa", "os": "sles", "version": "16", "first": "13.2.0", "last": "13.2.1", "cut": True, "note": "snapshot of 2026-04 held up to 13.2.1", "source": (S24,)},
+    {"repository": "ubuntu1804", "arch": "ppc64le", "os": "ubuntu", "version": "18.04", "first": "10.0.130", "last": "11.1.1", "source": (S25,)},
+    {"repository": "ubuntu1804", "arch": "sbsa", "os": "ubuntu", "version": "18.04", "first": "11.0.1", "last": "11.6.2", "source": (S26,)},
+    {"repository": "ubuntu2004", "arch": "jetson", "os": "ubuntu", "version": "20.04", "first": "11.8.0", "last": "12.2.2", "source": (S27,)},
+)
