@@ -52,9 +52,9 @@ def read_json(path: str, limit: int = 4 << 20) -> Any:
 
 
 class tolerate:
-    """Pass over errors of one kind in a with block."""
+    """Pass over errors of one kind, or several, in a with block."""
 
-    def __init__(self, kind: type[Exception]) -> None:
+    def __init__(self, kind: type[Exception] | tuple[type[Exception], ...]) -> None:
         self._kind = kind
 
     def __enter__(self) -> None:

@@ -71,4 +71,4 @@ def _concerns_job(finding: Finding, context: Context) -> bool:
         index = int(finding.subject[3:])
         devices = context.node.facts.get("gpus", {}).get("devices") or []
         return any(context.is_jobs(at) for at, device in enumerate(devices) if device.get("index") == index)
-    return context.gpus.some and not context.gpus.problem
+    return context.gpus.some  # the driver as a whole: whichever GPUs are the job's, they hang on it

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 
 class Drained(NamedTuple):
-    """What came of it: ``detail`` for the report; ``enforced``: the node is kept from jobs, by us or already."""
+    """What came of it: ``detail`` for the report; ``enforced``: the node is kept from jobs, by us or already.
+
+    ``kind`` is the report's action: "drain", or "none" where the node was away before.
+    """
 
     detail: str
     enforced: bool
+    kind: str = "drain"
 
 
 def drain(run: Run, slurm: Slurm, reason: str) -> Drained:
@@ -31,7 +35,7 @@ def drain(run: Run, slurm: Slurm, reason: str) -> Drained:
         state = slurm_node.read(slurm, run.node)
         if state.away:
             pending.done()
-            return Drained(f"{'+'.join(state.flags)} already, its reason stays: {state.reason}", True)
+            return Drained(f"{'+'.join(state.flags)} already, its reason stays: {state.reason}", True, "none")
         limit = most(run.policy.drain.max_nodes, slurm_node.count_nodes(slurm))
         time.sleep(random.uniform(0, 0.25))  # a bad policy hits all nodes at the same moment
         if len(slurm_node.drained_by_us(slurm)) >= limit:

@@ -31,7 +31,7 @@ def act(run: Run, found: Assessment, decision: Decision, report: Report) -> bool
         from preflight.hooks.drain import drain
 
         drained = drain(run, slurm, decision.detail)
-        report["action"] = {"kind": "drain", "detail": drained.detail, "enforced": drained.enforced}
+        report["action"] = {"kind": drained.kind, "detail": drained.detail, "enforced": drained.enforced}
         return drained.enforced
     if run.job is not None:
         from preflight.hooks.move import Move, move, one_line

@@ -36,19 +36,19 @@ def cached_policy(path: str, node: str, directory: str) -> Policy:
     try:
         policy = for_node(parse_policy(read_text(path), path), node)
     except PolicyError as error:
-        return _last_good(stored, node)._replace(mode="observe", problem=str(error).splitlines()[0])
+        return _last_good(stored, path, node)._replace(mode="observe", problem=str(error).splitlines()[0])
     with tolerate(OSError):  # a full or read-only file system only costs the cache
         write_json(place, {"key": key, "policy": to_json(policy)})
     return policy
 
 
-def _last_good(stored: Any, node: str) -> Policy:
+def _last_good(stored: Any, path: str, node: str) -> Policy:
     from preflight.policy.load import for_node
 
-    try:
-        return from_json(stored["policy"])
-    except (KeyError, TypeError, AttributeError):
-        return for_node(Policy(), node)
+    with tolerate((KeyError, IndexError, TypeError, AttributeError)):
+        if stored["key"][0] == path:
+            return from_json(stored["policy"])
+    return for_node(Policy(), node)
 
 
 def _key(path: str, node: str) -> list[Any]:

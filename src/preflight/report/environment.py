@@ -228,6 +228,7 @@ ROWS: tuple[Rule, ...] = (
 _KNOWN = {path for _, paths, _ in ROWS for path in paths} | {
     *("os.id", "os.version", "os.name", "os.codename", "os.variant", "os.like"),
     *("memory.available", "tmp.free", "shm.free", "tmp.path", "shm.path", "gpus.count", "toolkits.items", "ib.ports"),
+    "gpus.stuck_at",
 }
 
 
