@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
-from preflight.tuples import NamedTuple
-
-
-class Major(NamedTuple):
-    """A CUDA major: the lowest Linux driver that runs programs of any of its minor releases."""
-
-    major: int
-    minimum_driver: tuple[int, ...]
-    source: str
-
-
-_MVC = "https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html"
-
-# The upper bounds that NVIDIA prints there ("<525") are no limits: newer drivers run older programs.
-MAJORS = (
-    Major(11, (450, 80, 2), _MVC),
-    Major(12, (525, 60, 13), _MVC),
-    Major(13, (580, 65, 6), _MVC),
-)
+from preflight.catalog import versions
+from preflight.catalog.tables import SHIPPED, Row, Tables
 
 # Minor-version compatibility began with CUDA 11; a program of an older CUDA needs its own release's driver.
 FIRST_COMPATIBLE_MAJOR = 11
 
-_MINIMUM = {row.major: row.minimum_driver for row in MAJORS}
+
+def minimum_row(major: int, tables: Tables = SHIPPED) -> Row | None:
+    """Return the row of the release that states the lowest driver of a CUDA major, None where none is known."""
+    for row in tables.rows("toolkits"):
+        if "minimum_driver" in row and versions.parse(row["version"])[0] == major:
+            return row
+    return None
 
 
-def minimum_driver(major: int) -> tuple[int, ...] | None:
+def minimum_driver(major: int, tables: Tables = SHIPPED) -> tuple[int, ...] | None:
     """Return the lowest driver for minor-version compatibility within a CUDA major, or None where none is known."""
-    return _MINIMUM.get(major)
+    row = minimum_row(major, tables)
+    return versions.parse(row["minimum_driver"]) if row else None
 
 
-def newest_major(driver: tuple[int, ...]) -> int:
-    """Return the newest CUDA major whose programs a driver version runs by this table; 0 where it is older than all."""
-    return max((row.major for row in MAJORS if driver >= row.minimum_driver), default=0)
+def newest_major(driver: tuple[int, ...], tables: Tables = SHIPPED) -> int:
+    """Return the newest CUDA major whose programs a driver version runs; 0 where it is older than all."""
+    rows = [row for row in tables.rows("toolkits") if "minimum_driver" in row]
+    fitting = [row for row in rows if driver >= versions.parse(row["minimum_driver"])]
+    return max((versions.parse(row["version"])[0] for row in fitting), default=0)
 
 
 def runs_by_minor_version(
-    asked_major: int, driver_cuda: tuple[int, ...] | None, driver: tuple[int, ...] | None
+    asked_major: int,
+    driver_cuda: tuple[int, ...] | None,
+    driver: tuple[int, ...] | None,
+    tables: Tables = SHIPPED,
 ) -> bool | None:
     """Tell whether minor-version compatibility lets a driver run programs of CUDA ``asked_major``.
 
@@ -48,8 +43,7 @@ def runs_by_minor_version(
     """
     if asked_major < FIRST_COMPATIBLE_MAJOR:
         return False
-    minimum = minimum_driver(asked_major)
+    minimum = minimum_driver(asked_major, tables)
     if driver and minimum:
-        short = len(driver) < len(minimum) and driver == minimum[: len(driver)]
-        return None if short else driver >= minimum
+        return versions.at_least(driver, minimum)
     return driver_cuda[0] >= asked_major if driver_cuda else None

@@ -68,7 +68,7 @@ TABLES: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
         "gpus",
         ("capability",),
         {
-            **dict.fromkeys(("capability", "first_cuda", "last_cuda"), VERSION),
+            **dict.fromkeys(("capability", "once", "first_cuda", "last_cuda"), VERSION),
             "arch": TEXT,
             **dict.fromkeys(("first_driver", "last_driver"), COUNT),
         },

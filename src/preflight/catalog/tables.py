@@ -7,8 +7,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     Row = dict[str, Any]
+else:
+    Row = dict
 
-# table -> (module of compiled/, the fields that name a row); preflight.catalog.schema has the same, and a test compares.
+# table -> (module of compiled/, the fields that name a row), as in preflight.catalog.schema; a test compares the two.
 WHERE = {
     "toolkits": ("toolkits", ("version",)),
     "toolkit_tables": ("toolkit_os", ("cuda", "arch")),
@@ -30,7 +32,7 @@ WHERE = {
 
 
 class Tables:
-    """The shipped tables, or those with a site's rows merged in (table -> rows, as `preflight.catalog.site` reads them).
+    """The shipped tables, or those with a site's rows (table -> rows, as `preflight.catalog.site` reads them) merged in.
 
     A site's row whose naming fields are a shipped row's replaces the fields that it states; any other is added.
     """

@@ -39,7 +39,7 @@ ARCHITECTURES: tuple[dict[str, object], ...] = (
     {"capability": "9.0", "arch": "hopper", "first_cuda": "11.8", "first_driver": 520, "note": "ptxas 11.8 knows sm_90; Spack and NVIDIA count 12.0 as full support", "source": (S0, S2,)},
     {"capability": "10.0", "arch": "blackwell", "first_cuda": "12.8", "first_driver": 570, "source": (S0, S2,)},
     {"capability": "10.3", "arch": "blackwell", "first_cuda": "12.9", "first_driver": 570, "source": (S0, S2,)},
-    {"capability": "11.0", "arch": "blackwell", "first_cuda": "12.8", "first_driver": 570, "note": "called 10.1 by CUDA 12.8 and 12.9", "source": (S0, S2,)},
+    {"capability": "11.0", "once": "10.1", "arch": "blackwell", "first_cuda": "12.8", "first_driver": 570, "note": "called 10.1 by CUDA 12.8 and 12.9", "source": (S0, S2,)},
     {"capability": "12.0", "arch": "blackwell", "first_cuda": "12.8", "first_driver": 570, "source": (S0, S2,)},
     {"capability": "12.1", "arch": "blackwell", "first_cuda": "12.9", "first_driver": 570, "source": (S0, S2,)},
     {"capability": "10.7", "arch": "rubin", "first_cuda": "13.4", "note": "from ptxas of the 13.4 wheel; product data not seen", "source": (S3,)},

@@ -1,0 +1,176 @@
+"""GPUs: what a product is, and which CUDA toolkits have code for it."""
+
+from __future__ import annotations
+
+from preflight.catalog import versions
+from preflight.catalog.tables import SHIPPED, Row, Tables, source
+from preflight.tuples import NamedTuple
+
+SUPPORTED, TOO_NEW, DROPPED, UNKNOWN = "supported", "too_new", "dropped", "unknown"
+
+
+class Gpu(NamedTuple):
+    """What is known of a GPU; None where it is not.
+
+    ``name`` as it was given, ``model`` the product's, ``capability`` such as "9.0", ``arch`` such as "hopper",
+    ``kind`` datacenter, superchip, workstation, geforce, titan, soc or jetson.
+    """
+
+    name: str
+    model: str | None = None
+    capability: str | None = None
+    arch: str | None = None
+    kind: str | None = None
+    source: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Return the name for messages."""
+        return self.model or self.name or f"a GPU of compute capability {self.capability}"
+
+
+class Fit(NamedTuple):
+    """Does a GPU work with a toolkit: ``answer`` is supported, too_new (the GPU, for this toolkit), dropped or unknown.
+
+    ``first_cuda``, ``last_cuda``: the toolkits with code for it; last_cuda None where the newest known still has it.
+    """
+
+    answer: str
+    first_cuda: str | None
+    last_cuda: str | None
+    why: str
+    needs: str | None
+    source: str
+
+
+def look_up(name: str, capability: str | None = None, tables: Tables = SHIPPED) -> Gpu:
+    """Return what is known of the GPU whose name a driver reports, or a person writes ("a100").
+
+    Names match by whole words, the longest product first: "A10" is not in "NVIDIA A100-SXM4-40GB". A shorter name than
+    any product's is taken where all products that hold it agree. ``capability`` is the GPU's own, where it is known.
+    """
+    asked = words(name)
+    row = _product(asked, tables)
+    known = capability or (row.get("capability") if row else None)
+    if row and capability and row.get("capability") not in (None, capability):
+        row = None  # the GPU's own word counts; this is another product
+    arch = architecture(known, tables) if known else None
+    kind = row.get("kind") if row else _kind(asked)
+    model = row.get("name") if row and not row.get("shared") else None
+    return Gpu(name, model, known, arch["arch"] if arch else None, kind, source(row) or source(arch))
+
+
+def words(name: str) -> tuple[str, ...]:
+    """Return the words of a name, lower case: "NVIDIA A100-SXM4-40GB" is nvidia, a100, sxm4, 40gb."""
+    return tuple("".join(letter if letter.isalnum() else " " for letter in name.lower()).split())
+
+
+def _within(few: tuple[str, ...], many: tuple[str, ...]) -> bool:
+    wide = len(few)
+    return bool(few) and any(many[at : at + wide] == few for at in range(len(many) - wide + 1))
+
+
+def _product(asked: tuple[str, ...], tables: Tables) -> Row | None:
+    """Return the product's row; where several hold a short name, what they share (field ``shared``)."""
+    best: Row | None = None
+    longest = 0
+    shorter: list[Row] = []
+    for row in tables.rows("products"):
+        model = words(row["model"])
+        if len(model) > longest and _within(model, asked):
+            best, longest = row, len(model)
+        if _within(asked, model):
+            shorter.append(row)
+    if best or not shorter:
+        return best
+    shared = {field: shorter[0].get(field) for field in ("capability", "kind")}
+    if any(row.get(field) != value for row in shorter for field, value in shared.items()):
+        return None
+    return {**shared, "source": shorter[0]["source"], "shared": True}
+
+
+def _kind(asked: tuple[str, ...]) -> str | None:
+    """Return what the words say of a product that has no row."""
+    if "geforce" in asked or "gtx" in asked:
+        return "geforce"
+    if "titan" in asked:
+        return "titan"
+    return "datacenter" if "tesla" in asked else None
+
+
+def architecture(capability: str, tables: Tables = SHIPPED) -> Row | None:
+    """Return the row of a compute capability, under the name it once had too (10.1 became 11.0)."""
+    return next(
+        (row for row in tables.rows("architectures") if capability in (row["capability"], row.get("once"))), None
+    )
+
+
+def cuda_range(capability: str, tables: Tables = SHIPPED) -> tuple[str | None, str | None, Row | None]:
+    """Return the first and last toolkit with code for a compute capability, and the row that says so.
+
+    last None: the newest toolkit known still has it. A row of None: nothing is known of this capability.
+    """
+    row = architecture(capability, tables)
+    names = (capability,) if row is None else (row["capability"], row.get("once"))
+    listed: list[tuple[int, int]] = []
+    every: list[tuple[int, int]] = []
+    newest_row = None
+    for one in tables.rows("toolkits"):
+        release = versions.minor(one["version"])
+        if "capabilities" not in one or release is None:
+            continue
+        every.append(release)
+        if any(name in one["capabilities"] for name in names):
+            listed.append(release)
+            if release == max(listed):
+                newest_row = one
+    first = row.get("first_cuda") if row else None
+    last = row.get("last_cuda") if row else None
+    if listed:
+        if first is None and min(listed) > min(every):
+            first = versions.show(min(listed))
+        if last is None and max(listed) < max(every):
+            last = versions.show(max(listed))
+    return first, last, row or newest_row
+
+
+def with_toolkit(gpu: Gpu, cuda: str, tables: Tables = SHIPPED) -> Fit:
+    """Tell whether a toolkit, such as "12.4", has code for a GPU."""
+    asked = versions.minor(cuda)
+    if gpu.capability is None or asked is None:
+        what = f"CUDA {cuda} is no version" if asked is None else f"nothing is known of a GPU named {gpu.name}"
+        return Fit(UNKNOWN, None, None, what, None, "")
+    first, last, row = cuda_range(gpu.capability, tables)
+    came_from = source(row)
+    shown = f"{gpu.shown} (compute capability {gpu.capability})"
+    if row is None:
+        return Fit(UNKNOWN, None, None, f"compute capability {gpu.capability} is not in the catalog", None, "")
+    if first and asked < (versions.minor(first) or asked):
+        why = f"CUDA {cuda} has no code for {shown}: the first toolkit for it is {first}"
+        return Fit(TOO_NEW, first, last, why, f"CUDA {first} or newer", came_from)
+    if last and asked > (versions.minor(last) or asked):
+        why = f"CUDA {cuda} dropped {shown}: the last toolkit for it is {last}"
+        return Fit(DROPPED, first, last, why, f"CUDA {last} or older, or a newer GPU", came_from)
+    newest = newest_toolkit(tables)
+    if last is None and newest and asked > newest:
+        why = f"CUDA {cuda} is newer than the catalog, which ends at {versions.show(newest)}"
+        return Fit(UNKNOWN, first, last, why, None, came_from)
+    if first is None and not _listed(gpu.capability, asked, tables):
+        return Fit(UNKNOWN, first, last, f"the first toolkit for {shown} is not known", None, came_from)
+    span = f"from {first or 'an early release'}" + (f" to {last}" if last else " on")
+    return Fit(SUPPORTED, first, last, f"CUDA has code for {shown} {span}", None, came_from)
+
+
+def newest_toolkit(tables: Tables = SHIPPED) -> tuple[int, int] | None:
+    """Return the newest release whose GPUs are known, as (13, 5)."""
+    known = [versions.minor(row["version"]) for row in tables.rows("toolkits") if "capabilities" in row]
+    return max((release for release in known if release), default=None)
+
+
+def _listed(capability: str, asked: tuple[int, int], tables: Tables) -> bool:
+    """Tell whether some toolkit of the asked release, or an older one, has code for a capability."""
+    for row in tables.rows("toolkits"):
+        release = versions.minor(row["version"])
+        if release and release <= asked and capability in row.get("capabilities", ()):
+            return True
+    return False
