@@ -15,7 +15,8 @@ from preflight.slurm.environment import Job
 from preflight.slurm.gres import Gres
 from preflight.tuples import NamedTuple
 
-ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm", "toolkits")
+ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm")
+DESCRIBES = ("toolkits",)  # for the report's reader; a child of its own reads them, so not again in the epilog
 GPU_SUBJECTS = ("driver", "gpus")
 
 
@@ -70,13 +71,16 @@ def requirements(question: Question) -> tuple[tuple[Asked, ...], tuple[tuple[str
     """Return all that is asked, each with its source, and (text, source, why) of what cannot be read."""
     job = question.job
     texts = [(question.require, "--require")]
+    broken = []
     if job is not None:
         texts += [(job.require, "--require"), (from_comment(job.comment) or "", "comment")]
+        if from_comment(job.comment) == "":
+            broken.append(("require:", "comment", "nothing follows require:"))
     for one in question.policy.expect:
         partitions = job.partition.split(",") if job else []
         if not one.partitions or set(partitions) & set(one.partitions) or job is None:
             texts.append((one.require, "policy"))
-    asked, broken = [], []
+    asked = []
     for text, source in texts:
         if not text:
             continue
@@ -90,7 +94,7 @@ def requirements(question: Question) -> tuple[tuple[Asked, ...], tuple[tuple[str
 def subjects(question: Question, asked: tuple[Asked, ...]) -> frozenset[str]:
     """Return the fact subjects to read: NVML only where the job has GPUs, or something asks for it."""
     context = Context(question.phase, View({}, {}), View({}, {}), question.policy)
-    wanted = set(ALWAYS)
+    wanted = set(ALWAYS if question.phase == "epilog" else ALWAYS + DESCRIBES)
     for one in asked:
         wanted |= facts_needed(one.requirement)
     no_gpus = question.job is not None and not question.job.gpus_text
