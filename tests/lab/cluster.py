@@ -8,14 +8,17 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import Lab, LabNode, places
+import jsonschema
+
+from lab import Lab, LabNode, Release, places, releases
 from nvml import sim
+from preflight.report.schema import schema
 
 SYSTEMS = {
     "ubuntu": 'NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04.4 LTS"\n',
@@ -23,6 +26,7 @@ SYSTEMS = {
     'PRETTY_NAME="Rocky Linux 9.4 (Blue Onyx)"\n',
     "debian": 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
 }
+VALID = jsonschema.Draft202012Validator(schema())
 COMMANDS = ("squeue", "scontrol", "scancel", "sinfo")
 
 
@@ -53,9 +57,11 @@ class Cluster:
     health_interval: int = 0
     directory: str = field(default_factory=places.temporary)
     keep: bool = False
+    release: Release = field(default_factory=releases.chosen)
 
     def __post_init__(self) -> None:
         os.chmod(self.directory, 0o755)
+        self.release.prepare(self.directory)
         self.prefix = f"{self.directory}/opt/preflight"
         self.config = f"{self.directory}/etc/preflight.toml"
         self.run_dir = f"{self.directory}/run-preflight"
@@ -75,6 +81,7 @@ class Cluster:
             slurm_conf_extra=self.extra,
             plugstack=f"optional {self.prefix}/lib/slurm/preflight.so preflight={self.prefix}/bin/preflight\n",
             health_interval=self.health_interval,
+            release=self.release,
             **hooks,
         )
 
@@ -157,8 +164,8 @@ kill_switch = "{self.directory}/etc/off"
 
     def install(self, *options: str) -> str:
         """Run `preflight install` of this checkout into the lab; return what it printed."""
-        command = [sys.executable, "-m", "preflight", "install", "--prefix", self.prefix, "--config", self.config]
-        command += ["--run-dir", self.run_dir, *options]
+        arguments = ["install", "--prefix", self.prefix, "--config", self.config, "--run-dir", self.run_dir, *options]
+        command = self.release.python(["-m", "preflight", *arguments])
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"preflight install: {done.stderr}")
@@ -173,7 +180,7 @@ kill_switch = "{self.directory}/etc/off"
             path.write_text(
                 f'#!/bin/sh\necho "$(date +%s.%N) {name} $*" >>{self.calls}\n'
                 f"[ -e {self.directory}/slurm-down ] && {{ sleep 30; exit 1; }}\n"
-                f'exec {shutil.which(name)} "$@"\n',
+                f'exec {self.release.find(name)} "$@"\n',
                 encoding="utf-8",
             )
             path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
@@ -191,10 +198,11 @@ kill_switch = "{self.directory}/etc/off"
         Path(self.calls).unlink(missing_ok=True)
 
     def reports(self, job: str | int, phase: str | None = "prolog") -> list[dict[str, Any]]:
-        """Return the job's reports from the spools, oldest first."""
+        """Return the job's reports from the spools, oldest first; each is held against the schema."""
         found = []
         for path in Path(self.directory, "nodes").glob(f"*/spool/reports/{job}/*.json"):
             report = json.loads(path.read_text(encoding="utf-8"))
+            VALID.validate(report)
             if phase in (None, report["phase"]):
                 found.append(report)
         return sorted(found, key=lambda report: report["started"])
@@ -217,8 +225,35 @@ kill_switch = "{self.directory}/etc/off"
         """Run the node's health check as slurmd does: SLURMD_NODENAME and nothing else."""
         script = f"{self.prefix}/libexec/healthcheck"
         return subprocess.run(
-            [script], env={"SLURMD_NODENAME": node}, capture_output=True, text=True, timeout=90, check=False
+            self.release.argv(script, []),
+            env={"SLURMD_NODENAME": node},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
         )
+
+    def health_report(self, node: str) -> dict[str, Any]:
+        """Run the node's health check and return the report of it."""
+        folder = self.node_dir(node) / "spool" / "reports" / "node"
+        before = set(folder.glob("*.json"))
+        done = self.health(node)
+        if done.returncode:
+            raise RuntimeError(f"the health check of {node} ended with {done.returncode}: {done.stderr}")
+        written = sorted(set(folder.glob("*.json")) - before) or sorted(before)[-1:]  # one a second
+        report: dict[str, Any] = json.loads(written[-1].read_text(encoding="utf-8"))
+        VALID.validate(report)
+        return report
+
+    @contextmanager
+    def only(self, *nodes: str) -> Iterator[None]:
+        """Keep jobs from all other nodes for a while, so that they start on ``nodes``."""
+        others = [site.name for site in self.sites if site.name not in nodes]
+        for name in others:
+            self.lab.check_run(["scontrol", "update", f"NodeName={name}", "State=DRAIN", "Reason=test"])
+        yield
+        for name in others:
+            self.lab.check_run(["scontrol", "update", f"NodeName={name}", "State=RESUME"])
 
     def lift_faults(self) -> None:
         """End every fault that a test injected: scenarios, systems, the policy, the controller that is down."""

@@ -69,6 +69,7 @@ class Settings:
     health_interval: int = 0
     requeue_delay: int = 5
     slurm_user: str = "slurm"
+    version: tuple[int, ...] = (22, 5)
 
     def __post_init__(self) -> None:
         # Slurm takes less for an error, logs it, and waits its own 120 s.
@@ -102,7 +103,7 @@ def write(settings: Settings) -> None:
         for minor in node.minors or ():
             _make_device(os.path.join(device_dir, f"nvidia{minor}"))
     _replace(settings.path("gres.conf"), _gres(settings))
-    _replace(settings.path("cgroup.conf"), "CgroupAutomount=no\n")
+    _replace(settings.path("cgroup.conf"), _cgroup(settings))
     _replace(settings.path("plugstack.conf"), (settings.plugstack or "").rstrip("\n") + "\n")
     _replace(settings.path("slurm.conf"), slurm_conf(settings))
 
@@ -207,6 +208,11 @@ def _gres(settings: Settings) -> str:
         for minor in node.minors or ():
             lines.append(f"NodeName={node.name} Name=gpu{kind} File={settings.path('dev', f'nvidia{minor}')}")
     return "\n".join(lines) + "\n"
+
+
+def _cgroup(settings: Settings) -> str:
+    # Later slurmds want cgroups even where no plugin of ours uses them, and know no CgroupAutomount.
+    return "CgroupAutomount=no\n" if settings.version < (23, 11) else "CgroupPlugin=disabled\n"
 
 
 def _split(extra: str) -> tuple[dict[str, str], list[str]]:

@@ -10,11 +10,11 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from lab import conf, daemons, places
+from lab import conf, daemons, places, releases
 from lab.conf import LabNode, Scripts, Settings
 from lab.daemons import Daemon, LabError
 from lab.jobs import Jobs
-from lab.release import HostRelease, Release
+from lab.release import Release
 from lab.users import account, ensure_users
 
 
@@ -22,7 +22,7 @@ def unavailable(release: Release | None = None) -> str | None:
     """Return why this machine cannot run a lab, or None if it can."""
     if os.geteuid() != 0:
         return "the lab needs root"
-    missing = (release or HostRelease()).missing()
+    missing = (release or releases.chosen()).missing()
     if missing:
         return f"the lab needs {', '.join(missing)}"
     for name in ("slurm", "munge"):
@@ -64,7 +64,7 @@ class Lab(Jobs):
     ) -> None:
         self._removes = directory is None and not keep
         self.directory = os.path.realpath(places.temporary() if directory is None else directory)
-        self.release = release or HostRelease()
+        self.release = release or releases.chosen()
         placed, port = conf.with_ports(nodes)
         self.settings = Settings(
             directory=self.directory,
@@ -108,6 +108,7 @@ class Lab(Jobs):
             daemons.kill_stale(self.directory)
             places.make(self.directory, self._slurmds, self.settings.slurm_user)
             self.release.prepare(self.directory)
+            self.settings = replace(self.settings, version=self.release.version())
             conf.write(self.settings)
             self._munged.start()
             self.wait_until(lambda: os.path.exists(self.settings.munge_socket), 10, "munged's socket")

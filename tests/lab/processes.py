@@ -115,7 +115,8 @@ def _cmdline(pid: int) -> list[str]:
 def _holds_open(pid: int, directory: str) -> bool:
     try:
         for link in os.listdir(f"/proc/{pid}/fd"):
-            if os.readlink(f"/proc/{pid}/fd/{link}").startswith(directory + "/"):
+            # A step in a chroot has the chroot's path before it.
+            if directory + "/" in os.readlink(f"/proc/{pid}/fd/{link}"):
                 return True
     except OSError:
         return False

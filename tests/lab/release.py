@@ -1,12 +1,13 @@
 """How a program of one Slurm installation is run: the only module that knows where Slurm lives.
 
-``HostRelease`` is the Slurm of this machine. A chroot with another Slurm implements the same four methods;
-the lab directory must then be visible at the same path inside, which ``prepare`` can arrange.
+``HostRelease`` is the Slurm of this machine; ``lab.chroot.ChrootRelease`` is that of another Debian, in which the lab
+directory is visible at the same path once it is prepared.
 """
 
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -26,6 +27,18 @@ class Release(Protocol):
         """
         ...
 
+    def find(self, program: str) -> str | None:
+        """Return the absolute path of ``program`` as that installation's processes see it, None if there is none."""
+        ...
+
+    def python(self, args: Sequence[str]) -> list[str]:
+        """Return the command line of a Python that can import this checkout's Preflight, for its installation."""
+        ...
+
+    def interpreter(self) -> str:
+        """Return the path of the Python that hooks and users run."""
+        ...
+
     def missing(self) -> list[str]:
         """Return the names of needed programs that are not installed."""
         ...
@@ -35,7 +48,7 @@ class Release(Protocol):
         ...
 
     def prepare(self, directory: str) -> None:
-        """Make the lab's ``directory`` reachable for the installation, before any program runs."""
+        """Make the lab's ``directory`` reachable for the installation, before any program runs; may be called twice."""
         ...
 
     def release(self, directory: str) -> None:
@@ -67,6 +80,17 @@ class HostRelease:
             "--inh-caps=-all",
         ]
         return [*drop, "--", *command]
+
+    def find(self, program: str) -> str | None:
+        return shutil.which(program, path=self.path)
+
+    def python(self, args: Sequence[str]) -> list[str]:
+        return [sys.executable, *args]
+
+    def interpreter(self) -> str:
+        from preflight.deploy.layout import interpreter
+
+        return interpreter(None)
 
     def missing(self) -> list[str]:
         needed = (*DAEMONS, *COMMANDS, "setpriv")
