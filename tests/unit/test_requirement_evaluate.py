@@ -293,7 +293,9 @@ def test_messages_are_printable_whatever_the_facts_hold() -> None:
 
 
 def test_facts_needed() -> None:
-    assert facts_needed(parse("cuda>=12, ubuntu>=22.04|gpu=h100, !mig, glibc>=2")) == {"driver", "os", "gpus", "libc"}
+    assert facts_needed(parse("cuda>=12, ubuntu>=22.04|gpu=h100, !mig, glibc>=2")) == {
+        *("driver", "os", "gpus", "toolkits", "libc")
+    }
 
 
 def test_every_example_parses_and_every_row_can_be_evaluated() -> None:

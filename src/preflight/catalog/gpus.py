@@ -7,6 +7,7 @@ from preflight.catalog.tables import SHIPPED, Row, Tables, source
 from preflight.tuples import NamedTuple
 
 SUPPORTED, TOO_NEW, DROPPED, UNKNOWN = "supported", "too_new", "dropped", "unknown"
+ANY = 1 << 30  # a minor release that is not said
 
 
 class Gpu(NamedTuple):
@@ -135,8 +136,9 @@ def cuda_range(capability: str, tables: Tables = SHIPPED) -> tuple[str | None, s
 
 
 def with_toolkit(gpu: Gpu, cuda: str, tables: Tables = SHIPPED) -> Fit:
-    """Tell whether a toolkit, such as "12.4", has code for a GPU."""
+    """Tell whether a toolkit, such as "12.4", has code for a GPU; "12" asks whether some release of it may."""
     asked = versions.minor(cuda)
+    highest = (asked[0], ANY) if asked and len(versions.parse(cuda)) == 1 else asked
     if gpu.capability is None or asked is None:
         what = f"CUDA {cuda} is no version" if asked is None else f"nothing is known of a GPU named {gpu.name}"
         return Fit(UNKNOWN, None, None, what, None, "")
@@ -145,7 +147,7 @@ def with_toolkit(gpu: Gpu, cuda: str, tables: Tables = SHIPPED) -> Fit:
     shown = f"{gpu.shown} (compute capability {gpu.capability})"
     if row is None:
         return Fit(UNKNOWN, None, None, f"compute capability {gpu.capability} is not in the catalog", None, "")
-    if first and asked < (versions.minor(first) or asked):
+    if first and (highest or asked) < (versions.minor(first) or asked):
         why = f"CUDA {cuda} has no code for {shown}: the first toolkit for it is {first}"
         return Fit(TOO_NEW, first, last, why, f"CUDA {first} or newer", came_from)
     if last and asked > (versions.minor(last) or asked):

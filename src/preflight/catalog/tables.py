@@ -32,7 +32,7 @@ WHERE = {
 
 
 class Tables:
-    """The shipped tables, or those with a site's rows (table -> rows, as `preflight.catalog.site` reads them) merged in.
+    """The shipped tables, or those with a site's rows merged in: table -> rows, as `preflight.catalog.site` reads them.
 
     A site's row whose naming fields are a shipped row's replaces the fields that it states; any other is added.
     """

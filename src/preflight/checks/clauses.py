@@ -30,10 +30,11 @@ def expectation(context: Context, limit: float | None) -> Iterator[Finding]:
 def _clauses(name: str, context: Context, ours: bool) -> Iterator[Finding]:
     view = context.node if ours else context.job
     minor = context.policy.cuda.minor_version_compatibility
+    tables = context.policy.tables()
     for asked in context.asked:
         if (asked.source == "policy") is not ours:
             continue
-        for result in evaluate(asked.requirement, view, cuda_minor=minor):
+        for result in evaluate(asked.requirement, view, cuda_minor=minor, tables=tables):
             told = None if result.status == "pass" else result.remedy
             subject = result.text.replace(":", " ")
             yield Finding(

@@ -10,23 +10,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 FILES = ("/etc/os-release", "/usr/lib/os-release")
+TEGRA = "/etc/nv_tegra_release"
 
 
 def read(root: Root) -> Answer:
-    """Return subject ``os``: id, version, like, name, codename, variant.
+    """Return subject ``os``: id, version, like, name, codename, variant, support_end, l4t.
 
-    Reads the first of FILES beneath the root, never the running machine's in its place. ``version`` is None where
-    the file states none (rolling releases, Debian testing). Imports `distro`: only when static facts are collected.
+    Reads TEGRA (a Jetson's L4T, "36.4.3"; None elsewhere) and the first of FILES beneath the root, never the running
+    machine's in its place. ``version`` is None where the file states none (rolling releases, Debian testing). Imports
+    `distro`: only when static facts are collected.
     """
     path = next((path for path in FILES if root.is_file(path)), None)
     text = root.read_text(path) if path else None
+    l4t = _l4t(root)
     if path is None or text is None:
-        return unknown(f"no os-release file beneath {root.path}")
+        return _without(f"no os-release file beneath {root.path}", l4t)
     try:
         fields = _parse(root, path)
     except (ValueError, OSError) as error:
-        return unknown(f"{path} cannot be parsed: {error}")
-    return Answer(values(fields))
+        return _without(f"{path} cannot be parsed: {error}", l4t)
+    return Answer({**values(fields), "l4t": l4t})
 
 
 def values(fields: dict[str, str]) -> dict[str, Any]:
@@ -38,7 +41,27 @@ def values(fields: dict[str, str]) -> dict[str, Any]:
         "name": fields.get("pretty_name") or fields.get("name") or None,
         "codename": fields.get("version_codename") or fields.get("ubuntu_codename") or None,
         "variant": _variant(fields),
+        "support_end": fields.get("support_end") or None,
     }
+
+
+def _without(reason: str, l4t: str | None) -> Answer:
+    """Return the answer where os-release says nothing: all is unknown, but for a Jetson's L4T."""
+    if l4t is None:
+        return unknown(reason)
+    return Answer({"l4t": l4t}, dict.fromkeys(values({}), reason))
+
+
+def _l4t(root: Root) -> str | None:
+    """Return "36.4.3" of "# R36 (release), REVISION: 4.3, GCID: ...", None where this is no Jetson."""
+    text = root.read_text(TEGRA) if root.is_file(TEGRA) else None
+    line = text.partition("\n")[0] if text else ""
+    release = line.partition(" R")[2].partition(" ")[0]
+    revision = line.partition("REVISION:")[2].partition(",")[0].strip()
+    if not release.isdigit():
+        return None
+    numbers = all(part.isdigit() for part in revision.split("."))
+    return f"{release}.{revision}" if revision and numbers else release
 
 
 def _parse(root: Root, path: str) -> dict[str, str]:

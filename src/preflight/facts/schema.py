@@ -25,7 +25,7 @@ GPU: Rows = {
 }
 SUBJECTS: dict[str, Rows] = {
     "os": {
-        **dict.fromkeys(("version", "name", "codename", "variant"), (TEXT, True)),
+        **dict.fromkeys(("version", "name", "codename", "variant", "support_end", "l4t"), (TEXT, True)),
         "id": (TEXT, False),
         "like": (TEXTS, False),
     },
@@ -41,6 +41,7 @@ SUBJECTS: dict[str, Rows] = {
     "toolkits": {
         "versions": (TEXTS, False),
         "items": ({"version": (TEXT, True), "path": (TEXT, False), "nvcc": (FLAG, False)}, False),
+        "compat": ({"path": (TEXT, False), "driver": (TEXT, False)}, False),
     },
     "install": {
         "kernels": (TEXTS, False),

@@ -19,15 +19,17 @@ DPKG = "/var/lib/dpkg/status"
 DEBIAN_PACKAGE = re.compile(
     r"^Package: nvidia-cuda-toolkit\n(?:(?!\n)[^\n]*\n)*?Version: (?:\d+:)?([^\s]+)", re.MULTILINE
 )
+_DRIVER = re.compile(r"\d{3,4}(\.\d+){1,2}")
 _TXT = re.compile(r"CUDA Version (\d+(?:\.\d+)+)")
 _HEADER = re.compile(r"^\s*#\s*define\s+CUDA_VERSION\s+(\d{4,6})\b", re.MULTILINE)
 
 
 def read(root: Root, prefixes: tuple[str, ...] = DEFAULT_PREFIXES) -> Answer:
-    """Return subject ``toolkits``: versions of those with nvcc, and items {version, path, nvcc}.
+    """Return subject ``toolkits``: versions of those with nvcc, items {version, path, nvcc}, compat {path, driver}.
 
     ``prefixes`` are glob patterns of toolkit directories. Links are resolved, and one directory counts once
     (/usr/local/cuda -> cuda-12.4); ``path`` is the directory itself. Debian's own package is looked for in /usr/bin.
+    ``compat``: the directories of forward-compatibility packages, with the driver version that their libcuda carries.
     """
     items: dict[str, dict[str, Any]] = {}
     for pattern in prefixes:
@@ -44,7 +46,21 @@ def read(root: Root, prefixes: tuple[str, ...] = DEFAULT_PREFIXES) -> Answer:
     versions = dict.fromkeys(item["version"] for item in found if item["nvcc"] and item["version"])
     unsure = [item["path"] for item in found if item["nvcc"] and not item["version"]]
     why = {"versions": f"no version of the toolkit in {unsure[0]}"} if unsure and not versions else {}
-    return Answer({"versions": list(versions), "items": found}, why)
+    return Answer({"versions": list(versions), "items": found, "compat": _compat(root, prefixes)}, why)
+
+
+def _compat(root: Root, prefixes: tuple[str, ...]) -> list[dict[str, str]]:
+    """Return the compat directories; an empty or dangling libcuda is none."""
+    found: dict[str, dict[str, str]] = {}
+    for pattern in prefixes:
+        for path in root.glob(f"{pattern}/compat/libcuda.so.*"):
+            version = path.rpartition("/libcuda.so.")[2]
+            info = root.stat(path)
+            if "." not in version or not _DRIVER.fullmatch(version) or info is None or info.st_size == 0:
+                continue
+            real = (root.resolve(path) or path).rpartition("/")[0]
+            found.setdefault(f"{real} {version}", {"path": real, "driver": version})
+    return list(found.values())
 
 
 def _toolkit(root: Root, path: str, real: str) -> dict[str, Any] | None:

@@ -28,7 +28,9 @@ def cached_policy(path: str, node: str, directory: str) -> Policy:
     stored = read_json(place)
     if isinstance(stored, dict) and key and stored.get("key") == key:
         try:
-            return from_json(stored["policy"])
+            policy = from_json(stored["policy"])
+            if stored["catalog"] == _catalog_key(policy, node):
+                return policy
         except (KeyError, TypeError, AttributeError):
             stored = None
     from preflight.policy.load import PolicyError, for_node, parse_policy, read_text
@@ -38,7 +40,7 @@ def cached_policy(path: str, node: str, directory: str) -> Policy:
     except PolicyError as error:
         return _last_good(stored, path, node)._replace(mode="observe", problem=str(error).splitlines()[0])
     with tolerate(OSError):  # a full or read-only file system only costs the cache
-        write_json(place, {"key": key, "policy": to_json(policy)})
+        write_json(place, {"key": key, "catalog": _catalog_key(policy, node), "policy": to_json(policy)})
     return policy
 
 
@@ -49,6 +51,11 @@ def _last_good(stored: Any, path: str, node: str) -> Policy:
         if stored["key"][0] == path:
             return from_json(stored["policy"])
     return for_node(Policy(), node)
+
+
+def _catalog_key(policy: Policy, node: str) -> list[Any]:
+    """Return the identity of the site's catalog file, [] where the policy names none."""
+    return _key(policy.catalog.file, node) if policy.catalog.file else []
 
 
 def _key(path: str, node: str) -> list[Any]:

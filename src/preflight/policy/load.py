@@ -7,6 +7,8 @@ import tomllib
 from collections.abc import Callable
 from typing import Any
 
+from preflight.catalog import site
+from preflight.catalog.schema import CatalogError
 from preflight.hostlist import HostlistError, contains, names
 from preflight.policy import model
 from preflight.policy.locate import Path, line_of
@@ -123,6 +125,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "drain": {"max_nodes": _share, "kill_switch": _path},
     "cuda": {"minor_version_compatibility": _choice("accept", "warn", "reject")},
+    "catalog": {"file": _path},
 }
 CHECK: dict[str, Rule] = {
     "action": _choice("drain", "warn", "off"),
@@ -179,10 +182,21 @@ def parse_policy(text: str, path: str) -> Policy:
         values[name] = model.SECTIONS[name](**reader.table(section, RULES[name], (name,)))
     values["checks"] = _checks(reader, tables["checks"])
     values["expect"] = _expectations(reader, tables["expect"])
+    if "catalog" in values and values["catalog"].file:
+        values["catalog_rows"] = _catalog_rows(reader, values["catalog"].file)
     if reader.errors:
         raise PolicyError(reader.errors)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Policy(**values, path=path, sha256=digest, warnings=tuple(reader.warnings))
+
+
+def _catalog_rows(reader: _Reader, path: str) -> dict[str, Any]:
+    """Return the rows of the site's catalog file; its mistakes are the policy's."""
+    try:
+        return site.read(path)
+    except CatalogError as error:
+        reader.errors += [f"{reader.where(('catalog', 'file'))}: {line}" for line in error.lines]
+        return {}
 
 
 def _line(text: str, message: str) -> int:

@@ -5,6 +5,7 @@ Field names are the keys of preflight.toml; site-config/preflight.toml explains 
 
 from __future__ import annotations
 
+from preflight.catalog.tables import SHIPPED, Tables
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -66,6 +67,12 @@ class CudaPolicy(NamedTuple):
     minor_version_compatibility: str = "warn"
 
 
+class CatalogPolicy(NamedTuple):
+    """[catalog]: ``file`` with a site's own rows of the catalog."""
+
+    file: str = ""
+
+
 class CheckPolicy(NamedTuple):
     """[checks."NAME"]: "" and None leave the check's own default."""
 
@@ -89,11 +96,15 @@ SECTIONS: dict[str, type] = {
     "report": ReportPolicy,
     "drain": DrainPolicy,
     "cuda": CudaPolicy,
+    "catalog": CatalogPolicy,
 }
 
 
 class Policy(NamedTuple):
-    """All of it, defaults merged. ``problem`` is set where the file could not be used (then mode is "observe")."""
+    """All of it, defaults merged. ``problem`` is set where the file could not be used (then mode is "observe").
+
+    ``catalog_rows``: what the site's catalog file holds, table -> rows; read when the policy is.
+    """
 
     version: int = 1
     cluster: str = ""
@@ -104,12 +115,18 @@ class Policy(NamedTuple):
     report: ReportPolicy = ReportPolicy()
     drain: DrainPolicy = DrainPolicy()
     cuda: CudaPolicy = CudaPolicy()
+    catalog: CatalogPolicy = CatalogPolicy()
     checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written
     expect: tuple[Expectation, ...] = ()
     path: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = ()
     problem: str = ""
+    catalog_rows: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never written
+
+    def tables(self) -> Tables:
+        """Return the catalog, with the site's own rows in it."""
+        return Tables(self.catalog_rows) if self.catalog_rows else SHIPPED
 
     def check(self, name: str) -> CheckPolicy:
         """Return what the site says about one check."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.catalog.tables import SHIPPED, Tables
 from preflight.facts.view import View
 from preflight.requirements import names
 from preflight.requirements.grammar import Clause, Predicate, Requirement
@@ -40,19 +41,23 @@ class ClauseResult(NamedTuple):
     predicates: tuple[PredicateResult, ...]
 
 
-def evaluate(requirement: Requirement, view: View, *, cuda_minor: str = "warn") -> list[ClauseResult]:
+def evaluate(
+    requirement: Requirement, view: View, *, cuda_minor: str = "warn", tables: Tables = SHIPPED
+) -> list[ClauseResult]:
     """Judge every clause on ``view``.
 
     ``cuda_minor`` is the policy for CUDA's minor-version compatibility: accept, warn or reject (ValueError else).
+    ``tables``: the catalog, with the site's rows.
     """
     if cuda_minor not in MINOR_VERSION_POLICIES:
         raise ValueError(f"minor_version_compatibility is accept, warn or reject, not {safe(cuda_minor, 20)}")
-    return [_clause(clause, view, cuda_minor) for clause in requirement.clauses]
+    return [_clause(clause, view, cuda_minor, tables) for clause in requirement.clauses]
 
 
 def facts_needed(requirement: Requirement) -> frozenset[str]:
     """Return the subjects of facts that evaluating the requirement reads ("os", "gpus", ...)."""
-    return frozenset(_row(one).subject for clause in requirement.clauses for one in clause.predicates)
+    rows = [_row(one) for clause in requirement.clauses for one in clause.predicates]
+    return frozenset(subject for row in rows for subject in (row.subject, *row.also))
 
 
 def _row(predicate: Predicate) -> Row:
@@ -62,15 +67,15 @@ def _row(predicate: Predicate) -> Row:
     return row
 
 
-def _answer(predicate: Predicate, view: View, cuda_minor: str) -> Answer:
+def _answer(predicate: Predicate, view: View, cuda_minor: str, tables: Tables) -> Answer:
     row = _row(predicate)
     asked = None if predicate.value is None else row.kind.parse(predicate.value)
-    ask = Ask(row, predicate.op, asked, predicate.value or "", predicate.negated, predicate.text(), cuda_minor)
+    ask = Ask(row, predicate.op, asked, predicate.value or "", predicate.negated, predicate.text(), cuda_minor, tables)
     return row.judge(ask, view)
 
 
-def _clause(clause: Clause, view: View, cuda_minor: str) -> ClauseResult:
-    answers = [_answer(predicate, view, cuda_minor) for predicate in clause.predicates]
+def _clause(clause: Clause, view: View, cuda_minor: str, tables: Tables) -> ClauseResult:
+    answers = [_answer(predicate, view, cuda_minor, tables) for predicate in clause.predicates]
     text = safe(clause.text, 160)
     truth = some(answer.truth for answer in answers)
     caveats = [answer.caveat for answer in answers if answer.truth and answer.caveat]
@@ -106,4 +111,5 @@ def _statements(answers: list[Answer]) -> str:
 def _remedy(clause: Clause, answers: list[Answer]) -> str:
     if any(answer.statement == NO_GPU for answer in answers):
         return _NO_GPU_REMEDY
-    return _row(clause.predicates[0]).remedy
+    told = next((answer.remedy for answer in answers if answer.remedy), None)
+    return told or _row(clause.predicates[0]).remedy

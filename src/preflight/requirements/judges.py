@@ -5,7 +5,6 @@ Negation turns the answer around: ``!mig`` holds where not every GPU has MIG on,
 
 from __future__ import annotations
 
-from preflight.catalog import cuda as cuda_catalog
 from preflight.catalog import families
 from preflight.facts.view import Unknown, View, attribute
 from preflight.requirements.kinds import Flag, Version
@@ -27,12 +26,12 @@ def one(ask: Ask, view: View) -> Answer:
     ask, row = ask.positive(), ask.row
     have = view.get(row.fact)
     if isinstance(have, Unknown):
-        return _untold(row.noun, have.reason)
+        return untold(row.noun, have.reason)
     if have is None:
         return Answer(ask.signed(False), row.absent)
     truth = ask.signed(ask.holds(have))
     observed = f"{row.noun} {row.kind.show(have)}"
-    return Answer(truth, observed, reason=_undecided(ask, observed) if truth is None else None)
+    return Answer(truth, observed, reason=undecided(ask, observed) if truth is None else None)
 
 
 def any_of(ask: Ask, view: View) -> Answer:
@@ -40,13 +39,13 @@ def any_of(ask: Ask, view: View) -> Answer:
     ask, row = ask.positive(), ask.row
     have = view.get(row.fact)
     if isinstance(have, Unknown):
-        return _untold(row.noun, have.reason)
+        return untold(row.noun, have.reason)
     values = _list(have)
     truths = [ask.holds(value) for value in values]
     truth = ask.signed(some(truths))
     found = [value for value, held in zip(values, truths, strict=True) if held]
     observed = _some_of(ask, found, values)
-    return Answer(truth, observed, reason=_undecided(ask, observed) if truth is None else None)
+    return Answer(truth, observed, reason=undecided(ask, observed) if truth is None else None)
 
 
 def _some_of(ask: Ask, found: list[Any], values: list[Any]) -> str:
@@ -79,7 +78,7 @@ def every_gpu(ask: Ask, view: View) -> Answer:
     ask, row = ask.positive(), ask.row
     devices = view.devices()
     if isinstance(devices, Unknown):
-        return _untold(row.noun, devices.reason)
+        return untold(row.noun, devices.reason)
     if not devices:
         return _no_gpu(ask.negated, view)
     truths: list[bool | None] = []
@@ -135,7 +134,7 @@ def gpu_count(ask: Ask, view: View) -> Answer:
     ask = ask.positive()
     devices = view.devices()
     if isinstance(devices, Unknown):
-        return _untold("GPUs", devices.reason)
+        return untold("GPUs", devices.reason)
     silent = sum(1 for device in devices if device.get("error"))
     total = len(devices)
     if not total:
@@ -163,7 +162,7 @@ def like(ask: Ask, view: View) -> Answer:
     truth = ask.signed(some((None if isinstance(os_id, Unknown) else ask.holds(os_id), is_like)))
     observed = _system(view) + (f" (like {_listed(words)})" if words else "")
     missing = [safe(have.reason, 80) for have in (os_id, others) if isinstance(have, Unknown)]
-    reason = missing[0] if missing else _undecided(ask, observed)
+    reason = missing[0] if missing else undecided(ask, observed)
     return Answer(truth, observed, reason=reason if truth is None else None)
 
 
@@ -172,9 +171,9 @@ def distribution(ask: Ask, view: View) -> Answer:
     ask = ask.positive()
     os_id, version = view.get("os.id"), view.get("os.version")
     if isinstance(os_id, Unknown):
-        return _untold("distribution", os_id.reason)
+        return untold("distribution", os_id.reason)
     if not isinstance(os_id, str) or not os_id:
-        return _untold("distribution", "os-release states no ID")
+        return untold("distribution", "os-release states no ID")
     stated = () if isinstance(version, Unknown) else _VERSION.read(version)
     belongs = families.counts_as(os_id, stated[0] if stated else None, ask.row.name)
     truth = ask.signed(every((belongs, ask.holds(version) if stated else None)))
@@ -183,7 +182,7 @@ def distribution(ask: Ask, view: View) -> Answer:
         return Answer(truth, observed)
     if isinstance(version, Unknown):
         return Answer(None, observed, reason=safe(version.reason, 80))
-    return Answer(None, observed, reason=_undecided(ask, observed))
+    return Answer(None, observed, reason=undecided(ask, observed))
 
 
 def _system(view: View) -> str:
@@ -195,80 +194,11 @@ def _system(view: View) -> str:
     return safe(os_id, 32) + (f" {safe(version, 32)}" if known else "")
 
 
-def cuda(ask: Ask, view: View) -> Answer:
-    """Judge CUDA: ">=", "=" and "~=" ask whether a program built with that version runs here.
-
-    The other operators compare the driver's own CUDA version.
-    """
-    own, driver = view.get("driver.cuda"), view.get("driver.version")
-    if driver is None:
-        return Answer(ask.signed(ask.op == "!="), "no NVIDIA driver")
-    if own is None:
-        own = Unknown("NVML states no CUDA version")
-    observed = _cuda_observed(own, driver)
-    if isinstance(own, Unknown) and isinstance(driver, Unknown):
-        return Answer(None, observed, reason=safe(own.reason, 80))
-    if ask.op in (">=", "=", "~="):
-        return _runs(ask, own, driver, observed)
-    # signed() and "!=" do not meet: the grammar refuses "!" before "!=".
-    truth = None if isinstance(own, Unknown) else ask.signed(ask.holds(own))
-    reason = safe(own.reason, 80) if isinstance(own, Unknown) else _undecided(ask, observed)
-    return Answer(truth, observed, reason=reason if truth is None else None)
-
-
-def _cuda_observed(own: Any, driver: Any) -> str:
-    first = "driver version unknown" if isinstance(driver, Unknown) else f"driver {safe(driver, 32)}"
-    return f"{first} (CUDA {'unknown' if isinstance(own, Unknown) else safe(own, 16)})"
-
-
-def _runs(ask: Ask, own: Any, driver: Any, observed: str) -> Answer:
-    """Tell whether programs of the asked CUDA run: natively, else by minor-version compatibility as policy has it."""
-    # A driver states major.minor; toolkit updates within a minor release ask nothing more of it.
-    asked = ask.asked[:2]
-    stated, release = _VERSION.read(own), _VERSION.read(driver)
-    native = _native(asked, own, release)
-    minor = cuda_catalog.runs_by_minor_version(asked[0], stated, release)
-    truth = native if ask.cuda_minor == "reject" else some((native, minor))
-    caveat = None
-    if truth and not native and ask.cuda_minor == "warn":
-        shown = "not known" if isinstance(own, Unknown) else f"only {safe(own, 16)}"
-        caveat = (
-            f"by minor-version compatibility alone: the driver's own CUDA is {shown}, so just-in-time compilation "
-            "of PTX and features that need a newer driver fail"
-        )
-    return Answer(
-        ask.signed(truth),
-        observed,
-        _runs_statement(own, driver, truth, rejected=truth is False and minor is True),
-        reason="the driver's CUDA version is not known" if truth is None else None,
-        caveat=None if ask.negated else caveat,
-    )
-
-
-def _native(asked: tuple[int, ...], own: Any, driver: tuple[int, ...]) -> bool | None:
-    """Tell whether the driver's own CUDA is the asked one or newer; its version may settle it where CUDA is unknown."""
-    if not isinstance(own, Unknown):
-        return _VERSION.compare(">=", asked, own)
-    major = cuda_catalog.newest_major(driver)
-    if major > asked[0]:
-        return True
-    return False if driver and cuda_catalog.minimum_driver(asked[0]) and major < asked[0] else None
-
-
-def _runs_statement(own: Any, driver: Any, truth: bool | None, rejected: bool) -> str:
-    """Say what the driver runs, in answer to a clause that fails: because it does not run them, or because it does."""
-    first = "driver" if isinstance(driver, Unknown) else f"driver {safe(driver, 32)}"
-    if truth:
-        return f"the node's {first} runs such programs"
-    if isinstance(own, Unknown):
-        return f"the node's {first} is too old for it"
-    upto = f"the node's {first} runs programs up to CUDA {safe(own, 16)}"
-    return f"{upto}, and this site does not count minor-version compatibility" if rejected else upto
-
-
-def _untold(noun: str, reason: str) -> Answer:
+def untold(noun: str, reason: str) -> Answer:
+    """Answer that a fact is unknown."""
     return Answer(None, f"{noun} unknown", reason=safe(reason, 80))
 
 
-def _undecided(ask: Ask, observed: str) -> str:
+def undecided(ask: Ask, observed: str) -> str:
+    """Say that what the node states does not settle what is asked."""
     return f"the node states {observed}, which does not settle {safe(ask.text)}"

@@ -1,7 +1,7 @@
 """The names a requirement may use: one row each, from which help, evaluation, publishing and the docs come."""
 
 from preflight.catalog import families
-from preflight.requirements import judges
+from preflight.requirements import cuda, judges
 from preflight.requirements.kinds import Count, Flag, Size, Version
 from preflight.requirements.kinds_of_names import AliasedName, Name, PathName, TokenName
 from preflight.requirements.row import Row
@@ -130,7 +130,7 @@ _NODE = (
         "cuda",
         _VERSION,
         "driver.cuda",
-        judges.cuda,
+        cuda.judge,
         "node",
         "one",
         "cuda",
@@ -141,6 +141,7 @@ _NODE = (
         "no NVIDIA driver",
         ("the driver's own CUDA version",),
         "build with an older CUDA, or choose nodes with a newer driver",
+        also=("gpus", "toolkits"),
     ),
     _set(
         "toolkit",

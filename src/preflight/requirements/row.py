@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.catalog.tables import SHIPPED, Tables
 from preflight.facts.view import View
 from preflight.requirements.kinds import Kind
 from preflight.requirements.logic import negate
@@ -23,6 +24,7 @@ class Answer(NamedTuple):
     ``statement``  the same as the rest of a sentence, where "the node has <observed>" does not say it well.
     ``reason``     why it could not be told, when ``truth`` is None.
     ``caveat``     what a True leaves out, when policy wants that said.
+    ``remedy``     what to do, where the row's own remedy is not it.
     """
 
     truth: bool | None
@@ -30,6 +32,7 @@ class Answer(NamedTuple):
     statement: str | None = None
     reason: str | None = None
     caveat: str | None = None
+    remedy: str | None = None
 
 
 class Ask(NamedTuple):
@@ -42,6 +45,7 @@ class Ask(NamedTuple):
     negated: bool
     text: str
     cuda_minor: str = "warn"
+    tables: Tables = SHIPPED
 
     def positive(self) -> Ask:
         """Return the predicate with its "!=" written as the negation that it is."""
@@ -68,6 +72,7 @@ class Row(NamedTuple):
     ``feature``     prefix of the node's Features, None when it is not published.
     ``words``       plain English: of a name or flag the sentence and its negation with {} for the value, else the
                     sentence's subject.
+    ``also``        more subjects of facts that it reads.
     ``noun``        what the value is called in "driver 550.54.15"; ``absent`` what is said when it is known absent.
     """
 
@@ -85,6 +90,7 @@ class Row(NamedTuple):
     absent: str
     words: tuple[str, ...]
     remedy: str
+    also: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
