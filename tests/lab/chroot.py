@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab import debian, processes
 from lab.daemons import LabError
+from lab.mounts import mount, unmount, unmount_all
 from lab.release import COMMANDS, DAEMONS
 from lab.users import Account
 
@@ -97,20 +98,20 @@ class ChrootRelease:
         if any(f"{directory}/".startswith(f"{one}/") for one in self._directories):
             return
         # A mount point of its own and shared: what is mounted below it later is passed on.
-        _mount("--bind", directory, directory)
-        _mount("--make-shared", directory)
+        mount("--bind", directory, directory)
+        mount("--make-shared", directory)
         self._directories.append(directory)
         os.makedirs(view + directory, exist_ok=True)
-        _mount("--bind", directory, view + directory)
-        _mount("--make-slave", view + directory)
+        mount("--bind", directory, view + directory)
+        mount("--make-slave", view + directory)
 
     def release(self, directory: str) -> None:
         """Take ``directory`` out again, and the view with the last one."""
         directory = os.path.realpath(directory)
         if directory in self._directories:
             self._directories.remove(directory)
-            _unmount(f"{self._view}{directory}")
-            _unmount(directory)
+            unmount(f"{self._view}{directory}")
+            unmount(directory)
         if not self._directories:
             self.close()
 
@@ -118,7 +119,7 @@ class ChrootRelease:
         """Undo every mount."""
         atexit.unregister(self.close)
         for directory in list(self._directories):
-            _unmount(directory)
+            unmount(directory)
         self._directories.clear()
         if self._view is not None:
             _forget(Path(self._view))
@@ -141,36 +142,21 @@ class ChrootRelease:
 
 
 def _fill(root: str, view: str) -> None:
-    _mount("--bind", root, view)
-    _mount("--make-private", view)
+    mount("--bind", root, view)
+    mount("--make-private", view)
     for name in ("proc", "sys", "dev"):
-        _mount("--rbind", f"/{name}", f"{view}/{name}")
+        mount("--rbind", f"/{name}", f"{view}/{name}")
         # So that taking it out does not take out the machine's own.
-        _mount("--make-rslave", f"{view}/{name}")
-    _mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", f"{view}/tmp")
+        mount("--make-rslave", f"{view}/{name}")
+    mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", f"{view}/tmp")
     checkout = view + str(debian.REPOSITORY)
     os.makedirs(checkout, exist_ok=True)
-    _mount("--bind", str(debian.REPOSITORY), checkout)
-    _mount("-o", "remount,bind,ro", checkout)
-
-
-def _mount(*words: str) -> None:
-    done = subprocess.run(["mount", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LabError(f"mount {' '.join(words)}: {done.stderr.strip()}")
-
-
-def _unmount(path: str) -> None:
-    """Unmount with all below, now or when its last user has gone."""
-    done = subprocess.run(
-        ["umount", "-R", "-l", path], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    if done.returncode and os.path.ismount(path):
-        print(f"lab: umount {path}: {done.stderr.strip()}", file=sys.stderr)
+    mount("--bind", str(debian.REPOSITORY), checkout)
+    mount("-o", "remount,bind,ro", checkout)
 
 
 def _forget(view: Path) -> None:
-    _unmount(str(view))
+    unmount_all(str(view))
     try:
         view.rmdir()
     except OSError as error:

@@ -145,7 +145,6 @@ def _keys(settings: Settings) -> dict[str, str]:
         "TaskPlugin": "task/none",
         "MpiDefault": "none",
         "SwitchType": "switch/none",
-        "JobContainerType": "job_container/none",
         "GresTypes": "gpu",
         "SelectType": "select/cons_tres",
         "SelectTypeParameters": "CR_CPU_Memory",

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.daemons import LabError
+from lab.mounts import unmount_all
 from lab.users import USERS, ensure_users
 
 CACHE = Path(os.environ.get("PREFLIGHT_LAB_CACHE", "/var/cache/preflight-lab"))
@@ -214,8 +215,5 @@ def _run(what: str, command: Sequence[str], environment: dict[str, str] | None =
 
 def _remove(root: Path) -> None:
     """Remove a system; never what is mounted below it."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as text:
-        points = [line.split()[4] for line in text]
-    for point in sorted((one for one in points if one.startswith(f"{root}/")), reverse=True):
-        subprocess.run(["umount", "-l", point], check=True)
+    unmount_all(str(root))
     subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=True)

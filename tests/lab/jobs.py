@@ -14,8 +14,7 @@ _FIELDS = {
     "excluded_nodes": "%x", "features": "%f", "start": "%S", "batch_host": "%B",
 }  # fmt: skip
 _FREE_TEXT = {"name": "%j", "comment": "%k", "command": "%o"}
-# Only `squeue -O` has these; newer releases spell the first one AdminComment. A name that squeue does not know is left
-# out with status 0, so each is asked alone.
+# Only `squeue -O` has these. A name that squeue does not know is left out with status 0, so each is asked alone.
 _LONG_FIELDS = {
     "admin_comment": ("admin_comment", "AdminComment"),
     "restarts": ("RestartCnt",),

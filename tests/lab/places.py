@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from lab import daemons, processes
 from lab.daemons import LabError
+from lab.mounts import unmount_all
 from lab.users import account
 
 _PARENT, _PREFIX = "/tmp", "preflight-lab-"
@@ -62,6 +63,7 @@ def sweep() -> list[str]:
             continue
         if not processes.is_alive(processes.Process(pid, started)):
             daemons.kill_stale(path)
+            unmount_all(path)
             shutil.rmtree(path, ignore_errors=True)
             swept.append(path)
     return swept

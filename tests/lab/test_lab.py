@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import USERS, Lab, LabError, LabNode, LabTimeout, places, processes, unavailable
+from lab import USERS, Lab, LabError, LabNode, LabTimeout, places, processes, releases, unavailable
 from lab.users import account
 
 pytestmark = [
@@ -295,9 +295,11 @@ def test_command_line_prints_the_environment_and_stops_at_a_signal() -> None:
         line = process.stdout.readline()
         assert line.startswith("export SLURM_CONF=")
         conf = line.strip().partition("=")[2]
-        nodes = subprocess.run(
-            ["sinfo", "-h", "-o", "%N"], env={**os.environ, "SLURM_CONF": conf}, capture_output=True, text=True
-        )
+        release = releases.chosen()
+        release.prepare(os.path.dirname(conf))
+        command = release.argv("sinfo", ["-h", "-o", "%N"])
+        nodes = subprocess.run(command, env={**os.environ, "SLURM_CONF": conf}, capture_output=True, text=True)
+        release.release(os.path.dirname(conf))
         assert nodes.stdout.split()[0] == "n1"
     finally:
         process.send_signal(signal.SIGINT)

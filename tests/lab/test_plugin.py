@@ -15,9 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab, unavailable
-from preflight.deploy.copy import copy_package
-from preflight.deploy.layout import interpreter
+from lab import Lab, releases, unavailable
 
 pytestmark = [
     pytest.mark.lab,
@@ -26,8 +24,6 @@ pytestmark = [
 ]
 
 REPOSITORY = Path(__file__).parents[2]
-# As installed: a checkout below /root is closed to users, and so is its virtual environment.
-PYTHON = interpreter(None)
 USER = "pfalice"
 OPTION = "SPANK__SLURM_SPANK_OPTION_preflight_require"
 DEFAULT = "SLURM_SPANK__SLURM_SPANK_OPTION_preflight_require"
@@ -47,6 +43,8 @@ class Site:
 
     def __init__(self, base: Path) -> None:
         self.base = base
+        self.release = releases.chosen()
+        self.release.prepare(str(base))
         self.program = base / "checker"
         self.calls_dir = base / "calls"
         self.calls_dir.mkdir(mode=0o777)
@@ -58,12 +56,13 @@ class Site:
         # Values are whole, whatever they hold, in /proc/self/environ only.
         prolog.write_text(f"#!/bin/sh\n/bin/cat /proc/self/environ > {self.prolog_env}/$SLURM_JOB_ID\n")
         prolog.chmod(0o755)
-        self.lab = Lab(base / "lab", plugstack=self.plugstack(), prolog=str(prolog))
+        self.lab = Lab(base / "lab", plugstack=self.plugstack(), prolog=str(prolog), release=self.release)
 
     def _build(self) -> Path:
         sources = self.base / "source"
         shutil.copytree(REPOSITORY / "slurm_plugin", sources, ignore=shutil.ignore_patterns("*.o", "*.so"))
-        subprocess.run(["make", "-s", "-C", sources, "install", f"PLUGINDIR={self.base}/plugins"], check=True)
+        make = ["-s", "-C", str(sources), "install", f"PLUGINDIR={self.base}/plugins"]
+        subprocess.run(self.release.argv("make", make), check=True)
         return self.base / "plugins" / "preflight.so"
 
     def plugstack(self, word: str = "optional", arguments: str | None = None) -> str:
@@ -72,7 +71,7 @@ class Site:
     def stand_in(self, shell: str) -> None:
         """Put a shell script in the place of the checking program."""
         new = self.base / "checker.new"
-        new.write_text(f"#!/bin/sh\nCALLS={self.calls_dir}\n{shell}\n")
+        new.write_text(f"#!/bin/sh\nCALLS={self.calls_dir} PYTHON={self.release.interpreter()}\n{shell}\n")
         new.chmod(0o755)
         new.rename(self.program)
 
@@ -80,8 +79,10 @@ class Site:
         """Put the real preflight in the place of the checking program, as an ordinary user can run it."""
         library = self.base / "lib"
         if not library.exists():
-            copy_package(str(library))
-        self.stand_in(f'exec {PYTHON} -I -S {library}/preflight/__main__.py "$@"')
+            copy = "import sys; from preflight.deploy.copy import copy_package; copy_package(sys.argv[1])"
+            subprocess.run(self.release.python(["-c", copy, str(library)]), check=True)
+        # As installed: a checkout below /root is closed to users, and so is its virtual environment.
+        self.stand_in(f'exec {self.release.interpreter()} -I -S {library}/preflight/__main__.py "$@"')
 
     def calls(self) -> list[list[str]]:
         """What the recorder saw since the last call: [uid, argument, ...] each."""
@@ -131,8 +132,11 @@ def running() -> Iterator[Site]:
     base.chmod(0o755)
     try:
         site = Site(base)
-        with site.lab:
-            yield site
+        try:
+            with site.lab:
+                yield site
+        finally:
+            site.release.release(str(base))
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
@@ -151,7 +155,7 @@ def site(running: Site) -> Iterator[Site]:
 def real(site: Site) -> Site:
     site.real()
     # Bytecode and disk caches are warm then: a busy machine must not make the plugin give up.
-    subprocess.run([site.program, "require", "--to", "json", "--", GOOD], check=True, stdout=subprocess.DEVNULL)
+    site.lab.check_run([str(site.program), "require", "--to", "json", "--", GOOD])
     return site
 
 
@@ -344,8 +348,8 @@ def test_program_that_cannot_be_executed(site: Site) -> None:
         ("kill -SEGV $$", "ended by signal 11"),
         ("exit 2", "exited with status 2"),
         ("printf 'Usage: preflight [OPTIONS]\\n\\nError: No such command.\\n' >&2; exit 2", "exited with status 2"),
-        (f"exec {PYTHON} /nonexistent/preflight", "exited with status 2"),
-        (f"exec {PYTHON} -c 'import nonexistent_module'", "ModuleNotFoundError"),
+        ("exec $PYTHON /nonexistent/preflight", "exited with status 2"),
+        ("exec $PYTHON -c 'import nonexistent_module'", "ModuleNotFoundError"),
         ("printf 'one\\n\\033[31mtwo\\n' >&2; exit 1", "(?[31mtwo)"),
     ],
 )

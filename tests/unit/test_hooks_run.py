@@ -11,6 +11,8 @@ import jsonschema
 import pytest
 
 from nvml import sim
+from preflight.facts.isolate import start_time
+from preflight.files import write_json
 from preflight.hooks import main as hook_main
 from preflight.hooks.notes import RUN_DIR, note_path
 from preflight.hooks.pending import begin, left_over
@@ -224,6 +226,7 @@ def test_a_ready_job_only_gets_its_variables(tmp_path: Path, capsys: pytest.Capt
     ("environment", "speaks"),
     [
         ({}, True),
+        ({"SLURM_STEP_ID": "-5", "SLURM_LOCALID": "0", "ENVIRONMENT": "BATCH", "SLURM_NODEID": "0"}, True),  # 26.05
         ({"SLURM_STEP_ID": "0", "SLURM_LOCALID": "0"}, True),
         ({"SLURM_STEP_ID": "0", "SLURM_LOCALID": "1"}, False),
         ({"SLURM_STEP_ID": "1", "SLURM_LOCALID": "0"}, False),
@@ -276,7 +279,12 @@ def test_what_was_begun_is_found_again_by_its_node(tmp_path: Path) -> None:
     held = first.step("held")
     (found,) = left_over(spool, run_dir, "n1")
     assert found == held
-    assert found.entry == {"node": "n1", "move": {}, "step": "held"}
+    assert {key: found.entry[key] for key in ("node", "move", "step")} == {"node": "n1", "move": {}, "step": "held"}
+    with subprocess.Popen(["sleep", "60"]) as other:
+        write_json(held.path, {**held.entry, "pid": other.pid, "start": start_time(other.pid)})
+        assert list(left_over(spool, run_dir, "n1")) == []  # its hook still runs
+        other.kill()
+    assert [one.path for one in left_over(spool, run_dir, "n1")] == [held.path]
     found.done()
     assert list(left_over(spool, run_dir, "n1")) == []
     assert list(left_over(str(tmp_path / "no"), str(tmp_path / "no"), "n1")) == []

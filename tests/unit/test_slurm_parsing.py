@@ -74,7 +74,7 @@ STATE = {
     "Requeue": "1\n",
     "RestartCnt": "3\n",
     "NumNodes": "2-4\n",
-    "AdminComment": "theirs; preflight:moved:n1:run0: x  \n",
+    "admin_comment": "theirs; preflight:moved:n1:run0: x  \n",
     "%n": "n[1-2]\n",
     "%T": "PENDING\n",
     "%P": "gpu,long\n",
@@ -96,7 +96,7 @@ def test_a_job_is_read_field_by_field(desk: Desk) -> None:
 
 
 def test_an_empty_field_is_empty(desk: Desk) -> None:
-    empty = {"BatchFlag": "0\n", "Requeue": "0\n", "RestartCnt": "N/A\n", "NumNodes": "\n", "AdminComment": "(null)\n"}
+    empty = {"BatchFlag": "0\n", "Requeue": "0\n", "RestartCnt": "N/A\n", "NumNodes": "\n", "admin_comment": "(null)\n"}
     slurm = desk.answer({**STATE, **empty, "%n": "\n", "%x": "(null)\n", "%Q": "0\n"})
     state = job.read(slurm, "42")
     assert state[1:5] == (False, False, "", "PENDING")
@@ -104,9 +104,9 @@ def test_an_empty_field_is_empty(desk: Desk) -> None:
     assert job.excluded(slurm, "42") == ""
 
 
-def test_an_older_slurm_spells_the_admin_comment_its_own_way(desk: Desk) -> None:
-    assert job.admin_comment(desk.answer({"admin_comment": "kept\n"}), "42") == "kept"
-    with pytest.raises(SlurmError, match="no field AdminComment"):
+def test_another_spelling_of_the_admin_comment_is_tried(desk: Desk) -> None:
+    assert job.admin_comment(desk.answer({"AdminComment": "kept\n"}), "42") == "kept"
+    with pytest.raises(SlurmError, match="no field admin_comment"):
         job.admin_comment(desk.answer({}), "42")
 
 

@@ -7,6 +7,9 @@ import sys
 from preflight import jsonio
 from preflight.hooks.notes import note_path
 
+# How SLURM_STEP_ID names the batch step on 26.05; earlier releases leave it out there.
+BATCH_STEP = ("-5", "4294967291")
+
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +41,8 @@ def _speaks(environment: Mapping[str, str]) -> bool:
     A batch script runs on the first node only; on the others their first task of step 0 speaks.
     """
     step = environment.get("SLURM_STEP_ID")
-    if step is None:
-        return True  # the batch step
+    if step is None or step in BATCH_STEP:
+        return True
     spoken = environment.get("ENVIRONMENT") == "BATCH" and environment.get("SLURM_NODEID") == "0"
     return step == "0" and environment.get("SLURM_LOCALID") == "0" and not spoken
 
