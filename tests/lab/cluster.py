@@ -172,7 +172,11 @@ kill_switch = "{self.directory}/etc/off"
         return done.stdout
 
     def _make_stand_in(self) -> None:
-        """Make slurm_bin: each command writes a line to ``calls``, then becomes the real one."""
+        """Make slurm_bin: each command writes a line to ``calls``, then becomes the real one.
+
+        The file slurm-down makes each of them hang and fail; slurm-stuck holds a shell pattern of arguments, and a
+        command that fits does its work and then hangs.
+        """
         directory = Path(self.directory, "slurm-bin")
         directory.mkdir(exist_ok=True)
         for name in COMMANDS:
@@ -180,6 +184,8 @@ kill_switch = "{self.directory}/etc/off"
             path.write_text(
                 f'#!/bin/sh\necho "$(date +%s.%N) {name} $*" >>{self.calls}\n'
                 f"[ -e {self.directory}/slurm-down ] && {{ sleep 30; exit 1; }}\n"
+                f"stuck=$(cat {self.directory}/slurm-stuck 2>/dev/null)\n"
+                f'case "$*" in $stuck) {self.release.find(name)} "$@"; sleep 30; exit 1 ;; esac\n'
                 f'exec {self.release.find(name)} "$@"\n',
                 encoding="utf-8",
             )
@@ -261,7 +267,7 @@ kill_switch = "{self.directory}/etc/off"
             self.set_system(site.name, site.system)
             self.set_gpus(site.name, site.scenario)
         self.write_policy(self.policy)
-        for name in ("slurm-down", "etc/off"):
+        for name in ("slurm-down", "slurm-stuck", "etc/off"):
             Path(self.directory, name).unlink(missing_ok=True)
 
     def reset(self) -> None:

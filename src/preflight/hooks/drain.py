@@ -6,7 +6,7 @@ import random
 import time
 
 from preflight.files import read_json, unlink, write_json
-from preflight.hooks.pending import begin
+from preflight.hooks.pending import Pending, begin
 from preflight.hooks.run import Run
 from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm, SlurmError
@@ -42,13 +42,14 @@ def drain(run: Run, slurm: Slurm, reason: str) -> Drained:
             pending.done()
             return Drained(_held_back(limit, reason), False)
         slurm_node.drain(slurm, run.node, reason)
-        _remember(run, slurm_node.read(slurm, run.node))
+        _remember(run, slurm_node.read(slurm, run.node), reason)
         if not _within(slurm, run.node, limit):
             _undo(run, slurm)
             pending.done()
             return Drained(_held_back(limit, reason), False)
     except SlurmError as error:
-        return Drained(f"{reason} (Slurm was not reached: {error})", True)
+        # Only a prolog's exit status keeps jobs away without Slurm's commands; else the next health check drains.
+        return Drained(f"{reason} (Slurm was not reached: {error})", run.phase == "prolog")
     pending.done()
     return Drained(reason, True)
 
@@ -74,8 +75,13 @@ def _place(run: Run) -> str:
     return f"{run.policy.report.spool}/drain-{run.node}.json"
 
 
-def _remember(run: Run, state: slurm_node.NodeState) -> None:
-    """Keep what identifies our drain; where it cannot be kept the node stays drained until an admin comes."""
+def _remember(run: Run, state: slurm_node.NodeState, reason: str) -> None:
+    """Keep what identifies our drain; where it cannot be kept the node stays drained until an admin comes.
+
+    A node whose reason is not ``reason`` any more has become an admin's meanwhile.
+    """
+    if state.reason != reason:
+        return
     record = {"reason": state.reason, "user": state.user, "time": state.time}
     for path in (_place(run), f"{run.run_dir}/drain-{run.node}.json"):
         try:
@@ -100,9 +106,18 @@ def forget(run: Run) -> None:
     unlink(f"{run.run_dir}/drain-{run.node}.json")
 
 
+def adopt(run: Run, slurm: Slurm, pending: Pending) -> None:
+    """Remember a drain whose hook died between the command and the record of it; raises SlurmError."""
+    state, reason = slurm_node.read(slurm, run.node), str(pending.entry["drain"])
+    began = pending.entry["at"]
+    first, last = (slurm_node.stamp(began + seconds) for seconds in (-1, run.policy.hook.deadline_s + 1))
+    if ours(run) is None and first <= state.time <= last:
+        _remember(run, state, reason)
+
+
 def _undo(run: Run, slurm: Slurm) -> None:
     state, record = slurm_node.read(slurm, run.node), ours(run)
-    if record and state.only_drained and is_ours(state, record):
+    if record and state.drained and is_ours(state, record):
         slurm_node.resume(slurm, run.node)
     forget(run)
 

@@ -14,6 +14,7 @@ from preflight.slurm.commands import Slurm, SlurmError
 from preflight.verdict import decide, verdict
 
 DAY_S = 86400
+WAITING = ("PENDING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD")  # a requeued job may still be leaving its nodes
 
 
 def health(run: Run) -> int:
@@ -49,13 +50,24 @@ def _resume(run: Run, found: Assessment) -> Drained | None:
 
 def repair(run: Run) -> None:
     """Finish or drop the actions that a kill, a crash or a controller that was down left half done."""
+    if run.killed:
+        return  # until the admin takes the switch away
     slurm = run.slurm()
     for pending in left_over(run.policy.report.spool, run.run_dir, run.node):
-        if "move" in pending.entry:
-            with tolerate(SlurmError):
+        with tolerate(SlurmError):
+            if "move" in pending.entry:
                 _repair_move(run, slurm, pending)
-        else:
-            pending.done()  # a drain: this health check has just judged the node anew
+            else:
+                _repair_drain(run, slurm, pending)
+
+
+def _repair_drain(run: Run, slurm: Slurm, pending: Pending) -> None:
+    """A drain that was made is remembered; one that was not has just been decided anew by this health check."""
+    from preflight.hooks.drain import adopt
+
+    with tolerate(LookupError), tolerate(TypeError):
+        adopt(run, slurm, pending)
+    pending.done()
 
 
 def _repair_move(run: Run, slurm: Slurm, pending: Pending) -> None:
@@ -81,7 +93,7 @@ def _repair_move(run: Run, slurm: Slurm, pending: Pending) -> None:
             return
         raise
     state = slurm_job.read(slurm, name)
-    ours_to_finish = state.state == "PENDING" and state.priority == 0 and state.restarts > what.run
-    if ours_to_finish:
-        finish(slurm, what, state, pending)
+    waits = state.state in WAITING and state.priority == 0 and state.restarts > what.run
+    if waits and pending.entry.get("step") in ("requeue", "held"):
+        finish(slurm, what, state._replace(priority=pending.entry.get("priority") or 0), pending)
     pending.done()

@@ -89,6 +89,7 @@ def _requeue(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Out
         _mark(slurm, state.name, MOVED, what)
     except SlurmError as error:
         return Outcome("none", f"the job cannot be updated, so it runs here: {error}", False)
+    pending = pending.step("requeue", priority=state.priority)
     if slurm_job.restarts(slurm, leader) <= what.run:
         slurm_job.requeue_held(slurm, leader)
     return finish(slurm, what, state, pending.step("held"))
@@ -110,7 +111,8 @@ def finish(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outco
         return Outcome("hold", f"held, since {reason}: {what.cause}", True)
     if _held_by_another(slurm, what, state.name):
         return Outcome("hold", f"left held as another node of the job decided: {what.cause}", True)
-    slurm_job.release(slurm, leader)
+    if slurm_job.held(slurm, leader):  # else another node was first, and a release would compute its priority anew
+        slurm_job.release(slurm, leader)
     if _held_by_another(slurm, what, state.name):
         slurm_job.hold(slurm, leader)
         return Outcome("hold", f"left held as another node of the job decided: {what.cause}", True)

@@ -6,7 +6,9 @@ They stand in root's spool, and in the runtime directory (memory) where the spoo
 from __future__ import annotations
 
 import os
+import time
 
+from preflight.facts.isolate import start_time
 from preflight.files import read_json, tolerate, unlink, write_json
 from preflight.tuples import NamedTuple
 
@@ -22,9 +24,9 @@ class Pending(NamedTuple):
     path: str
     entry: dict[str, Any]
 
-    def step(self, name: str) -> Pending:
-        """Record that the action has come as far as ``name``."""
-        entry = {**self.entry, "step": name}
+    def step(self, name: str, **more: Any) -> Pending:
+        """Record that the action has come as far as ``name``, with what going on from there needs."""
+        entry = {**self.entry, **more, "step": name}
         with tolerate(OSError):
             write_json(self.path, entry)
         return self._replace(entry=entry)
@@ -36,7 +38,8 @@ class Pending(NamedTuple):
 
 def begin(spool: str, run_dir: str, name: str, entry: dict[str, Any]) -> Pending:
     """Write ``entry`` where it survives a crash; one that cannot be written anywhere is acted on all the same."""
-    pending = Pending(f"{spool}/pending/{name}.json", {**entry, "step": "begun"})
+    owner = {"at": time.time(), "pid": os.getpid(), "start": start_time(os.getpid())}
+    pending = Pending(f"{spool}/pending/{name}.json", {**entry, **owner, "step": "begun"})
     for directory in (spool, run_dir):
         pending = pending._replace(path=f"{directory}/pending/{name}.json")
         try:
@@ -48,7 +51,7 @@ def begin(spool: str, run_dir: str, name: str, entry: dict[str, Any]) -> Pending
 
 
 def left_over(spool: str, run_dir: str, node: str) -> Iterator[Pending]:
-    """Yield what earlier runs on this node left half done."""
+    """Yield what earlier runs on this node left half done; what a hook that still runs has begun is its own."""
     for directory in (f"{spool}/pending", f"{run_dir}/pending"):
         try:
             names = sorted(os.listdir(directory))
@@ -56,5 +59,11 @@ def left_over(spool: str, run_dir: str, node: str) -> Iterator[Pending]:
             continue
         for name in names:
             entry = read_json(f"{directory}/{name}")
-            if isinstance(entry, dict) and entry.get("node") == node:
+            if isinstance(entry, dict) and entry.get("node") == node and not _under_way(entry):
                 yield Pending(f"{directory}/{name}", entry)
+
+
+def _under_way(entry: dict[str, Any]) -> bool:
+    """Return whether another process, the one that began the action, still lives."""
+    pid, start = entry.get("pid"), entry.get("start")
+    return isinstance(pid, int) and pid != os.getpid() and start is not None and start_time(pid) == start

@@ -110,6 +110,7 @@ class Copy:
         self._guard = StuckGuard(run.run_dir, f"copy-{run.node}")
         self._child: Child | None = None
         self._trouble = "no time left" if seconds <= 0 else ""
+        self.refused = False  # this copy alone: its job's directory is not ours, say
         stuck = self._guard.stuck()
         if stuck:
             self._trouble = f"an earlier write still hangs ({stuck})"
@@ -122,7 +123,8 @@ class Copy:
             try:
                 store.write_copy(self._where, report, NO_GID if uid is None else uid, _admin_gid(run))
             except OSError as error:
-                channel.tell({"trouble": f"{error.strerror}: {error.filename}"})
+                told = f"{error.strerror}: {error.filename}"
+                channel.tell({"trouble": told, "refused": error.filename != self._where})
 
         try:
             self._child = start("copy", write, seconds)
@@ -136,6 +138,7 @@ class Copy:
         outcome = self._child.collect(self._until)
         self._guard.record(outcome)
         if outcome.messages:
+            self.refused = bool(outcome.messages[0]["refused"])
             return str(outcome.messages[0]["trouble"])
         return "" if outcome.finished else f"{self._where}: {outcome.why()}"
 
@@ -157,17 +160,29 @@ def _keep_for_later(run: Run, report: Report) -> None:
         write_json(f"{run.policy.report.spool}/outbox/{name}", report)
 
 
-def deliver_left_over(run: Run, most: int = 50) -> None:
-    """Try again to write the users' copies that could not be written; stop at the first that fails again."""
+def deliver_left_over(run: Run) -> None:
+    """Try again to write the users' copies that could not be written.
+
+    Stops where the directory is missing or hangs. A copy that is refused holds up no other, and is given up when its
+    record is.
+    """
     directory = f"{run.policy.report.spool}/outbox"
     try:
         names = sorted(os.listdir(directory))
     except OSError:
         return
-    for name in names[:most]:
+    oldest = time.time() - run.policy.report.keep_days * 86400
+    for name in names:
         report = read_json(f"{directory}/{name}")
-        if isinstance(report, dict) and Copy(run, report).end():
-            return
+        if isinstance(report, dict):
+            copy = Copy(run, report)
+            if copy.end():
+                if not copy.refused:
+                    return
+                with tolerate(OSError):
+                    if os.stat(f"{directory}/{name}").st_mtime < oldest:
+                        unlink(f"{directory}/{name}")
+                continue
         unlink(f"{directory}/{name}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.tuples import NamedTuple
 
-WIDTH = 8192
+WIDTH = 65536  # squeue -O cuts there, and what is cut would be lost when we write it back
 NOTHING = ("", "N/A", "(null)", "None assigned")
 
 
@@ -43,8 +43,8 @@ def resolve(slurm: Slurm, job_id: int) -> str:
 def field(slurm: Slurm, name: str, *spellings: str) -> str:
     """Return one field of a job as `squeue -O` prints it, "" where it has none.
 
-    Releases spell some fields differently (admin_comment on 22.05, AdminComment later); squeue answers one that it
-    does not know with an error on stderr and exit status 0.
+    Squeue answers a field that it does not know with an error on stderr and exit status 0, so a name may be tried
+    after another.
     """
     for what in spellings:
         out, errors = slurm.both("squeue", "-h", "-r", "-j", name, "-O", f"{what}:{WIDTH}")
@@ -72,7 +72,7 @@ def read(slurm: Slurm, name: str) -> JobState:
 
 def admin_comment(slurm: Slurm, name: str) -> str:
     """Return the job's AdminComment; others keep data there."""
-    return field(slurm, name, "AdminComment", "admin_comment")
+    return field(slurm, name, "admin_comment", "AdminComment")
 
 
 def _count(text: str) -> int:
@@ -89,6 +89,11 @@ def letter(slurm: Slurm, name: str, what: str) -> str:
     """Return one field of a job by its `squeue -o` letter; "" where it has none. Without a width nothing is cut."""
     value = slurm.run("squeue", "-h", "-r", "-j", name, "-o", f"%{what}").strip()
     return "" if value in NOTHING else value
+
+
+def held(slurm: Slurm, name: str) -> bool:
+    """Return whether the job is held."""
+    return letter(slurm, name, "Q") == "0"
 
 
 def requeue_held(slurm: Slurm, name: str) -> None:

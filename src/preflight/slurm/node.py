@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.tuples import NamedTuple
 
 PREFIX = "preflight:"
+DRAINED = ("DRAIN", "IDLE", "MIXED", "ALLOCATED")
 AWAY = ("DRAIN", "DOWN", "FAIL", "MAINT", "POWER", "REBOOT")
 
 
@@ -23,9 +26,14 @@ class NodeState(NamedTuple):
         return any(flag.startswith(AWAY) for flag in self.flags)
 
     @property
+    def drained(self) -> bool:
+        """Return whether the node is drained and nothing else is amiss; jobs may run or be leaving."""
+        return "DRAIN" in self.flags and all(flag in (*DRAINED, "COMPLETING") for flag in self.flags)
+
+    @property
     def only_drained(self) -> bool:
         """Return whether DRAIN is the only flag beside the base state of a sound node."""
-        return "DRAIN" in self.flags and all(flag in ("DRAIN", "IDLE", "MIXED", "ALLOCATED") for flag in self.flags)
+        return "DRAIN" in self.flags and all(flag in DRAINED for flag in self.flags)
 
 
 def read(slurm: Slurm, node: str) -> NodeState:
@@ -40,6 +48,11 @@ def _field(slurm: Slurm, node: str, name: str) -> str:
     if not lines:
         raise SlurmError(f"Slurm does not know node {node}")
     return lines[0].strip()
+
+
+def stamp(seconds: float) -> str:
+    """Return a time (seconds since the epoch) as Slurm's commands print it in NodeState.time."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
 
 
 def drain(slurm: Slurm, node: str, reason: str) -> None:
