@@ -1,14 +1,16 @@
 # make demo    a private Slurm on this machine with four simulated nodes; shows what Preflight does to jobs
 # make test    everything that is checked, cheap things first
 # make lint    style, types, import order
+# make test-matrix   the lab's tests on this machine's Slurm and, in chroots, on 24.11 and 26.05
 # make bench   what the hooks cost
 # make clean   remove what the others made
-# demo, test and bench start a private Slurm on loopback: they need root. scripts/setup installs what is missing.
+# demo, test, test-matrix and bench start a private Slurm on loopback: they need root. scripts/setup installs what is
+# missing.
 
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test lint unit bench format clean
+.PHONY: demo test test-matrix lint unit bench format clean
 
 demo:
 	@scripts/setup demo
@@ -27,6 +29,10 @@ lint:
 
 unit:
 	$(PY) -m pytest tests/unit tests/nvml tests/lab --cov --cov-report=term
+
+test-matrix:
+	@scripts/setup matrix
+	@scripts/test-matrix
 
 bench:
 	@scripts/setup test
