@@ -12,6 +12,7 @@ COMMANDS = {
     "check": "Judge this node, or recorded facts, as a hook would.",
     "checks": "The catalogue of checks: what each reads, its limit and remedy.",
     "require": "Parse, explain and convert a requirement.",
+    "support": "Do CUDA, driver, GPU and system fit; are they supported.",
     "image": "What a container image needs of a node.",
     "report": "The report of a job, all its nodes merged.",
     "config": "Validate the policy, or print what is in force.",

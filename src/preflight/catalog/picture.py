@@ -1,0 +1,181 @@
+"""The whole picture of a machine: every question of the catalog that can be asked of it, with its answer."""
+
+from __future__ import annotations
+
+from preflight.catalog import compiler, families, gpus, lifecycle, module, runs, security, toolkit_os, versions
+from preflight.catalog.forward import Compat
+from preflight.catalog.gpus import Gpu
+from preflight.catalog.tables import SHIPPED, Tables
+from preflight.catalog.toolkit_os import System
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+GOOD, BAD, OPEN = "good", "bad", "open"
+_MARK = {
+    **dict.fromkeys(("native", "supported", "ok", "either", "required", "proprietary_only", "packaged"), GOOD),
+    **dict.fromkeys(("no", "too_new", "dropped", "unsupported", "eol", "behind", "refused", "too_old"), BAD),
+}
+
+
+class Machine(NamedTuple):
+    """What is known of a machine; a part that is None, or empty, is left out.
+
+    ``cuda``: the CUDA of the programs and toolkits in question ("12.8"). ``driver_cuda``: what the driver reports.
+    ``compat``: the cuda-compat directories on it; None where that was not looked for.
+    """
+
+    cuda: tuple[str, ...] = ()
+    driver: str | None = None
+    driver_cuda: str | None = None
+    gpus: tuple[Gpu, ...] = ()
+    system: System | None = None
+    support_end: str | None = None
+    compat: tuple[Compat, ...] | None = None
+
+
+class Entry(NamedTuple):
+    """One question and its answer. ``data`` is the answer's JSON form, None where it has none; ``ends`` a date."""
+
+    key: str
+    title: str
+    answer: str
+    why: str
+    needs: str | None
+    source: str
+    data: dict[str, Any] | None = None
+    ends: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """Return good, bad or open (a yes with a loss, or not known)."""
+        return _MARK.get(self.answer, OPEN)
+
+
+def picture(machine: Machine, today: str, tables: Tables = SHIPPED) -> list[Entry]:
+    """Return the answer to each question that can be asked of a machine on a day."""
+    found: list[Entry] = []
+    for cuda in machine.cuda:
+        found += _cuda(cuda, machine, tables)
+    if not machine.cuda:
+        found += [_range(gpu, tables) for gpu in machine.gpus]
+    if machine.system is not None:
+        found.append(_os(machine.system, machine.support_end, today, tables))
+    if machine.driver is not None:
+        found += _driver(machine, machine.driver, today, tables)
+    found += _module(machine, tables)
+    return found
+
+
+def _cuda(cuda: str, machine: Machine, tables: Tables) -> Iterator[Entry]:
+    if machine.driver is not None:
+        yield _program(cuda, machine, machine.driver, tables)
+    for gpu in machine.gpus:
+        fit = gpus.with_toolkit(gpu, cuda, tables)
+        data = _data(fit, "answer", "first_cuda", "last_cuda", "source")
+        yield Entry("gpu", f"CUDA {cuda} on {gpu.shown}", fit.answer, fit.why, fit.needs, fit.source, data)
+    if machine.system is not None:
+        held = toolkit_os.toolkit_on(cuda, machine.system, tables)
+        title = f"toolkit {cuda} on {_name(machine.system)}"
+        yield Entry(
+            "toolkit_os", title, held.answer, held.why, held.needs, held.source, _data(held, "answer", "source")
+        )
+    taken = compiler.compilers(cuda, tables=tables)
+    told = f"gcc up to {taken.max_gcc}" if taken.max_gcc is not None else "unknown"
+    data = {"max_gcc": taken.max_gcc, "source": taken.source}
+    yield Entry("compiler", f"compiler for CUDA {cuda}", told, taken.why, None, taken.source, data)
+
+
+def _program(cuda: str, machine: Machine, driver: str, tables: Tables) -> Entry:
+    """Answer for a program; of several kinds of GPU the one that it fits least."""
+    order = (runs.NO, runs.UNKNOWN, runs.FORWARD, runs.MINOR, runs.NATIVE)
+    considered: tuple[Gpu | None, ...] = machine.gpus or (None,)
+    answers = [
+        runs.runs(cuda, driver, gpu, driver_cuda=machine.driver_cuda, compat=machine.compat, tables=tables)
+        for gpu in considered
+    ]
+    worst = min(answers, key=lambda one: order.index(one.answer))
+    title = f"CUDA {cuda} programs on driver {driver}"
+    data = _data(worst, "answer", "why", "needs", "source")
+    return Entry("cuda", title, worst.answer, worst.why, worst.needs, worst.source, data)
+
+
+def _range(gpu: Gpu, tables: Tables) -> Entry:
+    """Answer for a GPU without a toolkit in question: by the newest toolkit that the catalog knows."""
+    newest = versions.show(gpus.newest_toolkit(tables) or ())
+    fit = gpus.with_toolkit(gpu, newest, tables)
+    data = _data(fit, "answer", "first_cuda", "last_cuda", "source")
+    return Entry("gpu", f"{gpu.shown} and the newest toolkit", fit.answer, fit.why, fit.needs, fit.source, data)
+
+
+def _os(system: System, support_end: str | None, today: str, tables: Tables) -> Entry:
+    life = lifecycle.operating_system(
+        system.os, system.version, today, stream=system.stream, support_end=support_end, tables=tables
+    )
+    data = _data(life, "eol", "extended_eol", "answer")
+    ends = life.eol if life.answer == lifecycle.SUPPORTED else life.extended_eol
+    return Entry("os", _name(system), life.answer, life.why, life.needs, life.source, data, ends)
+
+
+def _driver(machine: Machine, driver: str, today: str, tables: Tables) -> Iterator[Entry]:
+    life = lifecycle.driver(driver, today, tables)
+    fixes = security.driver(driver, tables)
+    data = _data(life, "branch", "type", "eol", "answer")
+    data.update(last_security_fix=fixes.fixed, behind=fixes.behind)
+    kind = {"lts": "long-term support", "pb": "production", "nfb": "new features", "dev": "preview"}.get(
+        life.type or ""
+    )
+    title = f"driver {driver}" + (f" ({kind})" if kind else "")
+    yield Entry("driver", title, life.answer, life.why, life.needs, life.source, data, life.eol)
+    answer = {True: "behind", False: "ok", None: "unknown"}[fixes.behind]
+    missed = f"; it misses {fixes.missed} bulletin{'s' if fixes.missed != 1 else ''}" if fixes.missed else ""
+    yield Entry("security", "its security fixes", answer, fixes.why + missed, fixes.needs, fixes.source)
+    if machine.system is not None and machine.system.kernel:
+        built = module.builds(driver, machine.system.kernel, tables)
+        answer = {True: "ok", False: "refused", None: "unknown"}[built.answer]
+        yield Entry("kernel", f"kernel {machine.system.kernel}", answer, built.why, built.needs, built.source)
+
+
+def _module(machine: Machine, tables: Tables) -> Iterator[Entry]:
+    considered: tuple[Gpu | None, ...] = machine.gpus or ((None,) if machine.driver else ())
+    for gpu in considered:
+        told = module.flavour(gpu, machine.driver, tables)
+        if gpu is not None or told.open != module.UNKNOWN:
+            title = "open kernel module" + (f" for {gpu.shown}" if gpu else "")
+            yield Entry("module", title, told.open, told.why, told.needs, told.source, {"open": told.open})
+
+
+def to_json(entries: list[Entry]) -> dict[str, Any]:
+    """Return the JSON form: each key once, of several entries of a key the worst."""
+    order = (BAD, OPEN, GOOD)
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        known = found.get(entry.key)
+        if entry.data is not None and (known is None or order.index(entry.mark) < order.index(known.mark)):
+            found[entry.key] = entry
+    return {key: entry.data for key, entry in found.items()}
+
+
+def fits(entries: list[Entry]) -> bool:
+    """Tell whether the answer is yes: nothing is a no, and what is asked is known.
+
+    Do CUDA, driver, GPU and system fit: that decides where it is asked. Else whether they are still supported does.
+    A distribution that no table was seen for is no no.
+    """
+    asked = [entry for entry in entries if entry.key in ("cuda", "gpu", "toolkit_os")]
+    if not asked:
+        return all(entry.answer != lifecycle.EOL for entry in entries)
+    certain = [entry for entry in asked if entry.key != "toolkit_os"] or asked
+    return all(entry.mark != BAD for entry in asked) and all(entry.answer != "unknown" for entry in certain)
+
+
+def _data(answer: Any, *fields: str) -> dict[str, Any]:
+    return {field: getattr(answer, field) or None for field in fields}
+
+
+def _name(system: System) -> str:
+    name = families.title(families.canonical(system.os))
+    return " ".join(filter(None, (name, "Stream" if system.stream else "", system.version or "")))
