@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from preflight.checks.registry import JobGpus
+from preflight.checks.registry import JobGpus, every_check
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Unknown
 from preflight.hooks.assess import Question, assess, job_gpus, job_view, requirements, subjects
@@ -178,15 +178,9 @@ def test_a_gpu_clause_of_a_cpu_job_reads_no_gpu_but_an_expectation_does() -> Non
 
 def test_a_check_that_is_off_is_not_read_for() -> None:
     assert "memory" in needed(job())
-    gpu_checks = [one for one in _names() if one.startswith(("gpu.", "driver."))]
+    gpu_checks = [one.name for one in every_check().values() if {"gpus", "driver"} & set(one.reads)]
     off = DEFAULTS._replace(checks=dict.fromkeys(gpu_checks, CheckPolicy("off")))
     assert not {"gpus", "driver"} & needed(None, "health", off)
-
-
-def _names() -> list[str]:
-    from preflight.checks.registry import every_check
-
-    return list(every_check())
 
 
 def test_an_expectation_is_judged_on_the_whole_node_of_a_job_with_one_gpu() -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 MISSING = ("DriverNotLoaded", "LibraryNotFound")
 MISMATCH = "LibRmVersionMismatch"
 HUNG = "Timeout"
+# What nvmlInit answers where the driver or a GPU is broken; another answer may be a fault of ours.
+BROKEN = ("NoPermission", "Unknown", "IrqIssue", "InsufficientPower", "GpuIsLost", "GpuNotFound", "ResetRequired")
 
 
 def _finding(name: str, status: str, observed: object, message: str, remedy: str | None = None) -> Finding:
@@ -42,8 +44,10 @@ def loaded(context: Context, limit: float | None) -> Iterator[Finding]:
         yield _finding("driver.loaded", "fail", state, f"NVIDIA {what} on a node with GPUs", LOADED)
     elif state == "ok" or state in (MISMATCH, HUNG):
         yield _finding("driver.loaded", "pass", context.node.get("driver.module"), "driver is loaded")
-    else:
+    elif state in BROKEN:
         yield _finding("driver.loaded", "fail", state, f"NVML does not start: {state}", LOADED)
+    else:
+        yield _finding("driver.loaded", "unknown", state, f"NVML could not be asked: {state}")
 
 
 MATCH = "reboot, or unload and load the nvidia modules, so that the loaded driver is the installed one"

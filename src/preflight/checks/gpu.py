@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding
-from preflight.checks.registry import Answer, Context, check, of_gpu, subject_of
+from preflight.checks.registry import Answer, Context, check, of_gpu, subject_of, untold_minor
 from preflight.facts.view import Unknown
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -30,6 +30,11 @@ def present(context: Context, limit: float | None) -> Iterator[Finding]:
     missing = list(job.missing) if job else []
     if job is None and context.configured:
         minors = {device.get("minor") for device in devices}
+        if any(untold_minor(device) for device in devices):
+            yield _about(
+                "unknown", "node", "some GPUs did not tell their minor number: none can be called missing"
+            )
+            return
         missing = [f"/dev/nvidia{minor}" for minor in context.configured if minor not in minors]
     for name in missing:
         why = "asked for" if name.startswith("gpu") else "configured in Slurm"
@@ -49,7 +54,7 @@ def responds(context: Context, limit: float | None) -> Iterator[Finding]:
     devices = context.node.devices()
     for device in [] if isinstance(devices, Unknown) else devices:
         error = device.get("error") or next(
-            (name for name in device.get("errors", {}).values() if name in ("GpuIsLost", "Timeout")), None
+            (name for name in device.get("errors", {}).values() if name == "GpuIsLost"), None
         )
         if error is None or error == "ResetRequired":
             answer = Answer("pass", f"{subject_of(device)} answers")

@@ -50,6 +50,7 @@ class Context(NamedTuple):
 
     ``configured``: minor numbers that gres.conf gives the node, where the whole node is judged. ``broken``: (text,
     source, why) of requirements that cannot be read. ``before``: the facts of the job's prolog, in its epilog.
+    ``today``: the day ("2026-11-24") on which something is supported or not.
     """
 
     phase: str
@@ -61,6 +62,7 @@ class Context(NamedTuple):
     configured: tuple[int, ...] = ()
     broken: tuple[tuple[str, str, str], ...] = ()
     before: Facts | None = None
+    today: str = ""
 
     def is_jobs(self, position: int) -> bool:
         """Return whether the GPU at ``position`` is judged as the job's own."""
@@ -148,6 +150,14 @@ def gpu_check(
         return run
 
     return wrap
+
+
+GONE = ("GpuIsLost", "ResetRequired", "Timeout")
+
+
+def untold_minor(device: dict[str, Any]) -> bool:
+    """Return whether a GPU may be any of those that are looked for: it told no minor number, and is not gone itself."""
+    return not isinstance(device.get("minor"), int) and device.get("error") not in GONE
 
 
 def subject_of(device: dict[str, Any]) -> str:

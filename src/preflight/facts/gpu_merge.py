@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 ABSENT = ("LibraryNotFound", "DriverNotLoaded")
 NOT_READ = "NotRead"
 DIED = "ProbeDied"
-_OURS = ("BindingNotFound", DIED)  # a fault of this installation, not of the node
+SLOW = "NotAsked"  # the deadline came before NVML was asked anything: a busy machine, or a slow disk
+_OURS = ("BindingNotFound", DIED, SLOW)  # a fault of this installation, not of the node
 
 
 class Told:
@@ -35,8 +36,11 @@ class Told:
 
     @property
     def ending(self) -> str:
-        """The error name of what the probe did not come to tell."""
-        return DIED if self.outcome.died else TIMEOUT
+        """The error name of what the probe did not come to tell: "Timeout" only where an NVML call hung."""
+        if self.outcome.died:
+            return DIED
+        hung = "nvml" in (self.outcome.stuck_at or "") or self.outcome.reason is not None
+        return TIMEOUT if hung else SLOW
 
     def _take(self, message: dict[str, Any]) -> None:
         if "gpu" in message:

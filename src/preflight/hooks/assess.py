@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding
-from preflight.checks.registry import Asked, Context, JobGpus
+from preflight.checks.registry import Asked, Context, JobGpus, untold_minor
 from preflight.checks.run import checks_for, run_checks
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Facts, View
@@ -63,6 +63,7 @@ def assess(question: Question, source: Source, deadline: float, document: FactsD
         gpus=gpus,
         configured=question.gres.minors if question.job is None else (),
         before=question.before,
+        today=document.collected[:10],
     )
     return Assessment(document, run_checks(context), asked, broken, gpus)
 
@@ -128,7 +129,11 @@ def job_gpus(question: Question, document: FactsDocument) -> JobGpus | None:
         return JobGpus(
             problem=f"SLURM_JOB_GPUS={job.gpus_text[:40]} is beyond gres.conf's {len(question.gres.minors)} GPUs"
         )
-    return _found(tuple(question.gres.minors[number] for number in job.gpus), minors, "/dev/nvidia")
+    found = _found(tuple(question.gres.minors[number] for number in job.gpus), minors, "/dev/nvidia")
+    silent = [device for device in devices if untold_minor(device)]
+    if found.missing and silent:
+        return JobGpus(problem=f"{len(silent)} GPUs did not tell their minor number")
+    return found
 
 
 def _found(wanted: tuple[int, ...], numbers: list[int | None], prefix: str) -> JobGpus:

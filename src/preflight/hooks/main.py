@@ -69,12 +69,10 @@ def _backstop(deadline_s: float) -> None:
 
 def report_bug(phase: str, error: Exception) -> None:
     """Write one line to syslog that says where it broke."""
-    import syslog
+    from preflight.hooks import journal
 
     trace, where = error.__traceback__, ""
     while trace is not None:
         where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
         trace = trace.tb_next
-    syslog.openlog("preflight", syslog.LOG_PID, syslog.LOG_DAEMON)
-    text = f"phase={phase} bug={type(error).__name__}: {error} at {where}; the job goes on"
-    syslog.syslog(syslog.LOG_ERR, "".join(c if c.isprintable() else "?" for c in text)[:1000])
+    journal.say(journal.ERROR, f"phase={phase} bug={type(error).__name__}: {error} at {where}; the job goes on")

@@ -9,6 +9,7 @@ from preflight import catalog
 from preflight.checks.registry import JobGpus
 from preflight.facts.isolate import Channel, Child, StuckGuard, start
 from preflight.files import read_json, tolerate, unlink, write_json
+from preflight.hooks import journal
 from preflight.hooks.assess import Assessment
 from preflight.hooks.notes import note_path
 from preflight.hooks.run import Run
@@ -211,8 +212,6 @@ def forget_note(run: Run) -> None:
 
 def say(run: Run, report: Report, troubles: list[str]) -> None:
     """Write the run's line to syslog: cleaned, since requirement and job come from users."""
-    import syslog
-
     job = run.job.id if run.job else "-"
     action = report["action"]["kind"] + ("" if report["action"]["enforced"] else "(not enforced)")
     bad = [f"{one['check']}:{one['subject']}={one['status']}" for one in report["findings"] if one["status"] != "pass"]
@@ -225,6 +224,5 @@ def say(run: Run, report: Report, troubles: list[str]) -> None:
         troubles = [*troubles, f"policy: {run.policy.problem}"]
     if troubles:
         line += f" trouble={' / '.join(troubles)}"
-    syslog.openlog("preflight", syslog.LOG_PID, syslog.LOG_DAEMON)
-    level = syslog.LOG_INFO if report["verdict"] == "ready" and not troubles else syslog.LOG_WARNING
-    syslog.syslog(level, "".join(c if c.isprintable() else "?" for c in line)[:1000])
+    quiet = report["verdict"] == "ready" and not troubles
+    journal.say(journal.INFO if quiet else journal.WARNING, line)

@@ -1,0 +1,229 @@
+"""What is installed around the driver, and does it fit the one that runs: kernels, libraries, CDI, fabric, boot locks.
+
+Health check only. A running kernel that is older than an installed one is compared within its own flavour
+("-generic", ".el9.x86_64"); Debian's and RHEL's numbering is not upstream's.
+"""
+
+from __future__ import annotations
+
+from preflight.checks.finding import Finding
+from preflight.checks.registry import Context, check
+from preflight.facts.view import Unknown
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+HEALTH = ("health",)
+
+
+def _made(name: str, status: str, subject: str, message: str, remedy: str, observed: object = None) -> Finding:
+    shown = None if observed is None or isinstance(observed, Unknown) else str(observed)
+    told = remedy if status in ("fail", "warn") else None
+    return Finding(name, status, "site", subject, None, shown, message, told, None)
+
+
+def _untold(name: str, subject: str, value: object) -> Finding | None:
+    if isinstance(value, Unknown):
+        return _made(name, "unknown", subject, f"could not tell: {value.reason}", "")
+    return None
+
+
+KERNEL = "reboot into the newest installed kernel"
+
+
+@check("kernel.newest", reads=("kernel", "install"), phases=HEALTH, action="warn", remedy=KERNEL)
+def kernel_newest(context: Context, limit: float | None) -> Iterator[Finding]:
+    """The running kernel is the newest one installed, of its own flavour."""
+    release, kernels = context.node.get("kernel.release"), context.node.get("install.kernels")
+    untold = _untold("kernel.newest", "kernel", release) or _untold("kernel.newest", "kernel", kernels)
+    if untold:
+        yield untold
+        return
+    numbers, flavour = split_release(release)
+    newer = [one for one in kernels if split_release(one)[1] == flavour and split_release(one)[0] > numbers]
+    if newer:
+        newest = max(newer, key=lambda one: split_release(one)[0])
+        text = f"kernel {release} runs, {newest} is installed"
+        yield _made("kernel.newest", "fail", "kernel", text, KERNEL, release)
+    elif release not in kernels and kernels:
+        text = f"kernel {release} runs and is not installed any more"
+        yield _made("kernel.newest", "fail", "kernel", text, KERNEL, release)
+    else:
+        yield _made("kernel.newest", "pass", "kernel", f"kernel {release} is the newest installed", KERNEL, release)
+
+
+def split_release(release: str) -> tuple[tuple[int, ...], str]:
+    """Return a kernel release's numbers and its flavour: "5.14.0-427.el9.x86_64" gives (5, 14, 0, 427), "el.x86_64"."""
+    numbers: list[int] = []
+    words: list[str] = []
+    for part in release.replace("-", ".").replace("+", ".").split("."):
+        if part.isdigit() and not words:
+            numbers.append(int(part))
+        else:
+            words.append(part.rstrip("0123456789_") if part[:2] in ("el", "fc", "am") else part)
+    return tuple(numbers), ".".join(word for word in words if not word.isdigit())
+
+
+REBOOT = "reboot the node when it is idle (scontrol reboot ASAP nextstate=RESUME)"
+
+
+@check("reboot.pending", reads=("install",), phases=HEALTH, action="warn", remedy=REBOOT)
+def reboot_pending(context: Context, limit: float | None) -> Iterator[Finding]:
+    """No package asks for a reboot."""
+    packages = context.node.get("install.reboot")
+    untold = _untold("reboot.pending", "reboot", packages)
+    if untold:
+        yield untold
+    elif packages:
+        text = f"a reboot is due for {', '.join(packages[:4])}" + (" and others" if len(packages) > 4 else "")
+        yield _made("reboot.pending", "fail", "reboot", text, REBOOT, len(packages))
+    else:
+        yield _made("reboot.pending", "pass", "reboot", "no reboot is due", REBOOT)
+
+
+LIBRARIES = "install the driver's user-space libraries again, of the loaded driver's version"
+
+
+@check("driver.libraries", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=LIBRARIES)
+def driver_libraries(context: Context, limit: float | None) -> Iterator[Finding]:
+    """libcuda and libnvidia-ml are no empty or dangling files, and of the loaded driver's version."""
+    libraries, module = context.node.get("install.libraries"), context.node.get("driver.module")
+    untold = _untold("driver.libraries", "libraries", libraries)
+    if untold:
+        yield untold
+        return
+    wrong = [f"{one['path']} is {one['problem']}" for one in libraries if one["problem"]]
+    if isinstance(module, str):
+        ends = (".so", ".so.1")  # what a program opens; an older file beside it harms nobody
+        opened = [one for one in libraries if one["path"].endswith(ends) and one["version"]]
+        wrong += [
+            f"{one['path']} is of {one['version']}, driver {module} is loaded"
+            for one in opened
+            if one["version"] != module
+        ]
+    for text in wrong:
+        yield _made("driver.libraries", "fail", "libraries", text, LIBRARIES)
+    if not wrong:
+        status = "pass" if libraries else "skip"
+        yield _made("driver.libraries", status, "libraries", f"{len(libraries)} driver libraries are sound", LIBRARIES)
+
+
+CDI = "write it again: nvidia-ctk cdi generate --output=PATH"
+
+
+@check("cdi.stale", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=CDI)
+def cdi_stale(context: Context, limit: float | None) -> Iterator[Finding]:
+    """CDI specifications were written for the driver that is loaded."""
+    specs, module = context.node.get("install.cdi"), context.node.get("driver.module")
+    untold = _untold("cdi.stale", "cdi", specs) or _untold("cdi.stale", "cdi", module)
+    if untold:
+        yield untold
+        return
+    if not specs or module is None:
+        yield _made("cdi.stale", "skip", "cdi", "no CDI specification, or no driver to compare with", CDI)
+    for one in specs if module else []:
+        if one["driver"] is None:
+            yield _made("cdi.stale", "unknown", "cdi", f"{one['path']} names no driver version", CDI)
+        elif one["driver"] != module:
+            text = f"{one['path']} was written for driver {one['driver']}, {module} is loaded"
+            yield _made("cdi.stale", "fail", "cdi", text, CDI, one["driver"])
+        else:
+            yield _made("cdi.stale", "pass", "cdi", f"{one['path']} is of driver {module}", CDI, module)
+
+
+FABRIC = "install nvidia-fabricmanager of the driver's version and restart it (else CUDA error 802)"
+
+
+@check("fabric.version", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=FABRIC)
+def fabric_version(context: Context, limit: float | None) -> Iterator[Finding]:
+    """On a node with NVSwitches the fabric manager is exactly of the driver's version."""
+    switches, manager = context.node.get("install.nvswitch"), context.node.get("install.fabric_manager")
+    module = context.node.get("driver.module")
+    untold = _untold("fabric.version", "fabric", switches) or (
+        _untold("fabric.version", "fabric", manager) if switches else None
+    )
+    if untold:
+        yield untold
+    elif not switches or not isinstance(module, str):
+        yield _made("fabric.version", "skip", "fabric", "no NVSwitch on this node, or no driver loaded", FABRIC)
+    elif manager is None:
+        yield _made("fabric.version", "fail", "fabric", "NVSwitches and no fabric manager is installed", FABRIC)
+    elif manager != module:
+        yield _made("fabric.version", "fail", "fabric", f"fabric manager {manager}, driver {module}", FABRIC, manager)
+    else:
+        yield _made("fabric.version", "pass", "fabric", f"fabric manager is of driver {module}", FABRIC, manager)
+
+
+FLAVOUR = "install the other kernel module package of the same driver version"
+
+
+@check("driver.flavour", reads=("install", "driver", "gpus"), phases=HEALTH, action="warn", remedy=FLAVOUR)
+def driver_flavour(context: Context, limit: float | None) -> Iterator[Finding]:
+    """The kernel module, open or proprietary, is one that the node's GPUs take."""
+    loaded, devices = context.node.get("install.module"), context.node.devices()
+    untold = _untold("driver.flavour", "driver", loaded) or _untold("driver.flavour", "driver", devices)
+    if untold or loaded is None or isinstance(devices, Unknown):
+        yield untold or _made("driver.flavour", "skip", "driver", "no NVIDIA module is loaded", FLAVOUR)
+        return
+    from preflight.catalog.gpus import look_up
+    from preflight.catalog.module import flavour
+
+    tables, version = context.policy.tables(), context.node.get("driver.module")
+    names = {str(device["name"]): device.get("compute_capability") for device in devices if device.get("name")}
+    for name, capability in sorted(names.items()):
+        gpu = look_up(name, capability, tables)
+        found = flavour(gpu, version if isinstance(version, str) else None, tables)
+        bad = (found.open, loaded) in (("required", "proprietary"), ("proprietary_only", "open"))
+        status = "fail" if bad else "unknown" if found.open == "unknown" else "pass"
+        text = f"the {loaded} module is loaded: {found.why}"
+        yield _made("driver.flavour", status, name.replace(":", " "), text, found.needs or FLAVOUR, loaded)
+
+
+LOCKS = "sign the module (mokutil --import the key that DKMS made), or turn Secure Boot off"
+
+
+@check("boot.locks", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=LOCKS)
+def boot_locks(context: Context, limit: float | None) -> Iterator[Finding]:
+    """Neither Secure Boot nor kernel lockdown keeps the NVIDIA module from loading."""
+    secure, lockdown = context.node.get("install.secure_boot"), context.node.get("install.lockdown")
+    untold = _untold("boot.locks", "boot", secure) or _untold("boot.locks", "boot", lockdown)
+    if untold:
+        yield untold
+        return
+    locked = [
+        name for name, on in (("Secure Boot", secure), (f"lockdown={lockdown}", lockdown not in (None, "none"))) if on
+    ]
+    missing = context.node.get("driver.nvml") == "DriverNotLoaded" and bool(
+        context.node.facts["install"].get("libraries")
+    )
+    if locked and missing:
+        text = f"the driver is installed and not loaded, and {' and '.join(locked)} refuse unsigned modules"
+        yield _made("boot.locks", "fail", "boot", text, LOCKS, ", ".join(locked))
+    else:
+        yield _made(
+            "boot.locks", "pass", "boot", "nothing keeps the module from loading", LOCKS, ", ".join(locked) or None
+        )
+
+
+HEADERS = "install the running kernel's headers, else DKMS builds no module after the next driver update"
+
+
+@check("kernel.headers", reads=("install", "kernel"), phases=HEALTH, action="warn", remedy=HEADERS)
+def kernel_headers(context: Context, limit: float | None) -> Iterator[Finding]:
+    """Where DKMS builds the NVIDIA module, the running kernel's headers are there."""
+    dkms: Any = context.node.get("install.dkms")
+    headers: Any = context.node.get("install.headers")
+    untold = _untold("kernel.headers", "headers", dkms) or (
+        _untold("kernel.headers", "headers", headers) if dkms else None
+    )
+    if untold:
+        yield untold
+    elif not dkms:
+        yield _made("kernel.headers", "skip", "headers", "the module is not built by DKMS here", HEADERS)
+    elif headers:
+        yield _made("kernel.headers", "pass", "headers", "the running kernel's headers are there", HEADERS)
+    else:
+        text = f"no headers for kernel {context.node.get('kernel.release')}"
+        yield _made("kernel.headers", "fail", "headers", text, HEADERS)
