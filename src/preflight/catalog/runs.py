@@ -70,7 +70,8 @@ def _by_driver(cuda: str, asked: tuple[int, int], driver: str, driver_cuda: str 
     """Answer by the driver's version alone; None where it is too old."""
     own, exact, came_from = (driver_cuda, True, MATRIX) if driver_cuda else drivers.own_cuda(driver, tables)
     stated = versions.minor(own) if own else None
-    if stated is not None and stated >= asked:
+    early = driver_cuda is None and _before_release(cuda, asked, driver, tables)
+    if stated is not None and stated >= asked and not early:
         return Runs(NATIVE, f"driver {driver} is of CUDA {own}, which runs programs up to it", None, came_from)
     row = majors.minimum_row(asked[0], tables)
     by_minor = majors.runs_by_minor_version(asked[0], stated, versions.parse(driver), tables)
@@ -87,6 +88,15 @@ def _by_driver(cuda: str, asked: tuple[int, int], driver: str, driver_cuda: str 
     if not exact and row is None:
         return Runs(UNKNOWN, f"driver {driver} is of a branch that the catalog does not know", None, came_from)
     return None
+
+
+def _before_release(cuda: str, asked: tuple[int, int], driver: str, tables: Tables) -> bool:
+    """Tell whether a driver of the right branch may be older than any that runs the major: 525.53, or "525"."""
+    lowest, parts = majors.minimum_driver(asked[0], tables), versions.parse(driver)
+    if not lowest or not parts or parts[0] != lowest[0] or versions.at_least(parts, lowest):
+        return False
+    first, _ = drivers.first_driver(cuda, tables)
+    return not (first and versions.at_least(parts, versions.parse(first)))
 
 
 def _minimum(row: dict[str, object] | None) -> str:

@@ -42,7 +42,7 @@ def support(
     as_json: bool,
     root: str | None,
     config: str | None,
-) -> int:
+) -> None:
     """Say what fits together, what is still supported, and what to do; each answer names its source.
 
     Without --cuda, --driver, --gpu and --os it answers for this node; with any of them for a machine with just those.
@@ -66,7 +66,8 @@ def support(
         write_out(json.dumps(to_json(entries), indent=2))
     else:
         write_out("\n".join(page(title, entries, today)))
-    return 0 if fits(entries) else 3
+    if not fits(entries):
+        raise SystemExit(3)
 
 
 def _day(text: str | None) -> str:

@@ -1,0 +1,248 @@
+"""`preflight support`: this node, or a machine that is not here; as a page and as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from preflight.cli import facts as facts_command
+from preflight.cli.support import support
+from preflight.facts.document import FactsDocument
+
+DAY = ("--date", "2026-11-24")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "preflight.toml"
+    file.write_text("version = 1\n")
+    return file
+
+
+def run(config: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(support, [*DAY, "--config", str(config), *arguments], standalone_mode=True)
+
+
+def answers(config: Path, text: str) -> tuple[int, dict[str, Any]]:
+    result = run(config, *text.split(), "--json")
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_the_issues_example(config: Path) -> None:
+    code, found = answers(config, "--cuda 12.8 --driver 535.183.01 --gpu a100 --os rhel9.4")
+    assert code == 0
+    assert list(found) == ["cuda", "gpu", "toolkit_os", "compiler", "os", "driver", "module"]
+    assert set(found["cuda"]) == {"answer", "why", "needs", "source"}
+    assert found["cuda"]["answer"] == "minor"
+    assert found["gpu"]["answer"] == "supported"
+    assert (found["gpu"]["first_cuda"], found["gpu"]["last_cuda"]) == ("11.0", None)
+    assert set(found["toolkit_os"]) == {"answer", "source"}
+    assert found["toolkit_os"]["answer"] == "supported"
+    assert found["compiler"]["max_gcc"] == 14
+    assert found["os"] == {"eol": "2032-05-31", "extended_eol": "2036-05-31", "answer": "supported"}
+    assert found["driver"] == {
+        "branch": 535,
+        "type": "lts",
+        "eol": "2026-06",
+        "answer": "eol",
+        "last_security_fix": "535.309.01",
+        "behind": True,
+    }
+    assert found["module"] == {"open": "either"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "keys"),
+    [
+        ("--cuda 13.0 --gpu v100", 3, ["gpu", "compiler", "module"]),
+        ("--cuda 12.4 --driver 525.60.13", 0, ["cuda", "compiler", "driver"]),
+        ("--cuda 12.4 --driver 470.256.02 --gpu geforce", 3, ["cuda", "gpu", "compiler", "driver", "module"]),
+        ("--cuda 13.0 --driver 580.65.06", 0, ["cuda", "compiler", "driver"]),
+        ("--cuda 13.0 --os amzn2", 3, ["toolkit_os", "compiler", "os"]),
+        ("--cuda 12.6 --os rhel9.4", 3, ["toolkit_os", "compiler", "os"]),
+        ("--cuda 12.6 --os rhel9.4 --gpu a100", 0, ["gpu", "toolkit_os", "compiler", "os", "module"]),
+        ("--gpu h100", 0, ["gpu", "module"]),
+        ("--gpu v100", 3, ["gpu", "module"]),
+        ("--gpu nonesuch", 3, ["gpu", "module"]),
+        ("--os centos7", 3, ["os"]),
+        ("--os debian13", 0, ["os"]),
+        ("--driver 550.54.15", 3, ["driver"]),
+        ("--driver 620.70.06", 0, ["driver", "module"]),
+    ],
+)
+def test_parts_that_are_not_given_are_left_out(config: Path, text: str, code: int, keys: list[str]) -> None:
+    found = answers(config, text)
+    assert (found[0], list(found[1])) == (code, keys)
+
+
+@pytest.mark.parametrize(
+    ("text", "eol"),
+    [
+        ("rhel9.4", "2032-05-31"),
+        ("RHEL 9.4", "2032-05-31"),
+        ("ubuntu22.04", "2027-06-01"),
+        ("oracle9.1", "2032-06-30"),
+        ("centos-stream9", "2027-05-31"),
+        ("CentOS Stream 9", "2027-05-31"),
+        ("amzn2023", "2029-06-30"),
+        ("Amazon Linux 2", "2026-06-30"),
+        ("opensuse-leap15.6", "2026-04-30"),
+        ("sles:15.7", "2031-07-31"),
+        ("debian", None),
+    ],
+)
+def test_names_of_systems(config: Path, text: str, eol: str | None) -> None:
+    result = run(config, "--os", text, "--json")
+    assert json.loads(result.stdout)["os"]["eol"] == eol
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--cuda", "twelve"), "--cuda twelve is no version; write one such as 12.8"),
+        (("--cuda", ""), "is no version"),
+        (("--driver", "550.x"), "--driver 550.x is no version"),
+        (("--os", "rehl9"), "no distribution rehl is known; did you mean rhel?"),
+        (("--os", "9.4"), "--os 9.4 is no distribution and version"),
+        (("--gpu", "-"), "names no GPU"),
+        (("--os", "debian12", "--date", "tomorrow"), "--date tomorrow is no date"),
+        (("--os", "debian12", "--root", "/"), "--root is for this node"),
+        (("--root", "/nonesuch"), "/nonesuch: no such directory"),
+        (("--cuda", "\x1b[31m\n"), "is no version"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(config: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(support, ["--config", str(config), *arguments], standalone_mode=False)
+    text = str(getattr(result.exception, "message", ""))
+    assert said in text
+    assert text.isprintable()
+    assert run(config, *arguments).exit_code != 0
+
+
+def lines(result: Result) -> list[str]:
+    found: list[str] = result.stdout.splitlines()
+    assert [line for line in found if len(line) > 80] == []
+    return found
+
+
+def test_the_page(config: Path) -> None:
+    asked = ("--cuda", "12.8", "--driver", "535.183.01", "--gpu", "a100", "--os", "rhel9.4")
+    text = "\n".join(lines(run(config, *asked)))
+    assert "CUDA 12.8 programs on driver 535.183.01: minor" in text
+    assert "! driver 535.183.01 (long-term support): eol" in text
+    assert "it\n    misses 7 bulletins" in text
+    for heading in ("\nEnds\n", "\nWhat to do\n", "\nSources\n  [1] "):
+        assert heading in text
+
+
+NODE = {
+    "format": "preflight.facts/1",
+    "node": "gpu001",
+    "collected": "2026-11-24T14:00:00Z",
+    "facts": {
+        "os": {"id": "rocky", "version": "9.4", "like": ["rhel"], "variant": None, "l4t": None, "support_end": None},
+        "kernel": {"release": "5.14.0-427.el9.x86_64"},
+        "arch": {"machine": "x86_64"},
+        "libc": {"glibc": "2.34"},
+        "toolkits": {
+            "versions": ["12.5.1", "13.0"],
+            "items": [
+                {"version": "12.5.1", "path": "/usr/local/cuda-12.5", "nvcc": True},
+                {"version": "13.0", "path": "/usr/local/cuda-13.0", "nvcc": True},
+            ],
+            "compat": [{"path": "/usr/local/cuda-13.0/compat", "driver": "580.95.05"}],
+        },
+        "driver": {"version": "550.54.15", "cuda": "12.4", "module": "550.54.15", "nvml": "ok"},
+        "gpus": {
+            "count": 2,
+            "devices": [
+                {"index": 0, "name": "NVIDIA H100 80GB HBM3", "compute_capability": "9.0"},
+                {"index": 1, "name": "NVIDIA H100 80GB HBM3", "compute_capability": "9.0"},
+            ],
+        },
+    },
+    "unknown": {},
+    "timings_ms": {},
+}
+
+
+def on_node(patch: pytest.MonkeyPatch, **changed: Any) -> None:
+    data = json.loads(json.dumps(NODE))
+    data["facts"].update(changed)
+    patch.setattr(facts_command, "read_facts", lambda root, config: FactsDocument.from_dict(data))
+
+
+def test_this_node(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_node(monkeypatch)
+    result = run(config)
+    text = "\n".join(lines(result))
+    assert text.startswith("gpu001  (on 2026-11-24")
+    for part in (
+        "CUDA 12.5.1 programs on driver 550.54.15: minor",
+        "CUDA 13.0 programs on driver 550.54.15: forward",
+        "toolkit 12.5.1 on Rocky Linux 9.4: supported",
+        "CUDA 13.0 on H100 80GB HBM3: supported",
+        "/usr/local/cuda-13.0/compat, driver 580.95.05",
+        "Rocky Linux 9.4: supported",
+        "kernel 5.14.0-427.el9.x86_64: ok",
+        "! its security fixes: behind",
+        "2032-05-31  Rocky Linux 9.4",
+    ):
+        assert part in text
+    assert result.exit_code == 0
+
+
+def test_this_node_with_several_kinds_of_gpu_answers_by_the_worst(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [
+        *NODE["facts"]["gpus"]["devices"],
+        {"index": 2, "name": "Tesla V100-SXM2-32GB", "compute_capability": "7.0"},
+    ]  # type: ignore[index]
+    on_node(monkeypatch, gpus={"count": 3, "devices": devices})
+    result = run(config, "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["cuda"]["answer"], found["gpu"]["answer"]) == (3, "no", "dropped")
+
+
+def test_this_node_without_driver_gpus_or_toolkit(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    none = {"version": None, "cuda": None, "module": None, "nvml": "LibraryNotFound"}
+    on_node(
+        monkeypatch, driver=none, gpus={"count": 0, "devices": []}, toolkits={"versions": [], "items": [], "compat": []}
+    )
+    result = run(config)
+    assert result.exit_code == 0
+    assert "NVIDIA driver: none" in "\n".join(lines(result))
+    assert list(json.loads(run(config, "--json").stdout)) == ["os"]
+
+
+def test_a_jetson(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = {"id": "ubuntu", "version": "22.04", "like": ["debian"], "variant": None, "l4t": "36.4.3"}
+    on_node(monkeypatch, os=system, arch={"machine": "aarch64"})
+    assert "Jetson, L4T 36.4.3: here\n    JetPack 6.2, CUDA 12" in "\n".join(lines(run(config)))
+
+
+def test_a_sites_own_rows(config: Path, tmp_path: Path) -> None:
+    own = tmp_path / "catalog.toml"
+    own.write_text('[[branches]]\nbranch = 535\neol = "2027-06"\nsource = "contract"\n')
+    config.write_text(f'version = 1\n[catalog]\nfile = "{own}"\n')
+    assert answers(config, "--driver 535.183.01")[1]["driver"]["answer"] == "supported"
+    own.write_text("[[branches]]\nbranch = 'x'\n")
+    result = run(config, "--driver", "535.183.01")
+    assert result.exit_code == 2
+    assert "branches row 1 (x): branch needs a whole number" in result.stderr
+
+
+def test_hostile_facts_stay_printable(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evil = "x\x1b[31m\n" + "y" * 300
+    on_node(
+        monkeypatch,
+        os={"id": evil, "version": evil, "like": [], "variant": None},
+        gpus={"count": 1, "devices": [{"index": 0, "name": evil, "compute_capability": evil}]},
+        kernel={"release": evil},
+        driver={"version": evil, "cuda": evil, "module": None, "nvml": "ok"},
+    )
+    assert "\x1b" not in run(config).stdout
+    lines(run(config))
