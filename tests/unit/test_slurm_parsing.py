@@ -16,11 +16,16 @@ place = {place!r}
 open(place + "/log", "a").write(json.dumps(["squeue"] + sys.argv[1:]) + "\\n")
 answers = json.load(open(place + "/answers"))
 asked = sys.argv[-1]
-key = asked.split(":")[0] if sys.argv[-2] == "-O" else asked
+wide, narrow = "JobArrayID:40,JobID:40,", "%i %A ="
+key, before = (asked.split(":")[0] if sys.argv[-2] == "-O" else asked), ""
+if asked.startswith(wide):
+    key, before = asked[len(wide):].split(":")[0], "%-40s%-40s" % (sys.argv[-3], "42")
+elif asked.startswith(narrow):
+    key, before = asked[len(narrow):], sys.argv[-3] + " 42 ="
 if key not in answers:
     sys.stderr.write("squeue: error: Invalid job format specification: " + key + "\\n")
     sys.exit(0)
-sys.stdout.write(answers[key])
+sys.stdout.write(before + answers[key] if answers[key] else "")
 """
 
 
@@ -96,12 +101,37 @@ def test_a_job_is_read_field_by_field(desk: Desk) -> None:
 
 
 def test_an_empty_field_is_empty(desk: Desk) -> None:
-    empty = {"BatchFlag": "0\n", "Requeue": "0\n", "RestartCnt": "N/A\n", "NumNodes": "\n", "admin_comment": "(null)\n"}
+    empty = {"BatchFlag": "0\n", "Requeue": "0\n", "RestartCnt": "0\n", "NumNodes": "1\n", "admin_comment": "(null)\n"}
     slurm = desk.answer({**STATE, **empty, "%n": "\n", "%x": "(null)\n", "%Q": "0\n"})
     state = job.read(slurm, "42")
     assert state[1:5] == (False, False, "", "PENDING")
-    assert (state.restarts, state.nodes, state.priority, state.admin_comment) == (0, 0, 0, "")
+    assert (state.restarts, state.nodes, state.priority, state.admin_comment) == (0, 1, 0, "")
     assert job.excluded(slurm, "42") == ""
+
+
+@pytest.mark.parametrize("what", ["BatchFlag", "Requeue", "RestartCnt", "NumNodes", "admin_comment", "%n", "%T", "%Q"])
+def test_no_answer_is_no_value(desk: Desk, what: str) -> None:
+    """Exit status 0 and nothing on stdout once cancelled a batch job as an interactive one."""
+    with pytest.raises(SlurmError, match="squeue gave no"):
+        job.read(desk.answer({**STATE, what: ""}), "42")
+
+
+@pytest.mark.parametrize(
+    "answers", [{"BatchFlag": "N/A\n"}, {"Requeue": "2\n"}, {"RestartCnt": "N/A\n"}, {"%Q": "high\n"}]
+)
+def test_an_answer_of_another_kind_is_refused(desk: Desk, answers: dict[str, str]) -> None:
+    with pytest.raises(SlurmError, match="squeue said"):
+        job.read(desk.answer({**STATE, **answers}), "42")
+
+
+def test_of_a_heterogeneous_job_the_component_asked_for_is_read(desk: Desk) -> None:
+    """squeue prints every component, the leader's last."""
+    answer = "".join(f"{name:<40}{number:<40}{flag:<8}\n" for name, number, flag in (("43+1", 44, 0), ("43+0", 43, 1)))
+    (desk.place / "squeue").write_text(f"#!/bin/sh\ncat <<END\n{answer}END\n")
+    assert job.field(desk.slurm, "43", "BatchFlag") == "1"
+    assert job.field(desk.slurm, "44", "BatchFlag") == "0"
+    with pytest.raises(SlurmError, match="no BatchFlag of job 4"):
+        job.field(desk.slurm, "4", "BatchFlag")
 
 
 def test_another_spelling_of_the_admin_comment_is_tried(desk: Desk) -> None:
@@ -219,8 +249,8 @@ def test_drain_and_resume_name_one_node(desk: Desk) -> None:
     ]
 
 
-def row(name: str, when: str, reason: str) -> str:
-    return f"{name:<256}{when:<64}{reason:<256}\n"
+def row(name: str, when: str, reason: str, state: str = "idle+drain") -> str:
+    return f"{name:<256}{when:<64}{state:<128}{reason:<256}\n"
 
 
 def test_our_drains_are_counted_by_time_and_name_once_each(desk: Desk) -> None:
@@ -229,6 +259,7 @@ def test_our_drains_are_counted_by_time_and_name_once_each(desk: Desk) -> None:
     rows += row("n1", "2026-11-24T12:00:00", "preflight:driver.match:driver: y")
     rows += row("n4", "2026-11-24T09:00:00", "admin: preflight:x")
     rows += row("n5", "Unknown", "none")
+    rows += row("n6", "2026-11-24T08:00:00", "preflight:gpu.reset:gpu0: x", "idle")  # resumed, on 24.11
     slurm = desk.answer({"NodeList": rows, "%N": "n1\nn2\nn1\nn3\n"})
     assert [name for _, name in node.drained_by_us(slurm)] == ["n2", "n3", "n1"]
     assert node.count_nodes(slurm) == 3

@@ -11,15 +11,17 @@ import time
 
 from preflight.files import tolerate
 from preflight.hooks.pending import Pending
-from preflight.hostlist import folded, names
+from preflight.hostlist import HostlistError, folded, names
 from preflight.slurm import job as slurm_job
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.environment import Job
 from preflight.slurm.job import JobState
+from preflight.slurm.prefer import drop_vain_preference
 from preflight.tuples import NamedTuple
 
 MOVED, HELD, CANCELLED = "preflight:moved:", "preflight:held:", "preflight:cancelled:"
 ROUNDS = 12
+MOVABLE = ("RUNNING", "CONFIGURING", "PENDING", "SUSPENDED")
 
 
 class Outcome(NamedTuple):
@@ -66,7 +68,7 @@ def move(slurm: Slurm, what: Move, pending: Pending) -> Outcome:
             outcome = _cancel(slurm, what, state)
         else:
             outcome = _requeue(slurm, what, state, pending)
-    except SlurmError as error:
+    except (SlurmError, HostlistError) as error:
         return Outcome(kind, f"not done: {error}", False)
     pending.done()
     return outcome
@@ -91,6 +93,9 @@ def _requeue(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Out
         return Outcome("none", f"the job cannot be updated, so it runs here: {error}", False)
     pending = pending.step("requeue", priority=state.priority)
     if slurm_job.restarts(slurm, leader) <= what.run:
+        now = slurm_job.letter(slurm, leader, "T")
+        if now not in MOVABLE:  # its user cancelled it, or it ended: a requeue would bring it back
+            return Outcome("none", f"the job is {now.lower()} already: {what.cause}", True)
         slurm_job.requeue_held(slurm, leader)
     return finish(slurm, what, state, pending.step("held"))
 
@@ -106,14 +111,16 @@ def finish(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outco
         _exclude(slurm, state.name, what.node)
         reason = _too_few(slurm, what, state)
     if reason:
-        _mark(slurm, state.name, HELD, what, reason)
+        _mark(slurm, leader, HELD, what, reason)  # on the leader: all components of a heterogeneous job look there
         slurm_job.hold(slurm, leader)
         return Outcome("hold", f"held, since {reason}: {what.cause}", True)
-    if _held_by_another(slurm, what, state.name):
+    if _held_by_another(slurm, what, leader):
         return Outcome("hold", f"left held as another node of the job decided: {what.cause}", True)
+    with tolerate(SlurmError):
+        drop_vain_preference(slurm, state.name)
     if slurm_job.held(slurm, leader):  # else another node was first, and a release would compute its priority anew
         slurm_job.release(slurm, leader)
-    if _held_by_another(slurm, what, state.name):
+    if _held_by_another(slurm, what, leader):
         slurm_job.hold(slurm, leader)
         return Outcome("hold", f"left held as another node of the job decided: {what.cause}", True)
     _keep_priority(slurm, leader, state.priority)
@@ -123,7 +130,8 @@ def finish(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outco
 def _must_hold(slurm: Slurm, what: Move, state: JobState) -> str:
     if what.node in names(state.required):
         return f"it asks for {what.node} by name (--nodelist), and that node does not fit"
-    runs = {entry.split(":")[3] for entry in _entries(state.admin_comment) if entry.startswith(MOVED)}
+    parts = (entry.split(":") for entry in _entries(state.admin_comment) if entry.startswith(MOVED))
+    runs = {part[3] for part in parts if len(part) > 3}
     if len(runs - {f"run{what.run}"}) >= what.max_requeues:
         return f"it was moved {what.max_requeues} times already ([hook] max_requeues)"
     return ""
@@ -131,11 +139,12 @@ def _must_hold(slurm: Slurm, what: Move, state: JobState) -> str:
 
 def _too_few(slurm: Slurm, what: Move, state: JobState) -> str:
     """Return why too few nodes are left for the job, or ""; nodes that are down for now count as left."""
-    left = slurm_job.nodes_of(slurm, state.partition, gpus=bool(what.job.gpus_text))
+    partition = slurm_job.partition(slurm, state.name)  # read again: while it ran it was only the one it ran in
+    left = slurm_job.nodes_of(slurm, partition, gpus=bool(what.job.gpus_text))
     left -= names(slurm_job.excluded(slurm, state.name))
     if len(left) >= max(state.nodes, 1):
         return ""
-    return f"no node is left that could fit: {len(left)} of partition {state.partition}, {max(state.nodes, 1)} needed"
+    return f"no node is left that could fit: {len(left)} of partition {partition}, {max(state.nodes, 1)} needed"
 
 
 def _exclude(slurm: Slurm, name: str, node: str) -> None:

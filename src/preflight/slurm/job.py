@@ -10,6 +10,7 @@ from preflight.slurm.commands import Slurm, SlurmError
 from preflight.tuples import NamedTuple
 
 WIDTH = 65536  # squeue -O cuts there, and what is cut would be lost when we write it back
+ID = 40  # columns for a job's names, "ARRAY_TASK" among them
 NOTHING = ("", "N/A", "(null)", "None assigned")
 
 
@@ -44,22 +45,60 @@ def field(slurm: Slurm, name: str, *spellings: str) -> str:
     """Return one field of a job as `squeue -O` prints it, "" where it has none.
 
     Squeue answers a field that it does not know with an error on stderr and exit status 0, so a name may be tried
-    after another.
+    after another. Raises SlurmError where the answer holds no row of this job: an empty answer is no value.
     """
     for what in spellings:
-        out, errors = slurm.both("squeue", "-h", "-r", "-j", name, "-O", f"{what}:{WIDTH}")
+        out, errors = slurm.both("squeue", "-h", "-r", "-j", name, "-O", f"JobArrayID:{ID},JobID:{ID},{what}:{WIDTH}")
         if "Invalid job format" not in errors:
-            value = out.removesuffix("\n").rstrip()
-            return "" if value in NOTHING else value
+            return _value(_of_job(_rows(out), name, what))
     raise SlurmError(f"squeue of this release has no field {spellings[0]}")
+
+
+def letter(slurm: Slurm, name: str, what: str) -> str:
+    """Return one field of a job by its `squeue -o` letter; "" where it has none. Without a width nothing is cut.
+
+    Raises SlurmError where the answer holds no row of this job.
+    """
+    out = slurm.run("squeue", "-h", "-r", "-j", name, "-o", f"%i %A =%{what}")
+    rows = [(line.partition(" =")[0].split(), line.partition(" =")[2]) for line in out.splitlines()]
+    return _value(_of_job(rows, name, f"%{what}"))
+
+
+def _rows(out: str) -> list[tuple[list[str], str]]:
+    """Return ([names of the job], value) of each row of `squeue -O`; a value with newlines spans lines."""
+    rows: list[tuple[list[str], str]] = []
+    for line in out.splitlines():
+        if len(line) >= 2 * ID and line[ID : 2 * ID].strip().isdigit():
+            rows.append((line[: 2 * ID].split(), line[2 * ID :].rstrip()))
+        elif rows:
+            rows[-1] = (rows[-1][0], f"{rows[-1][1]}\n{line}".rstrip())
+    return rows
+
+
+def _of_job(rows: list[tuple[list[str], str]], name: str, what: str) -> str:
+    """Return the value of the row that is about ``name``; of a heterogeneous job squeue prints every component."""
+    for names, value in rows:
+        if name in names:
+            return value
+    raise SlurmError(f"squeue gave no {what} of job {name}")
+
+
+def _value(text: str) -> str:
+    return "" if text.strip() in NOTHING else text.strip()
+
+
+def _flag(text: str, what: str) -> bool:
+    if text not in ("0", "1"):
+        raise SlurmError(f"squeue said {text[:20]!r} for {what}, not 0 or 1")
+    return text == "1"
 
 
 def read(slurm: Slurm, name: str) -> JobState:
     """Return what moving a job depends on."""
     return JobState(
         name,
-        batch=field(slurm, name, "BatchFlag") == "1",
-        requeue=field(slurm, name, "Requeue") == "1",
+        batch=_flag(field(slurm, name, "BatchFlag"), "BatchFlag"),
+        requeue=_flag(field(slurm, name, "Requeue"), "Requeue"),
         required=letter(slurm, name, "n"),
         state=letter(slurm, name, "T"),
         restarts=_count(field(slurm, name, "RestartCnt")),
@@ -77,7 +116,9 @@ def admin_comment(slurm: Slurm, name: str) -> str:
 
 def _count(text: str) -> int:
     digits = text.strip().split("-")[0]
-    return int(digits) if digits.isdigit() else 0
+    if not digits.isdigit():
+        raise SlurmError(f"squeue said {text[:20]!r} where a number should be")
+    return int(digits)
 
 
 def excluded(slurm: Slurm, name: str) -> str:
@@ -85,15 +126,14 @@ def excluded(slurm: Slurm, name: str) -> str:
     return letter(slurm, name, "x")
 
 
-def letter(slurm: Slurm, name: str, what: str) -> str:
-    """Return one field of a job by its `squeue -o` letter; "" where it has none. Without a width nothing is cut."""
-    value = slurm.run("squeue", "-h", "-r", "-j", name, "-o", f"%{what}").strip()
-    return "" if value in NOTHING else value
-
-
 def held(slurm: Slurm, name: str) -> bool:
     """Return whether the job is held."""
     return letter(slurm, name, "Q") == "0"
+
+
+def partition(slurm: Slurm, name: str) -> str:
+    """Return the job's partitions: of a running job the one it runs in, of a waiting one all it was submitted to."""
+    return letter(slurm, name, "P")
 
 
 def requeue_held(slurm: Slurm, name: str) -> None:
