@@ -6,7 +6,7 @@ import random
 import time
 
 from preflight.files import read_json, unlink, write_json
-from preflight.hooks.pending import Pending, begin
+from preflight.hooks.pending import Pending, begin, left_over
 from preflight.hooks.run import Run
 from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm, SlurmError
@@ -30,10 +30,14 @@ class Drained(NamedTuple):
 
 def drain(run: Run, slurm: Slurm, reason: str) -> Drained:
     """Drain the node with ``reason``, unless it is away already or the drain breaker holds; never raises."""
-    pending = begin(run.policy.report.spool, run.run_dir, f"drain-{run.node}", {"node": run.node, "drain": reason})
+    spool, run_dir = run.policy.report.spool, run.run_dir
+    earlier = [one for one in left_over(spool, run_dir, run.node) if "drain" in one.entry]
+    pending = begin(spool, run_dir, f"drain-{run.node}", {"node": run.node, "drain": reason})
     try:
         state = slurm_node.read(slurm, run.node)
         if state.away:
+            for one in earlier:
+                adopt(run, state, one)
             pending.done()
             return Drained(f"{'+'.join(state.flags)} already, its reason stays: {state.reason}", True, "none")
         limit = most(run.policy.drain.max_nodes, slurm_node.count_nodes(slurm))
@@ -106,13 +110,14 @@ def forget(run: Run) -> None:
     unlink(f"{run.run_dir}/drain-{run.node}.json")
 
 
-def adopt(run: Run, slurm: Slurm, pending: Pending) -> None:
-    """Remember a drain whose hook died between the command and the record of it; raises SlurmError."""
-    state, reason = slurm_node.read(slurm, run.node), str(pending.entry["drain"])
-    began = pending.entry["at"]
+def adopt(run: Run, state: slurm_node.NodeState, pending: Pending) -> None:
+    """Remember a drain whose hook died between the command and the record of it."""
+    began = pending.entry.get("at")
+    if not isinstance(began, float) or not state.away or ours(run) is not None:
+        return
     first, last = (slurm_node.stamp(began + seconds) for seconds in (-1, run.policy.hook.deadline_s + 1))
-    if ours(run) is None and first <= state.time <= last:
-        _remember(run, state, reason)
+    if first <= state.time <= last:
+        _remember(run, state, str(pending.entry["drain"]))
 
 
 def _undo(run: Run, slurm: Slurm) -> None:
@@ -123,9 +128,12 @@ def _undo(run: Run, slurm: Slurm) -> None:
 
 
 def is_ours(state: slurm_node.NodeState, record: dict[str, Any]) -> bool:
-    """Return whether reason, user and time are exactly those of our drain."""
+    """Return whether the node is drained with exactly the reason, user and time of our drain.
+
+    24.11 leaves all three on a node that was resumed.
+    """
     same = (state.reason, state.user, state.time) == (record["reason"], record["user"], record["time"])
-    return same and state.reason.startswith(slurm_node.PREFIX)
+    return same and "DRAIN" in state.flags and state.reason.startswith(slurm_node.PREFIX)
 
 
 def resume_ours(run: Run, slurm: Slurm, well: bool) -> Drained | None:

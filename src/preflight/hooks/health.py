@@ -5,11 +5,12 @@ import time
 from preflight.files import tolerate
 from preflight.hooks import record
 from preflight.hooks.assess import Assessment, Question, assess
-from preflight.hooks.drain import Drained, ours, resume_ours
+from preflight.hooks.drain import Drained, adopt, ours, resume_ours
 from preflight.hooks.pending import Pending, left_over
 from preflight.hooks.prolog import act, gres
 from preflight.hooks.run import Run
 from preflight.report.store import prune_spool
+from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.verdict import decide, verdict
 
@@ -57,16 +58,13 @@ def repair(run: Run) -> None:
         with tolerate(SlurmError):
             if "move" in pending.entry:
                 _repair_move(run, slurm, pending)
-            else:
+            elif "drain" in pending.entry:
                 _repair_drain(run, slurm, pending)
 
 
 def _repair_drain(run: Run, slurm: Slurm, pending: Pending) -> None:
     """A drain that was made is remembered; one that was not has just been decided anew by this health check."""
-    from preflight.hooks.drain import adopt
-
-    with tolerate(LookupError), tolerate(TypeError):
-        adopt(run, slurm, pending)
+    adopt(run, slurm_node.read(slurm, run.node), pending)
     pending.done()
 
 
