@@ -119,6 +119,7 @@ def test_a_site_adds_and_overrides(tmp_path: Path) -> None:
         ("[[branches]]\nbranch = 1\nwat = 2", "branches row 1 (1): unknown field wat"),
         ("[[branches]]\nbranch = [1]", "branches row 1 ([1]): branch needs a whole number"),
         ("[[branches", "not TOML"),
+        ("[[products]]\nmodel = 'H100-X'", "products row 1 (H100-X): model needs the words"),
         ("sources = 3", "[sources] needs a text for each name"),
     ],
 )

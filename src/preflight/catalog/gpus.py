@@ -77,7 +77,7 @@ def _product(asked: tuple[str, ...], tables: Tables) -> Row | None:
     longest = 0
     shorter: list[Row] = []
     for row in tables.rows("products"):
-        model = words(row["model"])
+        model = tuple(row["model"].lower().split())  # plain words, as the data's tests see to
         if len(model) > longest and _within(model, asked):
             best, longest = row, len(model)
         if _within(asked, model):
@@ -117,8 +117,8 @@ def cuda_range(capability: str, tables: Tables = SHIPPED) -> tuple[str | None, s
     every: list[tuple[int, int]] = []
     newest_row = None
     for one in tables.rows("toolkits"):
-        release = versions.minor(one["version"])
-        if "capabilities" not in one or release is None:
+        release = versions.minor(one["version"]) if "capabilities" in one else None
+        if release is None:
             continue
         every.append(release)
         if any(name in one["capabilities"] for name in names):
@@ -166,7 +166,7 @@ def with_toolkit(gpu: Gpu, cuda: str, tables: Tables = SHIPPED) -> Fit:
 def newest_toolkit(tables: Tables = SHIPPED) -> tuple[int, int] | None:
     """Return the newest release whose GPUs are known, as (13, 5)."""
     known = [versions.minor(row["version"]) for row in tables.rows("toolkits") if "capabilities" in row]
-    return max((release for release in known if release), default=None)
+    return max(filter(None, known), default=None)
 
 
 def _listed(capability: str, asked: tuple[int, int], tables: Tables) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from preflight.catalog import cuda as majors
 from preflight.catalog import drivers, gpus, versions
-from preflight.catalog.forward import Compat, Forward, forward
 from preflight.catalog.gpus import Gpu
 from preflight.catalog.tables import SHIPPED, Tables, source
 from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.catalog.forward import Compat, Forward
 
 NATIVE, MINOR, FORWARD, NO, UNKNOWN = "native", "minor", "forward", "no", "unknown"
 MATRIX = "https://docs.nvidia.com/datacenter/tesla/drivers/cuda-toolkit-driver-and-architecture-matrix.html"
@@ -105,6 +108,8 @@ def _minimum(row: dict[str, object] | None) -> str:
 
 def _older(cuda: str, driver: str, gpu: Gpu | None, compat: tuple[Compat, ...] | None, tables: Tables) -> Runs:
     """Answer for a driver that is too old for the CUDA by itself."""
+    from preflight.catalog.forward import forward
+
     by_package = forward(cuda, driver, gpu, compat, tables)
     asked = versions.minor(cuda) or (0, 0)
     row = majors.minimum_row(asked[0], tables)
@@ -136,6 +141,8 @@ def _or_package(
 ) -> str | None:
     """Add the package that would do on this driver: on a data-center GPU, where the GPU is not known."""
     if gpu is None:
+        from preflight.catalog.forward import forward
+
         thought = forward(cuda, driver, Gpu("", kind="datacenter"), None, tables)
     if not thought.works:
         return needs

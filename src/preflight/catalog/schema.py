@@ -208,6 +208,9 @@ class Reader:
                 made[field] = self._value(kind, value)
             except ValueError as error:
                 self.errors.append(f"{where}: {field} {error}")
+        model = made.get("model")
+        if table == "products" and model and not all(word.isalnum() for word in model.split()):
+            self.errors.append(f"{where}: model needs the words of the reported name, with blanks for other signs")
         self._sources(made, where)
         return made
 
