@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping
 
 from lab.commands import Commands
@@ -92,6 +93,8 @@ class Jobs(Commands):
         Waits until it is pending (the job has left its nodes) first: while it completes, slurmctld ignores StartTime.
         """
         self.wait_until(lambda: self.job_state(jobid) == "PENDING", timeout, f"job {jobid} to be pending")
+        # A node that ran it refuses a credential made in the second in which the last one was revoked.
+        time.sleep(1.1)
         self.check_run(["scontrol", "update", f"JobId={jobid}", "StartTime=now"])
 
     def node_state(self, name: str) -> str:

@@ -117,6 +117,14 @@ def test_one_task_of_a_running_array_moves_alone(cluster: Cluster) -> None:
     assert any(f"requeuehold {job}_{task}" in call for call in cluster.called())
 
 
+def test_a_preference_for_the_node_that_does_not_fit_does_not_hold_the_job(cluster: Cluster) -> None:
+    """From 24.11 on Slurm holds a job (BadConstraints) when every node that it prefers is excluded."""
+    job = cluster.lab.sbatch("true", CUDA, "--gpus=1", "--prefer=rocky")
+    assert cluster.wait_report(job)["node"] == "rocky1"
+    done = _ended(cluster, job)
+    assert (done["state"], done["excluded_nodes"]) == ("COMPLETED", "rocky1")
+
+
 def test_two_nodes_of_one_job_misfit_at_once_and_both_end_up_excluded(cluster: Cluster) -> None:
     job = cluster.lab.sbatch("srun hostname", "--require=gpu=a100", "-N2", "--gpus-per-node=1", "-x", "rocky1,debian1")
     cluster.wait_report(job, "ubuntu1")

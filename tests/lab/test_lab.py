@@ -210,7 +210,7 @@ def test_prolog_can_move_its_own_job(lab: Lab) -> None:
     hook = Path(lab.directory, "moving")
     hook.write_text(
         "#!/bin/sh\nPATH=/usr/bin:/bin\n[ $SLURMD_NODENAME = n1 ] || exit 0\nscontrol requeuehold $SLURM_JOB_ID &&\n"
-        "scontrol update JobId=$SLURM_JOB_ID ExcNodeList=n1 && scontrol release $SLURM_JOB_ID\n"
+        "scontrol update JobId=$SLURM_JOB_ID ExcNodeList=n1 Prefer= && scontrol release $SLURM_JOB_ID\n"
     )
     hook.chmod(0o755)
     lab.reconfigure(prolog=hook)

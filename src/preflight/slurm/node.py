@@ -9,6 +9,7 @@ from preflight.tuples import NamedTuple
 
 PREFIX = "preflight:"
 DRAINED = ("DRAIN", "IDLE", "MIXED", "ALLOCATED")
+DRAINS = "NodeList:256,Timestamp:64,StateComplete:128,Reason:256"
 AWAY = ("DRAIN", "DOWN", "FAIL", "MAINT", "POWER", "REBOOT")
 
 
@@ -66,11 +67,14 @@ def resume(slurm: Slurm, node: str) -> None:
 
 
 def drained_by_us(slurm: Slurm) -> list[tuple[str, str]]:
-    """Return (time, node) of every node whose reason is ours, oldest first."""
+    """Return (time, node) of every drained node whose reason is ours, oldest first.
+
+    24.11 leaves the reason on a node that was resumed.
+    """
     rows = set()
-    for line in slurm.run("sinfo", "-h", "-N", "-O", "NodeList:256,Timestamp:64,Reason:256").splitlines():
-        name, when, reason = line[:256].strip(), line[256:320].strip(), line[320:].strip()
-        if reason.startswith(PREFIX):
+    for line in slurm.run("sinfo", "-h", "-N", "-O", DRAINS).splitlines():
+        name, when, state, reason = line[:256].strip(), line[256:320].strip(), line[320:448], line[448:].strip()
+        if reason.startswith(PREFIX) and "DRAIN" in state.upper():
             rows.add((when, name))
     return sorted(rows)
 
