@@ -1,7 +1,7 @@
 """Compiled requirements: Slurm's answer, by a second implementation of its grammars, is the evaluator's."""
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from preflight.facts.view import View
@@ -106,13 +106,16 @@ CLAUSES = st.lists(predicates(), min_size=1, max_size=2).map(requirement_of)
 def tells(requirement: Requirement, view: View) -> bool:
     """Whether the node states what the clause reads in a form that Slurm's one value for it holds whole.
 
-    Not so: facts that are missing, GPUs that differ, memory of a fraction of a MiB, a driver at odds with its CUDA.
+    Not so: facts that are missing, GPUs that differ, memory of a fraction of a MiB, which CUDA runs where that
+    has gaps.
     """
     extra = extra_of(view)
     for one in requirement.clauses[0].predicates:
         row = names.find(one.name)
         assert row is not None
-        key = "cuda_runs" if row.name == "cuda" and one.op in (">=", "=", "~=") else row.extra
+        if row.name == "cuda" and one.op in (">=", "=", "~="):
+            return False
+        key = row.extra
         keys = ["os", "os_version"] if row in names.DISTRIBUTION_ROWS else [str(key)]
         if row.scope == "gpu":
             keys.append("gpu_count")
@@ -125,6 +128,7 @@ def tells(requirement: Requirement, view: View) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(CLAUSES, views(), st.sampled_from(POLICIES))
 def test_extra_answers_as_evaluation_does(requirement: Requirement, view: View, policy: str) -> None:
     compiled = to_extra(requirement)
@@ -141,6 +145,7 @@ def test_extra_answers_as_evaluation_does(requirement: Requirement, view: View, 
         assert fits == passes, compiled.text
 
 
+@settings(deadline=None)
 @given(CLAUSES, views(), st.lists(views(), max_size=3), st.sampled_from(POLICIES))
 def test_features_answer_as_evaluation_does(
     requirement: Requirement, view: View, others: list[View], policy: str
@@ -158,6 +163,7 @@ def test_features_answer_as_evaluation_does(
     assert not (fits and compiled.unmet)
 
 
+@settings(deadline=None)
 @given(st.lists(CLAUSES, min_size=1, max_size=4), views())
 def test_clauses_join_to_a_text_that_slurm_reads(several: list[Requirement], view: View) -> None:
     requirement = Requirement(tuple(one.clauses[0] for one in several))
@@ -173,6 +179,7 @@ def test_clauses_join_to_a_text_that_slurm_reads(several: list[Requirement], vie
         assert not extra_holds(join_extra("site=1|site=2", compiled.text), extra)
 
 
+@settings(deadline=None)
 @given(views(), st.sampled_from(POLICIES))
 def test_what_is_published_is_known_as_ours_and_stands_in_slurms_grammar(view: View, policy: str) -> None:
     extra = extra_of(view, policy)
@@ -199,6 +206,7 @@ def test_a_node_with_gpus_as_slurm_is_told_it() -> None:
     assert extra_of(NODE) == {
         "arch": "x86_64",
         "cuda": 12004000,
+        "cuda_from": 11008000,
         "cuda_parts": 2,
         "cuda_runs": 12999000,
         "driver": 550054015,
@@ -226,6 +234,15 @@ def test_a_node_with_gpus_as_slurm_is_told_it() -> None:
     assert "cuda_runs_12.4" in features_of(NODE, "reject")
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("release", ["11.0", "11.8", "12", "12.0", "12.4", "12.5", "12.9", "13", "13.0", "10.2"])
+def test_which_cuda_runs_on_a_node_is_as_evaluation_says(release: str, policy: str) -> None:
+    requirement = parse(f"cuda>={release}")
+    passes = evaluate(requirement, NODE, cuda_minor=policy)[0].status in ("pass", "warn")
+    assert extra_holds(to_extra(requirement).text, extra_of(NODE, policy)) == passes
+    assert (release in ("11.8", "12", "12.0", "12.4")) <= passes
+
+
 def test_a_node_without_a_driver_says_so() -> None:
     view = View({"driver": {"version": None, "cuda": None}, "gpus": {"devices": []}}, {})
     assert extra_of(view) == {
@@ -237,7 +254,7 @@ def test_a_node_without_a_driver_says_so() -> None:
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
-        ("cuda>=12.4", "cuda_runs>=12004000"),
+        ("cuda>=12.4", "cuda_runs>=12004000&cuda_from<=12004000"),
         ("cuda<12.4", "cuda<12004000&(cuda_parts!=1|cuda!=12000000)&cuda>=0"),
         ("ubuntu>=22.04", "os=ubuntu&os_version>=22004000"),
         ("arch=amd64|!mig", "arch=x86_64|mig=0"),

@@ -124,6 +124,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "keep_days": _number(1, 36500, "days", int),
     },
     "drain": {"max_nodes": _share, "kill_switch": _path},
+    "publish": {"enabled": _flag, "via": _choice("auto", "extra", "features")},
     "cuda": {"minor_version_compatibility": _choice("accept", "warn", "reject")},
     "catalog": {"file": _path},
 }

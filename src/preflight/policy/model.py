@@ -73,6 +73,13 @@ class CatalogPolicy(NamedTuple):
     file: str = ""
 
 
+class PublishPolicy(NamedTuple):
+    """[publish]: the health check tells Slurm the node's facts. ``via`` is "auto", "extra" or "features"."""
+
+    enabled: bool = False
+    via: str = "auto"
+
+
 class CheckPolicy(NamedTuple):
     """[checks."NAME"]: "" and None leave the check's own default."""
 
@@ -97,6 +104,7 @@ SECTIONS: dict[str, type] = {
     "drain": DrainPolicy,
     "cuda": CudaPolicy,
     "catalog": CatalogPolicy,
+    "publish": PublishPolicy,
 }
 
 
@@ -116,6 +124,7 @@ class Policy(NamedTuple):
     drain: DrainPolicy = DrainPolicy()
     cuda: CudaPolicy = CudaPolicy()
     catalog: CatalogPolicy = CatalogPolicy()
+    publish: PublishPolicy = PublishPolicy()
     checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written
     expect: tuple[Expectation, ...] = ()
     path: str = ""

@@ -110,7 +110,8 @@ def _extra(predicate: Predicate) -> Node:
     if row in names.DISTRIBUTION_ROWS:
         return _distribution(row, str(op), asked, negated)
     if row.name == "cuda" and predicate.op in (">=", "=", "~="):
-        return leaf(encode.RUNS, "<" if negated else ">=", _low(asked[:2]))
+        low = _cuda(asked, negated)
+        return both(leaf(encode.RUNS, ">=", low), leaf(encode.FROM, "<=", low))
     if row.name == "gpu.count":
         _only_more(predicate)
     if isinstance(row.kind, Version):
@@ -147,6 +148,14 @@ def _word(asked: str, negated: bool) -> str:
     if " " in asked:
         raise NotPlaceable("a GPU's name is published word by word, and it asks for several in a row")
     return asked
+
+
+def _cuda(asked: tuple[int, ...], negated: bool) -> int:
+    if negated:
+        raise NotPlaceable("which CUDA does not run is not published")
+    if len(asked) > 1 and encode.MINORS[-2] < asked[1] < encode.MINORS[-1]:
+        raise NotPlaceable("there is no such CUDA release")
+    return _low(asked[:2])
 
 
 def _low(asked: tuple[int, ...]) -> int:
@@ -289,11 +298,15 @@ def _features(predicate: Predicate, known: list[str]) -> list[str]:
     if row.name == "gpu.count":
         _only_more(predicate)
     if row.name == "cuda" and predicate.op in (">=", "=", "~="):
-        return [one for one in _published(_of(known, f"{encode.RUNS}_"), row) if _runs(one, asked[:2]) != negated]
+        _cuda(asked, negated)
+        starts = _of(known, f"{encode.FROM}_")
+        if any(_VERSION.read(one.removeprefix(f"{encode.FROM}_")) > (*asked, 0)[:2] for one in starts):
+            raise NotPlaceable("some nodes have GPUs that need a newer CUDA, which a feature does not tell")
+        return [one for one in _published(_of(known, f"{encode.RUNS}_"), row) if _runs(one, asked[:2])]
     prefix = _prefix(row)
     if not prefix:
         raise NotPlaceable(f"{row.name} is not among the features that are published")
-    group = [one for one in _of(known, prefix) if not one.startswith(f"{encode.RUNS}_")]
+    group = [one for one in _of(known, prefix) if not one.startswith((f"{encode.RUNS}_", f"{encode.FROM}_"))]
     requirement = Requirement((Clause((predicate,), ""),))
     return [one for one in _published(group, row) if _proves(requirement, row, prefix, one)]
 

@@ -7,8 +7,11 @@ does not state a value has no key for it, and Slurm then counts every comparison
 from __future__ import annotations
 
 from preflight.catalog import cuda as cuda_catalog
+from preflight.catalog.tables import SHIPPED, Tables
 from preflight.facts.view import Unknown, View, attribute
 from preflight.requirements import names
+from preflight.requirements.evaluate import evaluate
+from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.kinds import Count, Flag, Version
 from preflight.requirements.kinds_of_names import TokenName
 from preflight.requirements.row import Row
@@ -18,9 +21,14 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
+    Pair = tuple[int, int]
+
 NONE = -1  # an Extra value: known to be absent
 PARTS = "_parts"  # Extra key beside a version's: how many numbers the node states, 3 at most
 RUNS = "cuda_runs"
+FROM = "cuda_from"  # the lowest: a program of an older CUDA than its GPU does not run
+FIRST_MAJOR = 9  # of the CUDA releases that are tried
+MINORS = (*range(10), 998)
 WORD = "gpu_name_"  # Extra key of one word that is in the name of every GPU, with the value 1
 
 _VERSION = Version()
@@ -66,20 +74,22 @@ def is_ours(key: str) -> bool:
     return key in KEYS or key.startswith(WORD)
 
 
-def extra_of(view: View, cuda_minor: str = "warn") -> dict[str, int | float | str]:
+def extra_of(view: View, cuda_minor: str = "warn", tables: Tables = SHIPPED) -> dict[str, int | float | str]:
     """Return what a node publishes in its Extra JSON, sorted by key.
 
     Versions are a*1000000 + b*1000 + c with the number of stated parts beside them, sizes whole MiB, flags 0 or 1,
-    names lower case. ``cuda`` is the driver's own version, ``cuda_runs`` the highest that a program may be built with under
-    the policy ``cuda_minor`` (accept, warn, reject). Of GPUs it is what holds for all of them.
+    names lower case. ``cuda`` is the driver's own version, ``cuda_runs`` the highest that a program may be built with
+    under the policy ``cuda_minor`` (accept, warn, reject), ``cuda_from`` the lowest. Of GPUs it is what holds for all.
     """
     found: dict[str, int | float | str] = {}
     for row in names.ROWS:
         if row.extra and row.extra not in found:
             found |= _gpus(row, view) if row.fact.startswith("gpus.") else _one(row, view)
-    runs = cuda_runs(view, cuda_minor)
-    if not isinstance(runs, Unclear):
-        found[RUNS] = NONE if runs is None else _number(runs)
+    runs = cuda_runs(view, cuda_minor, tables)
+    if runs:
+        found[FROM], found[RUNS] = _number(runs[0]), _number(runs[1])
+    elif cuda_own(view) is None:
+        found[RUNS] = NONE
     if "os" not in found:  # a version of nobody knows what settles nothing
         found = {key: value for key, value in found.items() if not key.startswith("os_version")}
     return dict(sorted(found.items()))
@@ -160,39 +170,40 @@ def cuda_own(view: View) -> Any:
     return UNCLEAR if isinstance(own, Unknown) or own is None else own
 
 
-def cuda_runs(view: View, cuda_minor: str = "warn") -> tuple[int, ...] | Unclear | None:
-    """Return the highest CUDA (major, minor) that a program may be built with; every lower one runs as well.
+def cuda_runs(view: View, cuda_minor: str = "warn", tables: Tables = SHIPPED) -> tuple[Pair, Pair] | None:
+    """Return the lowest and the highest CUDA (major, minor) such that all programs built between them run here.
 
-    By minor-version compatibility it is (12, 999). None without a driver; UNCLEAR where evaluation would leave open,
-    for some CUDA, whether it runs.
+    Evaluation is asked for each release; by minor-version compatibility the highest is (12, 999). None where none runs.
     """
     own = cuda_own(view)
     if own is None or isinstance(own, Unclear):
-        return own
-    stated = _VERSION.read(own)
-    if len(stated) < 2:
-        return UNCLEAR
-    if cuda_minor == "reject":
-        return stated[:2]
-    driver = view.get("driver.version")
-    release = () if isinstance(driver, Unknown) else _VERSION.read(driver)
-    newest = cuda_catalog.newest_major((10**9,))
-    majors = {*range(cuda_catalog.FIRST_COMPATIBLE_MAJOR, newest + 1), stated[0]}
-    answers = {major: cuda_catalog.runs_by_minor_version(major, stated, release) for major in majors}
-    if None in answers.values():
-        return UNCLEAR
-    top = max((major for major, runs in answers.items() if runs), default=0)
-    if not top or top < stated[0]:
-        return stated[:2]
-    # A driver whose own CUDA is older than minor-version compatibility, and that has it all the same: facts at odds.
-    if stated[0] < cuda_catalog.FIRST_COMPATIBLE_MAJOR or any(
-        answers[major] is False and major < top and major > stated[0] for major in majors
-    ):
-        return UNCLEAR
-    return (top, max(999, stated[1] if top == stated[0] else 0))
+        return None
+    newest = cuda_catalog.newest_major((10**9,), tables)
+    asked = [(major, minor) for major in range(FIRST_MAJOR, newest + 2) for minor in MINORS]
+    runs = [one for one in asked if _runs(one, view, cuda_minor, tables)]
+    if not runs:
+        return None
+    # Where there are gaps (facts at odds), what is above the last of them.
+    first = last = len(asked) - 1 - asked[::-1].index(runs[-1])
+    held = set(runs)
+    while first > 0 and asked[first - 1] in held:
+        first -= 1
+    major, minor = asked[last]
+    return asked[first], (major, 999 if minor == MINORS[-1] else minor)
 
 
-def features_of(view: View, cuda_minor: str = "warn") -> list[str]:
+def _runs(asked: Pair, view: View, cuda_minor: str, tables: Tables) -> bool:
+    """Tell whether cuda=major.minor passes; for a first minor release, whether cuda=major does as well."""
+    texts = [f"{asked[0]}.{asked[1]}"] + ([str(asked[0])] if asked[1] == 0 else [])
+    for text in texts:
+        clause = Clause((Predicate("cuda", "=", text, False),), "")
+        found = evaluate(Requirement((clause,)), view, cuda_minor=cuda_minor, tables=tables)
+        if found[0].status not in ("pass", "warn"):
+            return False
+    return True
+
+
+def features_of(view: View, cuda_minor: str = "warn", tables: Tables = SHIPPED) -> list[str]:
     """Return the node's Features that are ours, sorted: os_ubuntu_22.04, driver_550, gpu_h100 ..."""
     found = set(_system(view))
     for group in GROUPS:
@@ -201,10 +212,11 @@ def features_of(view: View, cuda_minor: str = "warn") -> list[str]:
             found.add(f"{group.prefix}none")
         elif isinstance(have, str):
             found |= {group.prefix + value for value in _texts(group.prefix, have)}
-    runs = cuda_runs(view, cuda_minor)
-    if not isinstance(runs, Unclear):
-        found.add(f"{RUNS}_{'none' if runs is None else '.'.join(map(str, runs))}")
-    extra = extra_of(view, cuda_minor)
+    extra = extra_of(view, cuda_minor, tables)
+    for key in (FROM, RUNS):
+        if key in extra:
+            major, minor = divmod(int(extra[key]) // 1000, 1000)
+            found.add(f"{key}_none" if extra[key] == NONE else f"{key}_{major}.{minor}")
     found |= {f"gpu_{key.removeprefix(WORD)}" for key in extra if key.startswith(WORD) and "%" not in key}
     if "gpu_count" in extra:
         found.add(f"gpu_count_{extra['gpu_count']}")
@@ -244,7 +256,7 @@ def _texts(prefix: str, have: str) -> list[str]:
 
 
 def _keys() -> frozenset[str]:
-    keys = {RUNS}
+    keys = {RUNS, FROM}
     for row in names.ROWS:
         if row.extra:
             keys |= {row.extra, row.extra + PARTS} if isinstance(row.kind, Version) else {row.extra}

@@ -1,0 +1,65 @@
+"""`preflight publish`: this node's facts into Slurm, where the scheduler picks nodes by them."""
+
+import os
+import random
+import time
+
+import click
+
+from preflight.cli.common import config_option, fail, policy_for, write_out
+from preflight.facts.document import FactsDocument, read_document
+from preflight.facts.schema import FactsError
+from preflight.policy.model import Policy
+
+LIMIT_S = 60.0
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be written.")
+@click.option("--node", metavar="NAME", help="Another node: needs --facts.")
+@click.option("--facts", "facts_file", metavar="FILE", help="Recorded or expected facts (preflight facts --json).")
+@click.option("--jitter", type=click.FloatRange(0, 3600), default=0.0, help="Wait up to so many seconds first (boot).")
+@click.option("--via", type=click.Choice(["auto", "extra", "features"]), help="Default: the policy's [publish] via.")
+@config_option
+def publish(
+    dry_run: bool, node: str | None, facts_file: str | None, jitter: float, via: str | None, config: str | None
+) -> None:
+    """Tell Slurm what this node is; what others put there is kept, and nothing is written where nothing changed.
+
+    For nodes that are powered down: --node NAME --facts FILE, from the controller's host.
+    """
+    from preflight.policy.load import node_name
+    from preflight.slurm.commands import Slurm, SlurmError
+    from preflight.slurm.publish import publish as tell
+
+    if node and not facts_file:
+        fail("--node: the facts of another node must be given with --facts FILE")
+    recorded = _recorded(facts_file)
+    name = node or (recorded.node if recorded else "") or node_name()
+    policy = policy_for(config, name)
+    time.sleep(random.uniform(0, jitter))
+    document = recorded or _collect(policy, name)
+    conf = policy.hook.slurm_conf or os.environ.get("SLURM_CONF", "")
+    slurm = Slurm(policy.hook.slurm_bin, conf, time.monotonic() + LIMIT_S, each_s=20.0)
+    try:
+        told = tell(slurm, name, document.view(), policy, via or policy.publish.via, dry_run)
+    except SlurmError as error:
+        fail(str(error))
+    state = "unchanged" if not told.changed else "would be" if dry_run else "now"
+    write_out(f"{name}: {told.via} {state}: {told.after}")
+
+
+def _recorded(path: str | None) -> FactsDocument | None:
+    if path is None:
+        return None
+    try:
+        return read_document(path)
+    except FactsError as error:
+        return fail(str(error))
+
+
+def _collect(policy: Policy, node: str) -> FactsDocument:
+    from preflight.facts.collect import SUBJECTS
+    from preflight.hooks.source import source_of
+
+    return source_of(policy, node, None).collect(frozenset(SUBJECTS), time.monotonic() + policy.hook.deadline_s)
