@@ -147,7 +147,8 @@ def test_only_the_latest_versions_are_kept(node: Node) -> None:
     Path(node.target.versions).mkdir(parents=True)
     for number in range(KEEP + 2):
         old = Path(node.target.versions) / f"0.0.{number}"
-        old.mkdir()
+        (old / "lib/preflight").mkdir(parents=True)
+        (old / "lib/preflight/__main__.py").touch()
         os.utime(old, ns=(number, number))
     new = node.install()
     left = sorted(os.listdir(node.target.versions))
@@ -178,13 +179,17 @@ def test_exactly_10_of_the_prolog_is_1(node: Node, code: int, name: str, told: i
 
 def test_uninstalling_leaves_scripts_that_do_nothing_then_nothing(node: Node) -> None:
     node.install()
+    other = Path(node.target.prefix, "bin", "other")
+    other.write_text("another program's")
     removed = uninstall(node.target, everything=False)
     assert node.target.versions in removed
+    assert other.exists()  # a prefix may be shared: /usr/local
+    other.unlink()
     assert not os.path.exists(node.target.program)
     for name in HOOKS:
         done = subprocess.run([str(node.script(name))], env={}, capture_output=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert uninstall(node.target, everything=False) == []
+    assert uninstall(node.target, everything=False) == [os.path.dirname(node.target.program)]
     uninstall(node.target, everything=True)
     assert not os.path.exists(node.target.prefix)
     assert not os.path.exists(node.target.run_dir)

@@ -3,6 +3,7 @@
 A hook that runs meanwhile goes on in its own version's directory, which stays.
 """
 
+import glob
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ KEEP = 3
 
 def install(target: Target, plugin: bool, cppflags: str = "") -> str:
     """Install to ``target`` and return the new version's directory; raises DeployError or OSError, nothing swapped."""
+    os.umask(0o022)  # users run the command and the task prolog from here
     source = assets()
     policy = _policy(target)
     os.makedirs(target.versions, mode=0o755, exist_ok=True)
@@ -101,7 +103,7 @@ def _swap(path: str, data: bytes) -> None:
 
 def _forget_old(target: Target, new: str) -> None:
     """Remove all but the latest KEEP versions; a hook of an older one would have to run for days."""
-    places = [f"{target.versions}/{name}" for name in os.listdir(target.versions) if not name.startswith(".")]
+    places = _versions(target)
     places.sort(key=lambda place: os.stat(place).st_mtime_ns)
     for place in places[:-KEEP]:
         if place != new:
@@ -115,16 +117,50 @@ def uninstall(target: Target, everything: bool) -> list[str]:
     ``everything`` removes these too. Policy and spool stay.
     """
     removed = []
-    for path in (target.versions, f"{target.prefix}/bin", f"{target.prefix}/lib"):
-        if os.path.isdir(path):
-            for name in HOOKS:
-                if os.path.isfile(f"{target.libexec}/{name}"):
-                    _swap(f"{target.libexec}/{name}", b"#!/bin/sh\n# Preflight was uninstalled.\nexit 0\n")
-            shutil.rmtree(path)
-            removed.append(path)
+    for name in HOOKS:
+        if os.path.isfile(f"{target.libexec}/{name}"):
+            _swap(f"{target.libexec}/{name}", b"#!/bin/sh\n# Preflight was uninstalled.\nexit 0\n")
+    for path in (*_versions(target), target.program, target.plugin):
+        removed += _remove(path)
+    removed += _empty(target.versions, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", f"{target.prefix}/lib")
     if everything:
-        for path in (target.libexec, target.run_dir, target.prefix):
-            if os.path.isdir(path):
-                shutil.rmtree(path)
-                removed.append(path)
+        for path in (*(f"{target.libexec}/{name}" for name in HOOKS), *_kept_between_runs(target)):
+            removed += _remove(path)
+        removed += _empty(*(f"{target.run_dir}/{name}" for name in ("task", "pending")), target.run_dir)
+        removed += _empty(target.libexec, target.prefix)
+    return removed
+
+
+def _versions(target: Target) -> list[str]:
+    """Return the directories of our versions; what else stands beside them is not ours."""
+    names = os.listdir(target.versions) if os.path.isdir(target.versions) else []
+    places = [f"{target.versions}/{name}" for name in sorted(names)]
+    return [place for place in places if os.path.isfile(f"{place}/lib/preflight/__main__.py")]
+
+
+def _kept_between_runs(target: Target) -> list[str]:
+    """Return the files that hooks keep in the runtime directory."""
+    kinds = ("policy-*.json", "gres-*.json", "facts-*.json", "stuck-*.json", "drain-*.json", "task/*", "pending/*.json")
+    return [path for kind in kinds for path in sorted(glob.glob(f"{glob.escape(target.run_dir)}/{kind}"))]
+
+
+def _remove(path: str) -> list[str]:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+    else:
+        return []
+    return [path]
+
+
+def _empty(*directories: str) -> list[str]:
+    """Remove directories that hold nothing more; others live on, with whatever is in them."""
+    removed = []
+    for path in directories:
+        try:
+            os.rmdir(path)
+        except OSError:
+            continue
+        removed.append(path)
     return removed

@@ -67,5 +67,7 @@ def interpreter(named: str | None) -> str:
             raise DeployError(
                 f"{path}: anybody may write to {place}, and root is to run it; name another with --python"
             )
+        if os.geteuid() == 0 and os.stat(place).st_uid != 0:
+            raise DeployError(f"{path}: {place} is not root's, and root is to run it; name another with --python")
         place = os.path.dirname(place)
     return path
