@@ -32,6 +32,10 @@ def health(run: Run) -> int:
             report["action"] = {"kind": "resume", "detail": resumed.detail, "enforced": resumed.enforced}
     record.finish(run, report)
     repair(run)
+    if run.policy.publish.enabled:
+        from preflight.hooks.publish import tell
+
+        tell(run, found.document)
     record.deliver_left_over(run)
     with tolerate(OSError):
         prune_spool(run.policy.report.spool, time.time() - run.policy.report.keep_days * DAY_S)
@@ -55,7 +59,7 @@ def repair(run: Run) -> None:
         return  # until the admin takes the switch away
     slurm = run.slurm()
     for pending in left_over(run.policy.report.spool, run.run_dir, run.node):
-        with tolerate(SlurmError):
+        with tolerate((SlurmError, ValueError)):
             if "move" in pending.entry:
                 _repair_move(run, slurm, pending)
             elif "drain" in pending.entry:
@@ -73,7 +77,7 @@ def _repair_move(run: Run, slurm: Slurm, pending: Pending) -> None:
 
     A controller that cannot be reached leaves the entry for the next health check.
     """
-    from preflight.hooks.move import Move, finish
+    from preflight.hooks.move import Move, finish, is_half_done
     from preflight.slurm import job as slurm_job
     from preflight.slurm.environment import Job
 
@@ -91,7 +95,7 @@ def _repair_move(run: Run, slurm: Slurm, pending: Pending) -> None:
             return
         raise
     state = slurm_job.read(slurm, name)
-    waits = state.state in WAITING and state.priority == 0 and state.restarts > what.run
+    waits = state.state in WAITING and state.priority == 0 and is_half_done(slurm, what, state)
     if waits and pending.entry.get("step") in ("requeue", "held"):
         finish(slurm, what, state._replace(priority=pending.entry.get("priority") or 0), pending)
     pending.done()

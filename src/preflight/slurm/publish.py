@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from preflight.policy.model import Policy
 
 NONE = ("", "(null)", "none", "N/A")
+CONF = "/etc/slurm/slurm.conf"
 WIDTH = 32768  # no field of Slurm's is cut at this width that could be a node's
 
 
@@ -32,12 +33,32 @@ class Told(NamedTuple):
 
 
 def uses_extra(slurm: Slurm) -> bool:
-    """Return whether SchedulerParameters has extra_constraints; raises SlurmError."""
-    for line in slurm.run("scontrol", "show", "config").splitlines():
+    """Return whether SchedulerParameters has extra_constraints: by slurm.conf here, else by the controller.
+
+    Raises SlurmError where neither can be asked.
+    """
+    said = _in_file(slurm.conf or CONF)
+    if said is None:
+        said = _parameters(slurm.run("scontrol", "show", "config").splitlines())
+    return "extra_constraints" in said.lower().replace(" ", "").split(",")
+
+
+def _in_file(path: str) -> str | None:
+    """Return SchedulerParameters as the file has it, None where the file is not here or includes others."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = [line.partition("#")[0].strip() for line in file]
+    except OSError:
+        return None
+    return None if any(line.lower().startswith("include") for line in lines) else _parameters(lines)
+
+
+def _parameters(lines: list[str]) -> str:
+    for line in lines:
         key, equals, value = line.partition("=")
-        if equals and key.strip() == "SchedulerParameters":
-            return "extra_constraints" in (word.strip() for word in value.split(","))
-    return False
+        if equals and key.strip().lower() == "schedulerparameters":
+            return value.strip()
+    return ""
 
 
 def publish(slurm: Slurm, node: str, view: View, policy: Policy, via: str = "auto", dry_run: bool = False) -> Told:

@@ -1,0 +1,100 @@
+-- Preflight at submit: what --require asks becomes a constraint, so that Slurm picks only nodes that fit.
+--
+-- It calls `preflight require`, which knows the language; none of it is known here. A preflight that is missing, slow
+-- or broken gives a warning and the job goes through: the prolog verifies it all the same.
+--
+-- slurm.conf:  CliFilterPlugins=cli_filter/lua     and this file as cli_filter.lua beside slurm.conf. A site that has one
+-- of its own: see "Beside a cli_filter.lua of your own" in docs/placement.md.
+
+preflight = preflight or {}
+preflight.program = preflight.program or "/opt/preflight/bin/preflight"
+preflight.to = preflight.to or "constraint" -- "extra" where SchedulerParameters has extra_constraints
+preflight.limit_s = preflight.limit_s or 3
+
+-- Text as one word of sh.
+local function word(text)
+    return "'" .. string.gsub(text, "'", "'\\''") .. "'"
+end
+
+-- Return the requirement that was given to this command, or nil.
+local function asked(options)
+    local ok, text = pcall(function() return options.spank.preflight.require end)
+    if ok and type(text) == "string" and text ~= "" then
+        return text
+    end
+    return nil
+end
+
+-- Return what the program printed, its warnings and its exit status; nil where it could not be run.
+local function compiled(text, own)
+    local mark = "preflight-status="
+    local command = "exec 2>&1 </dev/null; timeout -k 1 " .. preflight.limit_s .. " " .. word(preflight.program)
+        .. " require --to " .. word(preflight.to) .. " " .. word("--with=" .. own) .. " -- " .. word(text)
+        .. "; echo " .. mark .. "$?"
+    local pipe = io.popen(command, "r")
+    if not pipe then
+        return nil
+    end
+    local said = pipe:read("*a") or ""
+    pipe:close()
+    local lines, status = {}, nil
+    for line in string.gmatch(said, "[^\n]+") do
+        local code = string.match(line, "^" .. "preflight%-status=(%d+)$")
+        if code then
+            status = tonumber(code)
+        else
+            table.insert(lines, line)
+        end
+    end
+    return lines, status
+end
+
+local function warn(text)
+    slurm.log_error("preflight: %s", text)
+end
+
+-- Add to the job's constraint what --require asks; never refuses a job.
+function preflight.pre_submit(options)
+    local text = asked(options)
+    if not text then
+        return
+    end
+    local own = options[preflight.to]
+    local lines, status = compiled(text, type(own) == "string" and own or "")
+    if not lines or (status ~= 0 and status ~= 3) or #lines == 0 then
+        local why = status == 124 and "did not answer in time" or "could not be asked"
+        warn(preflight.program .. " " .. why .. ": the job is not placed by --require, the prolog verifies it")
+        return
+    end
+    -- The last line is the answer; those before it say what Slurm cannot be asked, which the prolog says as well.
+    local answer = lines[#lines]
+    for position = 1, #lines - 1 do
+        if string.match(lines[position], "^preflight: no node fits") then
+            slurm.log_error("%s", lines[position])
+        else
+            slurm.log_verbose("%s", lines[position])
+        end
+    end
+    if not string.match(answer, "^preflight: ") and answer ~= own then
+        options[preflight.to] = answer
+    end
+end
+
+-- What Slurm calls; a site's own file, loaded before or after this one, replaces or wraps them.
+function slurm_cli_setup_defaults(options, early_pass)
+    return slurm.SUCCESS
+end
+
+function slurm_cli_pre_submit(options, pack_offset)
+    local ok, problem = pcall(preflight.pre_submit, options)
+    if not ok then
+        warn("cli_filter.lua: " .. tostring(problem))
+    end
+    return slurm.SUCCESS
+end
+
+function slurm_cli_post_submit(offset, job_id, step_id)
+    return slurm.SUCCESS
+end
+
+return preflight
