@@ -210,7 +210,7 @@ def _gres(settings: Settings) -> str:
 
 
 def _cgroup(settings: Settings) -> str:
-    # Later slurmds want cgroups even where no plugin of ours uses them, and know no CgroupAutomount.
+    # On cgroup v2 a slurmd would ask systemd for a scope, which a chroot may not have; nothing here uses cgroups.
     return "CgroupAutomount=no\n" if settings.version < (23, 11) else "CgroupPlugin=disabled\n"
 
 
