@@ -111,6 +111,14 @@ def cuda_range(capability: str, tables: Tables = SHIPPED) -> tuple[str | None, s
 
     last None: the newest toolkit known still has it. A row of None: nothing is known of this capability.
     """
+    key = ("cuda_range", capability)
+    if key not in tables.memo:
+        tables.memo[key] = _cuda_range(capability, tables)
+    found: tuple[str | None, str | None, Row | None] = tables.memo[key]
+    return found
+
+
+def _cuda_range(capability: str, tables: Tables) -> tuple[str | None, str | None, Row | None]:
     row = architecture(capability, tables)
     names = (capability,) if row is None else (row["capability"], row.get("once"))
     listed: list[tuple[int, int]] = []
@@ -165,8 +173,11 @@ def with_toolkit(gpu: Gpu, cuda: str, tables: Tables = SHIPPED) -> Fit:
 
 def newest_toolkit(tables: Tables = SHIPPED) -> tuple[int, int] | None:
     """Return the newest release whose GPUs are known, as (13, 5)."""
-    known = [versions.minor(row["version"]) for row in tables.rows("toolkits") if "capabilities" in row]
-    return max(filter(None, known), default=None)
+    if "newest" not in tables.memo:
+        known = [versions.minor(row["version"]) for row in tables.rows("toolkits") if "capabilities" in row]
+        tables.memo["newest"] = max(filter(None, known), default=None)
+    found: tuple[int, int] | None = tables.memo["newest"]
+    return found
 
 
 def _listed(capability: str, asked: tuple[int, int], tables: Tables) -> bool:

@@ -34,12 +34,15 @@ WHERE = {
 class Tables:
     """The shipped tables, or those with a site's rows merged in: table -> rows, as `preflight.catalog.site` reads them.
 
+    ``memo`` keeps what was worked out from the tables, key -> answer; they never change.
+
     A site's row whose naming fields are a shipped row's replaces the fields that it states; any other is added.
     """
 
     def __init__(self, site: dict[str, Any] | None = None) -> None:
         self._site = site or {}
         self._merged: dict[str, tuple[Row, ...]] = {}
+        self.memo: dict[object, Any] = {}
 
     def rows(self, table: str) -> tuple[Row, ...]:
         """Return the rows of a table (a name in WHERE), each a dict; an absent field is not known."""
