@@ -1,0 +1,172 @@
+"""Publishing to a Slurm of stand-ins: what is read, what is written, what is kept."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from preflight.cli.publish import publish as command
+from preflight.cli.require import require
+from preflight.facts.document import FactsDocument
+from preflight.facts.view import View
+from preflight.policy.load import PolicyError, parse_policy
+from preflight.policy.model import Policy, PublishPolicy, from_json, to_json
+from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.publish import cluster_features, publish, uses_extra
+
+VIEW = View({"os": {"id": "ubuntu", "version": "22.04"}, "arch": {"machine": "x86_64"}}, {})
+OURS = "arch_x86_64,os_ubuntu_22.04"
+
+
+class Stand:
+    """scontrol and sinfo that answer from files and write down how they were called."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        for name in ("scontrol", "sinfo"):
+            path = place / name
+            path.write_text(
+                f'#!/bin/sh\necho "{name} $*" >>{place}/calls\ncat {place}/{name}.out 2>/dev/null\nexit 0\n'
+            )
+            path.chmod(0o755)
+        (place / "slurm.conf").write_text("ClusterName=x\n")
+
+    def answer(self, name: str, text: str) -> None:
+        (self.place / f"{name}.out").write_text(text)
+
+    def slurm(self) -> Slurm:
+        return Slurm(str(self.place), f"{self.place}/slurm.conf", time.monotonic() + 30)
+
+    def calls(self) -> list[str]:
+        path = self.place / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Stand:
+    return Stand(tmp_path)
+
+
+def test_features_are_set_together_and_the_sites_kept(stand: Stand) -> None:
+    stand.answer("sinfo", "big,os_debian_12,gold big,os_debian_12,gold\n")
+    told = publish(stand.slurm(), "n1", VIEW, Policy(), "features")
+    assert told.after == f"big,gold,{OURS}"
+    assert stand.calls() == [
+        "sinfo -h -N -n n1 -o %f %b",
+        f"scontrol update NodeName=n1 AvailableFeatures=big,gold,{OURS} ActiveFeatures=big,gold,{OURS}",
+    ]
+
+
+@pytest.mark.parametrize("have", [f"big,{OURS}", "os_ubuntu_22.04,big,arch_x86_64"])
+def test_what_is_there_already_is_one_read(stand: Stand, have: str) -> None:
+    stand.answer("sinfo", f"{have} {have}\n")
+    assert not publish(stand.slurm(), "n1", VIEW, Policy(), "features").changed
+    assert len(stand.calls()) == 1
+
+
+def test_ours_switched_off_are_set_again(stand: Stand) -> None:
+    stand.answer("sinfo", f"{OURS} (null)\n")
+    assert publish(stand.slurm(), "n1", VIEW, Policy(), "features").changed
+    assert len(stand.calls()) == 2
+
+
+def test_features_that_a_site_switches_are_not_touched(stand: Stand) -> None:
+    stand.answer("sinfo", "cache,flat cache\n")
+    with pytest.raises(SlurmError, match="flat are available but not active"):
+        publish(stand.slurm(), "n1", VIEW, Policy(), "features")
+    assert len(stand.calls()) == 1
+
+
+def test_extra_keeps_other_keys_and_drops_our_old_ones(stand: Stand) -> None:
+    stand.answer("sinfo", '{"rack":"r1","driver":550054015,"gpu_name_h100":1}      \n')
+    told = publish(stand.slurm(), "n1", VIEW, Policy(), "extra")
+    assert json.loads(told.after) == {
+        "rack": "r1", "arch": "x86_64", "os": "ubuntu", "os_version": 22004000, "os_version_parts": 2,
+    }  # fmt: skip
+    assert stand.calls()[1] == f"scontrol update NodeName=n1 Extra={told.after}"
+    (stand.place / "calls").unlink()
+    stand.answer("sinfo", told.after)
+    assert not publish(stand.slurm(), "n1", VIEW, Policy(), "extra").changed
+    assert len(stand.calls()) == 1
+
+
+@pytest.mark.parametrize("text", ["free text", "[1]", "{broken"])
+def test_an_extra_that_is_no_object_is_left_alone(stand: Stand, text: str) -> None:
+    stand.answer("sinfo", f"{text}\n")
+    with pytest.raises(SlurmError, match="the Extra of n1 is no JSON object"):
+        publish(stand.slurm(), "n1", VIEW, Policy(), "extra")
+    assert len(stand.calls()) == 1
+
+
+def test_an_unknown_node_is_said(stand: Stand) -> None:
+    stand.answer("sinfo", "")
+    for via in ("extra", "features"):
+        with pytest.raises(SlurmError, match="does not know node n9"):
+            publish(stand.slurm(), "n9", VIEW, Policy(), via)
+
+
+@pytest.mark.parametrize(
+    ("conf", "answer", "expected", "asks"),
+    [
+        ("SchedulerParameters=bf_x=1, Extra_Constraints # no\n", "", True, False),
+        ("schedulerparameters=bf_x=1\n", "", False, False),
+        ("#SchedulerParameters=extra_constraints\n", "", False, False),
+        ("Include other.conf\n", "SchedulerParameters     = extra_constraints\n", True, True),
+        (None, "SchedulerParameters     = (null)\n", False, True),
+    ],
+)
+def test_how_extra_is_found_to_be_in_use(
+    stand: Stand, conf: str | None, answer: str, expected: bool, asks: bool
+) -> None:
+    path = stand.place / "slurm.conf"
+    path.unlink()
+    if conf is not None:
+        path.write_text(conf)
+    stand.answer("scontrol", answer)
+    assert uses_extra(stand.slurm()) is expected
+    assert bool(stand.calls()) is asks
+
+
+def test_features_of_the_cluster(stand: Stand) -> None:
+    stand.answer("sinfo", "a,b\n(null)\nb,c\n")
+    assert cluster_features(stand.slurm()) == ["a", "b", "c"]
+
+
+def policy_file(stand: Stand) -> str:
+    path = stand.place / "preflight.toml"
+    path.write_text(f'version = 1\n[hook]\nslurm_bin = "{stand.place}"\nslurm_conf = "{stand.place}/slurm.conf"\n')
+    return str(path)
+
+
+def test_the_command_for_another_node(stand: Stand) -> None:
+    facts = stand.place / "facts.json"
+    facts.write_text(json.dumps(FactsDocument("n7", "", VIEW.facts, {}, {}).to_dict()))
+    stand.answer("sinfo", "(null) (null)\n")
+    options = ["--facts", str(facts), "--config", policy_file(stand)]
+    dry = CliRunner().invoke(command, [*options, "--dry-run"])
+    assert (dry.exit_code, dry.stdout) == (0, f"n7: features would be: {OURS}\n")
+    assert [call.split()[0] for call in stand.calls()] == ["sinfo"]
+    done = CliRunner().invoke(command, [*options, "--node", "n8"])
+    assert done.stdout == f"n8: features now: {OURS}\n"
+    assert stand.calls()[-1].startswith("scontrol update NodeName=n8 ")
+    assert CliRunner().invoke(command, ["--node", "n8"]).exit_code != 0
+
+
+def test_require_to_constraint_asks_the_cluster(stand: Stand) -> None:
+    stand.answer("sinfo", "os_ubuntu_22.04,x\nos_debian_12\n")
+    options = ["--to", "constraint", "--config", policy_file(stand), "--with", "x|y"]
+    done = CliRunner().invoke(require, ["ubuntu>=22.04, mount=/data", *options])
+    assert (done.exit_code, done.stdout) == (0, "(x|y)&os_ubuntu_22.04\n")
+    assert "the prolog verifies mount=/data" in done.stderr
+    assert CliRunner().invoke(require, ["fedora>=40", *options], standalone_mode=False).return_value == 3
+
+
+def test_the_policys_section() -> None:
+    policy = parse_policy('version = 1\n[publish]\nenabled = true\nvia = "extra"\n', "p.toml")
+    assert policy.publish == PublishPolicy(True, "extra")
+    assert from_json(to_json(policy)).publish == policy.publish
+    assert Policy().publish == PublishPolicy(False, "auto")
+    with pytest.raises(PolicyError, match="via: needs one of auto, extra, features"):
+        parse_policy('version = 1\n[publish]\nvia = "both"\n', "p.toml")
