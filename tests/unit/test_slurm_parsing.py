@@ -218,7 +218,8 @@ def states(text: str, reason: str = "none\n", user: str = "root\n", when: str = 
         ("fail\n", ("FAIL",), True, False),
         ("idle+drain+not_responding\n", ("IDLE", "DRAIN", "NOT_RESPONDING"), True, False),
         ("idle+reserved\n", ("IDLE", "RESERVED"), False, False),
-        ("idle+powered_down\n", ("IDLE", "POWERED_DOWN"), True, False),
+        ("idle+powered_down\n", ("IDLE", "POWERED_DOWN"), False, False),
+        ("mixed+maintenance\n", ("MIXED", "MAINTENANCE"), False, False),
     ],
 )
 def test_a_nodes_state_is_its_flags(

@@ -62,7 +62,7 @@ def split_release(release: str) -> tuple[tuple[int, ...], str]:
         if part.isdigit() and not words:
             numbers.append(int(part))
         else:
-            words.append(part.rstrip("0123456789_") if part[:2] in ("el", "fc", "am") else part)
+            words.append(part.rstrip("0123456789_") if part.startswith(("el", "fc", "amzn")) else part)
     return tuple(numbers), ".".join(word for word in words if not word.isdigit())
 
 

@@ -16,6 +16,8 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
+EXPECTATION = "preflight:expectation:"
+
 
 class Drained(NamedTuple):
     """What came of it: ``detail`` for the report; ``enforced``: the node is kept from jobs, by us or already.
@@ -45,6 +47,10 @@ def drain(run: Run, slurm: Slurm, reason: str) -> Drained:
         if len(slurm_node.drained_by_us(slurm)) >= limit:
             pending.done()
             return Drained(_held_back(limit, reason), False)
+        state = slurm_node.read(slurm, run.node)  # again: an admin may have come while we counted
+        if state.away:
+            pending.done()
+            return Drained(f"{'+'.join(state.flags)} already, its reason stays: {state.reason}", True, "none")
         slurm_node.drain(slurm, run.node, reason)
         _remember(run, slurm_node.read(slurm, run.node), reason)
         if not _within(slurm, run.node, limit):
@@ -52,8 +58,10 @@ def drain(run: Run, slurm: Slurm, reason: str) -> Drained:
             pending.done()
             return Drained(_held_back(limit, reason), False)
     except SlurmError as error:
-        # Only a prolog's exit status keeps jobs away without Slurm's commands; else the next health check drains.
-        return Drained(f"{reason} (Slurm was not reached: {error})", run.phase == "prolog")
+        # Only a prolog's exit status keeps jobs away without Slurm's commands; else the next health check drains. But
+        # not for an expectation: a mistake in the policy fails on every node, and nobody could count them.
+        ours_to_stop = run.phase == "prolog" and not reason.startswith(EXPECTATION)
+        return Drained(f"{reason} (Slurm was not reached: {error})", ours_to_stop)
     pending.done()
     return Drained(reason, True)
 

@@ -127,6 +127,21 @@ def finish(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outco
     return Outcome("requeue", f"requeued without {what.node}: {what.cause}", True)
 
 
+def is_half_done(slurm: Slurm, what: Move, state: JobState) -> bool:
+    """Return whether a waiting job is one that this very move requeued, and nobody has decided about since."""
+    entries = _entries(state.admin_comment)
+    marked = any(entry.startswith(f"{MOVED}{what.marker}:") for entry in entries)
+    held = any(entry.startswith(HELD) and _run_of(entry) >= what.run for entry in entries)
+    same = what.job.uid is None or slurm_job.uid(slurm, state.name) == what.job.uid
+    return marked and not held and same and state.restarts == what.run + 1
+
+
+def _run_of(entry: str) -> int:
+    parts = entry.split(":")
+    digits = parts[3].removeprefix("run") if len(parts) > 3 else ""
+    return int(digits) if digits.isdigit() else 0
+
+
 def _must_hold(slurm: Slurm, what: Move, state: JobState) -> str:
     if what.node in names(state.required):
         return f"it asks for {what.node} by name (--nodelist), and that node does not fit"

@@ -131,6 +131,11 @@ def held(slurm: Slurm, name: str) -> bool:
     return letter(slurm, name, "Q") == "0"
 
 
+def uid(slurm: Slurm, name: str) -> int:
+    """Return the uid of the job's user; job ids are used again after MaxJobId."""
+    return _count(letter(slurm, name, "U"))
+
+
 def partition(slurm: Slurm, name: str) -> str:
     """Return the job's partitions: of a running job the one it runs in, of a waiting one all it was submitted to."""
     return letter(slurm, name, "P")

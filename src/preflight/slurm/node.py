@@ -10,7 +10,7 @@ from preflight.tuples import NamedTuple
 PREFIX = "preflight:"
 DRAINED = ("DRAIN", "IDLE", "MIXED", "ALLOCATED")
 DRAINS = "NodeList:256,Timestamp:64,StateComplete:128,Reason:256"
-AWAY = ("DRAIN", "DOWN", "FAIL", "MAINT", "POWER", "REBOOT")
+AWAY = ("DRAIN", "DOWN", "FAIL")
 
 
 class NodeState(NamedTuple):
