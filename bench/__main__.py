@@ -81,7 +81,8 @@ def main() -> int:
         raise RuntimeError(f"the timed prolog should have said ready, not {ready}")
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
     catalog = figures[FULL].median - figures[WITHOUT].median
-    text += f"\n{options.rounds} rounds in turn; {machine}. The catalog's share, asked by the cuda clause: {catalog:.1f} ms.\n"
+    text += f"\n{options.rounds} rounds in turn; {machine}.\n"
+    text += f"The catalog's share, asked by the cuda clause: {catalog:.1f} ms.\n"
     took, fitting = placing.seconds(REQUIRE)
     text += f"{placing.NODES:,} nodes judged by those 4 clauses: {took * 1000:.0f} ms ({fitting:,} fit).\n"
     print(text)
