@@ -1,6 +1,5 @@
 """`preflight require`: parse a requirement, say what it asks, and compile it for Slurm's scheduler."""
 
-import json
 import os
 import time
 
@@ -41,6 +40,8 @@ def require(spec: str, form: str, own: str, features: str | None, config: str | 
         click.echo(str(error), err=True)
         raise SystemExit(2) from None
     if form == "json":
+        import json
+
         click.echo(json.dumps(to_json(requirement), indent=2))
     elif form == "words":
         from preflight.requirements import words
