@@ -73,7 +73,7 @@ def of(found: list[Finding], name: str) -> dict[str, str]:
 
 
 def bad(found: list[Finding]) -> list[tuple[str, str, str]]:
-    """Return what is not well, but for what the catalog says of the age of drivers and systems (test_checks_support)."""
+    """Return what is not well, but for what the catalog says of the age of drivers and systems."""
     kept = [one for one in found if one.check not in ("driver.security", "driver.eol", "os.eol")]
     return [(one.check, one.subject, one.status) for one in kept if one.status not in ("pass", "skip")]
 

@@ -53,8 +53,10 @@ TERMS = st.lists(VERSIONED | BRANDED, min_size=1, max_size=3).map(",".join)
 VALUES = st.lists(TERMS, max_size=4).map(" ".join)
 GPUS = st.builds(
     lambda driver, arch, brand: {"driver": driver[0], "cuda": driver[1], "arch": arch, "brand": brand},
-    st.sampled_from(DRIVERS), st.sampled_from(["7.0", "8.0", "8.6", "9.0"]), st.sampled_from(["tesla", "geforce"]),
-)  # fmt: skip
+    st.sampled_from(DRIVERS), st.sampled_from(["8.0", "8.6"]), st.sampled_from(["tesla", "geforce"]),
+).filter(lambda gpu: gpu["arch"] == "8.0" or not gpu["driver"].startswith("450"))  # fmt: skip
+# Only GPUs that every CUDA above and each of their drivers knows: NVIDIA's condition asks the driver alone, ours whether a
+# program built with that CUDA runs, and CUDA 11.4 has no code for an H100.
 
 
 @given(VALUES, GPUS)

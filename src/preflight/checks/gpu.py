@@ -31,9 +31,7 @@ def present(context: Context, limit: float | None) -> Iterator[Finding]:
     if job is None and context.configured:
         minors = {device.get("minor") for device in devices}
         if any(untold_minor(device) for device in devices):
-            yield _about(
-                "unknown", "node", "some GPUs did not tell their minor number: none can be called missing"
-            )
+            yield _about("unknown", "node", "some GPUs did not tell their minor number: none can be called missing")
             return
         missing = [f"/dev/nvidia{minor}" for minor in context.configured if minor not in minors]
     for name in missing:
