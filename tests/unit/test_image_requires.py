@@ -44,10 +44,15 @@ def parsed_holds(condition: Condition, gpu: Gpu) -> bool:
     return not condition.terms or any(all(factor_holds(one.text(), gpu) for one in term) for term in condition.terms)
 
 
-VERSIONS = st.sampled_from(["11", "11.4", "12", "12.0", "12.4", "12.4.1", "13.0", "450.80.02", "470", "470.57.02",
-                            "471", "525", "526", "535.54.03", "550.54", "7.0", "8.0", "9.0", "8.6.0"])  # fmt: skip
-VERSIONED = st.tuples(st.sampled_from(["cuda", "driver", "arch"]), st.sampled_from(["=", "!=", "<", "<=", ">", ">="]),
-                      VERSIONS).map("".join)  # fmt: skip
+OPERATORS = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
+ASKED = {
+    "cuda": ["11", "11.4", "12", "12.0", "12.4", "12.4.1", "13.0"],
+    "driver": ["450.80.02", "470", "470.57.02", "471", "525", "526", "535.54.03", "550.54"],
+    "arch": ["7.0", "8.0", "9.0", "8.6.0"],
+}
+VERSIONED = st.sampled_from(sorted(ASKED)).flatmap(
+    lambda name: st.tuples(st.just(name), OPERATORS, st.sampled_from(ASKED[name])).map("".join)
+)
 BRANDED = st.tuples(st.just("brand"), st.sampled_from(["=", "!="]), st.sampled_from(["tesla", "geforce"])).map("".join)
 TERMS = st.lists(VERSIONED | BRANDED, min_size=1, max_size=3).map(",".join)
 VALUES = st.lists(TERMS, max_size=4).map(" ".join)
@@ -55,8 +60,8 @@ GPUS = st.builds(
     lambda driver, arch, brand: {"driver": driver[0], "cuda": driver[1], "arch": arch, "brand": brand},
     st.sampled_from(DRIVERS), st.sampled_from(["8.0", "8.6"]), st.sampled_from(["tesla", "geforce"]),
 ).filter(lambda gpu: gpu["arch"] == "8.0" or not gpu["driver"].startswith("450"))  # fmt: skip
-# Only GPUs that every CUDA above and each of their drivers knows: NVIDIA's condition asks the driver alone, ours whether a
-# program built with that CUDA runs, and CUDA 11.4 has no code for an H100.
+# Only GPUs that every CUDA above and each of their drivers knows: NVIDIA's condition asks the driver alone, ours
+# whether a program built with that CUDA runs, and CUDA 11.4 has no code for an H100.
 
 
 @given(VALUES, GPUS)
