@@ -65,6 +65,7 @@ FACTS = {
     "modules.names": st.just(["cuda/12.4"]),
     "container.runtimes": st.just(["enroot"]),
     "toolkits.versions": st.just(["12.4"]),
+    "toolkits.compat": st.just([{"path": "/usr/local/cuda-13.0/compat", "driver": "580.65.06"}]),
     "gpus.devices": st.lists(DEVICE, max_size=2) | DEVICE.map(lambda one: [one, dict(one)]),
 }
 
