@@ -94,9 +94,11 @@ def _requeue(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Out
     pending = pending.step("requeue", priority=state.priority)
     if slurm_job.restarts(slurm, leader) <= what.run:
         now = slurm_job.letter(slurm, leader, "T")
-        if now not in MOVABLE:  # its user cancelled it, or it ended: a requeue would bring it back
+        if now in MOVABLE:
+            slurm_job.requeue_held(slurm, leader)
+        elif slurm_job.restarts(slurm, leader) <= what.run:  # else another node of the job was first just now
+            # Its user cancelled it, or it ended: a requeue would bring it back.
             return Outcome("none", f"the job is {now.lower()} already: {what.cause}", True)
-        slurm_job.requeue_held(slurm, leader)
     return finish(slurm, what, state, pending.step("held"))
 
 
