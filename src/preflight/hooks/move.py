@@ -91,6 +91,8 @@ def _requeue(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Out
         _mark(slurm, state.name, MOVED, what)
     except SlurmError as error:
         return Outcome("none", f"the job cannot be updated, so it runs here: {error}", False)
+    if leader != state.name:  # what is released at the end is the leader: its priority is the one to keep
+        state = state._replace(priority=slurm_job.priority(slurm, leader))
     pending = pending.step("requeue", priority=state.priority)
     if slurm_job.restarts(slurm, leader) <= what.run:
         now = slurm_job.letter(slurm, leader, "T")

@@ -126,6 +126,11 @@ def excluded(slurm: Slurm, name: str) -> str:
     return letter(slurm, name, "x")
 
 
+def priority(slurm: Slurm, name: str) -> int:
+    """Return the job's priority; 0: it is held."""
+    return _count(letter(slurm, name, "Q"))
+
+
 def held(slurm: Slurm, name: str) -> bool:
     """Return whether the job is held."""
     return letter(slurm, name, "Q") == "0"
