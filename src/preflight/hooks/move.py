@@ -90,7 +90,7 @@ def _requeue(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Out
     try:  # first of all, and harmless: a job that cannot be updated (scrontab) is only reported
         _mark(slurm, state.name, MOVED, what)
     except SlurmError as error:
-        return Outcome("none", f"the job cannot be updated, so it runs here: {error}", False)
+        return Outcome("none", f"the job cannot be updated, so it is only reported: {error}", False)
     if leader != state.name:  # what is released at the end is the leader: its priority is the one to keep
         state = state._replace(priority=slurm_job.priority(slurm, leader))
     pending = pending.step("requeue", priority=state.priority)

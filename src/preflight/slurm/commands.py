@@ -83,7 +83,7 @@ def _run(path: str, argv: list[str], environment: dict[str, str], limit: float) 
     if status != 0:
         said = output[1].decode(errors="replace").strip().splitlines()
         raise SlurmError(f"{argv[0]}: {said[-1] if said else f'exit status {status}'}")
-    return output[0].decode(errors="replace"), output[1].decode(errors="replace")
+    return os.fsdecode(output[0]), output[1].decode(errors="replace")
 
 
 def _read_both(reader: int, errors: int, limit: float) -> tuple[bytes, bytes] | None:
