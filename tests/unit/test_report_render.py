@@ -214,7 +214,7 @@ def _advice(**other):
     [
         ("requeue", True, "queued again to run elsewhere"),
         ("hold", True, "scontrol release 42"),
-        ("cancel", True, "preflight plan SCRIPT"),
+        ("cancel", True, "Ask for what a node has"),
         ("requeue", False, "expect it to fail"),
     ],
 )

@@ -21,7 +21,10 @@ def requirement(context: Context, limit: float | None) -> Iterator[Finding]:
     yield from _clauses("requirement", context, ours=False)
 
 
-@check("expectation", reads=(), remedy="repair the node, or correct [[expect]] in the policy")
+REPAIR = "repair the node, or correct [[expect]] in the policy"
+
+
+@check("expectation", reads=(), remedy=REPAIR)
 def expectation(context: Context, limit: float | None) -> Iterator[Finding]:
     """What the site expects of this node ([[expect]] in the policy), judged on the whole node."""
     return _clauses("expectation", context, ours=True)
@@ -35,7 +38,7 @@ def _clauses(name: str, context: Context, ours: bool) -> Iterator[Finding]:
         if (asked.source == "policy") is not ours:
             continue
         for result in evaluate(asked.requirement, view, cuda_minor=minor, tables=tables):
-            told = None if result.status == "pass" else result.remedy
+            told = None if result.status == "pass" else REPAIR if ours else result.remedy
             subject = result.text.replace(":", " ")
             yield Finding(
                 name,

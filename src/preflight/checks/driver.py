@@ -25,7 +25,8 @@ def _finding(name: str, status: str, observed: object, message: str, remedy: str
 def _gpus_here(context: Context) -> bool:
     """Return whether this node should have a driver: Slurm or the PCI bus says that it has GPUs."""
     asked = context.gpus is not None and context.gpus.some
-    return asked or bool(context.configured) or isinstance(context.node.get("gpus.count"), Unknown)
+    on_the_bus = any(name.split(".")[0] == "gpus" for name in context.node.unknown)  # asked for, and not zero
+    return asked or bool(context.configured) or on_the_bus
 
 
 LOADED = "load the NVIDIA driver (modprobe nvidia), or install it; see dmesg for why it is not there"

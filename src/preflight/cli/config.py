@@ -14,11 +14,12 @@ def config() -> None:
 
 @config.command("check")
 @click.argument("file", required=False)
-def check(file: str | None) -> None:
+@config_option
+def check(file: str | None, config: str | None) -> None:
     """Validate FILE (default: the installed policy); errors name file, line and key."""
     from preflight.checks.registry import every_check
 
-    policy = policy_for(file)
+    policy = policy_for(file or config)
     for name in policy.checks:
         if name not in every_check():
             click.echo(f"preflight: warning: {policy.path}: [checks.{name!r}] names no check", err=True)

@@ -35,7 +35,12 @@ def install(prefix: str, config: str, run_dir: str, python: str | None, no_plugi
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" + (" (install as root)" if error.errno in (1, 13) else ""))
-    write_out(f"installed {version}\npolicy    {target.config}\n\n{lines(target, not no_plugin)}")
+    from preflight.policy.load import load_policy
+
+    mode = load_policy(target.config).mode
+    hint = ' (set mode = "observe" first: nothing is then drained or moved)' if mode == "enforce" else ""
+    policy = f"policy    {target.config}\nmode      {mode}{hint}"
+    write_out(f"installed {version}\n{policy}\n\n{lines(target, not no_plugin)}")
 
 
 def lines(target: Target, plugin: bool) -> str:
@@ -43,6 +48,8 @@ def lines(target: Target, plugin: bool) -> str:
     text = "Add to slurm.conf, then: scontrol reconfigure\n\n"
     text += "".join(f"    {key}={target.libexec}/{name}\n" for name, key in SLURM_KEYS.items())
     text += "    PrologFlags=Alloc,DeferBatch\n    HealthCheckInterval=300\n    HealthCheckNodeState=ANY,CYCLE\n"
+    text += "    # and to your SchedulerParameters, or a job that a broken node sends back stays held:\n"
+    text += "    SchedulerParameters=nohold_on_prolog_fail\n"
     if plugin:
         text += "\nAdd to plugstack.conf (beside slurm.conf), on submit hosts and nodes:\n\n"
         text += f"    optional {target.plugin} preflight={target.program}\n"

@@ -44,10 +44,12 @@ def require(spec: str, form: str, own: str, features: str | None, config: str | 
 
         click.echo(json.dumps(to_json(requirement), indent=2))
     elif form == "words":
+        import textwrap
+
         from preflight.requirements import words
 
         for line in words.explain(requirement):
-            click.echo(line)
+            click.echo(textwrap.fill(line, 80, subsequent_indent="  ", break_on_hyphens=False))
     else:
         return _compile(requirement, form, own, features, config)
     return 0

@@ -14,7 +14,7 @@ from preflight import __version__
 from preflight.deploy.copy import copy_package
 from preflight.deploy.layout import HOOKS, DeployError, Target, assets
 from preflight.policy.load import PolicyError, load_policy
-from preflight.policy.model import Policy
+from preflight.policy.model import DEFAULT_PATH, Policy
 
 KEEP = 3
 
@@ -43,12 +43,20 @@ def install(target: Target, plugin: bool, cppflags: str = "") -> str:
     for name in HOOKS:
         with open(f"{source}/prolog/{name}", encoding="utf-8") as file:
             _swap(f"{target.libexec}/{name}", filled(file.read(), target, main).encode())
-    _swap(target.program, f'#!/bin/sh\nexec {target.python} -I -S {main} "$@"\n'.encode())
+    _swap(target.program, wrapper(target, main).encode())
     if plugin:
         with open(f"{new}/preflight.so", "rb") as built:
             _swap(target.plugin, built.read())
     _forget_old(target, new)
     return new
+
+
+def wrapper(target: Target, main: str) -> str:
+    """Return the command's script; a policy that is elsewhere is known to it, as it is to the hooks."""
+    known = ""
+    if target.config != DEFAULT_PATH:
+        known = f"PREFLIGHT_CONFIG=${{PREFLIGHT_CONFIG:-{target.config}}}\nexport PREFLIGHT_CONFIG\n"
+    return f'#!/bin/sh\n{known}exec {target.python} -I -S {main} "$@"\n'
 
 
 def filled(text: str, target: Target, main: str) -> str:

@@ -92,16 +92,16 @@ def _for_try(view: View, one: Try) -> Iterable[str]:
 
 def _after_mismatch(job: str, nodes: str, actions: dict[str, dict[str, str]]) -> str:
     if "cancel" in actions:
-        return "The job was cancelled. preflight plan SCRIPT shows which nodes fit; then submit it again."
+        return "The job was cancelled. Ask for what a node has, or for another partition, and submit it again."
     if "hold" in actions:
         reason = actions["hold"]["detail"]
         because = f" ({reason})" if reason else ""
         return (
-            f"The job is held{because}. See which nodes fit with preflight plan SCRIPT, correct its constraint "
+            f"The job is held{because}. Find nodes that fit (sinfo), correct its constraint "
             f"(scontrol update jobid={job} features=…) or submit it again, then: scontrol release {job}."
         )
     if "requeue" in actions:
-        return f"Nothing now: the job was queued again to run elsewhere. preflight why {job} says how it stands."
+        return f"Nothing now: the job was queued again to run elsewhere. squeue -j {job} says how it stands."
     return f"The job was not moved and runs on {nodes} as it is: expect it to fail there."
 
 

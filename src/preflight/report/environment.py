@@ -228,7 +228,7 @@ ROWS: tuple[Rule, ...] = (
 _KNOWN = {path for _, paths, _ in ROWS for path in paths} | {
     *("os.id", "os.version", "os.name", "os.codename", "os.variant", "os.like"),
     *("memory.available", "tmp.free", "shm.free", "tmp.path", "shm.path", "gpus.count", "toolkits.items", "ib.ports"),
-    "gpus.stuck_at",
+    *("gpus.stuck_at", "os.support_end", "os.l4t", "toolkits.compat"),
 }
 
 
@@ -237,7 +237,8 @@ def _further(nodes: dict[str, tuple[Subjects, dict[str, str]]]) -> list[Rule]:
     paths = dict.fromkeys(
         f"{subject}.{key}" for facts, _ in nodes.values() for subject, keys in facts.items() for key in keys
     )
-    further = [path for path in paths if path not in _KNOWN][:_FURTHER]
+    # What is installed around the driver is for the checks; the page names it where something is wrong with it.
+    further = [path for path in paths if path not in _KNOWN and not path.startswith("install.")][:_FURTHER]
     rows: list[Rule] = []
     for path in further:
         rows.append((path, (path,), _plain(*path.split(".", 1))))
