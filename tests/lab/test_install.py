@@ -13,7 +13,7 @@ import pytest
 from lab.cluster import Cluster
 
 pytestmark = pytest.mark.lab
-ENDED = ("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL", "PENDING")
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL", "REQUEUE_HOLD")
 NODES = ("ubuntu1", "ubuntu2", "debian1")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 EXPECTATION = "preflight:expectation:"
+SETTLE_S = 1.2  # several commands of a busy controller; drains are rare
 
 
 class Drained(NamedTuple):
@@ -78,8 +79,11 @@ def _held_back(limit: int, reason: str) -> str:
 
 
 def _within(slurm: Slurm, node: str, limit: int) -> bool:
-    """Return whether our own drain is among the first ``limit``, by (time, name), after others had time to count."""
-    time.sleep(random.uniform(0.05, 0.15))
+    """Return whether our own drain is among the first ``limit``, by (time, name), after others had time to drain.
+
+    A node that counted just before our drain has made its own well within SETTLE_S; a count before that would miss it.
+    """
+    time.sleep(random.uniform(SETTLE_S, SETTLE_S + 0.3))
     return node in [name for _, name in slurm_node.drained_by_us(slurm)[:limit]]
 
 
