@@ -24,12 +24,13 @@ class Figure(NamedTuple):
     low: float
     high: float
     ratio: float
+    times: Sequence[float]
 
 
 def measure(cases: Sequence[Case], rounds: int, reference: str) -> list[Figure]:
     """Run every case once a round, ``rounds`` times after one that does not count; raises where one fails.
 
-    ``low`` and ``high`` are the quartiles; ``ratio`` is the median over rounds of its time by that of the case named
+    ``low`` and ``high`` are the quartiles, ``ratio`` is the median over rounds of its time by that of the case named
     ``reference`` in the same round.
     """
     times: dict[str, list[float]] = {case.name: [] for case in cases}
@@ -42,8 +43,13 @@ def measure(cases: Sequence[Case], rounds: int, reference: str) -> list[Figure]:
     for name, taken in times.items():
         low, median, high = statistics.quantiles(taken, n=4)
         ratios = [one / other for one, other in zip(taken, times[reference], strict=True)]
-        figures.append(Figure(name, median, low, high, statistics.median(ratios)))
+        figures.append(Figure(name, median, low, high, statistics.median(ratios), taken))
     return figures
+
+
+def difference(one: Figure, other: Figure) -> float:
+    """Return the median over rounds of how many milliseconds ``one`` took more than ``other`` in the same round."""
+    return statistics.median(a - b for a, b in zip(one.times, other.times, strict=True))
 
 
 def _run(case: Case) -> float:

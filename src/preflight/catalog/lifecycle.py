@@ -88,7 +88,10 @@ def operating_system(
     extended = (row.get("extended_eol") or row.get("lts_end")) if row else None
     came_from = source(row) or "SUPPORT_END in os-release"
     if not over(eol, today):
-        return OsLife(SUPPORTED, eol, extended, f"{shown} is supported until {eol}", None, came_from)
+        whole = str(row["version"]) if row else ""
+        own = not version or whole in ("", version)
+        wider = "" if own else f" as all of {whole} is; the end of its own is not known"
+        return OsLife(SUPPORTED, eol, extended, f"{shown} is supported until {eol}{wider}", None, came_from)
     if extended and not over(extended, today):
         why = f"standard support of {shown} ended {eol}; paid or long-term support lasts until {extended}"
         return OsLife(EXTENDED, eol, extended, why, "extended support, or a newer release", came_from)
