@@ -83,7 +83,8 @@ def _within(slurm: Slurm, node: str, limit: int) -> bool:
 
     A node that counted just before our drain has made its own well within SETTLE_S; a count before that would miss it.
     """
-    time.sleep(random.uniform(SETTLE_S, SETTLE_S + 0.3))
+    left = slurm.deadline - time.monotonic() - 0.5  # a probe that hung has used most of the time
+    time.sleep(max(0.0, min(random.uniform(SETTLE_S, SETTLE_S + 0.3), left)))
     return node in [name for _, name in slurm_node.drained_by_us(slurm)[:limit]]
 
 
