@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 from lab import Lab, LabNode, Release, places, releases
 from nvml import sim
 from preflight.report.schema import schema
@@ -26,7 +24,6 @@ SYSTEMS = {
     'PRETTY_NAME="Rocky Linux 9.4 (Blue Onyx)"\n',
     "debian": 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
 }
-VALID = jsonschema.Draft202012Validator(schema())
 COMMANDS = ("squeue", "scontrol", "scancel", "sinfo")
 
 
@@ -57,6 +54,7 @@ class Cluster:
     health_interval: int = 0
     directory: str = field(default_factory=places.temporary)
     keep: bool = False
+    checked: bool = True  # hold each report against the schema; the demonstration has no jsonschema
     release: Release = field(default_factory=releases.chosen)
 
     def __post_init__(self) -> None:
@@ -208,7 +206,8 @@ kill_switch = "{self.directory}/etc/off"
         found = []
         for path in Path(self.directory, "nodes").glob(f"*/spool/reports/{job}/*.json"):
             report = json.loads(path.read_text(encoding="utf-8"))
-            VALID.validate(report)
+            if self.checked:
+                validate(report)
             if phase in (None, report["phase"]):
                 found.append(report)
         return sorted(found, key=lambda report: report["started"])
@@ -248,7 +247,7 @@ kill_switch = "{self.directory}/etc/off"
             raise RuntimeError(f"the health check of {node} ended with {done.returncode}: {done.stderr}")
         written = sorted(set(folder.glob("*.json")) - before) or sorted(before)[-1:]  # one a second
         report: dict[str, Any] = json.loads(written[-1].read_text(encoding="utf-8"))
-        VALID.validate(report)
+        validate(report)
         return report
 
     @contextmanager
@@ -281,6 +280,13 @@ kill_switch = "{self.directory}/etc/off"
         for path in Path(self.run_dir).glob("stuck-*.json"):
             path.unlink()
         self.forget_calls()
+
+
+def validate(report: dict[str, Any]) -> None:
+    """Raise ValidationError where a report breaks its schema."""
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator(schema()).validate(report)
 
 
 def sites_of(*names: str) -> Iterable[Site]:
