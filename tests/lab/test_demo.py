@@ -47,3 +47,10 @@ def test_a_long_requirement_goes_on_below_itself() -> None:
         "r/than/the/column",
     ]
     assert max(map(len, lines)) <= 80
+
+
+def test_it_needs_no_library_that_only_tests_have() -> None:
+    """`make demo` installs Preflight without its extras."""
+    code = "import sys; sys.modules.update(jsonschema=None, pytest=None, hypothesis=None); import lab.demo"
+    where = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", code], cwd=where, check=True)
