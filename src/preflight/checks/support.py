@@ -83,7 +83,7 @@ def driver_security(context: Context, limit: float | None) -> Iterator[Finding]:
     from preflight.catalog.security import driver
 
     found = driver(version, tables=context.policy.tables())
-    status = {True: "fail", False: "pass"}.get(found.behind, "unknown") if found.behind is not None else "unknown"
+    status = "unknown" if found.behind is None else "fail" if found.behind else "pass"
     yield _told("driver.security", status, "driver", version, found.why, found.needs or DRIVER_SECURITY, found.source)
 
 

@@ -17,7 +17,6 @@ from preflight.tuples import NamedTuple
 
 ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm")
 DESCRIBES = ("toolkits",)  # for the report's reader; a child of its own reads them, so not again in the epilog
-GPU_SUBJECTS = ("driver", "gpus")
 
 
 class Question(NamedTuple):
