@@ -12,6 +12,12 @@ def main() -> int:
         code = hook(sys.argv[2:])
         sys.stdout.flush()
         os._exit(code)  # taking the interpreter down costs as much as a check
+    if len(sys.argv) > 2 and sys.argv[1] == "require":
+        from preflight.cli.placing import quick
+
+        answer = quick(sys.argv[2:])
+        if answer is not None:
+            return answer.say()
     from preflight.cli.main import main as cli
 
     return cli()

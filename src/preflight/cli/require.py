@@ -1,15 +1,11 @@
 """`preflight require`: parse a requirement, say what it asks, and compile it for Slurm's scheduler."""
 
-import os
-import time
-
 import click
 
 from preflight.requirements import names
-from preflight.requirements.grammar import Requirement, RequirementError, parse, to_json
+from preflight.requirements.grammar import RequirementError, parse, to_json
 
 FORMS = ["words", "extra", "constraint", "json"]
-SINFO_S = 5.0
 
 
 def _names_help() -> str:
@@ -51,41 +47,11 @@ def require(spec: str, form: str, own: str, features: str | None, config: str | 
         for line in words.explain(requirement):
             click.echo(textwrap.fill(line, 80, subsequent_indent="  ", break_on_hyphens=False))
     else:
-        return _compile(requirement, form, own, features, config)
-    return 0
+        from preflight.cli.placing import place
+        from preflight.slurm.commands import SlurmError
 
-
-def _compile(requirement: Requirement, form: str, own: str, features: str | None, config: str | None) -> int:
-    from preflight.requirements.compile import NotPlaceable, join_constraint, join_extra, to_constraint, to_extra
-    from preflight.requirements.text import safe
-
-    if form == "extra":
-        compiled = to_extra(requirement)
-        text = join_extra(own, compiled.text)
-    else:
-        listed = features.split(",") if features is not None else _cluster(config)
-        compiled = to_constraint(requirement, [one.strip() for one in listed if one.strip()])
         try:
-            text = join_constraint(own, compiled.text)
-        except NotPlaceable as why:
-            click.echo(f"preflight: the prolog verifies all of it: {why}", err=True)
-            text = own
-    for clause, why_not in compiled.not_placeable:
-        click.echo(f"preflight: the prolog verifies {safe(clause.text, 120)}: {why_not}", err=True)
-    for clause in compiled.unmet:
-        click.echo(f"preflight: no node fits {safe(clause.text, 120)}", err=True)
-    click.echo(text)
-    return 3 if compiled.unmet else 0
-
-
-def _cluster(config: str | None) -> list[str]:
-    from preflight.cli.common import fail, policy_for
-    from preflight.slurm.commands import Slurm, SlurmError
-    from preflight.slurm.publish import cluster_features
-
-    hook = policy_for(config).hook
-    conf = hook.slurm_conf or os.environ.get("SLURM_CONF", "")
-    try:
-        return cluster_features(Slurm(hook.slurm_bin, conf, time.monotonic() + SINFO_S))
-    except SlurmError as error:
-        return fail(f"{error}; or name the features with --features")
+            return place(requirement, form, own, features, config).say()
+        except SlurmError as error:
+            raise click.ClickException(f"{error}; or name the features with --features") from None
+    return 0

@@ -1,0 +1,72 @@
+"""What a clause must be for Slurm's scheduler to be asked it, in either of its languages."""
+
+from __future__ import annotations
+
+from preflight.requirements import encode, names
+from preflight.requirements.grammar import Clause, Predicate
+from preflight.requirements.row import Row
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
+
+_HIGHEST_PART = 998  # a part above 999 is published as 999, so that number itself cannot be asked
+
+
+class NotPlaceable(Exception):
+    """A clause that Slurm cannot be asked; str() says why."""
+
+
+class Compiled(NamedTuple):
+    """``text`` for --extra or --constraint, "" where nothing can be placed; the ``placed`` clauses.
+
+    ``not_placeable``: (clause, why) of those that stay with the prolog. ``unmet``: the placed clauses that no node of
+    the cluster fits now (Features only; with Extra Slurm knows).
+    """
+
+    text: str
+    placed: tuple[Clause, ...]
+    not_placeable: tuple[tuple[Clause, str], ...]
+    unmet: tuple[Clause, ...] = ()
+
+
+def read(predicate: Predicate) -> tuple[Row, Any, bool]:
+    """Return the row, the parsed value (None of a bare name), and whether it is negated."""
+    row = names.find(predicate.name)
+    if row is None:  # the grammar lets no unknown name through
+        raise NotPlaceable("it has an unknown name")
+    return row, None if predicate.value is None else row.kind.parse(predicate.value), predicate.negated
+
+
+def must_ask_for_more(predicate: Predicate) -> None:
+    """Raise NotPlaceable for a clause on gpu.count that a node with more GPUs than the job gets may fail."""
+    if predicate.negated or predicate.op not in (None, ">=", ">"):
+        raise NotPlaceable("it is about the GPUs that the job gets, of which a node may have more")
+
+
+def one_word(asked: str, negated: bool) -> str:
+    """Return the one word of a GPU's name that is asked; raises NotPlaceable for several."""
+    if negated:
+        raise NotPlaceable("a word that a GPU's name does not have is not published")
+    if " " in asked:
+        raise NotPlaceable("a GPU's name is published word by word, and it asks for several in a row")
+    return asked
+
+
+def released_cuda(asked: tuple[int, ...], negated: bool) -> int:
+    """Return the number of the asked CUDA release; raises NotPlaceable for one that there is not."""
+    if negated:
+        raise NotPlaceable("which CUDA does not run is not published")
+    if len(asked) > 1 and encode.MINORS[-2] < asked[1] < encode.MINORS[-1]:
+        raise NotPlaceable("there is no such CUDA release")
+    return lowest(asked[:2])
+
+
+def lowest(asked: tuple[int, ...]) -> int:
+    """Return the number of the lowest version that the asked parts begin."""
+    if len(asked) > 3:
+        raise NotPlaceable("versions are published by three parts")
+    if any(part > _HIGHEST_PART for part in asked[1:]):
+        raise NotPlaceable(f"parts of a version above {_HIGHEST_PART} are not told apart")
+    return sum(part * scale for part, scale in zip(asked, (1_000_000, 1_000, 1), strict=False))

@@ -1,0 +1,64 @@
+"""`preflight require --to …` without Click: the same answers as the long way, and nothing heavy imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import preflight
+from preflight.cli.placing import quick
+from preflight.cli.require import require
+
+MAIN = str(Path(preflight.__file__).with_name("__main__.py"))
+FEATURES = "--features=os_ubuntu_22.04,cuda_runs_12.999,gpu_h100,driver_550"
+PLAIN = [
+    ["--to", "extra", "--with=", "--", "cuda>=12.4, mount=/scratch"],
+    ["--to", "constraint", "--with=a|b", FEATURES, "--", "cuda>=12.4, ubuntu>=22.04|rhel>=9"],
+    ["--to=constraint", "--with=[a*2]", FEATURES, "gpu=h100"],
+    ["--to", "constraint", FEATURES, "gpu=a100"],
+    ["ubuntu>=22.04", "--to", "extra"],
+    ["--to", "extra", "--with=ö>1", "!mig"],
+]
+LONG_WAY = [
+    ["cuda>=12.4"],
+    ["cuda>=12.4", "--to", "json"],
+    ["--to", "extra", "cuda"],
+    ["--to", "extra"],
+    ["--to", "extra", "--help"],
+    ["--to", "extra", "a", "b"],
+    ["--to", "nothing", "mig"],
+    ["--to"],
+]
+HEAVY = ("click", "tomllib", "json", "typing", "re", "subprocess", "dataclasses", "logging")
+
+
+@pytest.mark.parametrize("arguments", PLAIN)
+def test_both_ways_answer_the_same(arguments: list[str]) -> None:
+    short = quick(arguments)
+    assert short is not None
+    long = CliRunner().invoke(require, arguments, standalone_mode=False)
+    code = long.return_value if long.exception is None else long.exit_code
+    assert (f"{short.text}\n", list(short.remarks), short.code) == (long.stdout, long.stderr.splitlines(), code)
+
+
+@pytest.mark.parametrize("arguments", LONG_WAY)
+def test_all_else_goes_the_long_way(arguments: list[str]) -> None:
+    assert quick(arguments) is None
+
+
+def test_it_imports_little() -> None:
+    asked = ["require", "--to", "constraint", FEATURES, "--", "cuda>=12.4, ubuntu>=22.04|rhel>=9"]
+    command = [sys.executable, "-I", "-S", "-X", "importtime", MAIN, *asked]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.stdout == "cuda_runs_12.999&os_ubuntu_22.04\n"
+    assert "preflight.requirements.features" in imported
+    assert imported.isdisjoint(HEAVY)
+
+
+def test_a_reader_that_went_away_changes_nothing() -> None:
+    command = f"exec 3>&1; {{ {sys.executable} {MAIN} require --to extra mig; echo $? >&3; }} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout.split(), done.stderr) == (["0"], "")
