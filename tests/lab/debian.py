@@ -24,11 +24,15 @@ REPOSITORY = Path(__file__).parents[2]
 # Where the libraries that Preflight runs on are, inside.
 ENVIRONMENT = "/opt/preflight-lab"
 _PACKAGES = (
-    "slurmctld", "slurmd", "slurm-client", "munge", "python3", "python3-venv", "gcc", "libc6-dev", "make",
+    "slurmctld", "slurmd", "slurmrestd", "slurm-client", "munge", "python3", "python3-venv", "gcc", "libc6-dev", "make",
     "libslurm-dev", "ca-certificates",
 )  # fmt: skip
 _ACCOUNTS = ("slurm", "munge", *USERS)
 _STAMP = ".preflight-lab"
+# What debootstrap and apt say of a release or a package that the mirror does not have, or not as its index says.
+_ABSENT = re.compile(
+    r"release file|couldn't download|couldn't find|no such script|unable to (fetch|locate)|failed to fetch", re.I
+)
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -132,7 +136,9 @@ def _make(suite: str, root: Path) -> None:
     if tool is None:
         raise LabError(f"making Debian {suite} needs debootstrap: apt-get install debootstrap")
     command = [tool, "--variant=minbase", f"--keyring={_KEYRING}", "--include=ca-certificates"]
-    _run(f"debootstrap {suite}", [*command, suite, str(new), _mirror()])
+    mirror = _mirror()
+    with _archive(suite, mirror):
+        _run(f"debootstrap {suite}", [*command, suite, str(new), mirror])
     _refuse_services(new)
     copy_accounts(str(new))
     for name in ("hosts", "resolv.conf"):
@@ -141,11 +147,27 @@ def _make(suite: str, root: Path) -> None:
     install = ["apt-get", "-q", "install", "-y", "--no-install-recommends", *_PACKAGES]
     environment = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
     # With the lists that debootstrap got: apt would refuse a mirror whose sid stands still.
-    _run(f"apt-get install in {suite}", _inside(new, install), environment)
+    with _archive(suite, mirror):
+        _run(f"apt-get install in {suite}", _inside(new, install), environment)
     _run(f"apt-get clean in {suite}", _inside(new, ["apt-get", "clean"]), environment)
     _make_environment(suite, new)
     (new / _STAMP).write_text(_recipe(), encoding="ascii")
     new.rename(root)
+
+
+@contextmanager
+def _archive(suite: str, mirror: str) -> Iterator[None]:
+    """Say where a file that is not to be had comes from: debootstrap and apt say only which file it is."""
+    try:
+        yield
+    except LabError as error:
+        if not _ABSENT.search(str(error)):
+            raise
+        raise LabError(
+            f"{mirror} does not give Debian {suite}: it is out of reach, or the archive has moved (old releases go to "
+            f"archive.debian.org; sid may change while it is read: try again; tests/lab/releases.py names the "
+            f"releases): {error}"
+        ) from None
 
 
 def _make_environment(suite: str, root: Path) -> None:
