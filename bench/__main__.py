@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench import placing  # noqa: E402
+from bench import placing, publishing  # noqa: E402
 from bench.measure import Case, difference, measure, table  # noqa: E402
 from lab.cluster import Cluster, Site  # noqa: E402
 from nvml import sim  # noqa: E402
@@ -85,6 +85,9 @@ def main() -> int:
     text += f"The catalog's share, by the cuda clause: {catalog:.1f} ms (median of the differences round by round).\n"
     took, fitting = placing.seconds(REQUIRE)
     text += f"{placing.NODES:,} nodes judged by those 4 clauses: {took * 1000:.0f} ms ({fitting:,} fit).\n"
+    asked = publishing.commands()
+    text += f"`preflight publish` runs {' and '.join(asked.unchanged)} where nothing changed, "
+    text += f"{' and '.join(asked.changed)} where something did.\n"
     print(text)
     if options.write:
         before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
