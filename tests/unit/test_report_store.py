@@ -54,6 +54,14 @@ def test_the_latest_health_reports_stay(tmp_path):
     assert os.path.basename(path) == names[-1]
 
 
+def test_a_clock_set_back_loses_no_new_report(tmp_path):
+    spool = str(tmp_path / "s")
+    for started in (1795528800, 1795528860, 1700000000, 1700000060):
+        store.write_spool(spool, report(phase="health", job=None, started=started), keep=3)
+    names = sorted(os.listdir(tmp_path / "s/reports/node"))
+    assert [name.split(".")[1][:4] for name in names] == ["2023", "2023", "2026"]
+
+
 def test_a_spool_that_others_may_write_is_refused(tmp_path):
     (tmp_path / "s").mkdir()
     (tmp_path / "s").chmod(0o777)
@@ -177,6 +185,17 @@ def test_old_jobs_are_pruned(tmp_path):
     os.utime(tmp_path / "s/reports/41", (1000, 1000))
     assert store.prune_spool(spool, before=2000) == 1
     assert os.listdir(tmp_path / "s/reports") == ["42"]
+
+
+def test_pruning_gets_past_jobs_that_are_recent(tmp_path):
+    """Job ids begin again: low ones may be new, and the old ones behind them must go in the end."""
+    spool = str(tmp_path / "s")
+    for job in (1, 2, 3, 70000):
+        store.write_spool(spool, report(job={"id": job}))
+    os.utime(tmp_path / "s/reports/70000", (1000, 1000))
+    for _ in range(200):
+        store.prune_spool(spool, before=2000, limit=1)
+    assert sorted(os.listdir(tmp_path / "s/reports")) == ["1", "2", "3"]
 
 
 def test_what_json_cannot_hold_becomes_null_or_escapes():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.facts.view import Unknown
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -34,3 +35,10 @@ class Finding(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as the report writes it."""
         return self._asdict()
+
+
+def untold(name: str, subject: str, value: object) -> Finding | None:
+    """Return the finding of check ``name`` for a fact that could not be told, None where it could."""
+    if isinstance(value, Unknown):
+        return Finding(name, "unknown", "site", subject, None, None, f"could not tell: {value.reason}", None, None)
+    return None

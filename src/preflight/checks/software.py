@@ -6,7 +6,7 @@ Health check only. A running kernel that is older than an installed one is compa
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding
+from preflight.checks.finding import Finding, untold
 from preflight.checks.registry import Context, check
 from preflight.facts.view import Unknown
 
@@ -24,12 +24,6 @@ def _made(name: str, status: str, subject: str, message: str, remedy: str, obser
     return Finding(name, status, "site", subject, None, shown, message, told, None)
 
 
-def _untold(name: str, subject: str, value: object) -> Finding | None:
-    if isinstance(value, Unknown):
-        return _made(name, "unknown", subject, f"could not tell: {value.reason}", "")
-    return None
-
-
 KERNEL = "reboot into the newest installed kernel"
 
 
@@ -37,9 +31,9 @@ KERNEL = "reboot into the newest installed kernel"
 def kernel_newest(context: Context, limit: float | None) -> Iterator[Finding]:
     """The running kernel is the newest one installed, of its own flavour."""
     release, kernels = context.node.get("kernel.release"), context.node.get("install.kernels")
-    untold = _untold("kernel.newest", "kernel", release) or _untold("kernel.newest", "kernel", kernels)
-    if untold:
-        yield untold
+    unclear = untold("kernel.newest", "kernel", release) or untold("kernel.newest", "kernel", kernels)
+    if unclear:
+        yield unclear
         return
     numbers, flavour = split_release(release)
     newer = [one for one in kernels if split_release(one)[1] == flavour and split_release(one)[0] > numbers]
@@ -73,9 +67,9 @@ REBOOT = "reboot the node when it is idle (scontrol reboot ASAP nextstate=RESUME
 def reboot_pending(context: Context, limit: float | None) -> Iterator[Finding]:
     """No package asks for a reboot."""
     packages = context.node.get("install.reboot")
-    untold = _untold("reboot.pending", "reboot", packages)
-    if untold:
-        yield untold
+    unclear = untold("reboot.pending", "reboot", packages)
+    if unclear:
+        yield unclear
     elif packages:
         text = f"a reboot is due for {', '.join(packages[:4])}" + (" and others" if len(packages) > 4 else "")
         yield _made("reboot.pending", "fail", "reboot", text, REBOOT, len(packages))
@@ -90,9 +84,9 @@ LIBRARIES = "install the driver's user-space libraries again, of the loaded driv
 def driver_libraries(context: Context, limit: float | None) -> Iterator[Finding]:
     """libcuda and libnvidia-ml are no empty or dangling files, and of the loaded driver's version."""
     libraries, module = context.node.get("install.libraries"), context.node.get("driver.module")
-    untold = _untold("driver.libraries", "libraries", libraries)
-    if untold:
-        yield untold
+    unclear = untold("driver.libraries", "libraries", libraries)
+    if unclear:
+        yield unclear
         return
     wrong = [f"{one['path']} is {one['problem']}" for one in libraries if one["problem"]]
     if isinstance(module, str):
@@ -117,9 +111,9 @@ CDI = "write it again: nvidia-ctk cdi generate --output=PATH"
 def cdi_stale(context: Context, limit: float | None) -> Iterator[Finding]:
     """CDI specifications were written for the driver that is loaded."""
     specs, module = context.node.get("install.cdi"), context.node.get("driver.module")
-    untold = _untold("cdi.stale", "cdi", specs) or _untold("cdi.stale", "cdi", module)
-    if untold:
-        yield untold
+    unclear = untold("cdi.stale", "cdi", specs) or untold("cdi.stale", "cdi", module)
+    if unclear:
+        yield unclear
         return
     if not specs or module is None:
         yield _made("cdi.stale", "skip", "cdi", "no CDI specification, or no driver to compare with", CDI)
@@ -141,11 +135,11 @@ def fabric_version(context: Context, limit: float | None) -> Iterator[Finding]:
     """On a node with NVSwitches the fabric manager is exactly of the driver's version."""
     switches, manager = context.node.get("install.nvswitch"), context.node.get("install.fabric_manager")
     module = context.node.get("driver.module")
-    untold = _untold("fabric.version", "fabric", switches) or (
-        _untold("fabric.version", "fabric", manager) if switches else None
+    unclear = untold("fabric.version", "fabric", switches) or (
+        untold("fabric.version", "fabric", manager) if switches else None
     )
-    if untold:
-        yield untold
+    if unclear:
+        yield unclear
     elif not switches or not isinstance(module, str):
         yield _made("fabric.version", "skip", "fabric", "no NVSwitch on this node, or no driver loaded", FABRIC)
     elif manager is None:
@@ -163,9 +157,9 @@ FLAVOUR = "install the other kernel module package of the same driver version"
 def driver_flavour(context: Context, limit: float | None) -> Iterator[Finding]:
     """The kernel module, open or proprietary, is one that the node's GPUs take."""
     loaded, devices = context.node.get("install.module"), context.node.devices()
-    untold = _untold("driver.flavour", "driver", loaded) or _untold("driver.flavour", "driver", devices)
-    if untold or loaded is None or isinstance(devices, Unknown):
-        yield untold or _made("driver.flavour", "skip", "driver", "no NVIDIA module is loaded", FLAVOUR)
+    unclear = untold("driver.flavour", "driver", loaded) or untold("driver.flavour", "driver", devices)
+    if unclear or loaded is None or isinstance(devices, Unknown):
+        yield unclear or _made("driver.flavour", "skip", "driver", "no NVIDIA module is loaded", FLAVOUR)
         return
     from preflight.catalog.gpus import look_up
     from preflight.catalog.module import flavour
@@ -188,9 +182,9 @@ LOCKS = "sign the module (mokutil --import the key that DKMS made), or turn Secu
 def boot_locks(context: Context, limit: float | None) -> Iterator[Finding]:
     """Neither Secure Boot nor kernel lockdown keeps the NVIDIA module from loading."""
     secure, lockdown = context.node.get("install.secure_boot"), context.node.get("install.lockdown")
-    untold = _untold("boot.locks", "boot", secure) or _untold("boot.locks", "boot", lockdown)
-    if untold:
-        yield untold
+    unclear = untold("boot.locks", "boot", secure) or untold("boot.locks", "boot", lockdown)
+    if unclear:
+        yield unclear
         return
     locked = [
         name for name, on in (("Secure Boot", secure), (f"lockdown={lockdown}", lockdown not in (None, "none"))) if on
@@ -215,11 +209,11 @@ def kernel_headers(context: Context, limit: float | None) -> Iterator[Finding]:
     """Where DKMS builds the NVIDIA module, the running kernel's headers are there."""
     dkms: Any = context.node.get("install.dkms")
     headers: Any = context.node.get("install.headers")
-    untold = _untold("kernel.headers", "headers", dkms) or (
-        _untold("kernel.headers", "headers", headers) if dkms else None
+    unclear = untold("kernel.headers", "headers", dkms) or (
+        untold("kernel.headers", "headers", headers) if dkms else None
     )
-    if untold:
-        yield untold
+    if unclear:
+        yield unclear
     elif not dkms:
         yield _made("kernel.headers", "skip", "headers", "the module is not built by DKMS here", HEADERS)
     elif headers:

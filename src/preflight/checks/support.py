@@ -5,9 +5,8 @@ Health check only: a job cannot help it.
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding
+from preflight.checks.finding import Finding, untold
 from preflight.checks.registry import Context, check
-from preflight.facts.view import Unknown
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -16,13 +15,11 @@ if TYPE_CHECKING:
 HEALTH = ("health",)
 
 
-def _untold(name: str, subject: str, value: object) -> Finding | None:
+def _missing(name: str, subject: str, value: object) -> Finding | None:
     """Return the finding for a fact that is absent or could not be told, None where it has a value."""
-    if isinstance(value, Unknown):
-        return Finding(name, "unknown", "site", subject, None, None, f"could not tell: {value.reason}", None, None)
     if value is None:
         return Finding(name, "skip", "site", subject, None, None, f"no {subject} on this node", None, None)
-    return None
+    return untold(name, subject, value)
 
 
 def _told(name: str, status: str, subject: str, observed: str, why: str, needs: str | None, source: str) -> Finding:
@@ -37,9 +34,9 @@ OS_EOL = "move the node to a release that is supported"
 def os_eol(context: Context, limit: float | None) -> Iterator[Finding]:
     """The distribution's release still gets fixes; the date is named."""
     name, version = context.node.get("os.id"), context.node.get("os.version")
-    untold = _untold("os.eol", "operating system", name)
-    if untold:
-        yield untold
+    missing = _missing("os.eol", "operating system", name)
+    if missing:
+        yield missing
         return
     from preflight.catalog.lifecycle import operating_system
 
@@ -58,9 +55,9 @@ DRIVER_EOL = "install a driver of a branch that is supported"
 def driver_eol(context: Context, limit: float | None) -> Iterator[Finding]:
     """The driver's branch is still supported."""
     version = context.node.get("driver.version")
-    untold = _untold("driver.eol", "NVIDIA driver", version)
-    if untold:
-        yield untold
+    missing = _missing("driver.eol", "NVIDIA driver", version)
+    if missing:
+        yield missing
         return
     from preflight.catalog.lifecycle import driver
 
@@ -76,9 +73,9 @@ DRIVER_SECURITY = "install the branch's latest release"
 def driver_security(context: Context, limit: float | None) -> Iterator[Finding]:
     """The driver has its branch's last security fix."""
     version = context.node.get("driver.version")
-    untold = _untold("driver.security", "NVIDIA driver", version)
-    if untold:
-        yield untold
+    missing = _missing("driver.security", "NVIDIA driver", version)
+    if missing:
+        yield missing
         return
     from preflight.catalog.security import driver
 
@@ -94,10 +91,11 @@ TOOLKIT = "use a toolkit that NVIDIA supports on this distribution, or a contain
 def toolkit(context: Context, limit: float | None) -> Iterator[Finding]:
     """The CUDA toolkits on the node are supported on its distribution."""
     versions, name = context.node.get("toolkits.versions"), context.node.get("os.id")
-    untold = _untold("toolkit.supported", "CUDA toolkit", versions or None if isinstance(versions, list) else versions)
-    untold = untold or _untold("toolkit.supported", "operating system", name)
-    if untold:
-        yield untold
+    some = versions or None if isinstance(versions, list) else versions
+    missing = _missing("toolkit.supported", "CUDA toolkit", some)
+    missing = missing or _missing("toolkit.supported", "operating system", name)
+    if missing:
+        yield missing
         return
     from preflight.catalog.toolkit_os import System, toolkit_on
 

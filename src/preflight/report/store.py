@@ -11,6 +11,7 @@ since the user owns files there. Callers run `write_copy` in a child with a budg
 from __future__ import annotations
 
 import os
+import time
 
 from preflight import jsonio
 from preflight.report.model import FORMAT, PHASES, Report, run_of
@@ -39,7 +40,7 @@ def write_spool(spool: str, report: Report, keep: int = KEEP_HEALTH) -> str:
         _require_private(top, spool)
         replace(place, name, encode(report), 0o600)
         if folder == "node":
-            _keep_latest(place, report["node"], keep)
+            _keep_latest(place, report["node"], name, keep)
     return os.path.join(spool, "reports", folder, name)
 
 
@@ -77,13 +78,14 @@ def read_spool(spool: str, job_id: int, node: str, phase: str = "prolog") -> Rep
 def prune_spool(spool: str, before: float, limit: int = 1000) -> int:
     """Remove job directories of the spool last written before ``before`` (seconds since the epoch).
 
-    Looks at ``limit`` directories at most, lowest job ids first, and returns how many it removed; raises
-    OSError only where the spool cannot be opened.
+    Looks at ``limit`` directories at most, from a random one on (job ids begin again after MaxJobId, so no order of
+    theirs is one of time), and returns how many it removed; raises OSError only where the spool cannot be opened.
     """
     removed = 0
     with _opened(os.path.join(spool, "reports"), _NO_LINK) as reports:
-        jobs = sorted((name for name in os.listdir(reports) if _digits(name)), key=int)
-        for job in jobs[:limit]:
+        jobs = [name for name in os.listdir(reports) if _digits(name)]
+        start = time.monotonic_ns() % max(len(jobs), 1)
+        for job in (jobs[start:] + jobs[:start])[:limit]:
             try:
                 if os.stat(job, dir_fd=reports, follow_symlinks=False).st_mtime < before:
                     _remove(reports, job)
@@ -221,15 +223,17 @@ def _read(place: int, name: str) -> Report | None:
 def _runs(names: list[str], node: str, phase: str) -> Iterator[int]:
     start, end = f"{node}.", f".{phase}.json"
     for name in names:
-        run = name[len(start) : -len(end)] if name.startswith(start) and name.endswith(end) else ""
+        run = name[len(start) : -len(end)] if name.startswith(f"{node}.") and name.endswith(end) else ""
         if _digits(run):
             yield int(run)
 
 
-def _keep_latest(place: int, node: str, keep: int) -> None:
-    # The time in the name sorts as text.
+def _keep_latest(place: int, node: str, written: str, keep: int) -> None:
+    """Remove all but ``keep`` of the node's reports, ``written`` being the latest whatever the clock said before."""
     mine = sorted(name for name in os.listdir(place) if name.startswith(f"{node}.") and name.endswith(".json"))
-    for name in mine[: -max(keep, 1)]:
+    # The time in the name sorts as text. What is later than now was written before the clock was set back.
+    order = [name for name in mine if name > written] + [name for name in mine if name <= written]
+    for name in order[: -max(keep, 1)]:
         os.unlink(name, dir_fd=place)
 
 
