@@ -1,0 +1,117 @@
+"""Values as Slurm writes them: counts, sizes, times. Each raises ValueError for a text that is none."""
+
+import re
+
+_NODE = re.compile(r"(\d+)([kK]?)([mM]?)")
+_SIZE = re.compile(r"(\d+)([kKmMgGtT]?)[bB]?")
+_COUNT = re.compile(r"(\d+)([kKmMgGtTpP]?)")
+_STEPS = re.compile(r"(\d+)(?:-(\d+))?(?::(\d+))?")
+_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+
+
+def whole(text: str) -> int:
+    """Return a whole number that is not negative."""
+    if not text.strip().isascii() or not text.strip().isdigit():
+        raise ValueError(text)
+    return int(text)
+
+
+def node_counts(text: str) -> tuple[int, int]:
+    """Return least and most nodes of "4", "2-8", "-8", "2k" and, since Slurm 24.05, of a list "1,3-9:2"."""
+    if "," in text or ":" in text:
+        return _of_list(text)
+    low, dash, high = text.partition("-")
+    least = 1 if dash and not low.strip() else _node(low)
+    most = _node(high) if dash else least
+    if most and most < least:
+        raise ValueError(text)
+    return least, most
+
+
+def _node(text: str) -> int:
+    found = _NODE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(text)
+    return int(found[1]) * (1 << 10 if found[2] else 1) * (1 << 20 if found[3] else 1)
+
+
+def _of_list(text: str) -> tuple[int, int]:
+    numbers: list[int] = []
+    for part in text.split(","):
+        found = _STEPS.fullmatch(part.strip())
+        if found is None:
+            raise ValueError(text)
+        first, last, step = int(found[1]), int(found[2] or found[1]), int(found[3] or 1)
+        if last < first or not step:
+            raise ValueError(text)
+        numbers += (first, last - (last - first) % step)
+    return min(numbers), max(numbers)
+
+
+def mebibytes(text: str) -> int:
+    """Return the MiB of "4G", "512" or "100K", rounded up."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(text)
+    return -(-int(found[1]) * _FACTORS[found[2].lower() or "m"] // (1 << 20))
+
+
+def minutes(text: str) -> int:
+    """Return the minutes of "30", "1:30" (minutes:seconds), "2:00:00", "1-12", "1-12:30:00"; -1 of "UNLIMITED".
+
+    Seconds round up. 0 is no limit to sbatch: -1 as well.
+    """
+    text = text.strip()
+    if text.upper() in ("UNLIMITED", "INFINITE", "-1"):
+        return -1
+    days, dash, rest = text.partition("-")
+    parts = [whole(part) for part in (rest if dash else text).split(":")]
+    if len(parts) > 3:
+        raise ValueError(text)
+    if dash:
+        hours, mins, seconds = (*parts, 0, 0)[:3]
+        total = (whole(days) * 24 + hours) * 3600 + mins * 60 + seconds
+    elif len(parts) == 3:
+        total = parts[0] * 3600 + parts[1] * 60 + parts[2]
+    else:
+        total = parts[0] * 60 + (parts[1] if len(parts) == 2 else 0)
+    return -(-total // 60) or -1
+
+
+def with_type(text: str) -> dict[str, int]:
+    """Return how many of each type "2", "h100:2", "a100" or "a100:1,h100:2" asks; "" is any type."""
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        kind, count = _typed(part.strip())
+        found[kind] = found.get(kind, 0) + count
+    return found
+
+
+def gres_counts(text: str) -> dict[str, int]:
+    """Return the GPUs in a text for --gres or --tres-per-task, by type; {} where it names none.
+
+    "gpu", "gpu:2", "gpu:h100:2", "gpu=2", each perhaps behind "gres/" or "gres:", among others.
+    """
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        item = part.strip()
+        for prefix in ("gres/", "gres:"):
+            item = item.removeprefix(prefix)
+        name = re.split("[:=]", item, maxsplit=1)[0]
+        if name.lower() != "gpu":
+            continue
+        kind, count = _typed(item[len(name) + 1 :])
+        found[kind] = found.get(kind, 0) + count
+    return found
+
+
+def _typed(text: str) -> tuple[str, int]:
+    if not text:
+        return "", 1
+    kind, _, last = re.sub("=", ":", text).rpartition(":")
+    number = _COUNT.fullmatch(last)
+    if number is not None:
+        return kind, int(number[1]) * _FACTORS[number[2].lower()]
+    if kind:
+        raise ValueError(text)
+    return last, 1

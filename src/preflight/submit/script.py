@@ -1,0 +1,126 @@
+"""A batch job as sbatch sees it: its options, from the command line over the environment over the script's lines.
+
+sbatch itself is the reference (tests/lab/test_sbatch_reference.py). #PBS and #BSUB lines, which it translates where a
+script has them, are not read here; a note says so.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from preflight.submit.directives import Directives, read_directives
+from preflight.submit.environment import FromEnvironment, pyxis_image, read_environment
+from preflight.submit.options import Option, OptionError, Scanned, Word, scan
+from preflight.submit.options_asked import Asked, Component, Gpus, asked
+from preflight.submit.options_table import PLUGIN_ROWS, ROWS, Row
+from preflight.submit.script_file import check, find, load
+from preflight.tuples import NamedTuple
+
+__all__ = ["Asked", "Component", "Gpus", "Option", "OptionError", "Submission", "asked", "read"]
+
+_WRAPPED = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{}\n"
+
+
+class Submission(NamedTuple):
+    """One sbatch command, read.
+
+    ``script``      its path, None where it is read from stdin or made of --wrap.
+    ``text``        the script, or as much of it as was read; undecodable bytes as surrogates.
+    ``arguments``   those of the script, behind it on the command line.
+    ``components``  one; more where the job is heterogeneous.
+    ``notes``       what could not be read, one line each.
+    """
+
+    script: str | None
+    text: str
+    arguments: list[str]
+    components: tuple[Component, ...]
+    notes: tuple[str, ...]
+
+
+def read(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    stdin_text: str | None = None,
+    cwd: str = ".",
+    plugins: Sequence[Row] = (),
+) -> Submission:
+    """Read sbatch's ``arguments`` (without "sbatch" itself), its environment and the script that they name.
+
+    ``stdin_text`` is the script where none is named; relative paths are beneath ``cwd``. ``plugins``: the options of
+    SPANK plugins of this cluster (`options_help.plugin_rows`). Raises OptionError where sbatch would refuse.
+    """
+    whole = scan([Word(one) for one in arguments if one != ":"], "command line", plugins=plugins)
+    left = [one for one in arguments if one != ":"][whole.rest :]
+    wrapped = next((option.value for name, option in reversed(whole.options) if name == "wrap"), None)
+    notes: list[str] = []
+    path = None
+    if wrapped is not None:
+        if left:
+            raise OptionError("sbatch takes no script beside --wrap")
+        text = _WRAPPED.format(wrapped)
+    elif left:
+        path = find(left[0], environment.get("PATH", ""), cwd)
+        text = load(path, notes)
+    elif stdin_text is None:
+        raise OptionError("no script: name one, give its lines with --wrap, or write it to stdin")
+    else:
+        text = stdin_text
+        check(text, "stdin")
+    # sbatch reads no options in the script that it makes of --wrap.
+    lines = Directives(((),), ()) if wrapped is not None else read_directives(text, os.path.basename(path or "stdin"))
+    words = [Word(one) for one in arguments[: len(arguments) - len(left)]]
+    components = _components(words, lines, environment, plugins, notes, os.path.basename(path or "stdin"))
+    return Submission(path, text, list(left[1:]), tuple(components), (*notes, *lines.notes))
+
+
+def _components(
+    words: list[Word],
+    lines: Directives,
+    environment: Mapping[str, str],
+    plugins: Sequence[Row],
+    notes: list[str],
+    file: str,
+) -> list[Component]:
+    """Return the components, as many as the longer of the command line and the script has.
+
+    Where the command line has fewer, its last component's options are those of the script's others too.
+    """
+    variables = read_environment(environment)
+    image = pyxis_image(environment)
+    components: list[Component] = []
+    before: dict[str, Option] = {}
+    number = 0
+    while True:
+        own = lines.components[number] if number < len(lines.components) else ()
+        script = scan(own, "script", file, plugins)
+        if script.rest < len(own):
+            wrong = own[script.rest]
+            raise OptionError(f"{file}: line {wrong.line}: {wrong.text!r} is no option: sbatch refuses the script")
+        command = scan(words, "command line", plugins=plugins)
+        before = _merged(before, script, variables, command)
+        given = dict(before)
+        if image is not None:
+            given.setdefault("container-image", image)
+        components.append(Component(given))
+        notes += [note for note in (*script.notes, *command.notes) if note not in notes]
+        number += 1
+        if command.rest < len(words) and words[command.rest].text == ":":
+            words = words[command.rest + 1 :]
+        elif number >= len(lines.components):
+            return components
+
+
+def _merged(
+    before: dict[str, Option], script: Scanned, variables: FromEnvironment, command: Scanned
+) -> dict[str, Option]:
+    """Return a component's options: those that stay from the component before, then script, environment, words."""
+    given = {name: option for name, option in before.items() if not (name in ROWS and ROWS[name].each)}
+    for name, option in script.options:
+        row = ROWS.get(name) or PLUGIN_ROWS.get(name)
+        if row is None or not row.early:
+            given[name] = option
+    for name in variables.unset:
+        given.pop(name, None)
+    given.update(variables.options)
+    given.update(command.options)
+    return given
