@@ -8,7 +8,6 @@ from preflight.submit.options import Option, OptionError
 from preflight.submit.options_values import gres_counts, mebibytes, minutes, node_counts, whole, with_type
 from preflight.tuples import NamedTuple
 
-
 T = TypeVar("T")
 
 
