@@ -55,13 +55,21 @@ else:
         def __getnewargs__(self):
             return tuple(self)
 
+    def _annotated(namespace):
+        """Return the annotations of a class body; from 3.14 on a function gives them, unless they are text."""
+        found = namespace.get("__annotations__")
+        if found is None:
+            annotate = namespace.get("__annotate_func__") or namespace.get("__annotate__")
+            found = annotate(1) if annotate else {}  # 1: their values, as before 3.14
+        return found
+
     class _Maker(type):
         """Turns ``class X(NamedTuple)`` into a subclass of _Made, as typing's own does."""
 
         def __new__(meta, name, bases, namespace):
             if not bases:
                 return type.__new__(meta, name, bases, namespace)
-            fields = tuple(namespace.get("__annotations__", ()))
+            fields = tuple(_annotated(namespace))
             defaults = {field: namespace[field] for field in fields if field in namespace}
             for position, field in enumerate(fields):
                 namespace[field] = property(itemgetter(position))

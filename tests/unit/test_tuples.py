@@ -83,3 +83,11 @@ def test_typing_stays_out() -> None:
     source = sys.modules["preflight"].__path__[0].rsplit("/", 1)[0]
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code, source], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_annotations_that_only_a_function_gives() -> None:
+    """Python 3.14's class bodies, where annotations are not text: seen in the lab on Debian sid."""
+    body = {"__annotate_func__": lambda form: {"x": int, "y": str}, "y": "b"}
+    made: Any = type(NamedTuple)("Point", (NamedTuple,), body)
+    assert made._fields == ("x", "y")
+    assert made(1)._asdict() == {"x": 1, "y": "b"}
