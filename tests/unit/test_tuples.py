@@ -88,6 +88,7 @@ def test_typing_stays_out() -> None:
 def test_annotations_that_only_a_function_gives() -> None:
     """Python 3.14's class bodies, where annotations are not text: seen in the lab on Debian sid."""
     body = {"__annotate_func__": lambda form: {"x": int, "y": str}, "y": "b"}
-    made: Any = type(NamedTuple)("Point", (NamedTuple,), body)
+    maker: Any = type(NamedTuple)
+    made = maker("Point", (NamedTuple,), body)
     assert made._fields == ("x", "y")
     assert made(1)._asdict() == {"x": 1, "y": "b"}
