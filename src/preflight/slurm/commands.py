@@ -23,13 +23,16 @@ class SlurmError(Exception):
 class Slurm(NamedTuple):
     """How Slurm is reached. ``bin`` is the directory of its commands ("" looks in the usual places).
 
-    ``deadline`` is a time.monotonic() instant that no command outlives; ``each_s`` bounds one command.
+    ``deadline`` is a time.monotonic() instant that no command outlives; ``each_s`` bounds one command, ``limit`` how
+    many bytes of its output are kept. ``time_format`` is strftime's for the times that it prints, "" Slurm's own.
     """
 
     bin: str
     conf: str
     deadline: float
     each_s: float = 5.0
+    limit: int = LIMIT
+    time_format: str = ""
 
     def run(self, command: str, *arguments: str) -> str:
         """Return what ``command`` prints on stdout; raises SlurmError on failure, with its last line of stderr."""
@@ -44,7 +47,9 @@ class Slurm(NamedTuple):
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
         if self.conf:
             environment["SLURM_CONF"] = self.conf
-        return _run(path, [command, *arguments], environment, limit)
+        if self.time_format:
+            environment["SLURM_TIME_FORMAT"] = self.time_format
+        return _run(path, [command, *arguments], environment, limit, self.limit)
 
 
 def find(directory: str, command: str) -> str:
@@ -57,7 +62,7 @@ def find(directory: str, command: str) -> str:
     raise SlurmError(f"{command} not found in {', '.join(places)}: set slurm_bin in [hook] of the policy")
 
 
-def _run(path: str, argv: list[str], environment: dict[str, str], limit: float) -> tuple[str, str]:
+def _run(path: str, argv: list[str], environment: dict[str, str], limit: float, size: int) -> tuple[str, str]:
     reader, writer = os.pipe2(os.O_CLOEXEC)
     errors, error_writer = os.pipe2(os.O_CLOEXEC)
     try:
@@ -73,7 +78,7 @@ def _run(path: str, argv: list[str], environment: dict[str, str], limit: float) 
         finally:
             os.close(writer)
             os.close(error_writer)
-        output = _read_both(reader, errors, limit)
+        output = _read_both(reader, errors, limit, size)
         status = _wait(child, limit if output is not None else 0.0)
     finally:
         os.close(reader)
@@ -86,8 +91,8 @@ def _run(path: str, argv: list[str], environment: dict[str, str], limit: float) 
     return os.fsdecode(output[0]), output[1].decode(errors="replace")
 
 
-def _read_both(reader: int, errors: int, limit: float) -> tuple[bytes, bytes] | None:
-    """Return what both pipes gave until their ends, or None at the limit."""
+def _read_both(reader: int, errors: int, limit: float, size: int) -> tuple[bytes, bytes] | None:
+    """Return the first ``size`` bytes that each pipe gave until its end, or None at the limit."""
     got = {reader: bytearray(), errors: bytearray()}
     poll = select.poll()
     for descriptor in got:
@@ -102,7 +107,7 @@ def _read_both(reader: int, errors: int, limit: float) -> tuple[bytes, bytes] | 
             if not chunk:
                 poll.unregister(descriptor)
                 waiting -= 1
-            elif len(got[descriptor]) < LIMIT:
+            elif len(got[descriptor]) < size:
                 got[descriptor] += chunk
     return bytes(got[reader]), bytes(got[errors])
 

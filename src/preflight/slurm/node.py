@@ -39,9 +39,14 @@ class NodeState(NamedTuple):
 
 def read(slurm: Slurm, node: str) -> NodeState:
     """Return the node's state, from single fields of sinfo; raises SlurmError."""
-    states = _field(slurm, node, "StateComplete").upper().replace("*", "").split("+")
-    flags = tuple({"DRAINED": "DRAIN", "DRAINING": "DRAIN"}.get(flag.strip(), flag.strip()) for flag in states)
-    return NodeState(flags, *(_field(slurm, node, name) for name in ("Reason", "User", "Timestamp")))
+    state = flags(_field(slurm, node, "StateComplete"))
+    return NodeState(state, *(_field(slurm, node, name) for name in ("Reason", "User", "Timestamp")))
+
+
+def flags(text: str) -> tuple[str, ...]:
+    """Return the words of a state as sinfo's StateComplete has it: ("IDLE", "DRAIN") of "idle+drain"."""
+    words = (word.strip() for word in text.upper().replace("*", "").split("+"))
+    return tuple({"DRAINED": "DRAIN", "DRAINING": "DRAIN"}.get(word, word) for word in words)
 
 
 def _field(slurm: Slurm, node: str, name: str) -> str:
