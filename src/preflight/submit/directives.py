@@ -25,20 +25,23 @@ def read_directives(text: str, file: str) -> Directives:
     """
     components: list[list[Word]] = [[]]
     notes: list[str] = []
+    translated = False
     for number, line in enumerate(text.split("\n"), 1):
         magic = next((one for one in _MAGIC if line.startswith(one)), "")
         if not magic:
             stripped = line.lstrip(_SPACES)
             if stripped and not stripped.startswith("#"):
                 break
-            if not notes and line.startswith(_OTHER):
+            if line.startswith(_OTHER) and not translated:
+                translated = True
                 notes.append(f"{file}: line {number}: {line.split()[0]} lines are sbatch's to translate, not read here")
             continue
         rest = line[len(magic) :].lstrip(_SPACES)
         separator = _SEPARATOR.match(rest)
         if separator:
             components.append([])
-            rest = rest[separator.end() :]
+            if rest[separator.end() :].strip(_SPACES):
+                notes.append(f"{file}: line {number}: sbatch reads no options behind {separator[1]}: give them a line")
         components[-1] += [Word(word, number) for word in _words(rest, file, number)]
     return Directives(tuple(tuple(one) for one in components), tuple(notes))
 
@@ -47,7 +50,7 @@ def _words(line: str, file: str, number: int) -> list[str]:
     """Cut a line into words.
 
     Quotes group, a backslash takes the next character as it is, in quotes too; "#" begins a comment, also inside a
-    word. A word that is empty ends the line, as does a comment.
+    word. A word that is empty ends the line, as do a comment and the word "hetjob".
     """
     words: list[str] = []
     at = 0
@@ -56,6 +59,8 @@ def _words(line: str, file: str, number: int) -> list[str]:
             at += 1
         if at < len(line) and line[at] == ":":
             raise OptionError(f"{file}: line {number}: a word begins with ':', which sbatch refuses here")
+        if _SEPARATOR.match(line, at):
+            return words
         word, at = _word(line, at, file, number)
         if not word:
             return words

@@ -126,3 +126,11 @@ def _means_yes(value: str) -> bool:
         return int(value) != 0
     except ValueError:
         return False
+
+
+def host_file(environment: Mapping[str, str]) -> Option | None:
+    """Return the file of hosts that SLURM_HOSTFILE names, for a job whose options name no nodes."""
+    value = environment.get("SLURM_HOSTFILE")
+    if not value:
+        return None
+    return Option(value if "/" in value else f"./{value}", "environment", 0, f"SLURM_HOSTFILE={value}")

@@ -6,12 +6,16 @@ it (plugins bring their own), and it does not tell which word an option came fro
 
 from collections.abc import Sequence
 
+from preflight.report.clean import clean
 from preflight.submit.options_table import LETTERS, PLUGIN_ROWS, ROWS, Row
 from preflight.tuples import NamedTuple
 
 
 class OptionError(ValueError):
-    """Options or a script that sbatch refuses; str() is one line: what is wrong, where, what to do."""
+    """Options or a script that sbatch refuses; str() is one line, safe to show: what is wrong, where, what to do."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(clean(text))
 
 
 class Option(NamedTuple):

@@ -8,15 +8,16 @@ import os
 from collections.abc import Mapping, Sequence
 
 from preflight.submit.directives import Directives, read_directives
-from preflight.submit.environment import FromEnvironment, pyxis_image, read_environment
+from preflight.submit.environment import FromEnvironment, host_file, pyxis_image, read_environment
 from preflight.submit.options import Option, OptionError, Scanned, Word, scan
 from preflight.submit.options_asked import Asked, Component, Gpus, asked
-from preflight.submit.options_table import PLUGIN_ROWS, ROWS, Row
+from preflight.submit.options_table import ROWS, Row
 from preflight.submit.script_file import check, find, load
 from preflight.tuples import NamedTuple
 
 __all__ = ["Asked", "Component", "Gpus", "Option", "OptionError", "Submission", "asked", "read"]
 
+_HOSTS = {"nodelist": "nodefile", "nodefile": "nodelist"}
 _WRAPPED = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{}\n"
 
 
@@ -87,6 +88,7 @@ def _components(
     """
     variables = read_environment(environment)
     image = pyxis_image(environment)
+    hosts = host_file(environment)
     components: list[Component] = []
     before: dict[str, Option] = {}
     number = 0
@@ -99,6 +101,8 @@ def _components(
         command = scan(words, "command line", plugins=plugins)
         before = _merged(before, script, variables, command)
         given = dict(before)
+        if hosts and not ("nodelist" in given or "nodefile" in given):
+            given["nodelist"] = hosts
         if image is not None:
             given.setdefault("container-image", image)
         components.append(Component(given))
@@ -115,12 +119,12 @@ def _merged(
 ) -> dict[str, Option]:
     """Return a component's options: those that stay from the component before, then script, environment, words."""
     given = {name: option for name, option in before.items() if not (name in ROWS and ROWS[name].each)}
-    for name, option in script.options:
-        row = ROWS.get(name) or PLUGIN_ROWS.get(name)
-        if row is None or not row.early:
-            given[name] = option
+    lines = [(name, option) for name, option in script.options if name not in ROWS or not ROWS[name].early]
     for name in variables.unset:
+        lines = [one for one in lines if one[0] != name]
         given.pop(name, None)
-    given.update(variables.options)
-    given.update(command.options)
+    for name, option in (*lines, *variables.options.items(), *command.options):
+        given[name] = option
+        if name in _HOSTS:  # the later of the two takes the other's place
+            given.pop(_HOSTS[name], None)
     return given
