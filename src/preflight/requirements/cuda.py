@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from preflight.catalog.runs import Runs
 
 _VERSION = Version()
+_TRIED = 9  # the highest minor release that publishing tries (encode.MINORS), but for the one that stands for all
 
 
 def judge(ask: Ask, view: View) -> Answer:
@@ -36,7 +37,10 @@ def judge(ask: Ask, view: View) -> Answer:
     if isinstance(own, Unknown) and isinstance(driver, Unknown):
         return Answer(None, observed, reason=safe(own.reason, 80))
     if ask.op in (">=", "=", "~="):
-        return _runs(ask, view, own, driver, observed)
+        published = view.get("driver.runs")
+        if isinstance(published, Unknown):
+            return _runs(ask, view, own, driver, observed)
+        return _published(ask, view, own, driver, observed, published)
     # signed() and "!=" do not meet: the grammar refuses "!" before "!=".
     truth = None if isinstance(own, Unknown) else ask.signed(ask.holds(own))
     reason = safe(own.reason, 80) if isinstance(own, Unknown) else undecided(ask, observed)
@@ -79,6 +83,32 @@ def _runs(ask: Ask, view: View, own: Any, driver: Any, observed: str) -> Answer:
         caveat=None if ask.negated else caveat,
         remedy=None if truth else _remedy(ask, asked),
     )
+
+
+def _published(ask: Ask, view: View, own: Any, driver: Any, observed: str, published: Any) -> Answer:
+    """Answer by the range of CUDA releases that a node published ([[11, 8], [12, 999]], None: it did not).
+
+    In it such programs run; above it they do not. Below it, and of a release that publishing did not try, it is told
+    only where the GPUs say it. That some CUDA does *not* run is never certain enough for a negation to hold.
+    """
+    asked = ask.asked[:2]
+    if published is None or asked[1:] > (_TRIED,):
+        why = "no such release is tried when a node publishes" if published else "which CUDA runs is not published"
+        return Answer(None, observed, reason=why)
+    low, high = (tuple(one) for one in published)
+    number = (*asked, 0)[:2]
+    release = _VERSION.read(driver)
+    native = _native(ask, asked, own, release)
+    if low <= number <= high:
+        minor = not native and majors.runs_by_minor_version(asked[0], _VERSION.read(own), release, ask.tables)
+        caveat = _caveat(own) if minor and not ask.negated and ask.cuda_minor == "warn" else None
+        return Answer(ask.signed(True), observed, _statement(own, driver, True, False), caveat=caveat)
+    unfit = _unfit(ask, asked, driver, _gpus(ask, view))
+    if not ask.negated and unfit is not None and unfit.answer == "no":
+        return Answer(False, observed, safe(unfit.why, 200), remedy=f"use {unfit.needs}" if unfit.needs else None)
+    if ask.negated or number < low or native is not False:
+        return Answer(None, observed, reason=f"the node publishes CUDA {low[0]}.{low[1]} to {high[0]}.{high[1]}")
+    return Answer(False, observed, _statement(own, driver, False, False), remedy=_remedy(ask, asked))
 
 
 def _caveat(own: Any) -> str:

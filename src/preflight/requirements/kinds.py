@@ -179,7 +179,10 @@ class Size(Kind):
         return int(whole) * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
 
     def compare(self, op: str, asked: Any, have: Any) -> bool | None:
-        """Compare bytes with bytes."""
+        """Compare bytes with bytes; of a list (the least and the most that it may be) both ends must say the same."""
+        if isinstance(have, list) and len(have) == 2:
+            least, most = (self.compare(op, asked, end) for end in have)
+            return least if least is most else None
         return compare_order(op, _order(have, asked)) if _is_number(have) else None
 
     def encode(self, have: Any) -> int | None:
@@ -187,7 +190,8 @@ class Size(Kind):
         return int(have) // 2**20 if _is_number(have) else None
 
     def show(self, have: Any) -> str:
-        """Return bytes for people, in the base that requirements count in: "85.5G"."""
+        """Return bytes for people, in the base that requirements count in: "85.5G"; of bounds the least."""
+        have = have[0] if isinstance(have, list) and have else have
         if not _is_number(have):
             return "?"
         number, unit = float(have), 0

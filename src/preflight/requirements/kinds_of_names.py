@@ -39,6 +39,10 @@ class Name(Kind):
         return self.fold(have).lower() if isinstance(have, str) and have else None
 
 
+def _plain(word: str) -> bool:
+    return word.replace(".", "").isalnum()
+
+
 class AliasedName(Name):
     """A name that people write in more ways than one; ``canonical`` maps each to the same."""
 
@@ -67,6 +71,21 @@ class TokenName(Name):
         for separator in "-_/":
             text = text.replace(separator, " ")
         return " ".join(text.casefold().split())
+
+    def compare(self, op: str, asked: Any, have: Any) -> bool | None:
+        """Compare by ``match``. A list holds the words that are in every GPU's name, in no order, as nodes publish."""
+        if not isinstance(have, list):
+            return super().compare(op, asked, have)
+        words = asked.split()
+        if all(word in have for word in words):
+            return (op == "=") if len(words) == 1 else None
+        # A word with other characters may be in the names without being published.
+        missing = any(word not in have and word.isascii() and _plain(word) for word in words)
+        return op != "=" if missing else None
+
+    def show(self, have: Any) -> str:
+        """Return a name, or the words of several."""
+        return super().show(" ".join(map(str, have)) if isinstance(have, list) else have)
 
     def match(self, asked: str, have: str) -> bool:
         """Tell whether the asked words stand in the name, whole and in this order."""
