@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from preflight.facts import libc, toolkits
 from preflight.facts import os as facts_os
 from preflight.facts.rootfs import Root
+from preflight.submit import packages
 from preflight.submit.image.model import Found, ImageError
 
 LIBRARIES = (
@@ -42,9 +43,7 @@ SITES = tuple(f"{place}/python3*/{name}-packages" for place in PYTHONS for name 
 CONDAS = ("/opt/conda/conda-meta", "/opt/conda/envs/*/conda-meta", "/opt/*/conda-meta")
 _RUNTIME = re.compile(r"libcudart\.so\.(\d+(?:\.\d+){0,3})")
 _DRIVER = re.compile(r"libcuda\.so\.(\d+\.\d+(?:\.\d+)?)")
-_WHEEL = re.compile(r"nvidia_cuda_runtime(?:_cu\d+)?-(\d+\.\d+(?:\.\d+)*)[^/]*\.dist-info")
-_CONDA = re.compile(r"(?:cudatoolkit|cuda-cudart|cuda-version)-(\d+\.\d+(?:\.\d+)*)-[^/]*\.json")
-_TORCH = re.compile(r"^cuda(?:\s*:[^=\n]*)?\s*=\s*['\"](\d+\.\d+(?:\.\d+)?)['\"]", re.MULTILINE)
+_CONDA = packages.conda_names("cudatoolkit", "cuda-cudart", "cuda-version")
 _ELF = {3: "i686", 21: "ppc64le", 22: "s390x", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _MUSL = re.compile(r"ld-musl-([a-z0-9_]+)\.so\.1")
 
@@ -77,11 +76,15 @@ def gather(root: Root) -> Contents:
     library = tried("the C library", lambda: libc.read(root).values or None, None)
     cuda = [
         *tried("toolkits", lambda: list(_toolkits(root)), []),
-        *tried("CUDA libraries", lambda: list(_named(root, LIBRARIES, _RUNTIME, "libcudart")), []),
-        *tried("Python packages", lambda: list(_python(root)), []),
-        *tried("conda packages", lambda: list(_named(root, CONDAS, _CONDA, "conda")), []),
+        *tried(
+            "CUDA libraries", lambda: list(packages.named(root, _globbed(root, LIBRARIES), _RUNTIME, "libcudart")), []
+        ),
+        *tried("Python packages", lambda: list(packages.python(root, _globbed(root, SITES))), []),
+        *tried("conda packages", lambda: list(packages.named(root, _globbed(root, CONDAS), _CONDA, "conda")), []),
     ]
-    compat = tried("cuda-compat", lambda: list(_named(root, COMPAT, _DRIVER, "cuda-compat")), [])
+    compat = tried(
+        "cuda-compat", lambda: list(packages.named(root, _globbed(root, COMPAT), _DRIVER, "cuda-compat")), []
+    )
     architecture = tried("the architecture", lambda: _architecture(root), None)
     return Contents(system, library, architecture, tuple(dict.fromkeys(cuda)), tuple(compat), tuple(notes))
 
@@ -114,38 +117,8 @@ def _toolkits(root: Root) -> Iterator[Found]:
             yield Found(kind, item["version"], item["path"])
 
 
-def _named(root: Root, places: tuple[str, ...], pattern: re.Pattern[str], kind: str) -> Iterator[Found]:
-    """Yield the names in directories that match, each file once; of libcudart.so.12 and its links the fullest."""
-    seen: set[str] = set()
-    for place in places:
-        for directory in root.glob(place):
-            real = root.resolve(directory)
-            if real is None or real in seen:
-                continue
-            seen.add(real)
-            matches = [(found[1], name) for name in root.names(real) or [] if (found := pattern.fullmatch(name))]
-            for version, name in matches:
-                longer = any(other.startswith(f"{version}.") for other, _ in matches)
-                if not longer and root.stat(f"{real}/{name}") is not None:
-                    yield Found(kind, version, f"{real}/{name}")
-
-
-def _python(root: Root) -> Iterator[Found]:
-    seen: set[str] = set()
-    for place in SITES:
-        for directory in root.glob(place):
-            real = root.resolve(directory)
-            if real is None or real in seen:
-                continue
-            seen.add(real)
-            for name in root.names(real) or []:
-                found = _WHEEL.fullmatch(name)
-                if found:
-                    yield Found("pip", found[1], f"{real}/{name}")
-            path = f"{real}/torch/version.py"
-            built = _TORCH.search(root.read_text(path) or "") if root.is_file(path) else None
-            if built:
-                yield Found("torch", built[1], path)
+def _globbed(root: Root, places: tuple[str, ...]) -> Iterator[str]:
+    return (directory for place in places for directory in root.glob(place))
 
 
 def _architecture(root: Root) -> str | None:
