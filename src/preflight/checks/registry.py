@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 PHASES = ("prolog", "epilog", "health")
-FRAMEWORK = ("__init__.py", "finding.py", "registry.py", "run.py")
+FRAMEWORK = ("__init__.py", "finding.py", "names.py", "registry.py", "run.py")
 
 
 class Asked(NamedTuple):

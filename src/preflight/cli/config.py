@@ -17,12 +17,11 @@ def config() -> None:
 @config_option
 def check(file: str | None, config: str | None) -> None:
     """Validate FILE (default: the installed policy); errors name file, line and key."""
-    from preflight.checks.registry import every_check
+    from preflight.checks.names import unknown_checks
 
     policy = policy_for(file or config)
-    for name in policy.checks:
-        if name not in every_check():
-            click.echo(f"preflight: warning: {policy.path}: [checks.{name!r}] names no check", err=True)
+    for line in unknown_checks(policy):
+        click.echo(f"preflight: warning: {line}", err=True)
     where = policy.path or "no policy file: the defaults"
     click.echo(f"{where}: fine ({len(policy.expect)} expectations for this node, mode {policy.mode})")
 

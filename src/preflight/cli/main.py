@@ -19,6 +19,7 @@ COMMANDS = {
     "config": "Validate the policy, or print what is in force.",
     "install": "Install hooks and plugin; print the lines for slurm.conf.",
     "uninstall": "Remove what install put in place.",
+    "doctor": "Is all of it right on this host, and what to type where not.",
 }
 
 

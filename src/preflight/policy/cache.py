@@ -23,7 +23,7 @@ def cached_policy(path: str, node: str, directory: str) -> Policy:
     ``directory`` is root's runtime directory. A wrong or unreadable file gives the last good policy, else the
     defaults, with mode "observe" and ``problem`` set: nothing is drained or moved by a policy nobody can read.
     """
-    key = _key(path, node)
+    key = policy_key(path, node)
     place = f"{directory}/policy-{node}.json"
     stored = read_json(place)
     if isinstance(stored, dict) and key and stored.get("key") == key:
@@ -55,10 +55,11 @@ def _last_good(stored: Any, path: str, node: str) -> Policy:
 
 def _catalog_key(policy: Policy, node: str) -> list[Any]:
     """Return the identity of the site's catalog file, [] where the policy names none."""
-    return _key(policy.catalog.file, node) if policy.catalog.file else []
+    return policy_key(policy.catalog.file, node) if policy.catalog.file else []
 
 
-def _key(path: str, node: str) -> list[Any]:
+def policy_key(path: str, node: str) -> list[Any]:
+    """Return the identity of the policy file for ``node``, which a cached form must have; [] without the file."""
     try:
         info = os.stat(path)
     except OSError:

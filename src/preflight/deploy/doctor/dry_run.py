@@ -1,0 +1,150 @@
+"""Each hook once, as slurmd calls it, with nothing to act on: its own policy, spool and runtime directory.
+
+The policy is the site's, in observe mode, without a users' directory, without publishing, and with a directory of
+Slurm commands that does not exist: nothing is drained, moved or told to Slurm. The job's number is 0, which Slurm gives
+to none; the line in syslog has it. A GPU that hung an earlier hook is not asked again, and one that hangs now is
+remembered for the hooks to come.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from preflight.deploy.doctor.host import NODE, Host
+from preflight.deploy.doctor.processes import Ended, run
+from preflight.deploy.doctor.result import Result, ok, skip, unknown, wrong
+from preflight.deploy.doctor.script import Script
+from preflight.files import read_json
+from preflight.policy.model import Policy
+from preflight.policy.write import to_toml
+from preflight.slurm.environment import SPANK_REQUIRE
+from preflight.slurm.gres import conf_directory, read_gres
+
+JOB, NOBODY = 0, 65534
+ORDER = ("prolog", "taskprolog", "epilog", "healthcheck")
+CACHES = ("facts-", "gres-", "stuck-")
+SPARE_S = 5.0
+
+
+def look(host: Host) -> Iterator[Result]:
+    """Yield how each hook ended, how long it took and what its verdict was."""
+    if not host.has(NODE) or not host.scripts:
+        if host.has(NODE) and host.installed:
+            yield skip("dry run", "no hook of ours to run")
+        return
+    if not host.root:
+        yield unknown("dry run", "hooks are run by root", fix="run it as root")
+        return
+    if host.policy_errors:
+        yield skip("dry run", "the policy is not valid")
+        return
+    place = _make_place(host.target.run_dir)
+    try:
+        yield from _hooks(host, place)
+    finally:
+        _keep_stuck(place, host.target.run_dir)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _make_place(run_dir: str) -> str:
+    """Return a new directory, users may pass it: beside the hooks' own files where that is there, else in /tmp."""
+    where = run_dir if os.path.isdir(run_dir) and os.access(run_dir, os.W_OK) else "/tmp"
+    place = tempfile.mkdtemp(prefix=".doctor-", dir=where)
+    os.chmod(place, 0o711)
+    os.mkdir(f"{place}/run", 0o755)
+    os.chmod(f"{place}/run", 0o755)
+    os.mkdir(f"{place}/spool", 0o700)
+    for name in os.listdir(run_dir) if os.path.isdir(run_dir) else ():
+        if name.startswith(CACHES) and name.endswith(".json") and not os.path.islink(f"{run_dir}/{name}"):
+            shutil.copyfile(f"{run_dir}/{name}", f"{place}/run/{name}")
+    return place
+
+
+def _keep_stuck(place: str, run_dir: str) -> None:
+    for name in os.listdir(f"{place}/run"):
+        if name.startswith("stuck-") and os.path.isdir(run_dir) and not os.path.lexists(f"{run_dir}/{name}"):
+            shutil.copyfile(f"{place}/run/{name}", f"{run_dir}/{name}")
+
+
+def harmless(policy: Policy, place: str) -> Policy:
+    """Return the policy under which a hook judges as ever and does nothing but write below ``place``."""
+    return policy._replace(
+        mode="observe",
+        checks={name: one._replace(mode="observe") for name, one in policy.checks.items()},
+        hook=policy.hook._replace(slurm_bin=f"{place}/no-slurm"),
+        report=policy.report._replace(spool=f"{place}/spool", dir="", search=(), admin_group=""),
+        publish=policy.publish._replace(enabled=False),
+    )
+
+
+def _hooks(host: Host, place: str) -> Iterator[Result]:
+    config = f"{place}/preflight.toml"
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(to_toml(harmless(host.policy, place)))
+    for name in ORDER:
+        if name in host.scripts:
+            yield _one(host, host.scripts[name], name, place, config)
+
+
+def _one(host: Host, script: Script, name: str, place: str, config: str) -> Result:
+    user = NOBODY if name == "taskprolog" else None
+    ended = run(
+        script.argv(config, f"{place}/run"), environment(host, name), host.policy.hook.deadline_s + SPARE_S, user
+    )
+    subject, took = f"dry run {name}", f"{ended.ms:.0f} ms, exit status {ended.status}"
+    if not ended.well:
+        fix = f"{' '.join(script.argv(script.config, host.target.run_dir)[:4])} --version, or preflight install"
+        return wrong(subject, f"it ended badly: {ended.why()}; jobs run unchecked then", script.path, fix)
+    if name == "taskprolog":
+        return _of_task(subject, took, ended, script)
+    report = _report(place, host.node, script.phase)
+    if report is None:
+        text = f"{took}, but it wrote no report"
+        return wrong(subject, text, script.path, "journalctl -t preflight -n 20")
+    return ok(subject, f"{took}, verdict {report.get('verdict')}", script.path)
+
+
+def _of_task(subject: str, took: str, ended: Ended, script: Script) -> Result:
+    if "export PREFLIGHT_VERDICT=" not in ended.output:
+        text = f"{took}, but a user's task gets no PREFLIGHT_VERDICT: users cannot run it, or read what the prolog left"
+        return wrong(subject, text, script.path, "preflight install, with a --python that users can run")
+    return ok(subject, f"{took}, as an ordinary user", script.path)
+
+
+def _report(place: str, node: str, phase: str) -> dict[str, Any] | None:
+    """Return the report that the hook wrote into the spool of the dry run."""
+    for directory, _, names in sorted(os.walk(f"{place}/spool/reports")):
+        for name in sorted(names):
+            report = read_json(f"{directory}/{name}")
+            if isinstance(report, dict) and (report.get("phase"), report.get("node")) == (phase, node):
+                return report
+    return None
+
+
+def environment(host: Host, name: str) -> dict[str, str]:
+    """Return all that slurmd gives a hook: no PATH, no HOME; the health check knows its node's name only."""
+    node = {"SLURMD_NODENAME": host.node}
+    if name == "healthcheck":
+        return node
+    if name == "taskprolog":
+        return {**node, "SLURM_JOB_ID": str(JOB), "SLURM_JOB_UID": str(NOBODY)}
+    conf = host.policy.hook.slurm_conf or host.conf.path
+    gpus = len(read_gres(conf_directory(conf), host.node).minors)
+    asked = {"SLURM_JOB_GPUS": ",".join(map(str, range(gpus)))} if gpus else {}
+    return {
+        **node,
+        **asked,
+        SPANK_REQUIRE: "cpus>=1",
+        "SLURM_CONF": conf,
+        "SLURM_CLUSTER_NAME": host.conf.get("ClusterName", "cluster"),
+        "SLURM_JOB_ID": str(JOB),
+        "SLURM_JOB_UID": str(NOBODY),
+        "SLURM_JOB_GID": str(NOBODY),
+        "SLURM_JOB_USER": "nobody",
+        "SLURM_JOB_PARTITION": "doctor",
+        "SLURM_NODELIST": host.node,
+        "SLURM_JOB_RESTART_COUNT": "0",
+        "SLURM_SCRIPT_CONTEXT": f"{name}_slurmd",
+    }

@@ -1,0 +1,139 @@
+"""Placement by the scheduler: extra_constraints, who publishes, and cli_filter.lua at submit."""
+
+import os
+import re
+from collections.abc import Iterator
+
+from preflight.deploy.doctor.host import CONTROLLER, LOGIN, NODE, Host
+from preflight.deploy.doctor.plugstack import release
+from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
+from preflight.deploy.doctor.slurm_conf import RECONFIGURE, scheduler_line
+from preflight.slurm.commands import SlurmError
+
+EXTRA = "extra_constraints"
+SINCE = (24, 5)  # seen on 24.11.5 and 26.05.5, not on 22.05.8
+JOB_EXTRA = re.compile(r'"extra":\s*"((?:[^"\\]|\\.)*)"')
+OPERATOR = re.compile(r"[=<>]")
+PROGRAM = re.compile(r"\bprogram\s*=\s*(?:preflight\.program\s+or\s+)?[\"']([^\"']+)[\"']")
+TO = re.compile(r"\bto\s*=\s*(?:preflight\.to\s+or\s+)?[\"'](\w+)[\"']")
+DOFILE = re.compile(r"\bdofile\s*\(?\s*[\"']([^\"']+)[\"']")
+MAX_BYTES = 1 << 18
+
+
+def look(host: Host) -> Iterator[Result]:
+    """Yield the results for placement; a site that does not place has nothing but skips."""
+    if not host.conf.known:
+        return
+    yield from _extra(host)
+    yield from _filter(host)
+
+
+def uses_extra(host: Host) -> bool:
+    """Return whether Slurm compares a job's --extra with the nodes' Extra."""
+    return EXTRA in host.conf.words("SchedulerParameters")
+
+
+def _extra(host: Host) -> Iterator[Result]:
+    policy, subject, where = host.policy.publish, f"slurm.conf {EXTRA}", host.conf.source
+    on = uses_extra(host)
+    if on and host.release and host.release < SINCE:
+        text = f"Slurm {release(host.release)} does not know {EXTRA}: publish by Features"
+        yield wrong(subject, text, where, f"take {EXTRA} out of SchedulerParameters")
+        return
+    if policy.via == "extra" and not on:
+        text = f'[publish] via = "extra", and SchedulerParameters lacks {EXTRA}: no job is placed by it'
+        old = bool(host.release) and host.release < SINCE
+        line = f"write {scheduler_line(host, EXTRA)} into slurm.conf, {RECONFIGURE}"
+        yield wrong(subject, text, where, f'write via = "auto" into {host.target.config}' if old else line)
+    elif on and not policy.enabled:
+        text = f"{EXTRA} is on and [publish] enabled is false: a node without Extra gets no job with a constraint"
+        yield warn(subject, text, host.target.config, "write under [publish]: enabled = true")
+    elif on:
+        yield ok(subject, "on; the nodes' facts are published as Extra", where)
+    else:
+        yield skip(subject, "not on" + ("; nodes publish as Features" if policy.enabled else "; nothing is published"))
+    if on or policy.via == "extra":
+        yield from _free_form(host)
+
+
+def _free_form(host: Host) -> Iterator[Result]:
+    """Jobs whose --extra is a text of theirs: Slurm refuses such a submission while extra_constraints is on."""
+    subject = "free-form --extra"
+    if not host.has(CONTROLLER):
+        yield skip(subject, "looked at on the controller")
+        return
+    try:
+        said = host.slurm.run("squeue", "--json")
+    except SlurmError as error:
+        yield unknown(subject, f"the queue could not be read: {error}")
+        return
+    texts = [text for text in JOB_EXTRA.findall(said) if text.strip()]
+    free = [text for text in texts if not OPERATOR.search(text)]
+    if free:
+        text = f"{len(free)} jobs in the queue have an --extra that is no constraint ({free[0][:40]!r}): refused now"
+        yield warn(subject, text, "squeue --json", f"ask their users for --comment, or take {EXTRA} out")
+    else:
+        yield ok(subject, "no job in the queue has one")
+
+
+def _filter(host: Host) -> Iterator[Result]:
+    subject = "cli_filter.lua"
+    if not host.has(NODE, LOGIN):
+        yield skip(subject, "commands run it, slurmctld does not")
+        return
+    path = f"{host.conf.directory}/cli_filter.lua"
+    plugins = {one.removeprefix("cli_filter/") for one in host.conf.words("CliFilterPlugins")}
+    text = _text(path)
+    if "lua" not in plugins:
+        if text is not None and "preflight" in text:
+            line = f"write CliFilterPlugins=cli_filter/lua into slurm.conf, {RECONFIGURE}"
+            yield wrong(subject, "it is there, but CliFilterPlugins has no cli_filter/lua: it is not run", path, line)
+        else:
+            yield skip(subject, "not in use: jobs with --require are verified, not placed")
+        return
+    if text is None:
+        if os.path.lexists(path):
+            yield unknown(subject, "it cannot be read", path)
+            return
+        source = f"{host.target.prefix}/share/cli_filter.lua"
+        fix = f"install -m 644 {source} {path}"
+        yield wrong(subject, "CliFilterPlugins has cli_filter/lua, and the file is not there: sbatch fails", path, fix)
+    elif "preflight" not in text:
+        fix = "docs/placement.md, Beside a cli_filter.lua of your own"
+        yield unknown(subject, "it is the site's own and does not name preflight: jobs are not placed", path, fix)
+    else:
+        yield from _settings(host, subject, path, text)
+
+
+def _settings(host: Host, subject: str, path: str, text: str) -> Iterator[Result]:
+    """The settings that count are those before the file is loaded, then its own."""
+    whole = text + "".join(_text(one) or "" for one in DOFILE.findall(text))
+    lost = [one for one in DOFILE.findall(text) if _text(one) is None]
+    if lost:
+        yield wrong(
+            subject,
+            f"it loads {lost[0]}, which is not there",
+            path,
+            f"install -m 644 {host.target.prefix}/share/cli_filter.lua {lost[0]}",
+        )
+        return
+    programs, to = PROGRAM.findall(whole), (TO.findall(whole) or ["constraint"])[0]
+    if programs and not os.access(programs[0], os.X_OK):
+        text = f"program {programs[0]} is not there: no job is placed"
+        yield wrong(subject, text, path, f'write there: program = "{host.target.program}"')
+        return
+    right = "extra" if uses_extra(host) and host.policy.publish.via != "features" else "constraint"
+    if to != right:
+        said = "is on" if uses_extra(host) else "is not on"
+        text = f'to = "{to}", but {EXTRA} {said}: it has to be "{right}"'
+        yield wrong(subject, text, path, f'write at its top: preflight = {{ to = "{right}" }}')
+    else:
+        yield ok(subject, f"sets --{to} for --require, by {programs[0] if programs else 'preflight'}", path)
+
+
+def _text(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(MAX_BYTES)
+    except OSError:
+        return None

@@ -1,0 +1,42 @@
+"""All subjects in order, each kept apart: one that breaks is named, and the others go on."""
+
+from collections.abc import Callable, Iterator
+
+from preflight.deploy.doctor import (
+    dry_run,
+    hook_keys,
+    places,
+    placing,
+    plugstack,
+    policy_state,
+    slurm_conf,
+    versions,
+)
+from preflight.deploy.doctor.host import Host
+from preflight.deploy.doctor.result import Result, unknown
+
+SUBJECTS: tuple[tuple[str, Callable[[Host], Iterator[Result]]], ...] = (
+    ("Policy", policy_state.look),
+    ("Slurm", slurm_conf.look),
+    ("Hooks in slurm.conf", hook_keys.look),
+    ("Plugin", plugstack.look),
+    ("Placement", placing.look),
+    ("Files", places.look),
+    ("Versions", versions.look),
+    ("Dry run", dry_run.look),
+)
+
+
+def examine(host: Host) -> list[tuple[str, list[Result]]]:
+    """Return every subject's results under its title; never raises."""
+    return [(title, _results(title, look, host)) for title, look in SUBJECTS]
+
+
+def _results(title: str, look: Callable[[Host], Iterator[Result]], host: Host) -> list[Result]:
+    found: list[Result] = []
+    try:
+        found.extend(look(host))
+    except Exception as error:  # a bug of ours costs one subject, and is said
+        text = f"the doctor itself failed here: {type(error).__name__}: {error}"
+        found.append(unknown(title.lower(), text, fix="preflight --debug doctor shows where; please report it"))
+    return found
