@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from preflight import __version__
+from preflight.cli.install import lines
 from preflight.deploy import copy, install, layout
 from preflight.deploy.install import KEEP, filled, uninstall
 from preflight.deploy.layout import HOOKS, DeployError, Target, assets, interpreter
@@ -72,6 +73,38 @@ def test_an_installation_has_hooks_program_directories_and_nothing_half_done(nod
     assert [name for name in os.listdir(node.target.versions) if name.startswith(".")] == []
     assert sorted(os.listdir(node.target.libexec)) == sorted(HOOKS)
     assert not os.path.exists(node.target.plugin)
+
+
+def test_what_an_admin_copies_has_the_programs_path_and_is_taken_away_again(node: Node) -> None:
+    node.install()
+    lua, unit = Path(node.target.cli_filter), Path(node.target.publish_unit)
+    assert f'preflight.program or "{node.target.program}"' in lua.read_text()
+    assert f"\nExecStart={node.target.program} publish --jitter 60\n" in unit.read_text()
+    for path in (lua, unit):
+        assert "/opt/preflight/" not in path.read_text()
+        assert "@" not in path.read_text()
+        assert mode(path) == 0o644
+    assert str(lua) in uninstall(node.target, everything=False)
+    assert not (Path(node.target.prefix) / "share").exists()
+
+
+def test_a_cli_filter_of_the_sites_own_is_never_in_the_lines_target(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = node.place / "slurm"
+    conf.mkdir()
+    (conf / "slurm.conf").touch()
+    monkeypatch.setenv("SLURM_CONF", str(conf / "slurm.conf"))
+    said = lines(node.target, plugin=True)
+    assert f"install -m 644 {node.target.cli_filter} {conf}/cli_filter.lua\n" in said
+    assert f"systemctl enable {node.target.publish_unit}" in said
+    assert "CliFilterPlugins=cli_filter/lua" in said
+    (conf / "cli_filter.lua").write_text("-- the site's")
+    said = lines(node.target, plugin=True)
+    assert f"{conf}/cli_filter.lua\n" not in said
+    assert f"install -m 644 {node.target.cli_filter} {conf}/preflight_cli_filter.lua\n" in said
+    assert f'dofile("{conf}/preflight_cli_filter.lua")' in said
+    assert "CliFilterPlugins" not in lines(node.target, plugin=False)
 
 
 def test_the_program_runs_from_anywhere_with_any_environment(node: Node) -> None:

@@ -53,4 +53,24 @@ def lines(target: Target, plugin: bool) -> str:
     if plugin:
         text += "\nAdd to plugstack.conf (beside slurm.conf), on submit hosts and nodes:\n\n"
         text += f"    optional {target.plugin} preflight={target.program}\n"
-    return text
+        text += _at_submit(target)
+    text += "\nOptional, to tell Slurm this node's facts at boot ([publish] enabled = true does so later on):\n\n"
+    text += f"    systemctl enable {target.publish_unit}\n"
+    return f"{text}\nThen look whether all of it is right:\n\n    {target.program} doctor\n"
+
+
+def _at_submit(target: Target) -> str:
+    """Return how cli_filter.lua comes to Slurm: a copy, so that a submit host without Preflight goes on submitting."""
+    from preflight.deploy.doctor.conf import conf_path
+
+    directory = os.path.dirname(conf_path(os.environ.get("SLURM_CONF", ""))) or "/etc/slurm"
+    head = "\nOptional, to have jobs placed by --require (docs/placement.md), on submit hosts and nodes:\n\n"
+    slurm = "    CliFilterPlugins=cli_filter/lua      # slurm.conf, when the file is there\n"
+    if not os.path.lexists(f"{directory}/cli_filter.lua"):
+        return f"{head}    install -m 644 {target.cli_filter} {directory}/cli_filter.lua\n{slurm}"
+    copy = f"{directory}/preflight_cli_filter.lua"
+    return (
+        f"{head}    install -m 644 {target.cli_filter} {copy}\n"
+        f"    # {directory}/cli_filter.lua is there already: at its top write\n"
+        f'    dofile("{copy}")\n{slurm}'
+    )

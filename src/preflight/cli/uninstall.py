@@ -33,3 +33,4 @@ def uninstall(prefix: str, run_dir: str, everything: bool) -> None:
         names = ", ".join(SLURM_KEYS[name] for name in HOOKS)
         click.echo(f"{prefix}/libexec holds scripts that do nothing. Now take {names} out of slurm.conf")
         click.echo(f"and the plugin out of plugstack.conf, scontrol reconfigure, then: rm -r {prefix} {run_dir}")
+        click.echo("A cli_filter.lua that calls preflight lets jobs through with a warning: take it out too.")

@@ -17,6 +17,7 @@ from preflight.policy.load import PolicyError, load_policy
 from preflight.policy.model import DEFAULT_PATH, Policy
 
 KEEP = 3
+PROGRAM = "/opt/preflight/bin/preflight"  # what cli_filter.lua calls where nothing says otherwise
 
 
 def install(target: Target, plugin: bool, cppflags: str = "") -> str:
@@ -47,6 +48,8 @@ def install(target: Target, plugin: bool, cppflags: str = "") -> str:
     if plugin:
         with open(f"{new}/preflight.so", "rb") as built:
             _swap(target.plugin, built.read())
+    for path, text in _shared(source, target).items():
+        _swap(path, text.encode(), 0o644)
     _forget_old(target, new)
     return new
 
@@ -57,6 +60,19 @@ def wrapper(target: Target, main: str) -> str:
     if target.config != DEFAULT_PATH:
         known = f"PREFLIGHT_CONFIG=${{PREFLIGHT_CONFIG:-{target.config}}}\nexport PREFLIGHT_CONFIG\n"
     return f'#!/bin/sh\n{known}exec {target.python} -I -S {main} "$@"\n'
+
+
+def _shared(source: str, target: Target) -> dict[str, str]:
+    """Return what an admin copies or links from the prefix, path -> text."""
+    files = {
+        target.cli_filter: "slurm_plugin/cli_filter.lua",
+        target.publish_unit: "site-config/preflight-publish.service",
+    }
+    texts = {}
+    for path, name in files.items():
+        with open(f"{source}/{name}", encoding="utf-8") as file:
+            texts[path] = file.read().replace(PROGRAM, target.program).replace("@PROGRAM@", target.program)
+    return texts
 
 
 def filled(text: str, target: Target, main: str) -> str:
@@ -78,7 +94,7 @@ def _policy(target: Target) -> Policy:
 
 
 def _make_directories(target: Target, policy: Policy) -> None:
-    for path in (target.libexec, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", target.run_dir):
+    for path in (target.libexec, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", target.share, target.run_dir):
         os.makedirs(path, mode=0o755, exist_ok=True)
     if "%n" not in policy.report.spool:
         os.makedirs(policy.report.spool, exist_ok=True)
@@ -99,13 +115,13 @@ def _build_plugin(source: str, staging: str, cppflags: str) -> None:
         shutil.copyfile(f"{build}/plugin/preflight.so", f"{staging}/preflight.so")
 
 
-def _swap(path: str, data: bytes) -> None:
-    """Replace an executable by a rename: a shell that reads the old one goes on reading it."""
+def _swap(path: str, data: bytes, mode: int = 0o755) -> None:
+    """Replace a file by a rename: a shell that reads the old one goes on reading it."""
     temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o755)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     with open(descriptor, "wb") as file:
         file.write(data)
-        os.fchmod(descriptor, 0o755)
+        os.fchmod(descriptor, mode)
     os.rename(temporary, path)
 
 
@@ -128,9 +144,10 @@ def uninstall(target: Target, everything: bool) -> list[str]:
     for name in HOOKS:
         if os.path.isfile(f"{target.libexec}/{name}"):
             _swap(f"{target.libexec}/{name}", b"#!/bin/sh\n# Preflight was uninstalled.\nexit 0\n")
-    for path in (*_versions(target), target.program, target.plugin):
+    for path in (*_versions(target), target.program, target.plugin, target.cli_filter, target.publish_unit):
         removed += _remove(path)
     removed += _empty(target.versions, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", f"{target.prefix}/lib")
+    removed += _empty(target.share, f"{target.prefix}/share")
     if everything:
         for path in (*(f"{target.libexec}/{name}" for name in HOOKS), *_kept_between_runs(target)):
             removed += _remove(path)

@@ -36,6 +36,21 @@ class Target(NamedTuple):
         return f"{self.prefix}/lib/slurm/preflight.so"
 
     @property
+    def share(self) -> str:
+        """Return where the files are that an admin copies or links elsewhere."""
+        return f"{self.prefix}/share/preflight"
+
+    @property
+    def cli_filter(self) -> str:
+        """Return our cli_filter.lua; what Slurm runs is a copy beside slurm.conf."""
+        return f"{self.share}/cli_filter.lua"
+
+    @property
+    def publish_unit(self) -> str:
+        """Return the systemd unit that publishes the node's facts at boot."""
+        return f"{self.share}/preflight-publish.service"
+
+    @property
     def versions(self) -> str:
         """Return where each installation's package and libraries stand."""
         return f"{self.prefix}/versions"

@@ -95,7 +95,7 @@ def _filter(host: Host) -> Iterator[Result]:
         if os.path.lexists(path):
             yield unknown(subject, "it cannot be read", path)
             return
-        source = f"{host.target.prefix}/share/cli_filter.lua"
+        source = host.target.cli_filter
         fix = f"install -m 644 {source} {path}"
         yield wrong(subject, "CliFilterPlugins has cli_filter/lua, and the file is not there: sbatch fails", path, fix)
     elif "preflight" not in text:
@@ -114,7 +114,7 @@ def _settings(host: Host, subject: str, path: str, text: str) -> Iterator[Result
             subject,
             f"it loads {lost[0]}, which is not there",
             path,
-            f"install -m 644 {host.target.prefix}/share/cli_filter.lua {lost[0]}",
+            f"install -m 644 {host.target.cli_filter} {lost[0]}",
         )
         return
     programs, to = PROGRAM.findall(whole), (TO.findall(whole) or ["constraint"])[0]
