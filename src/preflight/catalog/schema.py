@@ -116,6 +116,7 @@ TABLES: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
         ("code",),
         {"code": COUNT, **dict.fromkeys(("name", "category", "action", "detail"), TEXT), "application": FLAG},
     ),
+    "ngc_releases": ("containers", ("release",), {"release": VERSION, "cuda": VERSION, "images": TEXTS}),
     "frameworks": (
         "libraries",
         ("framework", "version"),

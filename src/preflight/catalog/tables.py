@@ -26,6 +26,7 @@ WHERE = {
     "bulletins": ("security", ("bulletin",)),
     "product_fixes": ("security", ("product", "bulletin")),
     "xids": ("xids", ("code",)),
+    "ngc_releases": ("containers", ("release",)),
     "frameworks": ("libraries", ("framework", "version")),
     "cudnn": ("libraries", ("version",)),
 }

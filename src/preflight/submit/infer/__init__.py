@@ -1,0 +1,87 @@
+"""What a batch script says that it needs, each need with its line and evidence; docs/inference.md holds the rules."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from preflight.facts.rootfs import Root
+from preflight.submit.infer import containers, gpus, launch, modules, pythons
+from preflight.submit.infer.model import Collector, Command, Inference, Inferred, Noted, Unread
+from preflight.submit.infer.session import Rule, Session
+from preflight.submit.infer.words import Word
+from preflight.submit.options_asked import Component
+
+__all__ = ["Inference", "Inferred", "Noted", "Unread", "infer"]
+
+MAX_SCRIPT = 4 << 20  # as slurmctld's default max_script_size
+_SHELLS = ("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh")
+# These are of the node: in a container they would be the image's.
+_OUTSIDE: dict[str, Rule] = {
+    "module": modules.module,
+    "ml": modules.ml,
+    "spack": modules.spack,
+    **dict.fromkeys(("source", "."), pythons.source),
+    "eval": pythons.evaluate,
+    **dict.fromkeys(("conda", "mamba", "micromamba"), pythons.conda),
+    "uv": pythons.uv,
+    "poetry": pythons.poetry,
+    "pixi": pythons.pixi,
+    **dict.fromkeys(("apptainer", "singularity"), containers.apptainer),
+    **dict.fromkeys(("docker", "podman"), containers.docker),
+    "enroot": containers.enroot,
+}
+_RULES: dict[str, Rule] = {**launch.LAUNCHERS, **_OUTSIDE, "torchrun": gpus.torchrun}
+
+
+def infer(
+    text: str,
+    asked: Sequence[Component],
+    *,
+    environment: Mapping[str, str],
+    cwd: str,
+    home: str,
+    root: str = "/",
+) -> Inference:
+    """Return what the script ``text`` says that it needs.
+
+    ``asked``: the job's components, of `preflight.submit.script.read`; the script runs in the first. ``environment``:
+    the user's, at submit; ``cwd`` and ``home`` are absolute. Files are looked at beneath ``root``, as the calling user.
+    Raises OptionError for options that sbatch refuses too; nothing in the script or in files makes it fail.
+    """
+    # bash takes NULs out; a surrogate is what the file's reader made of a byte that is no UTF-8.
+    text = text.replace("\r\n", "\n").replace("\0", "").encode("utf-8", "replace").decode()
+    collector = Collector(text.split("\n"), gpus.wanted(asked))
+    gpus.counts(collector, asked)
+    first = asked[0].options if asked else {}
+    session = Session(collector, Root(root, live=False), environment, home, _RULES, frozenset(_OUTSIDE), pythons.other)
+    image = first.get("container-image")
+    directory = first.get("chdir")
+    start = directory.value if directory is not None and directory.value else cwd
+    start = start if start.startswith("/") else f"{cwd.rstrip('/')}/{start}"
+    command = Command((Word("sbatch", image.line if image else 1),), "", False, cwd, {})
+    if image is not None and image.value:
+        containers.pyxis(session, command, Word(image.value, image.line))
+    other = _interpreter(text)
+    if len(text) > MAX_SCRIPT:
+        collector.note(1, f"the script is longer than {MAX_SCRIPT >> 20} MiB and is not read")
+    elif other is not None:
+        pythons.shebang(session, command, other)
+        collector.note(1, f"the script is no shell script ({other.rpartition('/')[2]}): only its options are read")
+    elif not session.parses():
+        collector.note(1, "the script is not read: the Python package tree-sitter or tree-sitter-bash is missing")
+    else:
+        given = {"HOME": home, "SLURM_SUBMIT_DIR": cwd, "PWD": start}
+        user = environment.get("USER") or environment.get("LOGNAME")
+        session.read(text, given | ({"USER": user} if user else {}), start, inside=image is not None)
+    return collector.result()
+
+
+def _interpreter(text: str) -> str | None:
+    """Return the interpreter of a script that is not for a POSIX shell, None for one that is, or that names none."""
+    found = re.match(r"#![ \t]*(\S+)[ \t]*([^\n]*)", text)
+    if found is None:
+        return None
+    path = found[1]
+    if path.rpartition("/")[2] == "env":
+        words = [word for word in found[2].split() if not word.startswith("-") and "=" not in word]
+        path = words[0] if words else path
+    return None if path.rpartition("/")[2] in _SHELLS else path

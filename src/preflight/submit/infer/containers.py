@@ -1,0 +1,129 @@
+"""Containers: the runtime that a command asks for, and the image that it runs."""
+
+from preflight.submit.infer import images
+from preflight.submit.infer.model import Command
+from preflight.submit.infer.session import Session
+from preflight.submit.infer.words import Arguments, Word, arguments, names
+
+# Options that take a value, of `apptainer exec|run|shell|instance start`. Source: apptainer-exec(1).
+_APPTAINER = names(
+    "--add-caps --app --apply-cgroups -B --bind --blkio-weight --blkio-weight-device --cpu-shares --cpus "
+    "--cpuset-cpus --cpuset-mems --cwd --dns --docker-host --drop-caps --env --env-file --fusemount --home -H "
+    "--hostname --memory --memory-reservation --memory-swap --mount --network --network-args --oom-score-adj "
+    "-o --overlay --pem-path --pid-file --pids-limit --pwd -S --scratch --security --shell -W --workdir "
+    "--authfile --data --netfile"
+)
+_APPTAINER_GLOBAL = frozenset(("-c", "--config"))
+_PULL = names("--arch --dir --library --name --docker-host --authfile --arch-variant")
+# docker and podman: those that take none are fewer. Sources: docker-run(1), podman-run(1).
+_DOCKER_FLAGS = names(
+    "-d --detach -i --interactive -t --tty --rm --init --privileged --read-only -P --publish-all "
+    "--no-healthcheck --oom-kill-disable --disable-content-trust -q --quiet --help --replace --env-host "
+    "--http-proxy --no-hosts --no-hostname --rmi --rootfs --sig-proxy --tls-verify --unsetenv-all --passwd "
+    "--read-only-tmpfs --use-api-socket --debug -D --tls --tlsverify"
+)
+_DOCKER_SHORT = frozenset(f"-{letter}" for letter in "acehlmpuvw")
+_ENROOT_START = names("-c --rc -e --env -m --mount")
+_NO_COMMAND = ("stop", "list", "stats")
+
+
+def pyxis(session: Session, command: Command, image: Word) -> None:
+    """`--container-image=REF`: pyxis starts it with enroot and gives it the job's GPUs."""
+    session.need(command, "container=enroot", image.line, "pyxis (--container-image) runs containers with enroot")
+    if image.known:
+        images.look(session, command, image, gpus=True)
+    else:
+        session.unresolved(command, image.line)
+
+
+def apptainer(session: Session, command: Command) -> Command | None:
+    """`apptainer exec|run|shell|test IMAGE …` and `singularity …`; GPUs are given with --nv."""
+    name = command.words[0].name
+    first = arguments(command.words[1:], _APPTAINER_GLOBAL)
+    if not first.rest:
+        return None
+    action, words = first.rest[0].text, first.rest[1:]
+    if action == "pull":
+        _pulled(session, command, words)
+        return None
+    if action == "instance":
+        following = arguments(words, _APPTAINER)
+        if not following.rest:
+            return None
+        action, words = following.rest[0].text, following.rest[1:]
+        if action in _NO_COMMAND:
+            return None
+    elif action not in ("exec", "run", "shell"):
+        return None
+    session.need(command, f"container={name}", command.words[0].line, f"{name} {action} runs a container")
+    read = arguments(words, _APPTAINER)
+    _image(session, command, read, gpus=read.has("--nv", "--nvccli"))
+    return command.rest(read.rest[1:], inside=True) if action == "exec" else None
+
+
+def _pulled(session: Session, command: Command, words: tuple[Word, ...]) -> None:
+    """Remember which reference `apptainer pull FILE REF` writes to a file."""
+    read = arguments(words, _PULL)
+    name = read.value("--name")
+    written = [name] if name is not None else list(read.rest[:-1])
+    if len(written) == 1 and written[0].known and read.rest and read.rest[-1].known:
+        images.made(session, command, written[0].text, read.rest[-1].text)
+
+
+def docker(session: Session, command: Command) -> Command | None:
+    """`docker run IMAGE …`, `podman run IMAGE …`; GPUs are given with --gpus or --device nvidia.com/gpu…."""
+    name = command.words[0].name
+    words = command.words[1:]
+    while words and words[0].text.startswith("-"):
+        words = words[1:] if words[0].text in _DOCKER_FLAGS or "=" in words[0].text else words[2:]
+    if words and words[0].text == "container":
+        words = words[1:]
+    if not words or words[0].text != "run":
+        return None
+    session.need(command, f"container={name}", command.words[0].line, f"{name} run runs a container")
+    long = frozenset(word.text for word in words if word.text.startswith("--") and "=" not in word.text)
+    read = arguments(words[1:], _DOCKER_SHORT | long - _DOCKER_FLAGS)
+    devices = [one.value.text for one in read.options if one.name == "--device" and one.value]
+    gpus = read.has("--gpus") or any(text.startswith("nvidia.com/gpu") for text in devices)
+    _image(session, command, read, gpus)
+    return command.rest(read.rest[1:], inside=True)
+
+
+def enroot(session: Session, command: Command) -> Command | None:
+    """`enroot import REF`, `enroot create FILE`, `enroot start NAME|FILE COMMAND`."""
+    words = command.words[1:]
+    if not words or words[0].text not in ("start", "create", "import"):
+        return None
+    action = words[0].text
+    session.need(command, "container=enroot", command.words[0].line, f"enroot {action} needs enroot")
+    if action == "start":
+        read = arguments(words[1:], _ENROOT_START)
+        # What the script made itself was looked at there.
+        if not (read.rest and read.clear and read.rest[0].text in session.containers):
+            _image(session, command, read, gpus=True)
+        return command.rest(read.rest[1:], inside=True)
+    read = arguments(words[1:], frozenset(("-a", "--arch", "-o", "--output", "-n", "--name")))
+    _image(session, command, read, gpus=True)
+    if not read.rest or not read.rest[0].known:
+        return None
+    source = read.rest[0].text
+    if action == "import":
+        output = read.value("-o", "--output")
+        written = output.text if output is not None and output.known else images.squash(source)
+        images.made(session, command, written, source)
+    else:
+        name = read.value("-n", "--name")
+        base = source.rpartition("/")[2].removesuffix(".sqsh")
+        session.containers.add(name.text if name is not None and name.known else base)
+    return None
+
+
+def _image(session: Session, command: Command, read: Arguments, gpus: bool) -> None:
+    """Look at the image, the first word behind the options, if it is sure which that is."""
+    if not read.rest and read.clear:
+        return
+    image = read.rest[0] if read.rest else None
+    if image is None or not read.clear or not image.known:
+        session.unresolved(command, image.line if image else command.words[0].line)
+    else:
+        images.look(session, command, image, gpus)

@@ -1,0 +1,75 @@
+"""How many GPUs a job asks Slurm for, and how many processes torchrun starts on a node."""
+
+from collections.abc import Sequence
+
+from preflight.submit.infer.model import Collector, Command
+from preflight.submit.infer.session import Session
+from preflight.submit.infer.words import Word, arguments, names
+from preflight.submit.options import Option
+from preflight.submit.options_asked import Asked, Component, asked
+from preflight.submit.options_values import gres_counts, with_type
+
+# torchrun's options that take a value; all are written with - or _ between their words. Source: torchrun --help.
+_TORCH_WORDS = names(
+    "--nnodes --nproc_per_node --rdzv_backend --rdzv_endpoint --rdzv_id --rdzv_conf --max_restarts --monitor_interval "
+    "--start_method --role --log_dir -r --redirects -t --tee --local_ranks_filter --node_rank --master_addr "
+    "--master_port --local_addr --logs_specs --numa_binding --event_log_handler --duplicate_stdout_filters "
+    "--duplicate_stderr_filters --signals_to_handle"
+)
+_TORCH = _TORCH_WORDS | {name.replace("_", "-") for name in _TORCH_WORDS}
+_WAYS = {
+    "gres": (gres_counts, True),
+    "gpus-per-node": (with_type, True),
+    "gpus-per-task": (with_type, True),
+    "tres-per-task": (gres_counts, True),
+    "gpus-per-socket": (with_type, False),
+}
+
+
+def wanted(components: Sequence[Component]) -> bool:
+    """Whether any component asks Slurm for GPUs; raises OptionError for a value that sbatch refuses."""
+    return any(asked(one).gpus is not None for one in components)
+
+
+def counts(collector: Collector, components: Sequence[Component]) -> None:
+    """Add the counts that a job's options state of each node."""
+    for component in components:
+        given = asked(component)
+        for name, (read, stated) in _WAYS.items():
+            option = component.options.get(name)
+            number = sum(read(option.value).values()) if option is not None and option.value else 0
+            if option is not None and number:
+                _count(
+                    collector, option, number if stated else 1, "asks for that many GPUs" if stated else "asks for GPUs"
+                )
+        total = component.options.get("gpus")
+        if total is not None and given.gpus is not None and given.gpus.total:
+            _total(collector, total, given)
+
+
+def _total(collector: Collector, option: Option, given: Asked) -> None:
+    """Add what --gpus says of a node: all of them on a job of one, at least one on a job of several."""
+    number = given.gpus.total if given.gpus is not None and given.gpus.total else 1
+    if given.nodes == (1, 1):
+        _count(collector, option, number, "asks for that many GPUs on one node")
+    else:
+        _count(collector, option, 1, f"asks for {number} GPUs, on how many nodes is not said here")
+
+
+def _count(collector: Collector, option: Option, number: int, why: str) -> None:
+    collector.need(
+        f"gpu.count>={number}", option.line, f"{option.text} {why}", text=None if option.line else option.text
+    )
+
+
+def torchrun(session: Session, command: Command) -> None:
+    """`torchrun --nproc_per_node=N`: each of the N processes takes a GPU of the node."""
+    processes(session, command, command.words[1:])
+
+
+def processes(session: Session, command: Command, words: Sequence[Word]) -> None:
+    """Add a GPU for each process of a node, where their number is written; ``words`` are torchrun's arguments."""
+    value = arguments(words, _TORCH, clusters=False).value("--nproc_per_node", "--nproc-per-node")
+    if value is not None and value.text.isascii() and value.text.isdigit() and 0 < int(value.text[:6]) < 1000:
+        why = f"torchrun starts {int(value.text)} processes on a node, one a GPU"
+        session.need(command, f"gpu.count>={int(value.text)}", value.line, why)

@@ -1,0 +1,150 @@
+"""Programs that start another: what follows them is the command. MPI starters are noted on the way."""
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+from preflight.submit.infer import containers
+from preflight.submit.infer.model import Command
+from preflight.submit.infer.session import Session
+from preflight.submit.infer.words import Word, arguments, names
+from preflight.submit.options_table import PLUGIN_ROWS, ROWS
+
+_SHELLS = ("bash", "sh", "dash", "ksh", "zsh")
+_SHELL_VALUED = ("--rcfile", "--init-file", "-o", "+o", "-O", "+O")
+_DURATION = re.compile(r"\d+(\.\d+)?[smhd]?")
+# srun's own that take a value, beside those that it shares with sbatch. Source: srun(1).
+_SRUN_ONLY = names(
+    "--bcast-exclude --cpu-bind --epilog --export-file --het-group --jobid --msg-timeout --mpi --prolog "
+    "--relative -r --slurmd-debug --task-epilog --task-prolog --threads -T --tres-bind --network --open-mode "
+    "--resv-port-cnt -W --wait --cpu-freq --container-id --multi-prog-args"
+)
+# mpirun of Open MPI and Intel MPI, mpiexec of both and of MPICH's Hydra. Sources: mpirun(1), mpiexec(1).
+_MPI_VALUED = names(
+    "-n -np -c --n --np -N --npernode -npernode --npersocket -npersocket -ppn -perhost --host -host -H -hosts "
+    "--hosts --hostfile -hostfile -f -machinefile --machinefile --map-by -map-by --rank-by -rank-by --bind-to "
+    "-bind-to -x -wdir --wdir -wd --output-filename --rankfile -rf --prefix --tune -am --report-uri --timeout "
+    "--launcher -launcher -bootstrap --bootstrap -iface -rmk -env-list -genvlist -envlist -path --path "
+    "--cpu-set --cpu-list --display --pmixmca-file -configfile --configfile --app -app --dvm --personality "
+    "--output --rtos -usize"
+)
+_MPI_PAIRS = names("-genv --genv -env --env --mca -mca --gmca -gmca --prtemca --pmixmca")
+
+
+def shell(session: Session, command: Command) -> None:
+    """`bash -c TEXT`: the text is read as a script of its own; a script file is not."""
+    words = command.words
+    at = 1
+    given = False
+    while at < len(words):
+        text = words[at].text
+        if text in _SHELL_VALUED:
+            at += 2
+            continue
+        if not text.startswith(("-", "+")) or text in ("-", "--"):
+            break
+        if not text.startswith("--"):
+            given = given or "c" in text
+            at += text[1:].count("o")  # -euo pipefail
+        at += 1
+    if given and at < len(words):
+        session.script(command, words[at])
+
+
+def srun(session: Session, command: Command) -> Command | None:
+    """`srun … COMMAND`, with pyxis' container; of `srun A : B` each."""
+    parts: list[list[Word]] = [[]]
+    for word in command.words[1:]:
+        if word.text == ":":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    for part in parts:
+        read = arguments(part, _srun_valued())
+        mpi = read.value("--mpi")
+        if mpi is not None and mpi.known and mpi.text not in ("none", "list"):
+            session.collector.note(mpi.line, f"starts MPI processes through Slurm (--mpi={mpi.text})")
+        image = read.value("--container-image")
+        if image is not None:
+            containers.pyxis(session, command, image)
+        rest = command.rest(read.rest, inside=image is not None or read.value("--container-name") is not None)
+        if rest is not None:
+            session.run(rest)
+    return None
+
+
+@cache
+def _srun_valued() -> frozenset[str]:
+    """Return the options of srun that take a value; those that it shares with sbatch are in sbatch's table."""
+    rows = [row for row in (*ROWS.values(), *PLUGIN_ROWS.values()) if row.takes == "value"]
+    letters = {f"-{row.short}" for row in rows if row.short} - {"-W"}
+    return _SRUN_ONLY | {f"--{row.name}" for row in rows} - {"--wait"} | letters | {"-W", "--wait"}
+
+
+def mpirun(session: Session, command: Command) -> Command | None:
+    """`mpirun … COMMAND`: noted. Options of two values (-genv A B) are known."""
+    word = command.words[0]
+    session.collector.note(word.line, f"starts MPI processes with {word.name}")
+    words = list(command.words[1:])
+    rest: list[Word] = []
+    while words and (words[0].text.startswith("-") or words[0].vague):
+        if words[0].text in _MPI_PAIRS:
+            del words[:3]
+            continue
+        read = arguments(words[:2], _MPI_VALUED, clusters=False)
+        del words[: 2 if not read.rest and len(words) > 1 and words[0].text in _MPI_VALUED else 1]
+    rest = words
+    return command.rest(rest)
+
+
+def _after(valued: str, operands: int = 0) -> Callable[[Session, Command], Command | None]:
+    """Return a reader for a program whose command follows its options and a number of other words."""
+    known = frozenset(valued.split())
+
+    def read(session: Session, command: Command) -> Command | None:
+        del session
+        return command.rest(arguments(command.words[1:], known).rest[operands:])
+
+    return read
+
+
+def env(session: Session, command: Command) -> Command | None:
+    """`env -u NAME NAME=value COMMAND`."""
+    del session
+    rest = list(arguments(command.words[1:], frozenset(("-u", "--unset", "-C", "--chdir"))).rest)
+    while rest and re.match(r"[A-Za-z_]\w*=", rest[0].text):
+        del rest[0]
+    return command.rest(rest)
+
+
+def nice(session: Session, command: Command) -> Command | None:
+    """`nice -n 5 COMMAND`, `nice -5 COMMAND`."""
+    del session
+    return command.rest(arguments(command.words[1:], frozenset(("-n", "--adjustment"))).rest)
+
+
+def taskset(session: Session, command: Command) -> Command | None:
+    """`taskset MASK COMMAND`, `taskset -c LIST COMMAND`; with -p it starts nothing."""
+    del session
+    read = arguments(command.words[1:], frozenset())
+    return None if read.has("-p", "--pid") else command.rest(read.rest[1:])
+
+
+LAUNCHERS: dict[str, Callable[[Session, Command], Command | None]] = {
+    **dict.fromkeys(_SHELLS, shell),
+    "srun": srun,
+    **dict.fromkeys(("mpirun", "mpiexec", "mpiexec.hydra", "orterun"), mpirun),
+    "env": env,
+    "nice": nice,
+    "taskset": taskset,
+    "time": _after("-o --output -f --format"),
+    "nohup": _after(""),
+    "exec": _after("-a"),
+    "command": _after(""),
+    "timeout": _after("-s --signal -k --kill-after", 1),
+    "stdbuf": _after("-i -o -e --input --output --error"),
+    "numactl": _after(
+        "-N --cpunodebind -m --membind -C --physcpubind -i --interleave -p --preferred --preferred-many -P "
+        "--weighted-interleave -w --balancing"
+    ),
+}

@@ -1,0 +1,123 @@
+"""What inference answers with, and the collector that keeps the rules about doubt, GPUs and repeats in one place."""
+
+from typing import NamedTuple
+
+from preflight.report.clean import clean
+from preflight.requirements.grammar import RequirementError, parse
+from preflight.submit.infer.words import Word
+
+MAX_TEXT = 200
+MAX_ITEMS = 2000
+GPU_NAMES = ("cuda", "driver", "gpu", "nvlink", "ecc", "mig")
+
+
+class Inferred(NamedTuple):
+    """A need: ``clause`` of the requirement language, the ``line`` it comes from (1-based; 0: not in the script, but on
+    the command line or in the environment), that line's ``text``, and ``why``: the evidence, in a sentence."""
+
+    clause: str
+    line: int
+    text: str
+    why: str
+
+
+class Unread(NamedTuple):
+    """A line from which a need may come that could not be told, and ``why``."""
+
+    line: int
+    text: str
+    why: str
+
+
+class Noted(NamedTuple):
+    """Something worth knowing that asks nothing of a node."""
+
+    line: int
+    text: str
+    why: str
+
+
+class Inference(NamedTuple):
+    """All that was read from one script, each part in the order of its lines. Texts are cleaned for a terminal."""
+
+    needs: tuple[Inferred, ...]
+    unread: tuple[Unread, ...]
+    notes: tuple[Noted, ...]
+
+
+class Collector:
+    """Takes evidence as it is met. Each clause is kept once, from its first line; each line is unread once."""
+
+    def __init__(self, lines: list[str], gpus: bool) -> None:
+        self._lines = lines
+        self.gpus = gpus
+        self._needs: dict[str, Inferred] = {}
+        self._unread: dict[int, Unread] = {}
+        self._notes: dict[tuple[int, str], Noted] = {}
+
+    def need(self, clause: str, line: int, why: str, doubt: str = "", text: str | None = None) -> None:
+        """Add a need; with a ``doubt`` (why the line may not run) the line is unread instead.
+
+        GPU needs of a job without GPUs are dropped, and so are clauses that no requirement can hold.
+        """
+        if not self.gpus and _asks_gpu(clause):
+            return
+        try:
+            parse(clause)
+        except RequirementError as error:
+            self.unread(line, f"{clause}: {error.message}")
+            return
+        if doubt:
+            self.unread(line, f"{clause}, but it {doubt}")
+            return
+        known = self._needs.get(clause)
+        if len(self._needs) < MAX_ITEMS and (known is None or line < known.line):
+            shown = self._line(line) if text is None else clean(text, MAX_TEXT)
+            self._needs[clause] = Inferred(clean(clause, 4096), line, shown, clean(why))
+
+    def unread(self, line: int, why: str) -> None:
+        """Add a line that could not be read; the first reason counts."""
+        if line not in self._unread and len(self._unread) < MAX_ITEMS:
+            self._unread[line] = Unread(line, self._line(line), clean(why))
+
+    def note(self, line: int, why: str) -> None:
+        """Add a note, each once."""
+        if len(self._notes) < MAX_ITEMS:
+            self._notes.setdefault((line, why), Noted(line, self._line(line), clean(why)))
+
+    def result(self) -> Inference:
+        """Return everything, sorted by line."""
+        return Inference(
+            tuple(sorted(self._needs.values(), key=lambda one: one.line)),
+            tuple(sorted(self._unread.values())),
+            tuple(sorted(self._notes.values())),
+        )
+
+    def _line(self, line: int) -> str:
+        return clean(self._lines[line - 1].strip(), MAX_TEXT) if 0 < line <= len(self._lines) else ""
+
+
+def _asks_gpu(clause: str) -> bool:
+    """Whether a clause asks something of GPUs or their driver; one of several alternatives is enough."""
+    names = (part.strip().lstrip("!") for part in clause.split("|"))
+    return any(name.startswith(GPU_NAMES) for name in names)
+
+
+class Command(NamedTuple):
+    """A simple command, expanded as far as the text tells.
+
+    ``words``   the command's name first. ``doubt``: "" where it runs for certain, else why it may not, as the end of a
+                sentence ("stands in an if"). ``inside``: whether it runs in a container.
+    ``cwd``     the directory that it runs in, None where that is not known.
+    ``exported``  variables that reach it, those that are resolved.
+    """
+
+    words: tuple[Word, ...]
+    doubt: str
+    inside: bool
+    cwd: str | None
+    exported: dict[str, str]
+
+    def rest(self, words: "tuple[Word, ...] | list[Word]", inside: bool = False) -> "Command | None":
+        """Return what follows a launcher as a command of its own, None where nothing does."""
+        return self._replace(words=tuple(words), inside=self.inside or inside) if words else None

@@ -1,0 +1,233 @@
+"""Commands that use a Python environment: activate, conda run, uv, poetry, pixi, and a python called by its path."""
+
+import re
+from collections.abc import Iterable
+
+from preflight.submit.infer import environments, gpus
+from preflight.submit.infer.model import Command
+from preflight.submit.infer.reader import joined
+from preflight.submit.infer.session import Session
+from preflight.submit.infer.words import HOLE, WIDE, Word, arguments, names
+
+_PYTHON = re.compile(r"python(\d(\.\d+)?t?)?")
+_DISTRIBUTED = ("torch.distributed.run", "torch.distributed.launch")
+_PYTHON_VALUED = frozenset(("-W", "-X", "--check-hash-based-pycs"))
+_CONDA_RUN = names("-n --name -p --prefix --cwd -e --env -r --root-prefix --rc-file")
+_UV = names(
+    "--project --directory --config-file --cache-dir --color --allow-insecure-host -p --python --extra "
+    "--no-extra --group --no-group --only-group --env-file --with --with-editable --with-requirements "
+    "--package --index --default-index -i --index-url --extra-index-url -f --find-links -P --upgrade-package "
+    "--reinstall-package --index-strategy --keyring-provider --resolution --prerelease --fork-strategy "
+    "--exclude-newer --link-mode --config-setting -C --no-build-package --no-binary-package --refresh-package "
+    "--python-platform -w"
+)
+_POETRY = names("-P --project -C --directory")
+_PIXI = names("--manifest-path -e --environment --color --config -m")
+# Beside conda.sh or activate of an installation of conda.
+_CONDA_SETUP = re.compile(r"(/.*)/(?:etc/profile\.d/(?:conda|mamba)\.sh|bin/activate)")
+
+
+def use(session: Session, command: Command, prefix: str | None, line: int, what: str) -> None:
+    """Look at the environment at ``prefix``, None where that cannot be told. Only a job with GPUs needs its CUDA."""
+    if not session.collector.gpus or prefix in environments.SYSTEM:
+        return
+    if prefix is None:
+        session.collector.unread(line, f"{what}: which directory that is depends on where the job is then")
+        return
+    try:
+        if "\0" in prefix or not session.files.is_dir(prefix):
+            session.collector.unread(line, f"{what}: there is no environment at {prefix}")
+            return
+        found = environments.cuda(session.files, prefix)
+    except OSError as error:
+        session.collector.unread(line, f"{what}: {error.filename or prefix} was not read: {error.strerror}")
+        return
+    if found:
+        session.need(command, f"cuda>={found.version}", line, found.why)
+
+
+def source(session: Session, command: Command) -> None:
+    """`source DIR/bin/activate`, `source activate ENV`; any other file may do anything, and is not read."""
+    words = command.words[1:]
+    if not words:
+        return
+    file = words[0]
+    setup = _CONDA_SETUP.fullmatch(file.text) if file.known else None
+    if setup:
+        session.condas.append(setup[1])
+    if file.text == "activate":
+        _conda(session, command, words[1] if len(words) > 1 else None, command.words[0].line)
+    elif file.name != "activate":
+        session.collector.unread(file.line, f"{file.text.replace(HOLE, '…').replace(WIDE, '…')} is not read")
+    elif not file.known:
+        _unresolved(session, command, file.line)
+    elif len(words) > 1:
+        _conda(session, command, words[1], file.line)
+    else:
+        path = joined(command.cwd, file.text)
+        prefix = None if path is None else _up(path)
+        use(session, command, prefix, file.line, f"source {file.text}")
+
+
+def evaluate(session: Session, command: Command) -> None:
+    """`eval TEXT`: what it runs is made when the job runs."""
+    if len(command.words) > 1:
+        session.collector.unread(command.words[0].line, "what eval runs is made when the job runs")
+
+
+def conda(session: Session, command: Command) -> Command | None:
+    """`conda activate ENV` and `conda run -n ENV COMMAND`, of mamba and micromamba too."""
+    words = command.words[1:]
+    if not words or words[0].text not in ("activate", "run"):
+        return None
+    read = arguments(words[1:], _CONDA_RUN)
+    given = read.value("-n", "--name", "-p", "--prefix")
+    line = command.words[0].line
+    if words[0].text == "run":
+        if given is not None:
+            _conda(session, command, given, given.line, path=read.value("-n", "--name") is None)
+        return command.rest(read.rest)
+    if given is None and read.rest:
+        given = read.rest[0]
+    elif given is None and not read.clear:
+        _unresolved(session, command, line)
+        return None
+    _conda(session, command, given, given.line if given else line, path=read.value("-p", "--prefix") is not None)
+    return None
+
+
+def _conda(session: Session, command: Command, name: Word | None, line: int, path: bool = False) -> None:
+    """Look at conda's environment of a name or a path; None is its base."""
+    if not session.collector.gpus:
+        return
+    if name is not None and not name.known:
+        _unresolved(session, command, line)
+        return
+    text = name.text if name else "base"
+    if path or "/" in text:
+        use(session, command, joined(command.cwd, text), line, f"the conda environment {text}")
+        return
+    try:
+        prefixes, sure = environments.conda_prefixes(
+            session.files, text, session.home, dict(session.environment), session.condas
+        )
+        found = {environments.cuda(session.files, prefix): prefix for prefix in prefixes}
+    except OSError as error:
+        session.collector.unread(line, f"the conda environment {text}: {error.filename} was not read: {error.strerror}")
+        return
+    if not prefixes:
+        session.collector.unread(line, f"the conda environment {text} was not found")
+    elif len({one.version if one else "" for one in found}) > 1 and not sure:
+        session.collector.unread(line, f"several conda environments are called {text}: {', '.join(found.values())}")
+    else:
+        use(session, command, prefixes[0], line, f"the conda environment {text}")
+
+
+def uv(session: Session, command: Command) -> Command | None:
+    """`uv run COMMAND`: in .venv of the project, or beside the working directory."""
+    first = arguments(command.words[1:], _UV)
+    if not first.rest or first.rest[0].text != "run":
+        return None
+    read = arguments(first.rest[1:], _UV)
+    options = (*first.options, *read.options)
+    if not any(one.name in ("--no-project", "--isolated") for one in options):
+        places = {one.name: one.value for one in options if one.value}
+        own = command.exported.get("UV_PROJECT_ENVIRONMENT") or session.environment.get("UV_PROJECT_ENVIRONMENT")
+        _project(
+            session, command, places.get("--project") or places.get("--directory"), own or ".venv", "pyproject.toml"
+        )
+    return command.rest(read.rest)
+
+
+def poetry(session: Session, command: Command) -> Command | None:
+    """`poetry run COMMAND`: in .venv of the project."""
+    first = arguments(command.words[1:], _POETRY)
+    if not first.rest or first.rest[0].text != "run":
+        return None
+    _project(session, command, first.value(*_POETRY), ".venv", "pyproject.toml")
+    return command.rest(arguments(first.rest[1:], _POETRY).rest)
+
+
+def pixi(session: Session, command: Command) -> Command | None:
+    """`pixi run [-e ENV] COMMAND`: in .pixi/envs of the project."""
+    first = arguments(command.words[1:], _PIXI)
+    if not first.rest or first.rest[0].text != "run":
+        return None
+    read = arguments(first.rest[1:], _PIXI)
+    name = read.value("-e", "--environment")
+    manifest = read.value("--manifest-path", "-m") or first.value("--manifest-path", "-m")
+    if name is not None and not name.known:
+        _unresolved(session, command, name.line)
+        return command.rest(read.rest)
+    if manifest is not None and manifest.text.endswith(".toml"):
+        manifest = manifest._replace(text=manifest.text.rpartition("/")[0] or ".")
+    _project(session, command, manifest, f".pixi/envs/{name.text if name else 'default'}", "pixi.toml")
+    return command.rest(read.rest)
+
+
+def _project(session: Session, command: Command, place: Word | None, inside: str, mark: str) -> None:
+    """Look at the environment of a project: of ``place``, else of the nearest directory upwards that has it."""
+    line = place.line if place else command.words[0].line
+    tool = command.words[0].name
+    if not session.collector.gpus:
+        return
+    if place is not None and not place.known:
+        _unresolved(session, command, line)
+        return
+    here = joined(command.cwd, place.text) if place else command.cwd
+    if here is None or inside.startswith("/"):
+        use(session, command, inside if inside.startswith("/") else None, line, f"{tool} run")
+        return
+    for directory in _upwards(here):
+        files = session.files
+        if files.is_dir(f"{directory}/{inside}") or files.is_file(f"{directory}/{mark}"):
+            use(session, command, f"{directory}/{inside}", line, f"{tool} run")
+            return
+    use(session, command, f"{here.rstrip('/')}/{inside}", line, f"{tool} run")
+
+
+def other(session: Session, command: Command) -> Command | None:
+    """Any other command: of interest is a python, one called by its path, and torch.distributed."""
+    word = command.words[0]
+    name = word.name
+    if not _PYTHON.fullmatch(name):
+        return None
+    if "/" in word.text and not command.inside:
+        if word.known:
+            path = joined(command.cwd, word.text)
+            bin_directory = path is None or path.rpartition("/")[0].endswith("/bin")
+            if bin_directory:
+                use(session, command, None if path is None else _up(path), word.line, word.text)
+        else:
+            _unresolved(session, command, word.line)
+    words = command.words[1:]
+    while words and words[0].text.startswith("-") and words[0].text not in ("-m", "-c", "-"):
+        words = words[2:] if words[0].text in _PYTHON_VALUED else words[1:]
+    if len(words) > 1 and words[0].text == "-m" and words[1].text in _DISTRIBUTED:
+        gpus.processes(session, command, words[2:])
+    return None
+
+
+def shebang(session: Session, command: Command, path: str) -> None:
+    """A script that an environment's python runs: `#!DIR/bin/python`."""
+    if _PYTHON.fullmatch(path.rpartition("/")[2]) and path.startswith("/") and "/bin/" in path:
+        use(session, command, _up(path), 1, path)
+
+
+def _unresolved(session: Session, command: Command, line: int) -> None:
+    if session.collector.gpus:
+        session.unresolved(command, line)
+
+
+def _up(path: str) -> str:
+    """Return DIR of DIR/bin/NAME."""
+    directory = path.rpartition("/")[0].rpartition("/")[0]
+    return directory.removesuffix("/.")
+
+
+def _upwards(path: str) -> Iterable[str]:
+    """Yield a directory and those above it."""
+    path = path.rstrip("/").removesuffix("/.")
+    while path:
+        yield path
+        path = path.rpartition("/")[0]

@@ -1,0 +1,113 @@
+"""One run of inference: what its rules share, and the loop that hands a command from rule to rule."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from preflight.facts.rootfs import Root
+from preflight.submit.infer.model import Collector, Command
+from preflight.submit.infer.reader import Reader
+from preflight.submit.infer.words import Word
+
+if TYPE_CHECKING:
+    from tree_sitter import Parser
+
+MAX_LAYERS = 24  # launchers in front of one command
+MAX_SHELLS = 8  # bash -c in bash -c
+
+Rule = Callable[["Session", Command], Command | None]
+
+
+class Session:
+    """``files``: the file system of this machine, or what stands for it. ``environment``: the user's variables.
+
+    ``made``: images that the script itself fetches, absolute path -> the reference they come from. ``containers``:
+    names of containers that it creates. ``condas``: installations of conda that it names.
+    """
+
+    def __init__(
+        self,
+        collector: Collector,
+        files: Root,
+        environment: Mapping[str, str],
+        home: str,
+        rules: Mapping[str, Rule],
+        outside: frozenset[str],
+        fallback: Rule,
+    ) -> None:
+        self.collector = collector
+        self._parser: Parser | None = None
+        self.files = files
+        self.environment = environment
+        self.home = home
+        self.made: dict[str, str] = {}
+        self.containers: set[str] = set()
+        self.condas: list[str] = []
+        self._rules, self._outside, self._fallback = rules, outside, fallback
+        self._given: dict[str, str] = {}
+        self._shells = 0
+
+    def parses(self) -> bool:
+        """Whether shell text can be read here at all: its parser is a compiled library of its own."""
+        try:
+            import tree_sitter_bash
+            from tree_sitter import Language, Parser
+
+            self._parser = Parser(Language(tree_sitter_bash.language()))
+        except (ImportError, ValueError, TypeError):  # missing, or of versions that do not go together
+            return False
+        return True
+
+    def read(self, text: str, given: dict[str, str], cwd: str, inside: bool) -> None:
+        """Read a whole script, if `parses`."""
+        if self._parser is None:
+            return
+        self._given = {name: value for name, value in given.items() if name != "PWD"}
+        reader = Reader(self._parser, text, given, self._take, cwd=cwd, inside=inside)
+        reader.read()
+        self._notes(reader)
+
+    def script(self, command: Command, word: Word) -> None:
+        """Read the text of a `bash -c` as commands of the line that it stands on."""
+        if self._parser is None or self._shells >= MAX_SHELLS:
+            self.collector.note(word.line, "bash -c in bash -c, too deep to be read")
+            return
+        given = {**self._given, **command.exported}
+        if command.cwd is not None and "PWD" in command.exported:
+            given["PWD"] = command.cwd
+        text = word.text if word.script is None else word.script
+        self._shells += 1
+        reader = Reader(
+            self._parser, text, given, self._take,
+            cwd=command.cwd, base=word.line - 1, flat=word.flat, inside=command.inside,
+        )  # fmt: skip
+        reader.read(command.doubt)
+        self._notes(reader)
+        self._shells -= 1
+
+    def run(self, command: Command) -> None:
+        """Hand a command to the rule of its name, then what that leaves of it to the next."""
+        left: Command | None = command
+        for _ in range(MAX_LAYERS):
+            if left is None:
+                return
+            name = left.words[0].name
+            if left.inside and name in self._outside:
+                return
+            left = self._rules.get(name, self._fallback)(self, left)
+
+    def need(self, command: Command, clause: str, line: int, why: str) -> None:
+        """Add a need that a command states; unread where the command may not run."""
+        self.collector.need(clause, line, why, command.doubt)
+
+    def unresolved(self, command: Command, line: int) -> None:
+        """Say that a command has a word which cannot be told from the text."""
+        name = command.words[0].name or "a command"
+        self.collector.unread(line, f"a word of {name} is computed when the job runs")
+
+    def _take(self, reader: Reader, command: Command) -> None:
+        del reader
+        self.run(command)
+
+    def _notes(self, reader: Reader) -> None:
+        if reader.deep is not None:
+            self.collector.unread(reader.deep, "statements within statements, too deep to be read")
