@@ -123,10 +123,12 @@ class Reader:
 
     def _alone(self, node: "Node", context: Context) -> None:
         """Read what runs in shells of its own: the working directory and variables are as before when they end."""
+        before = self.cwd, dict(self.variables.values)
         for child in node.named_children:
-            cwd, values = self.cwd, dict(self.variables.values)
             self._walk(child, context.down(alone=True))
-            self.cwd, self.variables.values = cwd, values
+            if node.type == "pipeline":  # each part has a shell of its own
+                self.cwd, self.variables.values = before[0], dict(before[1])
+        self.cwd, self.variables.values = before
 
     def _redirected(self, node: "Node", context: Context) -> None:
         """Read a statement with redirections; words behind a redirection still belong to the command."""

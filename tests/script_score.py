@@ -1,0 +1,72 @@
+"""Holds the inference against batch scripts whose needs are written down: `python tests/script_score.py DIRECTORY`.
+
+A directory holds one directory a script: job.sh; expect.toml with ``needs`` [[clause, line] …] and ``unread`` [line …],
+line 0 for what stands outside the script, and if wanted ``command`` (sbatch's options), ``environment``, ``home``
+and ``cwd``; files/, the file system that it is read on.
+"""
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+from preflight.submit import script
+from preflight.submit.infer import Inference, infer
+
+
+class Result(NamedTuple):
+    """One script: what was expected and not inferred, and the other way round, each as one line of text."""
+
+    name: str
+    missed: tuple[str, ...]
+    invented: tuple[str, ...]
+
+    @property
+    def right(self) -> bool:
+        """Whether needs and unread lines are exactly those expected."""
+        return not self.missed and not self.invented
+
+
+def read(case: Path) -> Inference:
+    """Infer what the script of one directory needs."""
+    expect = tomllib.loads((case / "expect.toml").read_text())
+    text = (case / "job.sh").read_bytes().decode("utf-8", "surrogateescape")
+    environment = {"USER": "alice", **expect.get("environment", {})}
+    submission = script.read(expect.get("command", []), environment, text)
+    return infer(
+        submission.text,
+        submission.components,
+        environment=environment,
+        cwd=expect.get("cwd", "/home/alice/project"),
+        home=expect.get("home", "/home/alice"),
+        root=str(case / "files"),
+    )
+
+
+def score(directory: Path) -> list[Result]:
+    """Return a result for each script of a directory."""
+    found = []
+    for case in sorted(path.parent for path in directory.glob("*/expect.toml")):
+        expect = tomllib.loads((case / "expect.toml").read_text())
+        wanted = {f"line {line}: {clause}" for clause, line in expect["needs"]}
+        wanted |= {f"line {line}: unread" for line in expect["unread"]}
+        inference = read(case)
+        got = {f"line {one.line}: {one.clause}" for one in inference.needs}
+        got |= {f"line {one.line}: unread" for one in inference.unread}
+        found.append(Result(case.name, tuple(sorted(wanted - got)), tuple(sorted(got - wanted))))
+    return found
+
+
+def main() -> None:
+    """Print the score of each directory named, with what was missed and invented."""
+    for directory in sys.argv[1:]:
+        results = score(Path(directory))
+        for result in results:
+            print(f"{'ok  ' if result.right else 'FAIL'} {result.name}")
+            for sign, lines in (("-", result.missed), ("+", result.invented)):
+                print("".join(f"       {sign} {line}\n" for line in lines), end="")
+        print(f"{directory}: {sum(result.right for result in results)} of {len(results)} scripts exact")
+
+
+if __name__ == "__main__":
+    main()

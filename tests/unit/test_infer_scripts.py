@@ -1,0 +1,54 @@
+"""Twenty whole batch scripts, their needs and unread lines exactly as written down (tests/scripts/first).
+
+The second twenty (tests/scripts/second) were written after docs/inference.md alone: `python tests/script_score.py
+tests/scripts/second` prints how the inference does on them.
+"""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from preflight.requirements.grammar import parse
+from script_score import read, score
+
+FIRST = Path(__file__).parents[1] / "scripts/first"
+CASES = sorted(path.parent for path in FIRST.glob("*/expect.toml"))
+
+
+def test_there_are_twenty() -> None:
+    assert len(CASES) == 20
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_script_says_exactly_what_it_needs(case: Path) -> None:
+    result = next(one for one in score(FIRST) if one.name == case.name)
+    assert (result.missed, result.invented) == ((), ())
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_each_need_can_be_required_and_names_its_line(case: Path) -> None:
+    lines = (case / "job.sh").read_text().split("\n")
+    for one in read(case).needs:
+        assert parse(one.clause).clauses
+        assert one.why
+        if one.line:
+            assert one.text == lines[one.line - 1].strip()
+
+
+def test_a_score_counts_what_is_missed_and_what_is_invented(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    (case / "files").mkdir(parents=True)
+    (case / "job.sh").write_text("#!/bin/bash\nmodule load a\nif true; then module load b; fi\n")
+    (case / "expect.toml").write_text('needs = [["module=b", 3]]\nunread = [3]\n')
+    (result,) = score(tmp_path)
+    assert result.missed == ("line 3: module=b",)
+    assert result.invented == ("line 2: module=a",)
+    assert not result.right
+
+
+def test_the_expectations_are_well_formed() -> None:
+    for case in CASES:
+        expect = tomllib.loads((case / "expect.toml").read_text())
+        assert set(expect) <= {"needs", "unread", "command", "environment", "home", "cwd"}
+        assert expect["needs"]
