@@ -15,6 +15,8 @@ COMMANDS = {
     "support": "Do CUDA, driver, GPU and system fit; are they supported.",
     "image": "What a container image needs of a node.",
     "report": "The report of a job, all its nodes merged.",
+    "sbatch": "Plan a job, then submit it with the constraint set.",
+    "why": "Why a job waits, was moved, is held or ended, and what to do.",
     "publish": "This node's facts to Slurm, for the scheduler.",
     "config": "Validate the policy, or print what is in force.",
     "install": "Install hooks and plugin; print the lines for slurm.conf.",

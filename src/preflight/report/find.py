@@ -30,10 +30,14 @@ class ReportPlaces(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A job as its user writes it: 123, or task 4 of array 123 as 123_4."""
+    """A job as its user writes it: 123, or task 4 of array 123 as 123_4.
+
+    ``alone``: that very job number, no other task of an array that may have it.
+    """
 
     job: int
     task: int | None = None
+    alone: bool = False
 
     def __str__(self) -> str:
         return str(self.job) if self.task is None else f"{self.job}_{self.task}"
@@ -100,6 +104,9 @@ def _in_root(root: str, wanted: Wanted, euid: int, tally: _Tally) -> Iterator[Re
         tally.foreign.append(root)
         return
     own = list(_in_job(os.path.join(root, str(wanted.job)), wanted.job, euid, tally))
+    if wanted.alone:
+        yield from own
+        return
     # The last task of an array has the array's own number as its job id.
     array = wanted.task is not None or not own or any(report["job"]["array_job_id"] for report in own)
     yield from (report for report in own if _is_wanted(report, wanted))

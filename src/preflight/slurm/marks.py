@@ -1,0 +1,33 @@
+"""What Preflight writes in a job's AdminComment, and reading it back: `preflight:moved:NODE:runN: CAUSE`.
+
+Text in it that comes from users was cleaned by the writer (hooks/move.py): no ";" and no further "preflight:".
+"""
+
+from __future__ import annotations
+
+from preflight.tuples import NamedTuple
+
+MOVED, HELD, CANCELLED = "preflight:moved:", "preflight:held:", "preflight:cancelled:"
+_KINDS = {MOVED: "moved", HELD: "held", CANCELLED: "cancelled"}
+
+
+class Mark(NamedTuple):
+    """One entry: ``kind`` is moved, held or cancelled, ``run`` the job's restart count then; ``text`` says why."""
+
+    kind: str
+    node: str
+    run: int
+    text: str
+
+
+def marks(comment: str) -> list[Mark]:
+    """Return our entries of an AdminComment in the order in which they were written; what others keep is passed."""
+    found = []
+    for entry in comment.split(";"):
+        head, _, text = entry.strip().partition(": ")
+        kind = next((kind for start, kind in _KINDS.items() if head.startswith(start)), "")
+        parts = head.split(":")
+        digits = parts[3].removeprefix("run") if len(parts) == 4 else ""
+        if kind and digits.isascii() and digits.isdigit() and len(digits) < 10:
+            found.append(Mark(kind, parts[2], int(digits), text.strip()))
+    return found

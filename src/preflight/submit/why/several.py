@@ -1,0 +1,116 @@
+"""An array's tasks and a heterogeneous job's components: those that fared alike are told of together."""
+
+from collections.abc import Sequence
+
+from preflight.slurm.members import Member
+from preflight.submit.why.explain import explain
+from preflight.submit.why.gather import Known, Reader
+from preflight.submit.why.model import Asked, Told
+from preflight.submit.why.words import listed
+
+LOOKED_INTO = 200  # tasks whose own reports and fields are read; further ones are told of by their row of the queue
+_STARTED = 64
+
+
+def tell(reader: Reader, asked: Asked) -> Told:
+    """Return the explanation of what was asked for; raises ValueError where nothing is known of it."""
+    known = reader.known(asked)
+    if len(known.members) == 1:
+        return explain(reader.of_member(known.members[0])._replace(label=str(asked)))
+    if known.members:
+        return _of_members(reader, asked, known.members)
+    if known.past:
+        return _together(asked, [explain(reader.of_past(_label(asked, known, at), job, by)) for at, (job, by) in
+                                 enumerate(known.past[:LOOKED_INTO])], len(known.past))  # fmt: skip
+    found = [explain(one) for one in reader.of_reports(asked, known) if one.reports]
+    if not found:
+        raise ValueError(_nowhere(reader, asked, known))
+    return _together(asked, found, len(found))
+
+
+def _label(asked: Asked, known: Known, at: int) -> str:
+    job = known.past[at][0]
+    return str(asked) if len(known.past) == 1 else f"{job.het_job_id}+{job.het_offset}" if job.het_job_id else job.name
+
+
+def _of_members(reader: Reader, asked: Asked, rows: Sequence[Member]) -> Told:
+    """Look into the tasks: all rows that are alike by the queue share one look where they have never started."""
+    told: list[tuple[Told, list[str]]] = []
+    alike: dict[tuple[int, str, str, bool], list[Member]] = {}
+    for row in rows:
+        alike.setdefault((row.id, row.state, row.reason, row.priority == 0), []).append(row)
+    for own in list(alike.values())[:LOOKED_INTO]:
+        told.append((explain(reader.of_member(own[0])), [row.name for row in own]))
+    return _grouped(asked, told, len(rows), _kind_of(rows))
+
+
+def _together(asked: Asked, found: list[Told], count: int) -> Told:
+    if len(found) == 1 and count == 1:
+        return found[0]
+    return _grouped(
+        asked, [(one, [one.label]) for one in found], count, "heterogeneous" if "+" in found[0].label else "array"
+    )
+
+
+def _kind_of(rows: Sequence[Member]) -> str:
+    return "heterogeneous" if any(row.offset is not None for row in rows) else "array"
+
+
+def _grouped(asked: Asked, told: list[tuple[Told, list[str]]], count: int, what: str) -> Told:
+    """Return one explanation with a part for each group of tasks that came to the same."""
+    groups: dict[tuple[object, ...], tuple[Told, list[str]]] = {}
+    for one, labels in told:
+        key = (
+            (one.kind, one.cause, one.label)
+            if what == "heterogeneous"
+            else (one.kind, one.cause, one.reason, _where(one))
+        )
+        groups.setdefault(key, (one, []))[1].extend(labels)
+    parts = [_of_group(one, labels) for one, labels in groups.values()]
+    tally: dict[str, int] = {}
+    for one, labels in groups.values():
+        tally[one.kind] = tally.get(one.kind, 0) + len(labels)
+    counted = listed([f"{number} {kind.replace('-', ' ')}" for kind, number in tally.items()], 12)
+    noun = "components" if what == "heterogeneous" else "tasks"
+    name = f"Heterogeneous job {asked}" if what == "heterogeneous" else f"Array {asked}"
+    looked = sum(len(labels) for _, labels in told)
+    more = f" {count - looked} more tasks were not looked into." if count > looked else ""
+    sentence = f"{name}, {count} {noun}: {counted}.{more}"
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    source = parts[0].source if parts else ""
+    return Told(str(asked), "several", sentence, what, notes=notes, source=source, parts=tuple(parts))
+
+
+def _where(one: Told) -> tuple[tuple[int, str, str], ...]:
+    """Return what sent a task away or is amiss: tasks of one group share it."""
+    return tuple((stay.run, stay.outcome, stay.because) for stay in one.stays if stay.outcome != "ready")
+
+
+def _of_group(one: Told, labels: list[str]) -> Told:
+    return one._replace(label=folded_tasks(labels), notes=one.notes)
+
+
+def folded_tasks(labels: Sequence[str]) -> str:
+    """Return names of tasks in Slurm's short form: "12_[0-3,7]"; others are listed."""
+    pairs = [label.partition("_") for label in labels]
+    if len(labels) < 2 or any(not mark or not task.isdigit() for _, mark, task in pairs):
+        return listed(list(labels), 12)
+    numbers = sorted({int(task) for _, _, task in pairs})
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    texts = [f"{first}-{last}" if last > first else str(first) for first, last in ranges]
+    shown = ",".join(texts[:_STARTED]) + (",…" if len(texts) > _STARTED else "")
+    return f"{pairs[0][0]}_[{shown}]"
+
+
+def _nowhere(reader: Reader, asked: Asked, known: Known) -> str:
+    """Return where was looked, in one line."""
+    slurm = f"Slurm could not be asked ({known.unreached})" if known.unreached else "it is not in Slurm's queue"
+    account = f"; {known.notes[0]}" if known.notes else "" if known.unreached else ", nor in its accounting"
+    looked = listed(reader.looked, 3) if reader.looked else "nowhere ([report] dir is not set)"
+    left = f" ({reader.notes[0]})" if reader.notes else ""
+    return f"job {asked}: {slurm}{account}; reports were looked for in {looked}{left}. Is the number right?"

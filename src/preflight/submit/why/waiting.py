@@ -1,0 +1,137 @@
+"""A job that waits in the queue: after a move, for nodes that fit, or for one of Slurm's own reasons."""
+
+from preflight.slurm.marks import marks
+from preflight.slurm.models import Node
+from preflight.submit.why.case import Case
+from preflight.submit.why.model import Stay, Step, Told, away
+from preflight.submit.why.reasons import filled, reason, step_of
+from preflight.submit.why.words import clock, listed, soon, verb
+
+_NO_NODE = ("Constraints", "BadConstraints")
+_JUST_WAITS = ("None", "", "BeginTime", "WaitingForScheduling", "SchedDefer", "Cleaning")
+_AVAILABILITY = ("ReqNodeNotAvail", "Resources", "NodeDown", "Nodes required", "PartitionNodeLimit")
+_SHOWN = 6
+
+
+def waiting(case: Case) -> Told:
+    """Return the explanation of a pending job that is not held."""
+    code = case.job.reason.replace("_", " ").partition(",")[0]
+    sent = _sent_away(case)
+    if code in _NO_NODE:
+        return _no_node(case, code)
+    if sent:
+        return _moved(case, sent)
+    names = _names(case)
+    why = reason(case.job.reason)
+    waits = f"{case.head} waits: {filled(why, **names)}{_begin(case, code)}.{_after_restart(case)}"
+    lines = _unavailable(case) if code.startswith(_AVAILABILITY) else ()
+    # A job that Slurm put back after its node failed goes on by itself: say what sent it back.
+    failed = [stay for stay in case.of_run(case.run - 1) if stay.outcome == "drained"]
+    if failed:
+        nodes = failed[0].nodes
+        waits = (
+            f"{case.head} waits to start again after {nodes} {verb(nodes, 'was', 'were')} found faulty, not the job: "
+            f"{failed[0].because}. {_state_of_wait(case, code)}"
+        )
+        return Told(case.label, "moved", waits, "node-unhealthy", lines=lines, steps=(_wait_step(case, code),))
+    return Told(case.label, "waiting", waits, code, lines=lines, steps=(step_of(why, **names),))
+
+
+def _sent_away(case: Case) -> tuple[Stay, ...]:
+    """Return the stays of the last run that Preflight ended, by its reports or its entries."""
+    last = case.of_run(case.run - 1)
+    away = tuple(stay for stay in last if stay.outcome in ("moved", "held"))
+    return away or tuple(
+        Stay(mark.run, mark.node, None, mark.kind, mark.text)
+        for mark in marks(case.job.admin_comment)
+        if mark.run == case.run - 1 and mark.kind in ("moved", "held")
+    )
+
+
+def _moved(case: Case, away: tuple[Stay, ...]) -> Told:
+    code = case.job.reason.replace("_", " ").partition(",")[0]
+    off = listed([stay.nodes for stay in away])
+    because = away[0].because
+    released = " It was held for that and has been released." if away[0].outcome == "held" else ""
+    sentence = f"{case.head} was moved off {off}: {because}.{released} {_state_of_wait(case, code)}"
+    left = f"It stays away from {case.job.excluded}." if case.job.excluded else ""
+    return Told(case.label, "moved", sentence, code, lines=(left,) if left else (), steps=(_wait_step(case, code),))
+
+
+def _state_of_wait(case: Case, code: str) -> str:
+    """Say what a job that was sent back waits for now."""
+    start = case.job.start
+    if code in _JUST_WAITS:
+        if start is not None and start > case.evidence.now:
+            at = clock(start, case.evidence.now)
+            return f"It starts elsewhere {soon(start, case.evidence.now)} at the earliest ({at})."
+        return "It starts elsewhere as soon as the scheduler comes to it."
+    return f"Now it waits: {filled(reason(case.job.reason), **_names(case))}."
+
+
+def _wait_step(case: Case, code: str) -> Step:
+    if code in _JUST_WAITS:
+        return Step("Nothing to do: wait. Slurm lets a requeued job start again after about two minutes.",
+                    (f"squeue -j {case.label}",))  # fmt: skip
+    return step_of(reason(case.job.reason), **_names(case))
+
+
+def _after_restart(case: Case) -> str:
+    if not case.job.restarts:
+        return ""
+    ran = [stay for stay in case.of_run(case.run - 1) if stay.outcome in ("ready", "degraded", "unknown")]
+    times = "once" if case.job.restarts == 1 else f"{case.job.restarts} times"
+    on = f", last from {ran[0].nodes}" if ran else ""
+    return f" Slurm has put it back into the queue {times}{on}, not Preflight (preemption, or scontrol requeue)."
+
+
+def _begin(case: Case, code: str) -> str:
+    start = case.job.start
+    if code != "BeginTime" or start is None:
+        return ""
+    return f" ({clock(start, case.evidence.now)}, {soon(start, case.evidence.now)})"
+
+
+def _names(case: Case) -> dict[str, str]:
+    return {
+        "job": case.address,
+        "array": str(case.job.array_job_id or case.job.id),
+        "partition": case.job.partition or "?",
+        "dependency": case.job.dependency or "?",
+    }
+
+
+def _unavailable(case: Case) -> tuple[str, ...]:
+    """Return a line for each node of the job's partition that is away, those that Preflight drained first."""
+    away = [node for node in case.evidence.nodes.values() if away(node)]
+    away.sort(key=lambda node: (not node.reason.startswith("preflight:"), node.name))
+    lines = [_node_line(node) for node in away[:_SHOWN]]
+    return (
+        (*lines, f"{len(away) - _SHOWN} more nodes are drained or down: sinfo -R") if len(away) > _SHOWN else (*lines,)
+    )
+
+
+def _node_line(node: Node) -> str:
+    if node.reason.startswith("preflight:"):
+        return f"{node.name} is drained by Preflight: {node.reason.removeprefix('preflight:')}"
+    flags = "+".join(node.state).lower()
+    return f"{node.name} is {flags}: {node.reason}" if node.reason else f"{node.name} is {flags}"
+
+
+def _no_node(case: Case, code: str) -> Told:
+    job = case.job
+    asked = [text for text in (job.features and f"--constraint={job.features}", job.extra and f"--extra={job.extra}")
+             if text]  # fmt: skip
+    wants = f" ({listed(asked)})" if asked else ""
+    waits = "it starts by itself when a node fits" if code == "Constraints" else "it will not start as it is"
+    sentence = f"{case.head} waits: no node has what it asks for{wants}; {waits}.{case.earlier()}"
+    change = [f"scontrol update JobId={job.name} Features="] if job.features else []
+    if job.extra:
+        change.append(f"scontrol update JobId={job.name} Extra=")
+    steps = (
+        Step("Ask for what nodes have. What they publish:", ('sinfo -N -o "%N %f"',)),
+        Step("To change what it asks (the prolog still verifies --require on the node):", tuple(change))
+        if change
+        else Step("Or cancel it and submit it with another --require or --constraint:", (f"scancel {case.address}",)),
+    )
+    return Told(case.label, "no-node-fits", sentence, code, lines=case.evidence.fits, steps=steps)
