@@ -1,5 +1,7 @@
 """What several unit tests share: the simulated driver's library, and a node's site that uses it."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,22 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> str:
     lib = tmp_path_factory.mktemp("installed") / "lib"
     copy_package(str(lib))
     return str(lib / "preflight/__main__.py")
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Files such as spank.h makes of a plugin for a release of Slurm ("24.11"), built once each."""
+    place, numbers = tmp_path_factory.mktemp("plugins"), {"22.05": "0x160508", "24.11": "0x180b05", "26.05": "0x1a0505"}
+
+    def build(release: str) -> Path:
+        made = place / f"{release}.so"
+        if not made.exists():
+            source = f'const char plugin_name[] = "preflight"; const unsigned plugin_version = {numbers[release]};'
+            command = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(made)]
+            subprocess.run(command, input=source, text=True, check=True)
+        return made
+
+    return build
 
 
 @pytest.fixture

@@ -269,3 +269,19 @@ def test_every_verdict_has_an_exit_code() -> None:
 
     assert set(module.EXIT) == set(VERDICTS)
     assert sorted(set(module.EXIT.values())) == [0, 1, 3, 4]
+
+
+def test_hooks_that_are_switched_off_are_said(site: Site) -> None:
+    assert "kill switch" not in site.run("check").stdout
+    (site.place / "off").touch()
+    done = site.run("check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(
+        f"\nThe kill switch is on ({site.place}/off): hooks drain, move and resume nothing here.\n"
+    )
+    assert "kill switch" not in site.run("check", "--root", str(site.place / "root")).stdout
+    json.loads(site.run("check", "--json").stdout)
+    (site.place / "off").unlink()
+    site.policy(top='mode = "observe"')
+    end = f"\nObserve mode ({site.config}): hooks judge and report, and drain and move nothing.\n"
+    assert site.run("check").stdout.endswith(end)

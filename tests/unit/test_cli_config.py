@@ -38,8 +38,9 @@ def test_unknown_keys_and_checks_warn(site: Site) -> None:
     key, name = done.stderr.splitlines()
     assert key.startswith("preflight: warning: ")
     assert "hok: unknown key" in key
-    assert name.startswith("preflight: warning: ")
-    assert "gpu.ecc.uncorected" in name
+    line = site.config.read_text().splitlines().index('[checks."gpu.ecc.uncorected"]') + 1
+    assert name.startswith(f'preflight: warning: {site.config}:{line}: checks."gpu.ecc.uncorected": no check has')
+    assert name.endswith("did you mean gpu.ecc.uncorrected?")
 
 
 def test_what_is_in_force_is_shown_with_defaults_merged(site: Site) -> None:

@@ -60,8 +60,18 @@ def check(
         from preflight.report.merge import merge
         from preflight.report.render import render
 
-        write_out(render(merge(node, [report]), "text"))
+        write_out(render(merge(node, [report]), "text") + _switched_off(policy, bool(facts_file or root)))
     return EXIT[report["verdict"]]
+
+
+def _switched_off(policy: Policy, elsewhere: bool) -> str:
+    """Return a line that says why this node's hooks would do nothing about what was found, "" where they would."""
+    switch = policy.drain.kill_switch
+    if not elsewhere and switch and os.path.lexists(switch):
+        return f"\nThe kill switch is on ({switch}): hooks drain, move and resume nothing here.\n"
+    if policy.mode == "observe":
+        return f"\nObserve mode ({policy.path}): hooks judge and report, and drain and move nothing.\n"
+    return ""
 
 
 def _recorded(path: str | None) -> FactsDocument | None:

@@ -56,9 +56,10 @@ def gather(
     """
     scripts = dict(_scripts(f"{prefix}/libexec"))
     hook = scripts.get("prolog") or scripts.get("epilog") or scripts.get("healthcheck")
-    config = config or (hook.config if hook else "") or os.environ.get("PREFLIGHT_CONFIG") or DEFAULT_PATH
+    config = config or (hook.config if hook else "") or os.environ.get("PREFLIGHT_CONFIG", "")
     run_dir = run_dir or (hook.run_dir if hook else "") or RUN_DIR
     policy, errors = _policy(config, node)
+    config = config or DEFAULT_PATH
     named = policy.hook.slurm_conf or os.environ.get("SLURM_CONF", "")
     path = conf_path(named)
     slurm = Slurm(policy.hook.slurm_bin, path or named, time.monotonic() + ASK_S, each_s=10.0)
@@ -95,9 +96,9 @@ def _scripts(libexec: str) -> Iterator[tuple[str, Script]]:
 
 
 def _policy(config: str, node: str) -> tuple[Policy, tuple[str, ...]]:
-    """Return the policy as `config check` reads it; a missing file is an error, since hooks take it for one."""
+    """Return the policy as `config check` reads it. A missing file is an error where it is named, as by the hooks."""
     try:
-        return load_policy(config, node), ()
+        return load_policy(config or None, node), ()
     except PolicyError as error:
         from preflight.policy.load import for_node
 

@@ -27,7 +27,8 @@ def look(host: Host) -> Iterator[Result]:
     if not host.has(NODE, LOGIN):
         return
     yield from _programs(host)
-    yield _kept("policy file", host.target.config)
+    if host.policy.path or host.policy_errors:
+        yield _kept("policy file", host.target.config)
     if host.has(NODE):
         yield _spool(host)
         yield _run_dir(host)

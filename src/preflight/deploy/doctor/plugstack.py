@@ -37,8 +37,8 @@ def look(host: Host) -> Iterator[Result]:
     problems: list[str] = []
     lines = list(_lines(path, host.conf.get("PluginDir"), files, problems))
     if not lines:
-        if problems and not host.root:
-            yield unknown(SUBJECT, "; ".join(problems))
+        if not host.conf.known or (problems and not host.root):
+            yield unknown(SUBJECT, "; ".join(problems) or "where it is could not be told", path)
         elif not os.path.lexists(host.target.plugin) and not os.path.exists(path):
             yield skip(SUBJECT, "no plugin is installed: jobs ask by require: ... in their comment")
         else:

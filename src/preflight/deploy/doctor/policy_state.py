@@ -32,7 +32,10 @@ def _valid(host: Host) -> Iterator[Result]:
         where, _, text = line.partition(": ")
         yield warn("policy", text, where, f"correct it, then: preflight config check {path}")
     if not host.policy_errors:
-        yield ok("policy", f"{len(host.policy.expect)} expectations for {host.node}", path)
+        found = (
+            f"{len(host.policy.expect)} expectations for {host.node}" if host.policy.path else "none here: the defaults"
+        )
+        yield ok("policy", found, path)
 
 
 def _mode(host: Host) -> Result:

@@ -1,0 +1,119 @@
+"""A node on which all is fine: Preflight installed, and Slurm's commands that answer as recorded of a release."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from preflight.deploy import install
+from preflight.deploy.doctor import dry_run
+from preflight.deploy.doctor.host import Host, gather
+from preflight.deploy.doctor.result import Result
+from preflight.deploy.doctor.run import SUBJECTS, examine
+from preflight.deploy.layout import Target
+
+DATA = Path(__file__).parent / "data" / "slurm"
+RELEASES = {"22.05": "22.05.8", "24.11": "24.11.5", "26.05": "26.05.5"}
+PYTHON = os.path.realpath(sys.executable)
+
+
+class DoctorSite:
+    """One node "n1". ``config`` is what `scontrol show config` answers; change it with `set`."""
+
+    def __init__(self, place: Path, lib: str, plugin: Path, release: str) -> None:
+        self.place, self.release = place, release
+        self.slurm, self.bin, self.log = place / "slurm", place / "bin", place / "calls"
+        self.target = Target(str(place / "opt"), str(place / "etc/p.toml"), str(place / "run"), PYTHON)
+        for one in (self.slurm, self.bin, place / "etc"):
+            one.mkdir(mode=0o755)
+        self.policy()
+        _install(self.target, lib)
+        Path(self.target.plugin).write_bytes(plugin.read_bytes())
+        text = (DATA / f"config-{release}.txt").read_text()
+        self.config = text.replace("/etc/slurm", str(self.slurm)).replace("/opt/preflight", self.target.prefix)
+        (self.slurm / "slurm.conf").write_text("ClusterName=lab\nNodeName=n[1-2] CPUs=4\n")
+        self.line = f"optional {self.target.plugin} preflight={self.target.program}\n"
+        (self.slurm / "plugstack.conf").write_text(self.line)
+        self.filter()
+        self.commands()
+
+    @property
+    def extra(self) -> bool:
+        """Whether the recorded configuration has extra_constraints."""
+        return self.release != "22.05"
+
+    def policy(self, top: str = "", more: str = "", publish: str = "") -> None:
+        """Write the policy; ``top`` are keys before the first table."""
+        publish = publish or f"[publish]\nenabled = {'true' if self.extra else 'false'}\n"
+        Path(self.target.config).write_text(
+            f'version = 1\n{top}\n[hook]\nslurm_bin = "{self.bin}"\nslurm_conf = "{self.slurm}/slurm.conf"\n'
+            f'[report]\nspool = "{self.place}/spool"\n[drain]\nkill_switch = "{self.place}/off"\n{publish}{more}'
+        )
+
+    def filter(self, program: str = "", to: str = "") -> None:
+        """Write the site's cli_filter.lua, which loads ours."""
+        ours = self.slurm / "preflight_cli_filter.lua"
+        shutil.copy(self.target.cli_filter, ours)
+        to = to or ("extra" if self.extra else "constraint")
+        settings = f'preflight = {{ program = "{program or self.target.program}", to = "{to}" }}\n'
+        (self.slurm / "cli_filter.lua").write_text(f'{settings}dofile("{ours}")\n')
+
+    def set(self, key: str, value: str) -> None:
+        """Make the controller answer another value for ``key`` (as it spells it)."""
+        lines = self.config.splitlines()
+        kept = [line for line in lines if line.split("=")[0].split("[")[0].strip() != key]
+        assert value or len(kept) < len(lines), f"{key} was not recorded"
+        self.config = "\n".join([*kept, *([f"{key} = {value}"] if value else [])])
+        self.commands()
+
+    def commands(self, up: bool = True, queue: str = '{"jobs": []}', version: str = "") -> None:
+        """Write Slurm's commands: the controller's answers, or none."""
+        (self.place / "config").write_text(self.config)
+        (self.place / "queue").write_text(queue)
+        version = version or RELEASES[self.release]
+        down = "echo 'Unable to contact slurm controller (connect failure)' >&2; exit 1"
+        answers = {
+            "scontrol": f'case "$*" in\n-V) echo "slurm-wlm {version}" ;;\n'
+            f"ping) {'exit 0' if up else 'exit 1'} ;;\n"
+            f'"show config") {f"cat {self.place}/config" if up else down} ;;\n*) exit 1 ;;\nesac\n',
+            "sinfo": "echo n1\n" if up else down,
+            "squeue": f"cat {self.place}/queue\n" if up else down,
+        }
+        for name, body in answers.items():
+            path = self.bin / name
+            path.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.log}\n{body}\n')
+            path.chmod(0o755)
+
+    def host(self, *roles: str) -> Host:
+        """Gather this node."""
+        return gather("n1", self.target.prefix, roles=frozenset(roles or ("node",)))
+
+    def results(self, *roles: str, hooks: bool = False) -> list[Result]:
+        """Return what the doctor says; ``hooks``: with the dry run, which takes a second."""
+        host = self.host(*roles)
+        if hooks:
+            return [one for _, rows in examine(host) for one in rows]
+        return [one for _, look in SUBJECTS if look is not dry_run.look for one in look(host)]
+
+    def findings(self, *roles: str, hooks: bool = False) -> list[Result]:
+        """Return what is to be done something about."""
+        return [one for one in self.results(*roles, hooks=hooks) if one.is_finding]
+
+    def calls(self) -> list[str]:
+        """Return the Slurm commands that were run."""
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+def _install(target: Target, lib: str) -> None:
+    """Install by links: the copying itself is tested apart."""
+
+    def linked(to: str) -> None:
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        subprocess.run(["cp", "-al", lib, to], check=True)
+
+    copy, install.copy_package = install.copy_package, linked
+    try:
+        install.install(target, plugin=False)
+    finally:
+        install.copy_package = copy

@@ -1,0 +1,327 @@
+"""`preflight doctor` on Slurm's side: from what three releases really print, one thing broken at a time."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from preflight.deploy.doctor.conf import parse_shown, read_conf
+from preflight.deploy.doctor.elf import ElfError, plugin_release
+from preflight.slurm.commands import Slurm
+from unit.doctor_site import DATA, RELEASES, DoctorSite
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sound installation is root's")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that users can pass, as a prefix has to be."""
+    made = Path(tempfile.mkdtemp(prefix="preflight-doctor-", dir="/tmp"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(params=list(RELEASES))
+def any_release(request: pytest.FixtureRequest, place: Path, package: str, plugin: Callable[[str], Path]) -> DoctorSite:
+    """A sound node on each of the releases."""
+    return DoctorSite(place, str(Path(package).parents[1]), plugin(request.param), request.param)
+
+
+@pytest.fixture
+def sound(place: Path, package: str, plugin: Callable[[str], Path]) -> DoctorSite:
+    """A sound node on 24.11."""
+    return DoctorSite(place, str(Path(package).parents[1]), plugin("24.11"), "24.11")
+
+
+def only(site: DoctorSite, *roles: str) -> tuple[str, str]:
+    """Return subject and text of the one finding there must be."""
+    found = site.findings(*roles)
+    assert len(found) == 1, found
+    assert found[0].fix
+    assert found[0].where
+    return found[0].subject, found[0].text
+
+
+def test_a_sound_node_has_no_finding_and_nothing_unknown(any_release: DoctorSite) -> None:
+    results = any_release.results("node", hooks=True)
+    assert [one for one in results if one.status not in ("pass", "skip")] == []
+    assert {"slurm.conf Prolog", "plugin release", "cli_filter.lua", "dry run prolog"} <= {
+        one.subject for one in results if one.status == "pass"
+    }
+    changing = [call for call in any_release.calls() if "update" in call or "scancel" in call]
+    assert changing == []
+
+
+BREAKS = {
+    "PrologFlags": ("Alloc", "slurm.conf PrologFlags", "lacks DeferBatch"),
+    "HealthCheckInterval": ("0 sec", "slurm.conf HealthCheckInterval", "never runs"),
+    "HealthCheckNodeState": ("IDLE", "slurm.conf HealthCheckNodeState", "other states"),
+    "BatchStartTimeout": ("8 sec", "slurm.conf BatchStartTimeout", "BatchStartTimeout is 8 s"),
+    "PrologEpilogTimeout": ("5", "slurm.conf PrologEpilogTimeout", "is 5 s"),
+    "PrologTimeout": ("7", "slurm.conf PrologTimeout", "is 7 s"),
+    "EpilogTimeout": ("7 sec", "slurm.conf EpilogTimeout", "is 7 s"),
+    "HealthCheckTimeout": ("3 sec", "slurm.conf HealthCheckTimeout", "is 3 s"),
+    "Prolog": ("", "slurm.conf Prolog", "Prolog is not set"),
+    "Epilog": ("(null)", "slurm.conf Epilog", "Epilog is not set"),
+    "HealthCheckProgram": ("(null)", "slurm.conf HealthCheckProgram", "HealthCheckProgram is not set"),
+    "TaskProlog": ("(null)", "slurm.conf TaskProlog", "TaskProlog is not set"),
+    "CliFilterPlugins": ("(null)", "cli_filter.lua", "it is not run"),
+}
+
+
+@pytest.mark.parametrize("key", BREAKS)
+def test_one_key_of_slurm_conf_broken_is_that_finding(any_release: DoctorSite, key: str) -> None:
+    value, subject, text = BREAKS[key]
+    any_release.set(key, value)
+    assert only(any_release)[0] == subject
+    assert text in only(any_release)[1]
+
+
+def test_no_limit_is_no_finding(any_release: DoctorSite) -> None:
+    for value in ("65534", "INFINITE", "0"):
+        any_release.set("PrologEpilogTimeout", value)
+        assert any_release.findings() == []
+
+
+def test_the_line_to_write_keeps_the_sites_own_words(sound: DoctorSite) -> None:
+    sound.set("PrologFlags", "X11,Contain")
+    sound.set("SchedulerParameters", "bf_interval=30,extra_constraints")
+    fixes = {one.subject: one.fix for one in sound.findings()}
+    assert "PrologFlags=Alloc,DeferBatch,X11,Contain into" in fixes["slurm.conf PrologFlags"]
+    line = "SchedulerParameters=bf_interval=30,extra_constraints,nohold_on_prolog_fail into"
+    assert line in fixes["slurm.conf nohold_on_prolog_fail"]
+    assert len(fixes) == 2
+
+
+# The hooks' paths
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def status(site: DoctorSite, subject: str) -> str:
+    found = [one for one in site.results() if one.subject == subject]
+    assert len(found) == 1
+    return found[0].status
+
+
+def test_a_wrapper_that_calls_ours_is_recognised(any_release: DoctorSite) -> None:
+    site, ours = any_release, f"{any_release.target.libexec}/prolog"
+    wrapper = script(site.place / "wrapper", f"#!/bin/sh\n/site/first || exit 1\nexec {ours}\n")
+    site.set("Prolog", str(wrapper))
+    assert status(site, "slurm.conf Prolog") == "pass"
+    script(wrapper, f"#!/bin/sh\n# {ours} was here once\nexit 0\n")
+    assert status(site, "slurm.conf Prolog") == "unknown"
+    assert site.findings() == []
+
+
+def test_a_directory_of_links_is_seen_through(sound: DoctorSite) -> None:
+    parts = sound.place / "prolog.d"
+    parts.mkdir()
+    (parts / "50-preflight").symlink_to(f"{sound.target.libexec}/prolog")
+    script(parts / "10-site", "#!/bin/sh\nexit 0\n")
+    for value in (
+        str(parts / "*"),
+        str(script(sound.place / "w", f"#!/bin/sh\nfor one in {parts}/*; do $one; done\n")),
+    ):
+        sound.set("Prolog", value)
+        assert status(sound, "slurm.conf Prolog") == "pass"
+    (parts / "50-preflight").unlink()
+    assert status(sound, "slurm.conf Prolog") == "unknown"
+
+
+def test_several_lines_count_where_slurm_takes_them(sound: DoctorSite) -> None:
+    other = script(sound.place / "other", "#!/bin/sh\nexit 0\n")
+    sound.config += f"\nProlog[1] = {other}"
+    sound.commands()
+    assert status(sound, "slurm.conf Prolog") == "pass"
+
+
+def test_a_script_that_is_not_there_drains_the_node(sound: DoctorSite) -> None:
+    sound.set("Epilog", "/no/such/epilog")
+    assert "is not on this node" in only(sound)[1]
+    sound.set("Epilog", f"{sound.place}/none.d/*")
+    assert "is not on this node" in only(sound)[1]
+
+
+def test_what_uninstall_leaves_is_said(sound: DoctorSite) -> None:
+    script(Path(sound.target.libexec, "prolog"), "#!/bin/sh\n# Preflight was uninstalled.\nexit 0\n")
+    found = {one.subject: one for one in sound.findings()}
+    assert set(found) == {"slurm.conf Prolog", "scripts"}
+    assert "does nothing" in found["slurm.conf Prolog"].text
+
+
+# plugstack.conf and the plugin
+
+
+@pytest.mark.parametrize(
+    ("line", "subject", "text"),
+    [
+        ("", "plugstack.conf", "no line for preflight.so"),
+        ("# {line}", "plugstack.conf", "no line for preflight.so"),
+        ("optional /no/preflight.so preflight={program}", "plugstack.conf", "/no/preflight.so is not there"),
+        ("required {plugin} preflight={program}", "plugstack.conf", "every job fails"),
+        ("optional {plugin}", "plugstack.conf preflight=", "is missing"),
+        ("optional {plugin} preflight=/no/program", "plugstack.conf preflight=", "is not a program here"),
+        ("optional {plugin} program={program}", "plugstack.conf preflight=", "is no argument"),
+    ],
+)
+def test_one_thing_wrong_in_plugstack_conf(sound: DoctorSite, line: str, subject: str, text: str) -> None:
+    values = {"line": sound.line, "plugin": sound.target.plugin, "program": sound.target.program}
+    (sound.slurm / "plugstack.conf").write_text(line.format(**values) + "\n")
+    found = only(sound)
+    assert found[0] == subject
+    assert text in found[1]
+
+
+def test_a_line_that_is_included_counts(sound: DoctorSite) -> None:
+    (sound.slurm / "plugstack.conf.d").mkdir()
+    (sound.slurm / "plugstack.conf.d/preflight.conf").write_text(f"\n{sound.line}")
+    (sound.slurm / "plugstack.conf").write_text("include plugstack.conf.d/*.conf\n")
+    assert sound.findings() == []
+    row = next(one for one in sound.results() if one.subject == "plugstack.conf")
+    assert row.where == f"{sound.slurm}/plugstack.conf.d/preflight.conf:2"
+
+
+def test_a_plugin_for_another_release_is_refused_by_slurm(sound: DoctorSite, plugin: Callable[[str], Path]) -> None:
+    shutil.copy(plugin("22.05"), sound.target.plugin)
+    subject, text = only(sound)
+    assert subject == "plugin release"
+    assert "built for Slurm 22.05.8, this host has 24.11.5" in text
+    sound.commands(version="22.05.2")  # the micro release does not matter to Slurm
+    assert {one.subject for one in sound.findings()} == {"slurm.conf extra_constraints"}
+
+
+def test_a_file_that_is_no_plugin(sound: DoctorSite, tmp_path: Path) -> None:
+    whole = Path(sound.target.plugin).read_bytes()
+    for data, text in (
+        (b"", "not a 64-bit"),
+        (b"\x7fELF\x02\x01" + b"\0" * 40, "cut short"),
+        (whole[:9000], "cut short"),
+    ):
+        (tmp_path / "p.so").write_bytes(data)
+        with pytest.raises(ElfError, match=text):
+            plugin_release(str(tmp_path / "p.so"))
+    with pytest.raises(ElfError, match="no symbol plugin_version"):
+        plugin_release("/bin/true")
+    Path(sound.target.plugin).write_bytes(b"text")
+    assert only(sound)[0] == "plugin release"
+
+
+# Placement
+
+
+def test_cli_filter_that_is_named_must_be_there(sound: DoctorSite) -> None:
+    (sound.slurm / "cli_filter.lua").unlink()
+    assert "sbatch fails" in only(sound)[1]
+    sound.filter()
+    (sound.slurm / "preflight_cli_filter.lua").unlink()
+    assert "which is not there" in only(sound)[1]
+
+
+def test_cli_filter_must_ask_for_what_nodes_publish(any_release: DoctorSite) -> None:
+    any_release.filter(to="constraint" if any_release.extra else "extra")
+    subject, text = only(any_release)
+    assert subject == "cli_filter.lua"
+    assert "it has to be" in text
+    any_release.filter(program="/no/preflight")
+    assert "/no/preflight is not there" in only(any_release)[1]
+
+
+def test_a_filter_of_the_sites_own_is_unknown_not_wrong(sound: DoctorSite) -> None:
+    (sound.slurm / "cli_filter.lua").write_text("function slurm_cli_pre_submit(o, p) return slurm.SUCCESS end\n")
+    assert sound.findings() == []
+    assert status(sound, "cli_filter.lua") == "unknown"
+
+
+def test_extra_constraints_without_publishing(sound: DoctorSite) -> None:
+    sound.policy(publish="[publish]\nenabled = false\n")
+    subject, text = only(sound)
+    assert subject == "slurm.conf extra_constraints"
+    assert "a node without Extra" in text
+
+
+def test_publishing_extra_without_extra_constraints(sound: DoctorSite) -> None:
+    sound.set("SchedulerParameters", "nohold_on_prolog_fail")
+    sound.policy(publish='[publish]\nenabled = true\nvia = "extra"\n')
+    sound.filter(to="constraint")
+    subject, text = only(sound)
+    assert subject == "slurm.conf extra_constraints"
+    assert "lacks extra_constraints" in text
+
+
+def test_free_form_extra_is_counted_on_the_controller(sound: DoctorSite) -> None:
+    jobs = '{"jobs": [{"extra": "os=ubuntu&cuda>=12", "name": "\\"extra\\": \\"x\\""}, {"extra": ""}]}'
+    sound.commands(queue=jobs)
+    assert sound.findings("node", "controller") == []
+    sound.commands(queue=jobs.replace("os=ubuntu&cuda>=12", "ticket 4711"))
+    subject, text = only(sound, "node", "controller")
+    assert subject == "free-form --extra"
+    assert "ticket 4711" in text
+    assert sound.findings("node") == []
+
+
+# Where nobody answers, and other hosts
+
+
+def test_with_the_controller_down_the_file_is_read(sound: DoctorSite) -> None:
+    keys = ("Prolog", "Epilog", "HealthCheckProgram", "TaskProlog")
+    names = ("prolog", "epilog", "healthcheck", "taskprolog")
+    hooks = "".join(f"{key}={sound.target.libexec}/{name}\n" for key, name in zip(keys, names, strict=True))
+    (sound.slurm / "hooks.conf").write_text(
+        f"{hooks}PROLOGFLAGS=alloc, \\\n DeferBatch # both\nHealthCheckInterval=300\n"
+    )
+    (sound.slurm / "slurm.conf").write_text(
+        "Include hooks.conf\nSchedulerParameters=nohold_on_prolog_fail,extra_constraints\n"
+        "CliFilterPlugins=cli_filter/lua\nNodeName=n[1-2] CPUs=4\n"
+    )
+    sound.commands(up=False)
+    assert sound.findings() == []
+    row = next(one for one in sound.results() if one.subject == "slurm.conf")
+    assert (row.status, row.where) == ("unknown", f"{sound.slurm}/slurm.conf")
+    assert "slurmctld does not answer" in row.text
+    (sound.slurm / "hooks.conf").write_text(hooks + "PrologFlags=Alloc,DeferBatch\n")
+    assert only(sound)[0] == "slurm.conf HealthCheckInterval"
+
+
+def test_without_slurm_and_file_it_is_unknown(tmp_path: Path) -> None:
+    conf = read_conf(Slurm(str(tmp_path), "", 0.0), "")
+    assert (conf.known, conf.asked) == (False, False)
+    assert "scontrol not found" in conf.problem
+
+
+def test_what_the_host_is_is_found_out(sound: DoctorSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    from preflight.deploy.doctor.host import gather
+
+    monkeypatch.delenv("SLURMD_NODENAME", raising=False)
+    assert gather("n1", sound.target.prefix).roles == {"node"}
+    assert gather("login1", sound.target.prefix).roles == {"login"}
+    sound.commands(up=False)
+    assert gather("n2", sound.target.prefix).roles == {"node"}
+    assert gather("n3", sound.target.prefix).roles == {"login"}
+    sound.set("SlurmctldHost", f"{os.uname().nodename.split('.')[0]}(127.0.0.1)")
+    assert gather("login1", sound.target.prefix).roles == {"controller"}
+
+
+def test_what_does_not_apply_is_skipped_and_said(sound: DoctorSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFLIGHT_CONFIG", sound.target.config)
+    shutil.rmtree(sound.target.libexec)
+    assert sound.findings("login") == []
+    controller = sound.results("controller")
+    assert [one for one in controller if one.is_finding] == []
+    assert {"plugstack.conf", "cli_filter.lua"} <= {one.subject for one in controller if one.status == "skip"}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_recorded_text_is_read_whole(release: str) -> None:
+    values = parse_shown((DATA / f"config-{release}.txt").read_text())
+    assert values["prolog"] == ("/opt/preflight/libexec/prolog",)
+    assert values["slurm_version"] == (RELEASES[release],)
+    assert values["slurmctldhost"] == ("ctl(127.0.0.1)",)
