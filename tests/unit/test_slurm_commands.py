@@ -63,7 +63,7 @@ def test_the_environment_is_ours_alone(stand: Stand, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "/job/s/bin:/usr/bin:/bin")
     stand.put("squeue", "cat /proc/self/environ | tr '\\0' '\\n' | sort")
     plain = {line for line in stand.slurm().run("squeue").split() if not line.startswith(("PWD=", "_=", "SHLVL="))}
-    assert plain == {"LC_ALL=C", "PATH=/usr/bin:/bin"}
+    assert plain == {"LC_ALL=C", "PATH=/usr/bin:/bin", "SLURM_JSON=compact"}
     assert "SLURM_CONF=/site/slurm.conf" in stand.slurm(conf="/site/slurm.conf").run("squeue").split()
 
 

@@ -17,7 +17,9 @@ open(place + "/log", "a").write(json.dumps(["squeue"] + sys.argv[1:]) + "\\n")
 answers = json.load(open(place + "/answers"))
 asked = sys.argv[-1]
 wide, narrow = "JobArrayID:40,JobID:40,", "%i %A ="
-key, before = (asked.split(":")[0] if sys.argv[-2] == "-O" else asked), ""
+key, before, mark = (asked.split(":")[0] if sys.argv[-2] == "-O" else asked), "", ""
+if ":0|" in asked:
+    mark = asked.split(":0", 1)[1].split(",")[0]
 if asked.startswith(wide):
     key, before = asked[len(wide):].split(":")[0], "%-40s%-40s" % (sys.argv[-3], "42")
 elif asked.startswith(narrow):
@@ -25,7 +27,7 @@ elif asked.startswith(narrow):
 if key not in answers:
     sys.stderr.write("squeue: error: Invalid job format specification: " + key + "\\n")
     sys.exit(0)
-sys.stdout.write(before + answers[key] if answers[key] else "")
+sys.stdout.write(before + answers[key].replace("MARK", mark) if answers[key] else "")
 """
 
 
@@ -251,7 +253,7 @@ def test_drain_and_resume_name_one_node(desk: Desk) -> None:
 
 
 def row(name: str, when: str, reason: str, state: str = "idle+drain") -> str:
-    return f"{name:<256}{when:<64}{state:<128}{reason:<256}\n"
+    return "".join(f"{one}MARK" for one in (name, when, state, reason)) + "\n"
 
 
 def test_our_drains_are_counted_by_time_and_name_once_each(desk: Desk) -> None:
@@ -260,7 +262,18 @@ def test_our_drains_are_counted_by_time_and_name_once_each(desk: Desk) -> None:
     rows += row("n1", "2026-11-24T12:00:00", "preflight:driver.match:driver: y")
     rows += row("n4", "2026-11-24T09:00:00", "admin: preflight:x")
     rows += row("n5", "Unknown", "none")
+    rows += row("n[7-8]", "2026-11-24T13:00:00", "preflight:gpu.reset:gpu0: NodeList=n9\nn9 preflight:")
     rows += row("n6", "2026-11-24T08:00:00", "preflight:gpu.reset:gpu0: x", "idle")  # resumed, on 24.11
-    slurm = desk.answer({"NodeList": rows, "%N": "n1\nn2\nn1\nn3\n"})
-    assert [name for _, name in node.drained_by_us(slurm)] == ["n2", "n3", "n1"]
-    assert node.count_nodes(slurm) == 3
+    slurm = desk.answer({"NodeList": rows})
+    assert [name for _, name in node.drained_by_us(slurm)] == ["n2", "n3", "n1", "n7", "n8"]
+    assert "-N" not in desk.asked()[0]  # 20 s for 10,000 nodes
+
+
+@pytest.mark.parametrize(("said", "count"), [("4\n", 4), ("10000\n2\n", 10002), ("", 0)])
+def test_nodes_are_counted_by_slurm(desk: Desk, said: str, count: int) -> None:
+    assert node.count_nodes(desk.answer({"%D": said})) == count
+
+
+def test_a_count_that_is_none_is_refused(desk: Desk) -> None:
+    with pytest.raises(SlurmError, match="a number of nodes"):
+        node.count_nodes(desk.answer({"%D": "many\n"}))

@@ -5,7 +5,7 @@ import pytest
 from preflight.slurm import job
 from preflight.slurm.prefer import drop_vain_preference
 
-NODES = "n1 fast,ubuntu\nn2 ubuntu\nn3 (null)\n"
+NODES = "n1 fast,ubuntu\nn[2,5] ubuntu\nn3 (null)\n"
 
 
 class Desk:
@@ -16,7 +16,7 @@ class Desk:
         self.updates: list[dict[str, str]] = []
 
     def run(self, *command: str) -> str:
-        assert command == ("sinfo", "-h", "-N", "-p", "main", "-o", "%N %f")
+        assert command == ("sinfo", "-h", "-p", "main", "-o", "%N %f")
         return NODES
 
 
@@ -29,7 +29,8 @@ class Desk:
         ("ubuntu", "n1", False),
         ("fast&ubuntu", "n1", True),
         ("fast|ubuntu", "n1", False),
-        ("fast|ubuntu", "n[1-2]", True),
+        ("fast|ubuntu", "n[1-2]", False),  # n5 is left
+        ("fast|ubuntu", "n[1-2,5]", True),
         ("[fast|ubuntu]", "n2", False),
         ("[fast|ubuntu]", "n1", True),  # not sure: rather no preference than a job that waits for ever
         ("fast*2", "n2", False),

@@ -1,15 +1,16 @@
 """The back end that reads by Slurm's commands: nodes by sinfo, a job by squeue.
 
-Nodes are read as fields on every release: `scontrol show node --json` takes 0.6 to 6 s for 10,000 nodes and prints
-24 MB, sinfo 0.1 s, since it groups nodes with equal fields. One job is read as JSON where squeue has all of it there
-(24.11 on; only JSON has a job's Extra), else as fields.
+Of 10,000 nodes sinfo prints the fields in 0.1 s, since it groups nodes with equal ones, but it compares each node with
+every group: where thousands differ (by their Extra) it takes minutes. `scontrol show node --json` always takes 2 to 6 s
+and prints 24 MB (18 MB compact), so it comes second, on releases that have it. One job is read as JSON where squeue has
+all of it there (24.11 on; only JSON has a job's Extra), else as fields.
 """
 
 from __future__ import annotations
 
-from preflight.slurm import job_fields, job_json
-from preflight.slurm.commands import Slurm, SlurmError
-from preflight.slurm.fields import ask, value, words
+from preflight.slurm import job_fields, job_json, node_json
+from preflight.slurm.commands import Slurm, SlurmError, SlurmTimeout
+from preflight.slurm.fields import ask, hosts, value, words
 from preflight.slurm.models import JobInfo, Node
 from preflight.slurm.node import flags
 
@@ -23,6 +24,8 @@ NODE_FIELDS = (
     "Memory",
 )  # fmt: skip
 JSON_SINCE = (24, 11)
+GROUPED_S = 2.0  # seconds that sinfo gets where JSON can take its place
+FEW = 100  # names that sinfo is given; more are picked here
 
 
 def release(slurm: Slurm) -> tuple[int, ...]:
@@ -48,13 +51,18 @@ class ByCommands:
 
     def nodes(self, names: set[str] | None = None) -> list[Node]:
         """Return the nodes of the cluster, those called ``names`` where given; raises SlurmError."""
-        only: tuple[str, ...] = ()
-        if names is not None:
-            from preflight.hostlist import folded
-
-            only = ("-n", folded(names))
-        rows = ask(self._slurm, "sinfo", ("-a", "-e", *only), NODE_FIELDS)
-        return list(merged(rows))
+        few = names is not None and len(names) <= FEW
+        only = ("-n", ",".join(sorted(names))) if names is not None and few else ()
+        try:
+            # A release without another way gets all the time there is.
+            json = not few and self.release()[:2] >= JSON_SINCE
+            quick = self._slurm._replace(each_s=min(GROUPED_S, self._slurm.each_s)) if json else self._slurm
+            found = list(merged(ask(quick, "sinfo", ("-a", "-e", *only), NODE_FIELDS)))
+        except SlurmTimeout:
+            if not json:
+                raise
+            found = node_json.parsed(self._slurm.run("scontrol", "show", "node", "--json"))
+        return found if names is None else [node for node in found if node.name in names]
 
     def job(self, text: str) -> JobInfo:
         """Return the job that ``text`` names ("12", "12_3", "12+1"); raises SlurmError where it is not in the queue.
@@ -90,7 +98,7 @@ def merged(rows: list[list[str]]) -> Iterator[Node]:
     found: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     for (nodes, *rest), partitions in groups.items():
         one = (tuple(rest), tuple(partitions))
-        for name in _hosts(nodes):
+        for name in hosts(nodes):
             if name in found:  # in a partition of which not all nodes of the group are
                 found[name] = (one[0], tuple(dict.fromkeys(found[name][1] + one[1])))
             else:
@@ -116,15 +124,6 @@ def _parsed(fields: tuple[str, ...], partitions: tuple[str, ...]) -> tuple[Any, 
         _number(cpus),
         _number(memory),
     )
-
-
-def _hosts(text: str) -> list[str]:
-    """Return the hosts of a host list; one name, the usual case of a group of one, needs no library."""
-    if "[" not in text:
-        return [one for one in text.split(",") if one]
-    from preflight.hostlist import names
-
-    return sorted(names(text))
 
 
 def _number(text: str) -> int:

@@ -20,11 +20,16 @@ class SlurmError(Exception):
     """A Slurm command that failed, could not be run, or did not end in time; one line."""
 
 
+class SlurmTimeout(SlurmError):
+    """A Slurm command that did not end in time."""
+
+
 class Slurm(NamedTuple):
     """How Slurm is reached. ``bin`` is the directory of its commands ("" looks in the usual places).
 
     ``deadline`` is a time.monotonic() instant that no command outlives; ``each_s`` bounds one command, ``limit`` how
-    many bytes of its output are kept. ``time_format`` is strftime's for the times that it prints, "" Slurm's own.
+    many bytes of its output are kept. ``time_format`` is strftime's for the times that it
+    prints, "" Slurm's own.
     """
 
     bin: str
@@ -44,7 +49,7 @@ class Slurm(NamedTuple):
         if limit - time.monotonic() <= 0:
             raise SlurmError(f"no time left to run {command}")
         path = find(self.bin, command)
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "SLURM_JSON": "compact"}
         if self.conf:
             environment["SLURM_CONF"] = self.conf
         if self.time_format:
@@ -84,7 +89,7 @@ def _run(path: str, argv: list[str], environment: dict[str, str], limit: float, 
         os.close(reader)
         os.close(errors)
     if output is None or status is None:
-        raise SlurmError(f"{argv[0]} did not end in time")
+        raise SlurmTimeout(f"{argv[0]} did not end in time")
     if status != 0:
         said = output[1].decode(errors="replace").strip().splitlines()
         raise SlurmError(f"{argv[0]}: {said[-1] if said else f'exit status {status}'}")

@@ -43,3 +43,12 @@ def words(text: str) -> tuple[str, ...]:
     """Return the parts of a list with commas."""
     stripped = value(text)
     return tuple(stripped.split(",")) if stripped else ()
+
+
+def hosts(text: str) -> list[str]:
+    """Return the hosts of a host list as sinfo prints it; one name, the usual case, needs no library."""
+    if "[" not in text:
+        return [one for one in text.strip().split(",") if one]
+    from preflight.hostlist import names
+
+    return sorted(names(text))

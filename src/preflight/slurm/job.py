@@ -7,6 +7,7 @@ read alone with squeue.
 from __future__ import annotations
 
 from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.fields import hosts
 from preflight.tuples import NamedTuple
 
 WIDTH = 65536  # squeue -O cuts there, and what is cut would be lost when we write it back
@@ -187,9 +188,9 @@ def restarts(slurm: Slurm, name: str) -> int:
 
 def nodes_of(slurm: Slurm, partition: str, gpus: bool) -> set[str]:
     """Return the nodes of the partition(s) that have GPUs at all, where ``gpus``; down ones too."""
-    rows = slurm.run("sinfo", "-h", "-N", "-p", partition, "-o", "%N %G").splitlines()
+    rows = slurm.run("sinfo", "-h", "-p", partition, "-o", "%N %G").splitlines()
     pairs = (row.partition(" ") for row in rows)
-    return {name for name, _, gres in pairs if not gpus or "gpu" in gres}
+    return {name for names, _, gres in pairs if not gpus or "gpu" in gres for name in hosts(names)}
 
 
 def set_by_hand(slurm: Slurm, name: str, before: int) -> bool:

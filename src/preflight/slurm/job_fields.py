@@ -12,7 +12,7 @@ FIELDS = (
     "Feature", "Prefer", "Comment", "admin_comment", "tres-per-node", "SubmitTime", "EligibleTime", "StartTime",
     "EndTime", "exit_code", "Dependency", "Reservation",
 )  # fmt: skip
-EPOCH = "%s"
+EPOCH = "%s"  # strftime's: seconds since the epoch
 
 
 def jobs(slurm: Slurm, arguments: tuple[str, ...]) -> list[JobInfo]:

@@ -8,8 +8,10 @@ from preflight.slurm.models import JobInfo, address
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
+
+    Model = TypeVar("Model")
 
 # Of several words for a job's state squeue shows the first of these, else the base state.
 SHOWN = (
@@ -19,17 +21,20 @@ SHOWN = (
 
 
 def parsed(text: str) -> list[JobInfo]:
-    """Return the jobs of squeue's JSON; raises SlurmError where it is none, or says that it failed."""
+    """Return the jobs of `squeue --json`; raises SlurmError where it is none, or says that it failed."""
+    return listed(text, "squeue", "jobs", job_of)
+
+
+def listed(text: str, command: str, key: str, make: Callable[[Mapping[str, Any]], Model]) -> list[Model]:
+    """Return what ``make`` gives of each entry of a command's JSON; raises SlurmError where that cannot be read."""
     try:
         document = jsonio.loads(text)
-        jobs = document["jobs"]
         errors = document.get("errors") or []
         if errors:
-            said = errors[0].get("description") or errors[0].get("error") or "no reason given"
-            raise SlurmError(f"squeue: {said}")
-        return [job_of(one) for one in jobs]
+            raise SlurmError(f"{command}: {errors[0].get('description') or errors[0].get('error') or 'failed'}")
+        return [make(one) for one in document[key]]
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-        raise SlurmError(f"squeue --json gave no jobs that can be read: {type(error).__name__}: {error}") from error
+        raise SlurmError(f"the JSON of {command} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def job_of(one: Mapping[str, Any]) -> JobInfo:

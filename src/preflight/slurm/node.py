@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.fields import ask, hosts
 from preflight.tuples import NamedTuple
 
 PREFIX = "preflight:"
 DRAINED = ("DRAIN", "IDLE", "MIXED", "ALLOCATED")
-DRAINS = "NodeList:256,Timestamp:64,StateComplete:128,Reason:256"
+DRAINS = ("NodeList", "Timestamp", "StateComplete", "Reason")
 AWAY = ("DRAIN", "DOWN", "FAIL")
 
 
@@ -74,16 +75,18 @@ def resume(slurm: Slurm, node: str) -> None:
 def drained_by_us(slurm: Slurm) -> list[tuple[str, str]]:
     """Return (time, node) of every drained node whose reason is ours, oldest first.
 
-    24.11 leaves the reason on a node that was resumed.
+    24.11 leaves the reason on a node that was resumed. Without -N: with it sinfo takes 20 s for 10,000 nodes.
     """
-    rows = set()
-    for line in slurm.run("sinfo", "-h", "-N", "-O", DRAINS).splitlines():
-        name, when, state, reason = line[:256].strip(), line[256:320].strip(), line[320:448], line[448:].strip()
-        if reason.startswith(PREFIX) and "DRAIN" in state.upper():
-            rows.add((when, name))
-    return sorted(rows)
+    found: set[tuple[str, str]] = set()
+    for names, when, state, reason in ask(slurm, "sinfo", ("-a", "-t", "drain"), DRAINS):
+        if reason.strip().startswith(PREFIX) and "DRAIN" in state.upper():
+            found.update((when.strip(), name) for name in hosts(names))
+    return sorted(found)
 
 
 def count_nodes(slurm: Slurm) -> int:
-    """Return how many nodes the cluster has."""
-    return len(set(slurm.run("sinfo", "-h", "-N", "-o", "%N").split()))
+    """Return how many nodes the cluster has; raises SlurmError."""
+    said = slurm.run("sinfo", "-h", "-a", "-o", "%D").split()
+    if not all(number.isascii() and number.isdigit() for number in said):
+        raise SlurmError(f"sinfo said {said[0][:20]!r} where a number of nodes should be")
+    return sum(int(number) for number in said)

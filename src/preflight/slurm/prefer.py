@@ -9,6 +9,7 @@ from __future__ import annotations
 from preflight.hostlist import names
 from preflight.slurm import job as slurm_job
 from preflight.slurm.commands import Slurm
+from preflight.slurm.fields import hosts
 
 
 def drop_vain_preference(slurm: Slurm, name: str) -> bool:
@@ -17,10 +18,10 @@ def drop_vain_preference(slurm: Slurm, name: str) -> bool:
     if not wanted:
         return False
     excluded = names(slurm_job.excluded(slurm, name))
-    rows = slurm.run("sinfo", "-h", "-N", "-p", slurm_job.letter(slurm, name, "P"), "-o", "%N %f").splitlines()
+    rows = slurm.run("sinfo", "-h", "-p", slurm_job.letter(slurm, name, "P"), "-o", "%N %f").splitlines()
     for row in rows:
-        node, _, features = row.partition(" ")
-        if node not in excluded and _has(set(features.split(",")), wanted):
+        nodes, _, features = row.partition(" ")
+        if _has(set(features.split(",")), wanted) and not excluded.issuperset(hosts(nodes)):
             return False
     slurm_job.update(slurm, name, Prefer="")
     return True
