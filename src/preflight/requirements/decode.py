@@ -9,6 +9,7 @@ of what they may be), which of several GPUs is the larger one, the order of the 
 
 from __future__ import annotations
 
+from preflight.catalog import families
 from preflight.facts.view import View
 from preflight.requirements import encode, names
 from preflight.requirements.kinds import Flag, Size, Version
@@ -73,11 +74,23 @@ def _from_extra(extra: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         value = _value(row, extra)
         if value is not _MISSING:
             _put(facts, row.fact, value)
+    _pad(facts)
     _put_range(facts, _pair(extra.get(encode.FROM)), _pair(extra.get(encode.RUNS)))
     count = _whole(extra.get("gpu_count"))
     if count is not None and 0 <= count <= _MOST_GPUS:
         facts["gpus"] = {"count": count, "devices": _devices(count, _attributes(extra))}
     return facts
+
+
+def _pad(facts: dict[str, dict[str, Any]]) -> None:
+    """Write versions as their makers do, with the zeros that a number has lost: Ubuntu 22.04, driver 535.129.03."""
+    system, driver = facts.get("os", {}), facts.get("driver", {})
+    if system.get("id") in _TWO_DIGITS and system.get("version"):
+        major, *minor = system["version"].split(".")
+        system["version"] = ".".join([major, *(part.zfill(2) for part in minor)])
+    if driver.get("version"):
+        *parts, patch = driver["version"].split(".")
+        driver["version"] = ".".join([*parts, patch.zfill(2) if len(parts) > 1 else patch])
 
 
 class _Missing:
@@ -236,6 +249,7 @@ def _gpus_of_features(facts: dict[str, dict[str, Any]], features: list[str]) -> 
 
 
 _VERSION = Version()
+_TWO_DIGITS = frozenset(one.id for one in families.DISTRIBUTIONS if ".0" in one.release and len(one.release) == 5)
 _OF_GPUS = tuple(row for row in names.ROWS if row.extra and row.subject == "gpus" and row.name != "gpu.count")
 # One row a fact: the distributions share os_version, ib and ib.rate the rate, whose key says more.
 _ONE_OF = tuple(

@@ -1,0 +1,166 @@
+"""Which nodes fit a component now, and the one thing that each other node lacks.
+
+Where a node lacks several things, the one is named that most nodes lack: that makes the fewest groups, and it is what
+to look at first. The other things count all the same where changes are proposed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from preflight.hostlist import folded
+from preflight.requirements import names
+from preflight.requirements.decode import NOTHING
+from preflight.requirements.evaluate import ClauseResult
+from preflight.requirements.grammar import Clause
+from preflight.requirements.kinds import Count, Size, Version
+from preflight.slurm.models import Node
+from preflight.submit.plan.model import Group, Need, Nodes
+from preflight.submit.plan.terms import Terms
+from preflight.tuples import NamedTuple
+
+HOLDS = ("pass", "warn")
+_AWAY = ("DRAIN", "DOWN", "FAIL", "ERROR", "UNKNOWN", "FUTURE", "NOT_RESPONDING", "INVALID", "MAINT", "REBOOT")
+_BUSY = ("COMPLETING", "RESERVED", "PLANNED", "BLOCKED")
+_OPPOSITE = {">=": "<", ">": "<=", "<": ">=", "<=": ">", "=": "is not"}
+NO_GPUS = "the job asks for no GPU"
+
+
+class Row(NamedTuple):
+    """One node, judged: what it lacks, which of the user's options leave it out, and the clauses' answers."""
+
+    node: Node
+    answers: Sequence[ClauseResult]
+    left_out: tuple[str, ...]
+    lacks: tuple[Group, ...]
+    away: bool
+
+    def fails(self) -> list[str]:
+        """Return the texts of the clauses that do not hold here, in their order."""
+        return [one.text for one in self.answers if one.status == "fail"]
+
+
+class _Found:
+    """Names of nodes by what is said of them."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, what: str, detail: str, name: str) -> None:
+        self._names.setdefault((what, detail), []).append(name)
+
+    def groups(self) -> tuple[Group, ...]:
+        """Return the groups, the largest first."""
+        largest = sorted(self._names.items(), key=lambda one: -len(one[1]))
+        return tuple(Group(what, detail, _sorted(nodes)) for (what, detail), nodes in largest)
+
+
+def rows(nodes: Iterable[Node], terms: Terms, answers: Sequence[list[ClauseResult]], of: dict[str, int]) -> list[Row]:
+    """Return the nodes of a component's partitions, judged. ``answers`` by kind, ``of`` each node's kind."""
+    found = []
+    for node in nodes:
+        lacks = tuple(Group(lack.what, lack.detail, ()) for lack in terms.lacks(node))
+        found.append(Row(node, answers[of[node.name]], tuple(terms.left_out(node)), lacks, is_away(node)))
+    return found
+
+
+def is_away(node: Node) -> bool:
+    """Return whether Slurm starts no job there now; a node that is powered down is woken for one."""
+    return any(flag.startswith(_AWAY) for flag in node.state)
+
+
+def is_idle(node: Node) -> bool:
+    """Return whether the whole node is free now."""
+    return "IDLE" in node.state[:1] and not any(flag.startswith(_BUSY) for flag in node.state)
+
+
+def sort(judged: Sequence[Row], needs: Sequence[Need], placed: frozenset[str], given: int | None) -> Nodes:
+    """Return every node in its place. ``placed``: texts of the clauses by which Slurm can place; ``given``: how many
+    GPUs the job gets on a node, None where that is not one number.
+
+    A clause that it cannot is the prolog's to verify: only where it surely fails is the node none that fits.
+    """
+    fit: list[Row] = []
+    misfit, untold, away, left_out, caveats = _Found(), _Found(), _Found(), _Found(), _Found()
+    kept = [row for row in judged if not row.left_out]
+    often = Counter(what for row in kept for what in _lacking(row))
+    labels = {need.clause.text: missing(need.clause) for need in needs}
+    for row in judged:
+        name = row.node.name
+        if row.left_out:
+            left_out.add(row.left_out[0], "", name)
+        elif row.lacks or row.fails():
+            what = max(_lacking(row), key=lambda one: often[one])
+            misfit.add(*_said(row, what, labels, given), name)
+        elif (unknown := _unknown(row, placed)) is not None:
+            untold.add(*_why(unknown), name)
+        elif row.away:
+            away.add("+".join(row.node.state), row.node.reason, name)
+        else:
+            fit.append(row)
+            for one in row.answers:
+                if one.status == "warn":
+                    caveats.add(one.text, one.message, name)
+    return Nodes(
+        total=len(judged),
+        fit=_sorted(row.node.name for row in fit),
+        idle=_sorted(row.node.name for row in fit if is_idle(row.node)),
+        misfit=misfit.groups(),
+        untold=untold.groups(),
+        away=away.groups(),
+        left_out=left_out.groups(),
+        caveats=caveats.groups(),
+        lacking=(),
+    )
+
+
+def _lacking(row: Row) -> list[str]:
+    return [*(lack.what for lack in row.lacks), *row.fails()]
+
+
+def _said(row: Row, what: str, labels: dict[str, str], given: int | None) -> tuple[str, str]:
+    for lack in row.lacks:
+        if lack.what == what:
+            return lack.what, lack.detail
+    answer = next(one for one in row.answers if one.text == what)
+    if given == 0 and answer.observed == "no GPU":
+        return labels[what], NO_GPUS
+    gets = given is not None and what.startswith("gpu.count") and answer.observed == _counted(given)
+    return labels[what], f"the job gets {answer.observed}" if gets else answer.observed
+
+
+def _counted(gpus: int) -> str:
+    return f"{gpus} GPU{'s' * (gpus > 1)}"
+
+
+def _why(answer: ClauseResult) -> tuple[str, str]:
+    """Return what is not told, and why."""
+    reasons = list(dict.fromkeys(one.reason for one in answer.predicates if one.reason))
+    if reasons == [NOTHING]:
+        return "nothing published", ""
+    return f"{answer.text} not told", "; ".join(reasons)
+
+
+def _unknown(row: Row, placed: frozenset[str]) -> ClauseResult | None:
+    return next((one for one in row.answers if one.status == "unknown" and one.text in placed), None)
+
+
+def missing(clause: Clause) -> str:
+    """Return what a node lacks that fails a clause: "driver < 550" for driver>=550, else "not " and the clause."""
+    if len(clause.predicates) == 1:
+        one = clause.predicates[0]
+        row = names.find(one.name)
+        ordered = row is not None and isinstance(row.kind, Version | Size | Count)
+        if ordered and row not in names.DISTRIBUTION_ROWS and not one.negated and one.op in _OPPOSITE:
+            return f"{one.name} {_OPPOSITE[one.op]} {one.value}"
+        if one.op is None:
+            return f"{one.name}" if one.negated else f"no {one.name}"
+    return f"not {clause.text}"
+
+
+def _sorted(nodes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(nodes))
+
+
+def hosts(nodes: Sequence[str]) -> str:
+    """Return nodes as one host list."""
+    return folded(set(nodes)) if nodes else ""

@@ -1,0 +1,69 @@
+"""The nodes' published facts, each kind of node decoded and judged once."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from preflight.catalog.tables import SHIPPED, Tables
+from preflight.facts.view import View
+from preflight.requirements.decode import is_published, view_of
+from preflight.requirements.encode import PREFIXES, is_ours
+from preflight.requirements.evaluate import ClauseResult
+from preflight.requirements.grammar import Requirement
+from preflight.requirements.many import evaluate_many
+from preflight.slurm.models import Node
+
+
+class Kinds:
+    """Which nodes published the same: ``views`` are the different ones, ``of`` maps a node's name to one of them."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.views: list[View] = []
+        self.of: dict[str, int] = {}
+        texts: dict[tuple[str, tuple[str, ...]], int] = {}
+        contents: dict[Any, int] = {}
+        for node in nodes:
+            text = (node.extra, node.active)
+            kind = texts.get(text)
+            if kind is None:
+                kind = texts[text] = self._kind(node, contents)
+            self.of[node.name] = kind
+
+    def _kind(self, node: Node, contents: dict[Any, int]) -> int:
+        """Return the number of a node's kind; keys and features of others do not make it another."""
+        extra = read_extra(node.extra)
+        ours = {key: value for key, value in extra.items() if is_ours(key) and type(value) in (str, int, float)}
+        features = () if is_published(ours) else tuple(one for one in node.active if one.startswith(PREFIXES))
+        content = (tuple(sorted(ours.items())) if is_published(ours) else (), features)
+        if content not in contents:
+            contents[content] = len(self.views)
+            self.views.append(view_of(ours, features))
+        return contents[content]
+
+    def judged(
+        self, requirement: Requirement, gpus: int | None, cuda_minor: str, tables: Tables = SHIPPED
+    ) -> Sequence[list[ClauseResult]]:
+        """Return each kind's answers, as for a job with ``gpus`` GPUs on a node (None: the number is not one)."""
+        views = [_of_job(view, gpus) for view in self.views]
+        return list(evaluate_many(requirement, views, cuda_minor=cuda_minor, tables=tables))
+
+
+def read_extra(text: str) -> dict[str, Any]:
+    """Return a node's Extra; {} where it is no JSON object."""
+    if not text.startswith("{"):
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _of_job(view: View, gpus: int | None) -> View:
+    """Return the facts as a job sees them that gets ``gpus`` of the node's GPUs, where the node has so many."""
+    if gpus is None:
+        return view
+    devices = view.devices()
+    if gpus and (not isinstance(devices, list) or len(devices) < gpus):
+        return view
+    return view._replace(gpus=tuple(range(gpus)))

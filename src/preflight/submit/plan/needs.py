@@ -1,0 +1,52 @@
+"""What a job asks of its nodes, clause by clause, with the place where each stands."""
+
+from collections.abc import Sequence
+
+from preflight.requirements.grammar import Requirement, RequirementError, from_comment, parse
+from preflight.submit.infer import Inference
+from preflight.submit.plan.model import Need, PlanError, Wants
+from preflight.submit.script import Component, Option, asked
+
+WARN, REQUIRE, OFF = "warn", "require", "off"
+
+
+def wants(components: Sequence[Component], inference: Inference, infer: str, file: str, cwd: str) -> tuple[Wants, ...]:
+    """Return what each component asks. Inferred needs are the first one's, in which the script runs.
+
+    ``file`` names the script in errors. Raises PlanError for a mistaken requirement, OptionError for an option.
+    """
+    found = []
+    for position, component in enumerate(components):
+        values = asked(component, cwd)
+        needs = [*_stated(component.options.get("require"), "--require", values.require, file)]
+        needs += _stated(component.options.get("comment"), "comment", from_comment(values.comment), file)
+        inferred = _inferred(inference, known={need.clause.text for need in needs}) if position == 0 else []
+        if infer == REQUIRE:
+            needs, inferred = needs + inferred, []
+        found.append(Wants(values, tuple(needs), tuple(inferred if infer == WARN else ())))
+    return tuple(found)
+
+
+def _stated(option: Option | None, source: str, text: str | None, file: str) -> list[Need]:
+    if option is None or text is None:
+        return []
+    try:
+        requirement: Requirement = parse(text)
+    except RequirementError as error:
+        where = f"{file}: line {option.line}: " if option.line else ""
+        raise PlanError(f"{where}{source}: {error}") from None
+    return [Need(clause, source, option.line, option.text) for clause in requirement.clauses]
+
+
+def _inferred(inference: Inference, known: set[str]) -> list[Need]:
+    return [
+        Need(clause, "inferred", one.line, one.text, one.why)
+        for one in inference.needs
+        for clause in parse(one.clause).clauses
+        if clause.text not in known
+    ]
+
+
+def requirement_of(needs: Sequence[Need]) -> Requirement:
+    """Return the clauses of ``needs`` as one requirement; those of equal text count once."""
+    return Requirement(tuple({need.clause.text: need.clause for need in needs}.values()))

@@ -1,0 +1,125 @@
+"""Slurm's own terms of a component, held against a node: hosts, features, GPUs, CPUs, memory."""
+
+from preflight.hostlist import HostlistError, names
+from preflight.slurm.models import Node
+from preflight.submit.plan import constraint
+from preflight.submit.plan.model import PlanError
+from preflight.submit.script import Asked
+from preflight.tuples import NamedTuple
+
+
+class Gpus(NamedTuple):
+    """GPUs on each node: ``exact`` where it is one number for all, ``least`` else; ``type`` as --gres names it."""
+
+    exact: int | None
+    least: int
+    type: str | None
+
+
+class Lack(NamedTuple):
+    """Something of Slurm's own that a node has too little of: "GPUs < 4", and what it has: "2 GPUs"."""
+
+    what: str
+    detail: str
+
+
+class Terms(NamedTuple):
+    """What a component's options ask, made ready. ``only``: hosts it is confined to, None where it is not."""
+
+    excluded: frozenset[str]
+    required: frozenset[str]
+    only: frozenset[str] | None
+    features: constraint.Constraint
+    constraint: str
+    gpus: Gpus | None
+    memory: int
+    cpus: int
+    needed: int
+
+    def left_out(self, node: Node) -> list[str]:
+        """Return the user's own options that keep the job from a node."""
+        found = []
+        if node.name in self.excluded:
+            found.append("--exclude")
+        if self.only is not None and node.name not in self.only:
+            found.append("--nodelist")
+        if not self.features.allows(node.active):
+            found.append(f"--constraint={self.constraint}")
+        return found
+
+    def lacks(self, node: Node) -> list[Lack]:
+        """Return what Slurm knows that a node has too little of."""
+        found = []
+        if self.gpus is not None:
+            have = gpus_of(node.gres, self.gpus.type)
+            kind = f"{self.gpus.type} " if self.gpus.type else ""
+            if have < self.gpus.least:
+                found.append(Lack(f"{kind}GPUs < {self.gpus.least}", f"{have or 'no'} GPU{'s' * (have > 1)}"))
+        if node.memory and self.memory > node.memory:
+            found.append(Lack(f"memory < {self.memory} MiB", f"{node.memory} MiB"))
+        if node.cpus and self.cpus > node.cpus:
+            found.append(Lack(f"CPUs < {self.cpus}", f"{node.cpus} CPUs"))
+        return found
+
+
+def terms_of(asked: Asked) -> Terms:
+    """Return a component's terms; raises PlanError for a host list that is none."""
+    excluded, required = _hosts("--exclude", asked.exclude), _hosts("--nodelist", asked.nodelist)
+    least, most = asked.nodes or (max(1, len(required)), max(1, len(required)))
+    tasks = asked.ntasks_per_node or 1
+    return Terms(
+        excluded,
+        required,
+        required if required and most <= len(required) else None,
+        constraint.read(asked.constraint),
+        asked.constraint,
+        _gpus(asked, least == most == 1),
+        asked.mem or 0,
+        max((asked.cpus_per_task or 1) * tasks, asked.mincpus or 1),
+        max(least, len(required)),
+    )
+
+
+def _hosts(option: str, text: str) -> frozenset[str]:
+    try:
+        return frozenset(names(text))
+    except HostlistError as error:
+        raise PlanError(f"{option}={text}: {error}") from None
+
+
+def _gpus(asked: Asked, one_node: bool) -> Gpus | None:
+    """Return how many GPUs each node must give: no more is claimed than every way to spread them has."""
+    want = asked.gpus
+    if want is None:
+        return None
+    exact = want.per_node
+    if exact is None and want.total is not None and one_node:
+        exact = want.total
+    if exact is None and want.per_task is not None and (asked.ntasks_per_node or one_node):
+        exact = want.per_task * (asked.ntasks_per_node or asked.ntasks or 1)
+    least = exact or max(want.per_task or 1, want.per_socket or 1)
+    return Gpus(exact, least, want.type)
+
+
+def gpus_of(gres: str, kind: str | None = None) -> int:
+    """Return the number of GPUs in a node's Gres ("gpu:h100:8(S:0-1),gpu:a100:2"), of one type where it is named."""
+    total = 0
+    for one in _parts(gres):
+        name, *rest = one.partition("(")[0].strip().split(":")
+        count = rest[-1] if rest and rest[-1].isascii() and rest[-1].isdigit() else "1"
+        types = rest[:-1] if rest and rest[-1] == count else rest
+        if name == "gpu" and (kind is None or kind.casefold() in [part.casefold() for part in types]):
+            total += int(count[:9])
+    return total
+
+
+def _parts(gres: str) -> list[str]:
+    """Split at the commas outside parentheses."""
+    found, depth = [""], 0
+    for char in gres:
+        depth += (char == "(") - (char == ")")
+        if char == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += char
+    return found
