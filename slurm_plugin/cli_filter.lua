@@ -25,6 +25,12 @@ local function asked(options)
     return nil
 end
 
+-- Return whether this is an srun in a job, or one with --jobid: a step, whose nodes are chosen already. It has the
+-- job's own --require from its environment; the job's constraint would be asked of the step, and may refuse it.
+local function is_step(options)
+    return options.type == "srun" and tonumber(options.jobid) ~= nil
+end
+
 -- Return what the program printed, its warnings and its exit status; nil where it could not be run.
 local function compiled(text, own)
     local mark = "preflight-status="
@@ -56,7 +62,7 @@ end
 -- Add to the job's constraint what --require asks; never refuses a job.
 function preflight.pre_submit(options)
     local text = asked(options)
-    if not text then
+    if not text or is_step(options) then
         return
     end
     local own = options[preflight.to]

@@ -1,18 +1,17 @@
 """Placing on a real Slurm by Features: published facts, and a constraint that cli_filter.lua sets for --require."""
 
-import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lab import unavailable
-from lab.cluster import Cluster, sites_of
+from lab import placing, unavailable
+from lab.cluster import Cluster
+from lab.placing import NODES, features, publish
 
 pytestmark = pytest.mark.lab
-ROOT = Path(__file__).parents[2]
-NODES = ("ubuntu1", "rocky1", "debian1")
-ENABLED = "[publish]\nenabled = true\nvia = 'features'\n"
+write_filter = partial(placing.write_filter, way="constraint")
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +20,7 @@ def placed() -> Iterator[Cluster]:
     reason = unavailable()
     if reason:
         pytest.skip(reason)
-    made = Cluster(list(sites_of(*NODES)), policy=ENABLED, extra="CliFilterPlugins=cli_filter/lua")
-    write_filter(made)
-    with made:
+    with placing.make("constraint") as made:
         for node in NODES:
             publish(made, node)
         yield made
@@ -37,34 +34,6 @@ def cluster(placed: Cluster) -> Cluster:
         publish(placed, node)
     placed.forget_calls()
     return placed
-
-
-def write_filter(cluster: Cluster, program: str | None = None, site: str = "") -> None:
-    """Put the filter where Slurm finds it, included from a site's own file as docs/placement.md says."""
-    shutil.copy(ROOT / "slurm_plugin/cli_filter.lua", f"{cluster.directory}/preflight_cli_filter.lua")
-    program = program or f"{cluster.prefix}/bin/preflight"
-    Path(cluster.directory, "cli_filter.lua").write_text(
-        f'preflight = {{ program = "{program}", to = "constraint", limit_s = 2 }}\n'
-        f'dofile("{cluster.directory}/preflight_cli_filter.lua")\n{site}',
-        encoding="utf-8",
-    )
-
-
-def publish(cluster: Cluster, node: str, *options: str) -> str:
-    """Publish a node's facts as it would itself."""
-    done = cluster.lab.run(
-        [f"{cluster.prefix}/bin/preflight", "publish", "--config", cluster.config, *options],
-        env={"SLURMD_NODENAME": node},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def features(cluster: Cluster, node: str) -> set[str]:
-    text = cluster.lab.check_run(["sinfo", "-h", "-N", "-n", node, "-o", "%f %b"]).splitlines()[0]
-    available, active = text.split()
-    assert available == active
-    return set(available.split(","))
 
 
 def test_published_features_keep_the_sites_own(cluster: Cluster) -> None:
@@ -96,9 +65,8 @@ def test_the_health_check_tells_what_slurm_forgot(cluster: Cluster) -> None:
 
 
 def test_require_alone_starts_on_a_node_that_fits(cluster: Cluster) -> None:
-    for spec, node in (("rhel>=9", "rocky1"), ("cuda>=12.4, gpu=h100", "ubuntu1"), ("debian>=12|sles", "debian1")):
-        if spec.endswith("|sles"):
-            spec = "debian>=12|sles>=15"
+    fits = (("rhel>=9", "rocky1"), ("cuda>=12.4, gpu=h100", "ubuntu1"), ("debian>=12|sles>=15", "debian1"))
+    for spec, node in fits:
         gpus = ["--gpus=1"] if "gpu" in spec else []
         done = cluster.lab.wait_job(cluster.lab.sbatch("true", f"--require={spec}", *gpus), "COMPLETED")
         assert (done["nodes"], done["restarts"]) == (node, "0")
@@ -135,7 +103,8 @@ def test_without_a_working_preflight_the_job_goes_through_with_a_warning(cluster
     if script:
         program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         program.chmod(0o755)
-    write_filter(cluster, str(program))
+    # Long enough for all but the one that sleeps, whatever else the machine does.
+    write_filter(cluster, program=str(program), limit_s=3)
     done = cluster.lab.run(["sbatch", "--parsable", "--require=ubuntu>=22.04", "--wrap=true"], user="pfalice")
     assert done.returncode == 0, done.stderr
     assert "the job is not placed by --require" in done.stderr

@@ -1,40 +1,25 @@
 """Placing on a real Slurm by node Extra JSON: releases that have it (24.11, 26.05); skipped on others."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab import releases, unavailable
-from lab.cluster import Cluster, sites_of
-from lab.test_place import publish
+from lab import placing, unavailable
+from lab.cluster import Cluster
+from lab.placing import NODES, extra, publish, set_extra
 
 pytestmark = pytest.mark.lab
-ROOT = Path(__file__).parents[2]
-NODES = ("ubuntu1", "rocky1", "debian1")
-PARAMETERS = "batch_sched_delay=0,sched_interval=1,bf_interval=1,bf_resolution=1,extra_constraints"
 
 
 @pytest.fixture(scope="module")
 def placed() -> Iterator[Cluster]:
     """Three nodes that differ; slurm.conf turns extra_constraints on, and the filter sets --extra."""
-    release = releases.chosen()
-    reason = unavailable(release)
+    reason = unavailable() or placing.lacks("extra")
     if reason:
         pytest.skip(reason)
-    if release.version() < (24, 5):
-        pytest.skip("this Slurm has no extra_constraints")
-    extra = f"CliFilterPlugins=cli_filter/lua\nSchedulerParameters={PARAMETERS}"
-    made = Cluster(list(sites_of(*NODES)), policy="[publish]\nenabled = true\n", extra=extra)
-    shutil.copy(ROOT / "slurm_plugin/cli_filter.lua", f"{made.directory}/preflight_cli_filter.lua")
-    Path(made.directory, "cli_filter.lua").write_text(
-        f'preflight = {{ program = "{made.prefix}/bin/preflight", to = "extra", limit_s = 5 }}\n'
-        f'dofile("{made.directory}/preflight_cli_filter.lua")\n',
-        encoding="utf-8",
-    )
-    with made:
+    with placing.make("extra") as made:
         yield made
 
 
@@ -45,16 +30,6 @@ def cluster(placed: Cluster) -> Cluster:
         publish(placed, node)
     placed.forget_calls()
     return placed
-
-
-def extra(cluster: Cluster, node: str) -> dict[str, object]:
-    text = cluster.lab.check_run(["sinfo", "-h", "-N", "-n", node, "-O", "Extra:8192"]).splitlines()[0].strip()
-    found: dict[str, object] = json.loads(text)
-    return found
-
-
-def set_extra(cluster: Cluster, node: str, text: str) -> None:
-    cluster.lab.check_run(["scontrol", "update", f"NodeName={node}", f"Extra={text}"])
 
 
 def test_published_extra_keeps_what_is_not_ours(cluster: Cluster) -> None:
@@ -92,7 +67,7 @@ def test_what_nothing_fits_waits_and_starts_when_a_node_does(cluster: Cluster) -
     def waits() -> bool:
         return cluster.lab.job(job)["reason"] == "Constraints"
 
-    cluster.lab.wait_until(waits, 20, "reason Constraints")
+    cluster.lab.wait_until(waits, 60, "reason Constraints")
     facts = cluster.preflight("facts", "--json").stdout
     document = json.loads(facts)
     document["node"] = "debian1"
