@@ -133,6 +133,11 @@ def test_a_directory_of_links_is_seen_through(sound: DoctorSite) -> None:
     ):
         sound.set("Prolog", value)
         assert status(sound, "slurm.conf Prolog") == "pass"
+    (parts / "README").touch()
+    sound.set("Prolog", str(parts / "*"))
+    assert "a file that cannot be run" in only(sound)[1]
+    assert sound.findings()[0].where == f"{parts}/README"
+    (parts / "README").unlink()
     (parts / "50-preflight").unlink()
     assert status(sound, "slurm.conf Prolog") == "unknown"
 

@@ -38,6 +38,10 @@ def _look_at(host: Host, ours: str, key: str) -> Result:
         if missing[0] == ours:
             fix = f"preflight install --prefix {host.target.prefix}"
         return wrong(subject, f"{key} names {missing[0]}, which is not on this node: slurmd fails it", where, fix)
+    broken = [path for one in named if host.has(NODE) and key in MANY for path in _cannot_run(host, one)]
+    if broken:
+        text = f"{key} is {named[-1]}, which takes in a file that cannot be run: slurmd drains the node"
+        return wrong(subject, text, broken[0], f"chmod 755 {broken[0]}, or move it elsewhere")
     routes = [_route(path, ours) for one in named for path in (_expand(host, one, key) or [one])]
     best = min(routes, key=lambda route: route.rank)
     if best.rank == DIRECT:
@@ -77,6 +81,12 @@ def _expand(host: Host, path: str, key: str) -> list[str]:
     """Return the executable files that slurmd finds there."""
     found = sorted(glob.glob(path)) if key in MANY else [path]
     return [one for one in found if os.path.isfile(one) and (os.access(one, os.X_OK) or not host.root)]
+
+
+def _cannot_run(host: Host, pattern: str) -> list[str]:
+    """Return what slurmd would fail at: anything that a pattern takes in and that is no executable file (seen)."""
+    runs = _expand(host, pattern, "Prolog")
+    return [one for one in sorted(glob.glob(pattern)) if one not in runs]
 
 
 def _route(path: str, ours: str) -> _Route:
