@@ -93,7 +93,7 @@ STATE = {
 def test_a_job_is_read_field_by_field(desk: Desk) -> None:
     slurm = desk.answer(STATE)
     assert job.read(slurm, "42_2") == job.JobState(
-        "42_2", True, True, "n[1-2]", "PENDING", 3, 2, "gpu,long", 4294901701, "theirs; preflight:moved:n1:run0: x"
+        "42_2", True, True, "n[1-2]", "PENDING", 3, 2, 4294901701, "theirs; preflight:moved:n1:run0: x"
     )
     assert job.excluded(slurm, "42_2") == "n7"
     assert job.restarts(slurm, "42_2") == 3

@@ -49,7 +49,7 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="preflight")
-@click.option("--debug", is_flag=True, help="Show a traceback where something fails.")
+@click.option("--debug", is_flag=True, help="Show a traceback where something fails, and how Slurm is read.")
 @click.pass_context
 def group(ctx: click.Context, debug: bool) -> None:
     """Check that a Slurm node is what a job needs."""
@@ -59,6 +59,10 @@ def group(ctx: click.Context, debug: bool) -> None:
 def main() -> int:
     """Run the command line and return its exit code; errors are one line on stderr, tracebacks only with --debug."""
     arguments, debug = _without_debug(sys.argv[1:])
+    if debug:
+        import logging
+
+        logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
     try:
         result = group.main(arguments, standalone_mode=False, prog_name="preflight")
     except click.ClickException as error:

@@ -11,7 +11,7 @@ import time
 
 from preflight.files import tolerate
 from preflight.hooks.pending import Pending
-from preflight.hostlist import HostlistError, folded, names
+from preflight.hostlist import HostlistError, names
 from preflight.slurm import job as slurm_job
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.environment import Job
@@ -20,7 +20,6 @@ from preflight.slurm.prefer import drop_vain_preference
 from preflight.tuples import NamedTuple
 
 MOVED, HELD, CANCELLED = "preflight:moved:", "preflight:held:", "preflight:cancelled:"
-ROUNDS = 12
 MOVABLE = ("RUNNING", "CONFIGURING", "PENDING", "SUSPENDED")
 
 
@@ -112,7 +111,7 @@ def finish(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outco
     leader = str(what.job.het_job_id) if what.job.het_job_id else state.name
     reason = _must_hold(slurm, what, state)
     if not reason:
-        _exclude(slurm, state.name, what.node)
+        slurm_job.exclude(slurm, state.name, what.node)
         reason = _too_few(slurm, what, state)
     if reason:
         _mark(slurm, leader, HELD, what, reason)  # on the leader: all components of a heterogeneous job look there
@@ -166,26 +165,11 @@ def _too_few(slurm: Slurm, what: Move, state: JobState) -> str:
     return f"no node is left that could fit: {len(left)} of partition {partition}, {max(state.nodes, 1)} needed"
 
 
-def _exclude(slurm: Slurm, name: str, node: str) -> None:
-    """Add ``node`` to the job's excluded nodes. The field can only be replaced, and other nodes write it too: write
-    the union and read again until ours is in it twice, a random moment apart."""
-    seen = 0
-    for attempt in range(ROUNDS):
-        now = names(slurm_job.excluded(slurm, name))
-        seen = seen + 1 if node in now else 0
-        if seen == 2:
-            return
-        if not seen:
-            slurm_job.update(slurm, name, ExcNodeList=folded(now | {node}))
-        time.sleep(random.uniform(0.05, 0.15) * (1 + attempt / 4))
-    raise SlurmError(f"{node} does not stay in ExcNodeList of job {name}: another program writes it")
-
-
 def _mark(slurm: Slurm, name: str, kind: str, what: Move, why: str = "") -> None:
     """Append our marker to AdminComment, keeping what others wrote; again until it stays, as for ExcNodeList."""
     entry = f"{kind}{what.marker}: {one_line(f'{why}: {what.cause}' if why else what.cause)}"
     seen = 0
-    for attempt in range(ROUNDS):
+    for attempt in range(slurm_job.ROUNDS):
         now = slurm_job.admin_comment(slurm, name)
         seen = seen + 1 if f"{kind}{what.marker}:" in now else 0
         if seen == 2 or (seen and not _shared(what)):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from preflight.slurm import job_fields, job_json, node_json
 from preflight.slurm.commands import Slurm, SlurmError, SlurmTimeout
 from preflight.slurm.fields import ask, hosts, value, words
+from preflight.slurm.job_ids import parts, pick
 from preflight.slurm.models import JobInfo, Node
 from preflight.slurm.node import flags
 
@@ -65,24 +66,15 @@ class ByCommands:
         return found if names is None else [node for node in found if node.name in names]
 
     def job(self, text: str) -> JobInfo:
-        """Return the job that ``text`` names ("12", "12_3", "12+1"); raises SlurmError where it is not in the queue.
-
-        The number of an array is its tasks that wait together, where there are any, else one of its tasks.
-        """
-        number, _, part = text.replace("+", "_").partition("_")
-        if not all(one.isascii() and one.isdigit() for one in (number, part or "0")):
-            raise SlurmError(f"{text[:40]!r} is no job id: give one as 12, 12_3 (of an array) or 12+1 (heterogeneous)")
-        each_task = ("-r",) if "_" in text else ()
+        """Return the job that ``text`` names; raises SlurmError where it is not in the queue."""
+        each_task = ("-r",) if parts(text)[1] == "_" else ()
         try:
             found = self._jobs(("-a", "-t", "all", "-j", text, *each_task))
         except SlurmError as error:
             if "invalid job id" not in str(error).lower():
                 raise
             found = []
-        same = [one for one in found if one.is_called(text)] or [one for one in found if not part]
-        if not same:
-            raise SlurmError(f"job {text} is not in the queue (a job that ended is forgotten after MinJobAge)")
-        return same[0]
+        return pick(found, text)
 
     def _jobs(self, arguments: tuple[str, ...]) -> list[JobInfo]:
         if self.release()[:2] >= JSON_SINCE:

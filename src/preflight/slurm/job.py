@@ -6,10 +6,14 @@ read alone with squeue.
 
 from __future__ import annotations
 
+import random
+import time
+
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.fields import hosts
 from preflight.tuples import NamedTuple
 
+ROUNDS = 12  # of writing a field that others write too
 WIDTH = 65536  # squeue -O cuts there, and what is cut would be lost when we write it back
 ID = 40  # columns for a job's names, "ARRAY_TASK" among them
 NOTHING = ("", "N/A", "(null)", "None assigned")
@@ -25,7 +29,6 @@ class JobState(NamedTuple):
     state: str
     restarts: int
     nodes: int
-    partition: str
     priority: int
     admin_comment: str
 
@@ -104,7 +107,6 @@ def read(slurm: Slurm, name: str) -> JobState:
         state=letter(slurm, name, "T"),
         restarts=_count(field(slurm, name, "RestartCnt")),
         nodes=_count(field(slurm, name, "NumNodes")),
-        partition=letter(slurm, name, "P"),
         priority=_count(letter(slurm, name, "Q")),
         admin_comment=admin_comment(slurm, name),
     )
@@ -159,6 +161,23 @@ def requeue_held(slurm: Slurm, name: str) -> None:
 def update(slurm: Slurm, name: str, **values: str) -> None:
     """Set fields of a job; each is one argument, so no text in it can be another field."""
     slurm.run("scontrol", "update", f"JobId={name}", *(f"{key}={value}" for key, value in values.items()))
+
+
+def exclude(slurm: Slurm, name: str, node: str) -> None:
+    """Add ``node`` to the job's excluded nodes. The field can only be replaced, and other nodes write it too: write
+    the union and read again until ours is in it twice, a random moment apart."""
+    from preflight.hostlist import folded, names
+
+    seen = 0
+    for attempt in range(ROUNDS):
+        now = names(excluded(slurm, name))
+        seen = seen + 1 if node in now else 0
+        if seen == 2:
+            return
+        if not seen:
+            update(slurm, name, ExcNodeList=folded(now | {node}))
+        time.sleep(random.uniform(0.05, 0.15) * (1 + attempt / 4))
+    raise SlurmError(f"{node} does not stay in ExcNodeList of job {name}: another program writes it")
 
 
 def release(slurm: Slurm, name: str) -> None:

@@ -54,7 +54,7 @@ def job_of(one: Mapping[str, Any]) -> JobInfo:
         uid=one["user_id"],
         partition=one["partition"],
         state=shown_state(one["job_state"]),
-        reason=one["state_reason"],
+        reason=one["state_description"] or one["state_reason"],  # as squeue's %r
         priority=_number(one["priority"]) or 0,
         requeue=one["requeue"],
         batch=one["batch_flag"],
