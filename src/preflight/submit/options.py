@@ -42,11 +42,14 @@ class Scanned(NamedTuple):
     """What words say: ``options`` (long name, option) in their order, ``rest`` the number of words that were read.
 
     ``words[rest]`` is the first that is no option: the script, or a ":". ``notes``: what could not be read.
+    ``first``: of each option, the number of the word in which it begins. ``end``: behind the last option, before "--".
     """
 
     options: tuple[tuple[str, Option], ...]
     rest: int
     notes: tuple[str, ...]
+    first: tuple[int, ...]
+    end: int
 
 
 def scan(words: Sequence[Word], source: str, file: str = "", plugins: Sequence[Row] = ()) -> Scanned:
@@ -58,13 +61,14 @@ def scan(words: Sequence[Word], source: str, file: str = "", plugins: Sequence[R
     reader = _Reader(words, source, file, {**PLUGIN_ROWS, **{row.name: row for row in plugins}})
     while reader.step():
         pass
-    return Scanned(tuple(reader.options), reader.at, tuple(reader.notes))
+    return Scanned(tuple(reader.options), reader.at, tuple(reader.notes), tuple(reader.first), reader.end)
 
 
 class _Reader:
     def __init__(self, words: Sequence[Word], source: str, file: str, plugins: dict[str, Row]) -> None:
         self.words, self.source, self.file, self.plugins = words, source, file, plugins
-        self.at = 0
+        self.at = self.begun = self.end = 0
+        self.first: list[int] = []
         self.options: list[tuple[str, Option]] = []
         self.notes: list[str] = []
 
@@ -75,6 +79,7 @@ class _Reader:
         word = self.words[self.at]
         if not word.text.startswith("-") or word.text == "-":
             return False
+        self.begun = self.at
         self.at += 1
         if word.text == "--":
             return False
@@ -82,6 +87,7 @@ class _Reader:
             self._long(word)
         else:
             self._letters(word)
+        self.end = self.at
         return True
 
     def _long(self, word: Word) -> None:
@@ -149,6 +155,7 @@ class _Reader:
 
     def _add(self, name: str, value: str | None, word: Word, text: str) -> None:
         self.options.append((name, Option(value, self.source, word.line, text)))
+        self.first.append(self.begun)
 
     def _where(self, word: Word) -> str:
         return f"{self.file}: line {word.line}: " if word.line else ""

@@ -1,0 +1,115 @@
+"""`preflight sbatch`: say whether a node fits what the job needs, then become sbatch with the constraint set.
+
+Nothing here may stop a submission: whatever fails is one line of warning, and sbatch gets the words as they were.
+Only --strict refuses.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+import click
+
+from preflight.cli.become import become, stdin_script
+from preflight.report.clean import clean
+from preflight.slurm.commands import SlurmError
+from preflight.submit.command import add, take_own
+from preflight.submit.options import OptionError
+
+HELP = """\
+Usage: preflight sbatch [--strict] [--infer=warn|require|off]
+                        [SBATCH OPTIONS] SCRIPT [ARGS]...
+
+  Read what the script needs, say which nodes fit, and submit it with sbatch.
+
+  --strict               Do not submit where no node fits: exit with 3.
+  --infer=warn           Needs that were read from the script's lines are only
+                         told (the default).
+  --infer=require        They bind, as if they stood in --require.
+  --infer=off            They are not looked for.
+
+  All else is sbatch's own (sbatch --help): options, a script on stdin, what
+  stands on stdout, the exit code. Preflight's words are on stderr.
+"""
+# What sbatch does by itself, without a job: there is nothing to plan.
+_ANSWERS = frozenset({"version", "usage", "autocomplete"})
+DEADLINE_S = 20.0
+
+
+class _Raw(click.Command):
+    """A command that takes every word as it is; Click would keep "--" and --help for itself."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.params = {"arguments": tuple(args)}
+        return []
+
+
+@click.command(cls=_Raw)
+@click.pass_obj
+def sbatch(debug: bool, arguments: tuple[str, ...]) -> int:
+    """Plan the job, then submit it with the constraint set."""
+    return run(arguments, debug)
+
+
+def run(arguments: Sequence[str], debug: bool = False) -> int:
+    """Submit: does not return where sbatch was found, but for --strict (3), --help (0) and a mistaken --infer (2)."""
+    try:
+        own = take_own(arguments)
+    except OptionError as error:
+        if str(error).startswith("--infer"):
+            sys.stderr.write(f"preflight: {error}\n")
+            return 2
+        return become([word for word in arguments if word != "--strict" and not word.startswith("--infer=")])
+    if "help" in own.names:
+        sys.stdout.write(HELP)
+        return 0
+    words: Sequence[str] = own.words
+    if os.name == "posix" and not own.names & _ANSWERS:
+        try:
+            words = _prepared(arguments)
+        except _Refused as refused:
+            sys.stderr.write(f"preflight: {refused}\n")
+            return 3
+        except (Exception, SystemExit) as error:
+            if debug:
+                import traceback
+
+                traceback.print_exc()
+            _warn(f"not planned, so not placed by Preflight: {_one_line(error)}")
+    return become(words)
+
+
+class _Refused(Exception):
+    """--strict, and no node fits; str() is one line."""
+
+
+def _prepared(arguments: Sequence[str]) -> list[str]:
+    """Return the words for sbatch with what is added; says on stderr what is worth a line."""
+    from preflight.cli.submitting import connect, prepare
+    from preflight.submit.script import read
+
+    cluster = connect(time.monotonic() + DEADLINE_S)
+    plugins = cluster.site.plugins
+    own = take_own(arguments, plugins)
+    from_stdin = own.script == len(own.words) and "wrap" not in own.names
+    if from_stdin and "external" in own.names:  # a job without a script, from Slurm 26.05 on
+        return list(own.words)
+    submission = read(own.words, os.environ, stdin_script() if from_stdin else None, os.getcwd(), plugins)
+    prepared = prepare(submission, own.infer, cluster)
+    for line in prepared.lines:
+        _warn(line)
+    if own.strict and not prepared.fits:
+        raise _Refused("not submitted (--strict)")
+    return add(own, prepared.additions, plugins)
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"preflight: {line}\n")
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, SystemExit):  # a policy that is wrong has said so
+        return "see above"
+    text = clean(str(error).strip().split("\n")[0])
+    return text if isinstance(error, (OptionError, SlurmError)) else f"{type(error).__name__}: {text}"

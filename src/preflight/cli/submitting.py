@@ -1,0 +1,65 @@
+"""What `preflight sbatch` does before it becomes sbatch: ask the cluster, plan, and say what to add."""
+
+import os
+
+from preflight.cli.become import real_sbatch
+from preflight.policy.load import load_policy
+from preflight.policy.model import Policy
+from preflight.slurm.cluster import LARGEST, Cluster
+from preflight.slurm.commands import Slurm
+from preflight.submit.additions import added, said
+from preflight.submit.script import Submission
+from preflight.submit.site import Site, ask_site
+from preflight.tuples import NamedTuple
+
+
+class Connected(NamedTuple):
+    """The cluster that sbatch will submit to."""
+
+    policy: Policy
+    slurm: Slurm
+    site: Site
+
+
+class Prepared(NamedTuple):
+    """``additions``: options for each component. ``lines``: what to say. ``fits``: whether enough nodes fit now."""
+
+    additions: tuple[dict[str, str], ...]
+    lines: tuple[str, ...]
+    fits: bool
+
+
+def connect(deadline: float) -> Connected:
+    """Ask the cluster how it places; ``deadline`` is a time.monotonic() instant. Raises SlurmError, PolicyError."""
+    policy = load_policy(None)
+    # sbatch goes by the user's SLURM_CONF, and so must what is asked for it.
+    conf = os.environ.get("SLURM_CONF", "") or policy.hook.slurm_conf
+    slurm = Slurm(policy.hook.slurm_bin, conf, deadline, limit=LARGEST)
+    return Connected(policy, slurm, ask_site(slurm, real_sbatch(os.environ.get("PATH", os.defpath))))
+
+
+def prepare(submission: Submission, infer: str, cluster: Connected) -> Prepared:
+    """Plan the submission: what to add so that its components are placed by their needs, and what to say.
+
+    Raises PlanError, OptionError and SlurmError; whatever else a plan may raise is its fault.
+    """
+    from preflight.submit.infer import Inference
+    from preflight.submit.infer import infer as read_needs
+    from preflight.submit.plan import ClusterState, plan
+
+    cwd = os.getcwd()
+    if infer == "off":
+        needs = Inference((), (), ())
+    else:
+        home = os.path.expanduser("~")
+        needs = read_needs(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
+    state = ClusterState(Cluster(cluster.slurm).nodes(), _default(cluster.slurm), cluster.site.extra)
+    planned = plan(submission, needs, state, cluster.policy, infer, cwd)
+    more = added(planned, cluster.site)
+    return Prepared(more.components, (*more.remarks, *said(planned)), planned.enough)
+
+
+def _default(slurm: Slurm) -> str:
+    """Return the default partition, "" where there is none."""
+    names = slurm.run("sinfo", "-h", "-o", "%P").split()
+    return next((name.removesuffix("*") for name in names if name.endswith("*")), "")

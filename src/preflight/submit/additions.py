@@ -1,0 +1,106 @@
+"""What is added to sbatch's command line so that a job is placed by what it needs, and what is said of it."""
+
+from collections.abc import Sequence
+
+from preflight.hostlist import folded
+from preflight.report.clean import clean
+from preflight.requirements.grammar import RequirementError, parse
+from preflight.submit.plan import Plan
+from preflight.submit.plan.model import Part
+from preflight.submit.site import Site
+from preflight.tuples import NamedTuple
+
+COMMENT_LIMIT = 1024  # bytes that slurmctld takes (docs/slurm.md)
+LINES = 4
+_WIDTH = 300
+_MORE = "preflight plan, with the same words, says more"
+
+
+class Added(NamedTuple):
+    """Options to add to each component's, long name to value, and what is worth a line."""
+
+    components: tuple[dict[str, str], ...]
+    remarks: tuple[str, ...]
+
+
+def added(plan: Plan, site: Site) -> Added:
+    """Return the options that make what ``plan`` says bind.
+
+    Where Preflight's filter at submit places by --require, nothing but needs that were inferred is added. Where its
+    plugin is missing those go into the comment, from which the prolog takes them.
+    """
+    components: list[dict[str, str]] = []
+    remarks: list[str] = []
+    carried = False
+    for part in plan.parts:
+        options: dict[str, str] = {}
+        own = part.wants.asked
+        inferred = [need.clause.text for need in part.wants.needs if need.source == "inferred"]
+        if inferred and site.takes_require:
+            options["require"] = joined(own.require, inferred)
+        elif inferred:
+            options.update(_by_comment(own.comment, inferred, remarks))
+        placement = part.placement
+        if placement is not None and not (site.filtered and site.takes_require):
+            kind = placement.option.removeprefix("--")
+            mine = own.extra if kind == "extra" else own.constraint
+            value = placement.value or mine
+            # --extra stays from one component to the next: what was added to one is taken back from the next.
+            if value != mine or (kind == "extra" and carried):
+                options[kind] = value
+            carried = kind == "extra" and (value != mine or carried)
+            if placement.problem:
+                remarks.append(f"the prolog verifies all of it: {placement.problem}")
+        components.append(options)
+    return Added(tuple(components), tuple(dict.fromkeys(remarks)))
+
+
+def joined(own: str, clauses: Sequence[str]) -> str:
+    """Return a requirement and further clauses as one, each clause once."""
+    try:
+        present = {clause.text for clause in parse(own).clauses} if own else set()
+    except RequirementError:  # sbatch refuses it, and says why
+        return own
+    return ", ".join([*([own] if own else []), *(one for one in clauses if one not in present)])
+
+
+def _by_comment(comment: str, clauses: Sequence[str], remarks: list[str]) -> dict[str, str]:
+    text = f"require: {', '.join(clauses)}"
+    whole = f"{comment}; {text}" if comment else text
+    if len(whole.encode("utf-8", "surrogateescape")) > COMMENT_LIMIT:
+        remarks.append("the comment has no room for what the script needs: the prolog will not verify it")
+        return {}
+    return {"comment": whole}
+
+
+def said(plan: Plan) -> list[str]:
+    """Return what the user should know before the job goes off, a line each and not many; [] where all is well."""
+    lines = [line for part in plan.parts for line in _of_part(part, len(plan.parts) > 1)]
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], f"and {len(lines) - LINES + 1} more"]
+    return [*lines, _MORE] if lines else []
+
+
+def _of_part(part: Part, several: bool) -> list[str]:
+    lines = []
+    if part.nodes is not None and not part.enough:
+        lines.append(_too_few(part, several))
+    for one in part.inferring:
+        for group in one.fails:
+            where = f"line {one.need.line}: " if one.need.line else ""
+            text = f"{where}{one.need.text} needs {one.need.clause.text}, not on {folded(set(group.nodes))}"
+            lines.append(clean(f"{text} ({group.detail})" if group.detail else text, _WIDTH))
+    return lines
+
+
+def _too_few(part: Part, several: bool) -> str:
+    nodes = part.nodes
+    if nodes is None:
+        return ""
+    here = f" in {','.join(part.partitions)}" if part.partitions else ""
+    count = f"only {len(nodes.fit)} of the {part.needed} nodes needed fit" if nodes.fit else "no node fits"
+    # What most nodes lack; where none lacks a thing, why those that might fit are not counted.
+    groups = (*nodes.misfit, *nodes.lacking, *nodes.untold, *nodes.away, *nodes.left_out)
+    why = "; ".join(f"{one.what}: {folded(set(one.nodes))}" for one in groups[:3])
+    whose = f"{' '.join(need.clause.text for need in part.wants.needs[:1])}: " if several else ""
+    return clean(f"{whose}{count}{here} now{f' ({why})' if why else ''}", _WIDTH)

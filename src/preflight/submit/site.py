@@ -1,0 +1,50 @@
+"""What this cluster does with a requirement at submit, asked of its controller and of its sbatch."""
+
+import os
+import re
+
+from preflight.slurm.commands import Slurm
+from preflight.submit.options_help import plugin_rows
+from preflight.submit.options_table import Row
+from preflight.tuples import NamedTuple
+
+_LINE = re.compile(r"^(\w+)\s*= (.*)$")
+_FILTER_NAME = "cli_filter.lua"
+
+
+class Site(NamedTuple):
+    """``plugins``: options that SPANK plugins bring. ``filtered``: Preflight's cli_filter.lua places by --require.
+
+    ``extra``: placing is by --extra (extra_constraints), else by --constraint.
+    """
+
+    plugins: tuple[Row, ...]
+    filtered: bool
+    extra: bool
+
+    @property
+    def takes_require(self) -> bool:
+        """Whether sbatch knows --require, by Preflight's SPANK plugin."""
+        return any(row.name == "require" for row in self.plugins)
+
+
+def ask_site(slurm: Slurm, sbatch: str) -> Site:
+    """Ask what the cluster does; raises SlurmError where its controller or ``sbatch`` (a path) do not answer."""
+    shown = map(_LINE.match, slurm.run("scontrol", "show", "config").split("\n"))
+    config = {one[1]: one[2] for one in shown if one}
+    directory, name = os.path.split(sbatch)
+    plugins = plugin_rows(slurm._replace(bin=directory).run(name, "--help"))
+    filters = config.get("CliFilterPlugins", "").replace("cli_filter/", "").split(",")
+    here = os.path.dirname(slurm.conf or config.get("SLURM_CONF", ""))
+    parameters = config.get("SchedulerParameters", "").split(",")
+    return Site(plugins, "lua" in filters and _is_ours(f"{here}/{_FILTER_NAME}"), "extra_constraints" in parameters)
+
+
+def _is_ours(path: str) -> bool:
+    """Tell whether a cli_filter.lua is Preflight's own or loads it (docs/placement.md); it may be under any name."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return "preflight" in file.read(1 << 20)
+    except OSError:
+        return False
+

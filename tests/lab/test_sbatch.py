@@ -1,0 +1,238 @@
+"""`preflight sbatch` on a real Slurm: it places by Features, says little, and is sbatch in all else."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from lab import unavailable
+from lab.cluster import Cluster, sites_of
+from lab.test_place import publish
+
+pytestmark = pytest.mark.lab
+NODES = ("ubuntu1", "rocky1", "debian1")
+ENABLED = "[publish]\nenabled = true\nvia = 'features'\n"
+JOB = "#!/bin/sh\n#SBATCH -o job.out\necho node=$SLURMD_NODENAME args=$* mine=$MINE name=$SLURM_JOB_NAME\n"
+
+
+@pytest.fixture(scope="module")
+def placed() -> Iterator[Cluster]:
+    reason = unavailable()
+    if reason:
+        pytest.skip(reason)
+    with Cluster(list(sites_of(*NODES)), policy=ENABLED) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(placed: Cluster) -> Cluster:
+    placed.reset()
+    for node in NODES:
+        publish(placed, node)
+    for path in Path(placed.lab.work).iterdir():
+        path.unlink()
+    return placed
+
+
+def submit(
+    cluster: Cluster, *words: str, stdin: str = "", env: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run `preflight sbatch` as a user, in the directory where the jobs run."""
+    command = [f"{cluster.prefix}/bin/preflight", "sbatch", *words]
+    return cluster.lab.run(command, user="pfalice", env=env, stdin=stdin)
+
+
+def script(cluster: Cluster, text: str = JOB, name: str = "job.sh") -> str:
+    (Path(cluster.lab.work) / name).write_text(text, encoding="utf-8")
+    return name
+
+
+def landed(cluster: Cluster, job: str) -> str:
+    """Return the node on which the job ran to its end."""
+    return cluster.lab.wait_job(job, "COMPLETED")["nodes"]
+
+
+def components(cluster: Cluster, leader: str) -> list[str]:
+    """Return what each component of a heterogeneous job has for its constraint, the leader first."""
+    rows = cluster.lab.check_run(["squeue", "-h", "-j", leader.strip(), "-o", "%A %f"]).splitlines()
+    return [row.split()[1] for row in sorted(rows, key=lambda row: int(row.split()[0]))]
+
+
+@pytest.mark.parametrize(("asks", "node"), [("os=rocky", "rocky1"), ("debian>=12", "debian1"), ("ubuntu", "")])
+def test_the_job_lands_where_it_fits(cluster: Cluster, asks: str, node: str) -> None:
+    done = submit(cluster, "--parsable", f"--require={asks}", script(cluster))
+    if not node:  # sbatch's plugin refuses the requirement, in its own words
+        assert done.returncode != 0
+        assert "ubuntu needs an operator" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().isdigit()
+    assert done.stderr == ""
+    assert landed(cluster, done.stdout.strip()) == node
+
+
+def test_the_users_own_constraint_stays(cluster: Cluster) -> None:
+    done = submit(cluster, "--parsable", "-C", "ubuntu|rocky", "--require=os=rocky", script(cluster))
+    job = cluster.lab.job(done.stdout.strip())
+    assert job["features"] == "(ubuntu|rocky)&os_rocky_9.4"
+    assert landed(cluster, job["id"]) == "rocky1"
+
+
+def test_a_job_that_asks_nothing_is_left_alone(cluster: Cluster) -> None:
+    done = submit(cluster, "-J", "mine", script(cluster), "a b", "--strict", ":", env={"MINE": "passed on"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Submitted batch job ")
+    job = done.stdout.split()[-1]
+    assert cluster.lab.job(job)["features"] == ""
+    landed(cluster, job)
+    said = (Path(cluster.lab.work) / "job.out").read_text(encoding="utf-8")
+    # A lone ":" among a script's arguments is dropped by sbatch itself.
+    assert said.partition(" ")[2] == "args=a b --strict mine=passed on name=mine\n"
+
+
+def test_a_script_on_stdin(cluster: Cluster) -> None:
+    done = submit(cluster, "--parsable", "--require=os=debian", stdin=JOB + "#" * 100_000)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert landed(cluster, done.stdout.strip()) == "debian1"
+    with Path(cluster.lab.work, script(cluster)).open(encoding="utf-8") as from_file:
+        again = subprocess.run(
+            cluster.lab.release.argv(f"{cluster.prefix}/bin/preflight", ["sbatch", "--parsable", "--require=os=rocky"]),
+            stdin=from_file, capture_output=True, text=True, check=False, cwd=cluster.lab.work,
+            env={"PATH": os.environ["PATH"], **cluster.lab.environment()},
+        )  # fmt: skip
+    assert (again.returncode, again.stderr) == (0, "")
+    assert landed(cluster, again.stdout.strip()) == "rocky1"
+
+
+def test_wrap_and_an_array(cluster: Cluster) -> None:
+    done = submit(cluster, "--parsable", "--array=1-2", "--require=os=rocky", "--wrap", "true", "-o", "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    for task in (1, 2):
+        assert landed(cluster, f"{done.stdout.strip()}_{task}") == "rocky1"
+
+
+def test_each_component_is_placed_by_its_own(cluster: Cluster) -> None:
+    words = ("--parsable", "--require=os=rocky", ":", "--require=os=debian", "-N1", script(cluster))
+    done = submit(cluster, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert components(cluster, done.stdout) == ["os_rocky_9.4", "os_debian_12"]
+    for number, node in enumerate(("rocky1", "debian1")):
+        assert cluster.wait_report(int(done.stdout) + number)["node"] == node
+
+
+def test_components_of_the_script(cluster: Cluster) -> None:
+    text = "#!/bin/sh\n#SBATCH --require=os=rocky\n#SBATCH hetjob\n#SBATCH --require=os=debian\ntrue\n"
+    done = submit(cluster, "--parsable", "-H", script(cluster, text))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert components(cluster, done.stdout) == ["os_rocky_9.4", "os_debian_12"]
+
+
+def test_the_next_component_keeps_the_requirement_as_in_sbatch(cluster: Cluster) -> None:
+    words = ["--parsable", "--require=os=debian", ":", "-N1", "--wrap=true"]
+    done = submit(cluster, "-H", *words)
+    assert components(cluster, done.stdout) == ["os_debian_12", "os_debian_12"]
+    plain = cluster.lab.check_run(["sbatch", *words], user="pfalice")
+    for job in (int(plain), int(plain) + 1):
+        assert cluster.wait_report(job)["requirement"]["text"] == "os=debian"
+
+
+ERRORS = {
+    "a partition that is not there": ["-p", "nowhere", "job.sh"],
+    "no such script": ["no-such.sh"],
+    "an unknown letter": ["-j", "job.sh"],
+    "an unknown option": ["--unknown-option", "job.sh"],
+    "a value that is missing": ["-N"],
+    "nodes that are no number": ["-N", "many", "job.sh"],
+    "a script that is none": ["plain"],
+    "lines of Windows": ["dos.sh"],
+    "a directory": ["."],
+    "a binary": ["binary"],
+    "an empty stdin": [],
+    "the version": ["--version"],
+    "the usage": ["--usage"],
+    "a test only": ["--test-only", "-p", "nowhere", "job.sh"],
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_exit_code_and_words_are_those_of_sbatch(cluster: Cluster, name: str) -> None:
+    script(cluster)
+    script(cluster, "echo no shebang\n", "plain")
+    script(cluster, JOB.replace("\n", "\r\n"), "dos.sh")
+    script(cluster, "#!/bin/sh\n\0\n", "binary")
+    plain = cluster.lab.run(["sbatch", *ERRORS[name]], user="pfalice")
+    done = submit(cluster, *ERRORS[name])
+    assert done.returncode == plain.returncode
+    assert done.stdout == plain.stdout
+    theirs = [line for line in done.stderr.splitlines() if not line.startswith("preflight: ")]
+    # getopt begins a line with the name by which it was called.
+    assert [line.rpartition("sbatch:")[2] for line in theirs] == [
+        line.rpartition("sbatch:")[2] for line in plain.stderr.splitlines()
+    ]
+    assert len(done.stderr.splitlines()) - len(theirs) <= 2
+
+
+def test_exit_code_of_a_job_that_is_waited_for(cluster: Cluster) -> None:
+    done = submit(cluster, "--wait", "--require=os=rocky", stdin="#!/bin/sh\n#SBATCH -o out\nexit 7\n")
+    assert done.returncode == 7
+
+
+def test_strict_refuses_where_nothing_fits(cluster: Cluster) -> None:
+    before = cluster.lab.check_run(["squeue", "-h"])
+    done = submit(cluster, "--strict", "--require=os=sles", script(cluster))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "no node fits" in done.stderr
+    assert "not submitted (--strict)" in done.stderr
+    assert cluster.lab.check_run(["squeue", "-h"]) == before
+    done = submit(cluster, "--strict", "--parsable", "--require=os=rocky", script(cluster))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+NEEDS = "#!/bin/bash\n#SBATCH --gres=gpu:1 -o out\nmodule load cuda/12.4\ntrue\n"
+
+
+def test_needs_of_the_script_warn(cluster: Cluster) -> None:
+    done = submit(cluster, "--parsable", script(cluster, NEEDS))
+    assert done.returncode == 0
+    assert "line 3: module load cuda/12.4 needs cuda>=12.4, not on rocky1" in done.stderr
+    assert cluster.lab.job(done.stdout.strip())["features"] == ""
+    assert submit(cluster, "--parsable", "--infer=off", script(cluster, NEEDS)).stderr == ""
+
+
+def test_needs_of_the_script_bind(cluster: Cluster) -> None:
+    text = NEEDS.replace(
+        "module load cuda/12.4", "srun --container-image=nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04 true"
+    )
+    done = submit(cluster, "--parsable", "-H", "--infer", "require", script(cluster, text))
+    assert done.returncode == 0, done.stderr
+    job = cluster.lab.job(done.stdout.strip())
+    assert "cuda_runs_" in job["features"]
+
+
+def test_an_unknown_value_of_ours(cluster: Cluster) -> None:
+    done = submit(cluster, "--infer=maybe", script(cluster))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "preflight: --infer=maybe: give one of warn, require, off\n"
+
+
+def test_a_plan_that_breaks_lets_the_job_through(cluster: Cluster) -> None:
+    (plan,) = Path(cluster.prefix).glob("versions/*/lib/preflight/submit/plan/make.py")
+    kept = plan.read_bytes()
+    plan.write_text("raise RuntimeError('broken\\nby the test')\n", encoding="utf-8")
+    try:
+        done = submit(cluster, "--parsable", "--strict", "--require=os=rocky", stdin=JOB)
+    finally:
+        plan.write_bytes(kept)
+    assert done.returncode == 0
+    assert done.stdout.strip().isdigit()
+    assert done.stderr == "preflight: not planned, so not placed by Preflight: RuntimeError: broken\n"
+    assert cluster.lab.job(done.stdout.strip())["features"] == ""
+
+
+def test_the_help_is_ours_and_short(cluster: Cluster) -> None:
+    done = submit(cluster, "--help")
+    assert done.returncode == 0
+    assert "--strict" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
