@@ -88,7 +88,8 @@ def _number(text: str) -> int:
 
 
 def _or_none(text: str) -> int | None:
-    return _number(text) or None if value(text) else None
+    """Return a number or a time; a job that was requeued, or has no time limit, has its end as "NONE"."""
+    return _number(text) or None if value(text) and text.strip() != "NONE" else None
 
 
 def _flag(text: str) -> bool:

@@ -15,7 +15,8 @@ def explain(evidence: Evidence) -> Told:
     case = case_of(evidence)
     if evidence.job is None:
         if not case.stays:
-            raise ValueError(f"nothing is known of job {evidence.label}")
+            why = f" ({evidence.unreached})" if evidence.unreached else ""
+            raise ValueError(f"nothing is known of job {evidence.label}: no report, and Slurm did not tell{why}")
         return _with_facts(case, only_reported(case))
     return _with_facts(case, _judge(case))
 

@@ -1,5 +1,6 @@
 """A job that waits in the queue: after a move, for nodes that fit, or for one of Slurm's own reasons."""
 
+from preflight.report.merge import natural
 from preflight.slurm.marks import marks
 from preflight.slurm.models import Node
 from preflight.submit.why.case import Case
@@ -40,19 +41,19 @@ def waiting(case: Case) -> Told:
 def _sent_away(case: Case) -> tuple[Stay, ...]:
     """Return the stays of the last run that Preflight ended, by its reports or its entries."""
     last = case.of_run(case.run - 1)
-    away = tuple(stay for stay in last if stay.outcome in ("moved", "held"))
-    return away or tuple(
+    told = tuple(stay for stay in last if stay.outcome in ("moved", "held"))
+    return told or tuple(
         Stay(mark.run, mark.node, None, mark.kind, mark.text)
         for mark in marks(case.job.admin_comment)
         if mark.run == case.run - 1 and mark.kind in ("moved", "held")
     )
 
 
-def _moved(case: Case, away: tuple[Stay, ...]) -> Told:
+def _moved(case: Case, sent: tuple[Stay, ...]) -> Told:
     code = case.job.reason.replace("_", " ").partition(",")[0]
-    off = listed([stay.nodes for stay in away])
-    because = away[0].because
-    released = " It was held for that and has been released." if away[0].outcome == "held" else ""
+    off = listed([stay.nodes for stay in sent])
+    because = sent[0].because
+    released = " It was held for that and has been released." if sent[0].outcome == "held" else ""
     sentence = f"{case.head} was moved off {off}: {because}.{released} {_state_of_wait(case, code)}"
     left = f"It stays away from {case.job.excluded}." if case.job.excluded else ""
     return Told(case.label, "moved", sentence, code, lines=(left,) if left else (), steps=(_wait_step(case, code),))
@@ -103,12 +104,12 @@ def _names(case: Case) -> dict[str, str]:
 
 def _unavailable(case: Case) -> tuple[str, ...]:
     """Return a line for each node of the job's partition that is away, those that Preflight drained first."""
-    away = [node for node in case.evidence.nodes.values() if away(node)]
-    away.sort(key=lambda node: (not node.reason.startswith("preflight:"), node.name))
-    lines = [_node_line(node) for node in away[:_SHOWN]]
-    return (
-        (*lines, f"{len(away) - _SHOWN} more nodes are drained or down: sinfo -R") if len(away) > _SHOWN else (*lines,)
-    )
+    gone = [node for node in case.evidence.nodes.values() if away(node)]
+    gone.sort(key=lambda node: (not node.reason.startswith("preflight:"), natural(node.name)))
+    lines = [_node_line(node) for node in gone[:_SHOWN]]
+    if len(gone) > _SHOWN:
+        lines.append(f"{len(gone) - _SHOWN} more nodes are drained or down: sinfo -R")
+    return tuple(lines)
 
 
 def _node_line(node: Node) -> str:
