@@ -91,7 +91,10 @@ def test_the_line_to_write_keeps_the_sites_own_words(sound: DoctorSite) -> None:
     sound.set("PrologFlags", "X11,Contain")
     sound.set("SchedulerParameters", "bf_interval=30,extra_constraints")
     fixes = {one.subject: one.fix for one in sound.findings()}
-    assert "PrologFlags=Alloc,DeferBatch,X11,Contain into" in fixes["slurm.conf PrologFlags"]
+    assert (
+        f"PrologFlags=Alloc,DeferBatch,X11,Contain into {sound.slurm}/slurm.conf, then: scontrol reconfigure"
+        in fixes["slurm.conf PrologFlags"]
+    )
     line = "SchedulerParameters=bf_interval=30,extra_constraints,nohold_on_prolog_fail into"
     assert line in fixes["slurm.conf nohold_on_prolog_fail"]
     assert len(fixes) == 2

@@ -95,10 +95,10 @@ def _one(host: Host, script: Script, name: str, place: str, config: str) -> Resu
     )
     subject, took = f"dry run {name}", f"{ended.ms:.0f} ms, exit status {ended.status}"
     if not ended.well:
-        fix = f"{' '.join(script.argv(script.config, host.target.run_dir)[:4])} --version, or preflight install"
+        fix = f"{' '.join(script.argv(script.config, host.target.run_dir)[:4])} --version, or {host.again}"
         return wrong(subject, f"it ended badly: {ended.why()}; jobs run unchecked then", script.path, fix)
     if name == "taskprolog":
-        return _of_task(subject, took, ended, script)
+        return _of_task(host, subject, took, ended, script)
     report = _report(place, host.node, script.phase)
     if report is None:
         text = f"{took}, but it wrote no report"
@@ -106,10 +106,10 @@ def _one(host: Host, script: Script, name: str, place: str, config: str) -> Resu
     return ok(subject, f"{took}, verdict {report.get('verdict')}", script.path)
 
 
-def _of_task(subject: str, took: str, ended: Ended, script: Script) -> Result:
+def _of_task(host: Host, subject: str, took: str, ended: Ended, script: Script) -> Result:
     if "export PREFLIGHT_VERDICT=" not in ended.output:
         text = f"{took}, but a user's task gets no PREFLIGHT_VERDICT: users cannot run it, or read what the prolog left"
-        return wrong(subject, text, script.path, "preflight install, with a --python that users can run")
+        return wrong(subject, text, script.path, f"{host.again} --python PATH, one that users can run")
     return ok(subject, f"{took}, as an ordinary user", script.path)
 
 

@@ -30,13 +30,13 @@ def look(host: Host) -> Iterator[Result]:
 def _look_at(host: Host, ours: str, key: str) -> Result:
     subject, where = f"slurm.conf {key}", host.conf.source
     named = values(host, key)
-    fix = f"write {key}={ours} into slurm.conf, then: scontrol reconfigure"
+    fix = host.in_conf(f"{key}={ours}")
     if not named:
         return wrong(subject, f"{key} is not set: {_meaning(key)}", where, fix)
     missing = [one for one in named if host.has(NODE) and not _expand(host, one, key)]
     if missing:
         if missing[0] == ours:
-            fix = f"preflight install --prefix {host.target.prefix}"
+            fix = host.again
         return wrong(subject, f"{key} names {missing[0]}, which is not on this node: slurmd fails it", where, fix)
     broken = [path for one in named if host.has(NODE) and key in MANY for path in _cannot_run(host, one)]
     if broken:
@@ -116,9 +116,8 @@ def _of_script(host: Host, subject: str, ours: str, key: str, where: str) -> Res
     if not host.has(NODE):
         return ok(subject, ours, where)
     if os.path.basename(ours) not in host.scripts:
-        again = f"preflight install --prefix {host.target.prefix}"
         text = f"{ours} does nothing: Preflight was uninstalled here, or it is another's"
-        return wrong(subject, text, ours, f"{again}, or take {key} out of slurm.conf")
+        return wrong(subject, text, ours, f"{host.again}, or take {key} out of slurm.conf")
     return ok(subject, ours, where)
 
 

@@ -42,6 +42,21 @@ class Host(NamedTuple):
         return bool(self.roles & set(roles))
 
     @property
+    def again(self) -> str:
+        """Return the command that installs over what is here, with the same places."""
+        places = {"--prefix": "/opt/preflight", "--config": DEFAULT_PATH, "--run-dir": RUN_DIR}
+        used = (self.target.prefix, self.target.config, self.target.run_dir)
+        more = [
+            f" {option} {path}" for (option, usual), path in zip(places.items(), used, strict=True) if path != usual
+        ]
+        return f"preflight install{''.join(more)}"
+
+    def in_conf(self, line: str) -> str:
+        """Return what to do for ``line`` to be in force: slurm.conf as the controller names it, else as it is here."""
+        path = self.conf.get("SLURM_CONF") or self.conf.path or "slurm.conf"
+        return f"write {line} into {path}, then: scontrol reconfigure"
+
+    @property
     def installed(self) -> bool:
         """Return whether anything of ours is at the prefix."""
         return os.path.isdir(self.target.libexec) or os.path.lexists(self.target.program)

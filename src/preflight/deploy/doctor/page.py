@@ -69,7 +69,8 @@ def _sum(found: list[tuple[str, list[Result]]]) -> list[str]:
     results = [one for _, rows in found for one in rows]
     count = Counter(one.status for one in results)
     findings = sum(one.is_finding for one in results)
-    parts = [f"{findings} finding{'' if findings == 1 else 's'}" if findings else "All is fine"]
+    fine = "No finding" if count[UNKNOWN] else "All is fine"
+    parts = [f"{findings} finding{'' if findings == 1 else 's'}" if findings else fine]
     if count[UNKNOWN]:
         parts.append(f"{count[UNKNOWN]} could not be told")
     if count[SKIP]:

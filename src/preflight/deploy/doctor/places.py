@@ -19,7 +19,7 @@ def look(host: Host) -> Iterator[Result]:
     if not host.installed:
         if host.has(NODE):
             text = "Preflight is not installed here"
-            fix = "preflight install, or --prefix DIR where it is elsewhere"
+            fix = f"{host.again}; or preflight doctor --prefix DIR where it is elsewhere"
             yield wrong("installation", text, host.target.prefix, fix)
         else:
             yield skip("installation", f"nothing is installed below {host.target.prefix} here")
@@ -28,7 +28,7 @@ def look(host: Host) -> Iterator[Result]:
         return
     yield from _programs(host)
     if host.policy.path or host.policy_errors:
-        yield _kept("policy file", host.target.config)
+        yield _kept(host, "policy file", host.target.config)
     if host.has(NODE):
         yield _spool(host)
         yield _run_dir(host)
@@ -38,26 +38,26 @@ def look(host: Host) -> Iterator[Result]:
 def _programs(host: Host) -> Iterator[Result]:
     """The interpreter, the package and the scripts: who can write to one of them is root."""
     if host.target.python:
-        yield _kept("interpreter", host.target.python)
+        yield _kept(host, "interpreter", host.target.python)
     libs = sorted({script.lib for script in host.scripts.values()})
     for lib in libs:
-        yield _kept("package", lib) if os.path.isdir(lib) else _gone(host, lib)
+        yield _kept(host, "package", lib) if os.path.isdir(lib) else _gone(host, lib)
         yield from _inside(lib)
     for name, script in host.scripts.items():
-        yield _kept(f"libexec/{name}", script.path)
+        yield _kept(host, f"libexec/{name}", script.path)
     if not os.access(host.target.program, os.X_OK):
-        fix = f"preflight install --prefix {host.target.prefix}"
+        fix = host.again
         yield wrong("command", "it is not there: --require is not checked at submit", host.target.program, fix)
     else:
-        yield _kept("command", host.target.program)
+        yield _kept(host, "command", host.target.program)
 
 
 def _gone(host: Host, lib: str) -> Result:
     text = "the hooks' package is not there: no job is checked, and all run"
-    return wrong("package", text, lib, f"preflight install --prefix {host.target.prefix}")
+    return wrong("package", text, lib, host.again)
 
 
-def _kept(subject: str, path: str) -> Result:
+def _kept(host: Host, subject: str, path: str) -> Result:
     """Return whether ``path`` is there, local, root's, and nobody else can put something else in its place."""
     remote = is_remote(path)
     if remote:  # not touched: it may hang
@@ -71,7 +71,7 @@ def _kept(subject: str, path: str) -> Result:
     except PermissionError as error:
         return unknown(subject, f"cannot be looked at as this user ({error.strerror})", path, "run it as root")
     except OSError as error:
-        return wrong(subject, f"{error.strerror}: {error.filename}", path, "preflight install")
+        return wrong(subject, f"{error.strerror}: {error.filename}", path, host.again)
     real = os.path.realpath(path)
     return ok(subject, f"root's own, on {file_system(real) or 'a local disk'}", path)
 
@@ -144,7 +144,7 @@ def _spool(host: Host) -> Result:
     open_ = _open(path, 0o022) or _open(f"{path}/reports", 0o077)
     if open_:
         return wrong(subject, f"{open_}: records of truth are root's alone", path, f"{make} {path}/reports")
-    above = _kept(subject, os.path.dirname(path))
+    above = _kept(host, subject, os.path.dirname(path))
     return above if above.is_finding else ok(subject, f"root's, on {file_system(path) or 'a local disk'}", path)
 
 
@@ -165,7 +165,7 @@ def _run_dir(host: Host) -> Result:
         return wrong(subject, f"it is on {remote}", path, "preflight install --run-dir /run/preflight")
     if not os.path.isdir(path):
         return ok(subject, "not there yet: the first hook makes it", path)
-    kept = _kept(subject, path)
+    kept = _kept(host, subject, path)
     if kept.is_finding:
         return kept
     if not os.stat(path).st_mode & 0o001:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from preflight.deploy.doctor.host import CONTROLLER, LOGIN, NODE, Host
 from preflight.deploy.doctor.plugstack import release
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
-from preflight.deploy.doctor.slurm_conf import RECONFIGURE, scheduler_line
+from preflight.deploy.doctor.slurm_conf import scheduler_line
 from preflight.slurm.commands import SlurmError
 
 EXTRA = "extra_constraints"
@@ -43,7 +43,7 @@ def _extra(host: Host) -> Iterator[Result]:
     if policy.via == "extra" and not on:
         text = f'[publish] via = "extra", and SchedulerParameters lacks {EXTRA}: no job is placed by it'
         old = bool(host.release) and host.release < SINCE
-        line = f"write {scheduler_line(host, EXTRA)} into slurm.conf, {RECONFIGURE}"
+        line = host.in_conf(scheduler_line(host, EXTRA))
         yield wrong(subject, text, where, f'write via = "auto" into {host.target.config}' if old else line)
     elif on and not policy.enabled:
         text = f"{EXTRA} is on and [publish] enabled is false: a node without Extra gets no job with a constraint"
@@ -86,7 +86,7 @@ def _filter(host: Host) -> Iterator[Result]:
     text = _text(path)
     if "lua" not in plugins:
         if text is not None and "preflight" in text:
-            line = f"write CliFilterPlugins=cli_filter/lua into slurm.conf, {RECONFIGURE}"
+            line = host.in_conf("CliFilterPlugins=cli_filter/lua")
             yield wrong(subject, "it is there, but CliFilterPlugins has no cli_filter/lua: it is not run", path, line)
         else:
             yield skip(subject, "not in use: jobs with --require are verified, not placed")

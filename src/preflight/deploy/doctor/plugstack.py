@@ -105,12 +105,12 @@ def _built(host: Host, line: Line) -> Result:
     try:
         built = plugin_release(line.plugin)
     except (OSError, ElfError) as error:
-        return wrong(subject, f"{error}", line.plugin, f"preflight install --prefix {host.target.prefix}")
+        return wrong(subject, f"{error}", line.plugin, host.again)
     if not host.release:
         return unknown(subject, f"built for Slurm {release(built)}; scontrol -V gave no release", line.plugin)
     if built[:2] != host.release[:2]:
         text = f"built for Slurm {release(built)}, this host has {release(host.release)}: --require is then unknown"
-        return wrong(subject, text, line.plugin, f"preflight install --prefix {host.target.prefix}")
+        return wrong(subject, text, line.plugin, host.again)
     return ok(subject, f"built for Slurm {release(built)}", line.plugin)
 
 

@@ -26,7 +26,7 @@ def _valid(host: Host) -> Iterator[Result]:
     path = host.target.config
     for line in host.policy_errors:
         where, _, text = line.partition(": ")
-        fix = f"correct it, then: preflight config check {path}" if os.path.exists(path) else "preflight install"
+        fix = f"correct it, then: preflight config check {path}" if os.path.exists(path) else host.again
         yield wrong("policy", f"{text}; hooks use the last good one, and drain and move nothing", where, fix)
     for line in (*host.policy.warnings, *unknown_checks(host.policy)):
         where, _, text = line.partition(": ")

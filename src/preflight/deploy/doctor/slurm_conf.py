@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from preflight.deploy.doctor.host import Host
 from preflight.deploy.doctor.result import Result, ok, unknown, warn, wrong
 
-RECONFIGURE = "then: scontrol reconfigure"
 FLAGS = {
     "alloc": "a prolog then runs only when the first step starts, and nothing of the job waits for it",
     "deferbatch": "a batch script then starts while another node's prolog still decides",
@@ -43,7 +42,7 @@ def _prolog_flags(host: Host) -> Iterator[Result]:
         return
     has = host.conf.get("PrologFlags")
     others = [one for one in has.split(",") if one and one.lower() not in FLAGS]
-    line = f"write PrologFlags={','.join(['Alloc', 'DeferBatch', *others])} into slurm.conf, {RECONFIGURE}"
+    line = host.in_conf(f"PrologFlags={','.join(['Alloc', 'DeferBatch', *others])}")
     names = " and ".join({"alloc": "Alloc", "deferbatch": "DeferBatch"}[flag] for flag in missing)
     yield wrong(subject, f"PrologFlags lacks {names}: {FLAGS[missing[0]]}", host.conf.source, line)
 
@@ -56,7 +55,7 @@ def _health(host: Host) -> Iterator[Result]:
     subject = "slurm.conf HealthCheckInterval"
     if interval is None:
         text = "HealthCheckInterval is 0: the health check never runs"
-        yield wrong(subject, text, conf.source, f"write HealthCheckInterval=300 into slurm.conf, {RECONFIGURE}")
+        yield wrong(subject, text, conf.source, host.in_conf("HealthCheckInterval=300"))
     else:
         yield ok(subject, f"{interval:g} s", conf.source)
     states = conf.words("HealthCheckNodeState") or ("any",)
@@ -65,7 +64,7 @@ def _health(host: Host) -> Iterator[Result]:
         yield ok(subject, conf.get("HealthCheckNodeState", "ANY"), conf.source)
     else:
         text = f"HealthCheckNodeState is {conf.get('HealthCheckNodeState')}: nodes in other states are not checked"
-        yield warn(subject, text, conf.source, f"write HealthCheckNodeState=ANY,CYCLE into slurm.conf, {RECONFIGURE}")
+        yield warn(subject, text, conf.source, host.in_conf("HealthCheckNodeState=ANY,CYCLE"))
 
 
 def _hold(host: Host) -> Result:
@@ -73,7 +72,7 @@ def _hold(host: Host) -> Result:
     if word in conf.words("SchedulerParameters"):
         return ok(subject, "a job that a broken node sends back is not held", conf.source)
     text = f"SchedulerParameters lacks {word}: a job that a broken node sends back stays held"
-    return warn(subject, text, conf.source, f"write {scheduler_line(host, word)} into slurm.conf, {RECONFIGURE}")
+    return warn(subject, text, conf.source, host.in_conf(scheduler_line(host, word)))
 
 
 def scheduler_line(host: Host, word: str) -> str:
@@ -95,7 +94,7 @@ def _limits(host: Host) -> Iterator[Result]:
     low = {key: value for key, value in limits.items() if value is not None and value <= ours + SPARE_S}
     for key, value in low.items():
         text = f"{key} is {value:g} s, the hook's deadline {ours:g} s: Slurm may end it before it has decided"
-        fix = f"write {key}={int(ours) + 5} into slurm.conf, {RECONFIGURE}; or a lower [hook] deadline_s"
+        fix = f"{host.in_conf(f'{key}={int(ours) + 5}')}; or a lower [hook] deadline_s"
         if value > 3:
             fix += f" into {host.target.config}"
         yield wrong(f"slurm.conf {key}", text, conf.source, fix)

@@ -20,7 +20,7 @@ def look(host: Host) -> Iterator[Result]:
     """Yield the results for versions of package and Python; nothing where the hooks are not run."""
     if not host.installed or not host.has(NODE):
         return
-    again = f"preflight install --prefix {host.target.prefix}"
+    again = host.again
     missing = [name for name in HOOKS if name not in host.scripts]
     if missing:
         text = f"no script of Preflight's: {', '.join(missing)}"
