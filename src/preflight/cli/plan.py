@@ -89,7 +89,8 @@ def take_own(arguments: Sequence[str]) -> Own:
     names = {row.name for row in _OWN}
     given: dict[str, str] = {}
     gone: set[int] = set()
-    for (name, option), first, end in zip(found.options, found.first, (*found.first[1:], found.end), strict=True):
+    ends = (*found.first[1:], found.end)[: len(found.first)]
+    for (name, option), first, end in zip(found.options, found.first, ends, strict=True):
         if name in names:
             gone.update(places[first:end])
             given[name] = option.value or ""

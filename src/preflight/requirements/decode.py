@@ -203,6 +203,7 @@ def _from_features(features: list[str]) -> dict[str, dict[str, Any]]:
         if stated:
             value = max(stated, key=len)
             _put(facts, group.fact, None if value == "none" else value)
+    _pad(facts)
     low, high = (_release(features, f"{key}_") for key in (encode.FROM, encode.RUNS))
     _put_range(facts, low, high)
     _gpus_of_features(facts, features)
