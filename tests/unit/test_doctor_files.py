@@ -226,6 +226,16 @@ def test_what_is_on_a_remote_file_system_is_a_finding_and_not_touched(
         assert "nfs4" in only(sound)[1]
 
 
+def test_what_to_type_is_safe_for_odd_paths(sound: DoctorSite) -> None:
+    odd = sound.place / "a b; touch x"
+    text = Path(sound.target.config).read_text()
+    Path(sound.target.config).write_text(text.replace(f"{sound.place}/spool", str(odd)))
+    assert only(sound)[0] == "spool"
+    subprocess.run(sound.findings()[0].fix, shell=True, check=True, cwd=sound.place)
+    assert odd.is_dir()
+    assert not (sound.place / "x").exists()
+
+
 # Versions
 
 

@@ -8,6 +8,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator
+from shlex import quote
 from typing import NamedTuple
 
 from preflight.deploy.doctor.host import NODE, Host
@@ -41,7 +42,7 @@ def _look_at(host: Host, ours: str, key: str) -> Result:
     broken = [path for one in named if host.has(NODE) and key in MANY for path in _cannot_run(host, one)]
     if broken:
         text = f"{key} is {named[-1]}, which takes in a file that cannot be run: slurmd drains the node"
-        return wrong(subject, text, broken[0], f"chmod 755 {broken[0]}, or move it elsewhere")
+        return wrong(subject, text, broken[0], f"chmod 755 {quote(broken[0])}, or move it elsewhere")
     routes = [_route(path, ours) for one in named for path in (_expand(host, one, key) or [one])]
     best = min(routes, key=lambda route: route.rank)
     if best.rank == DIRECT:

@@ -4,6 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from shlex import quote
 
 from preflight.deploy.doctor.host import LOGIN, NODE, Host
 from preflight.deploy.doctor.mounts import file_system, is_remote
@@ -102,14 +103,14 @@ def _fault(path: str) -> tuple[str, str] | None:
     """Return what lets others than root change what stands at ``path``, and the command against it."""
     info = os.lstat(path)
     if info.st_uid != 0:
-        return f"it belongs to uid {info.st_uid}, not to root", f"chown root {path}"
+        return f"it belongs to uid {info.st_uid}, not to root", f"chown -h root {quote(path)}"
     if stat.S_ISLNK(info.st_mode):
         return None
     sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
     if info.st_mode & 0o002 and not sticky:
-        return "everybody may write to it", f"chmod o-w {path}"
+        return "everybody may write to it", f"chmod o-w {quote(path)}"
     if info.st_mode & 0o020 and info.st_gid != 0 and not sticky:
-        return f"group {info.st_gid} may write to it", f"chmod g-w {path}"
+        return f"group {info.st_gid} may write to it", f"chmod g-w {quote(path)}"
     return None
 
 
@@ -123,12 +124,12 @@ def _inside(lib: str) -> Iterator[Result]:
                 bad.append((f"{place}/{name}", fault[0]))
     if bad:
         text = f"{len(bad)} files below can be changed by others than root; the first: {bad[0][1]}"
-        yield wrong("package files", text, bad[0][0], f"chown -R root:root {lib} && chmod -R go-w {lib}")
+        yield wrong("package files", text, bad[0][0], f"chown -R root:root {quote(lib)} && chmod -R go-w {quote(lib)}")
 
 
 def _spool(host: Host) -> Result:
     path, subject = host.policy.report.spool, "spool"
-    make = f"install -d -m 700 -o root -g root {path}"
+    make = f"install -d -m 700 -o root -g root {quote(path)}"
     remote = is_remote(path)
     if remote:
         text = f"it is on {remote}: hooks write there and must not hang"
@@ -140,10 +141,10 @@ def _spool(host: Host) -> Result:
     except FileNotFoundError:
         return wrong(subject, "it is not there: no report is kept", path, make)
     if not stat.S_ISDIR(info.st_mode):
-        return wrong(subject, "it is no directory", path, f"rm {path} && {make}")
+        return wrong(subject, "it is no directory", path, f"rm {quote(path)} && {make}")
     open_ = _open(path, 0o022) or _open(f"{path}/reports", 0o077)
     if open_:
-        return wrong(subject, f"{open_}: records of truth are root's alone", path, f"{make} {path}/reports")
+        return wrong(subject, f"{open_}: records of truth are root's alone", path, f"{make} {quote(path)}/reports")
     above = _kept(host, subject, os.path.dirname(path))
     return above if above.is_finding else ok(subject, f"root's, on {file_system(path) or 'a local disk'}", path)
 
@@ -169,11 +170,11 @@ def _run_dir(host: Host) -> Result:
     if kept.is_finding:
         return kept
     if not os.stat(path).st_mode & 0o001:
-        return wrong(subject, "users cannot pass it: the task prolog says nothing", path, f"chmod 755 {path}")
+        return wrong(subject, "users cannot pass it: the task prolog says nothing", path, f"chmod 755 {quote(path)}")
     foreign = [one for one in _files(path) if os.lstat(one).st_uid != 0]
     if foreign:
         text = "not root's: hooks do not read it"
-        return wrong(subject, text, foreign[0], f"rm {foreign[0]}")
+        return wrong(subject, text, foreign[0], f"rm {quote(foreign[0])}")
     return ok(subject, f"root's, on {file_system(path) or 'a local disk'}", path)
 
 
@@ -191,7 +192,7 @@ def _reports(host: Host) -> Result:
     child = start("reports", lambda channel: _tell(channel, path), SHARED_S)
     outcome = child.collect(time.monotonic() + SHARED_S)
     if not outcome.finished or not outcome.messages:
-        return wrong(subject, f"it does not answer: {outcome.why()}", path, f"ls -ld {path}; mount")
+        return wrong(subject, f"it does not answer: {outcome.why()}", path, f"ls -ld {quote(path)}; mount")
     return _judged(host, policy, outcome.messages[-1])
 
 
@@ -206,7 +207,7 @@ def _tell(channel: Channel, path: str) -> None:
 
 def _judged(host: Host, policy: Policy, told: dict[str, object]) -> Result:
     subject, path = "reports for users", policy.report.dir
-    make = f"install -d -m 755 -o root -g root {path}"
+    make = f"install -d -m 755 -o root -g root {quote(path)}"
     mode, uid = int(str(told["mode"])), int(str(told["uid"]))
     if told["error"]:
         if host.has(NODE):
@@ -215,8 +216,8 @@ def _judged(host: Host, policy: Policy, told: dict[str, object]) -> Result:
             return skip(subject, "[report] dir is each node's own")
         return warn(subject, f"{told['error']}: no report is read on this host", path, f"mount it, or {make}")
     if not stat.S_ISDIR(mode):
-        return wrong(subject, "it is no directory", path, f"rm {path} && {make}")
+        return wrong(subject, "it is no directory", path, f"rm {quote(path)} && {make}")
     if uid != 0 or mode & 0o022:
         text = f"owner {uid}, mode {mode & 0o7777:04o}: others could put reports in the place of ours"
-        return wrong(subject, text, path, f"chown root {path} && chmod 755 {path}")
+        return wrong(subject, text, path, f"chown root {quote(path)} && chmod 755 {quote(path)}")
     return ok(subject, "root's, users may read theirs", path)

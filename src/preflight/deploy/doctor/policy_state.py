@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from shlex import quote
 
 from preflight.checks.names import unknown_checks
 from preflight.deploy.doctor.host import NODE, Host
@@ -59,7 +60,7 @@ def _switch(host: Host) -> Result:
     except OSError:
         return ok(subject, "off", path)
     text = f"THE KILL SWITCH IS ON since {_since(age)}: nothing is drained, moved or resumed on this node"
-    return warn(subject, text, path, f"rm {path}")
+    return warn(subject, text, path, f"rm {quote(path)}")
 
 
 def _since(age_s: float) -> str:
@@ -77,7 +78,7 @@ def _cache(host: Host) -> Result:
         return unknown(subject, "only root reads it", path, "run it as root")
     stored = read_json(path)
     if not isinstance(stored, dict):
-        return wrong(subject, "it is no JSON of root's: each hook reads the policy anew", path, f"rm {path}")
+        return wrong(subject, "it is no JSON of root's: each hook reads the policy anew", path, f"rm {quote(path)}")
     if stored.get("key") != policy_key(host.target.config, host.node):
         return ok(subject, "older than the policy: the next hook makes it anew", path)
     return ok(subject, "up to date", path)
