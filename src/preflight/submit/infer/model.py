@@ -60,7 +60,8 @@ class Collector:
 
         GPU needs of a job without GPUs are dropped, and so are clauses that no requirement can hold.
         """
-        if not self.gpus and _asks_gpu(clause):
+        known = self._needs.get(clause)
+        if (known is not None and known.line <= line and not doubt) or (not self.gpus and _asks_gpu(clause)):
             return
         try:
             parse(clause)
@@ -70,8 +71,7 @@ class Collector:
         if doubt:
             self.unread(line, f"{clause}, but it {doubt}")
             return
-        known = self._needs.get(clause)
-        if len(self._needs) < MAX_ITEMS and (known is None or line < known.line):
+        if known is not None or len(self._needs) < MAX_ITEMS:
             shown = self._line(line) if text is None else clean(text, MAX_TEXT)
             self._needs[clause] = Inferred(clean(clause, 4096), line, shown, clean(why))
 

@@ -4,6 +4,7 @@
 ``run`` with what is known of it (model.Command).
 """
 
+import posixpath
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +16,8 @@ from preflight.submit.infer.words import HOLE, WIDE, Word
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-MAX_DEPTH = 60
+MAX_DEPTH = 60  # statements within statements, of the script; each takes up to three calls of Python's
+MAX_DEPTH_INSIDE = 30  # of a bash -c, which is read on top of them
 _DOUBTS = {
     "if_statement": "stands in an if",
     "case_statement": "stands in a case",
@@ -66,6 +68,7 @@ class Reader:
         base: int = 0,
         flat: bool = False,
         inside: bool = False,
+        limit: int = MAX_DEPTH,
     ) -> None:
         self.parser = parser
         self.root = parser.parse(text.encode("utf-8", "replace")).root_node
@@ -75,6 +78,7 @@ class Reader:
         self.run = run
         self.cwd = cwd
         self.inside = inside
+        self.limit = limit
         self.ended = False
         self.deep: int | None = None  # the first line that was too deep to be read
         self._bodies: dict[str, Node] = {}
@@ -86,7 +90,7 @@ class Reader:
     def _walk(self, node: "Node", context: Context) -> None:
         if self.ended:
             return
-        if context.depth > MAX_DEPTH:
+        if context.depth > self.limit:
             self.deep = self.deep or self.expander.line(node)
             return
         kind = node.type
@@ -242,7 +246,8 @@ class Reader:
         text = targets[0].text
         if HOLE in text or WIDE in text or text.startswith(("-", "+")):
             return None
-        return joined(self.cwd, text)
+        path = joined(self.cwd, text)
+        return None if path is None else posixpath.normpath(path)  # cd takes ".." off the text, not off the disk
 
 
 def joined(cwd: str | None, path: str) -> str | None:

@@ -14,83 +14,88 @@ _TOP = ("program", "list", "compound_statement", "subshell", "pipeline", "redire
 
 class Scanned(NamedTuple):
     """``assigned``: name -> how often. ``functions``: their names. ``once``: those called exactly once, without
-    arguments, where the call surely is reached."""
+    arguments, where the call surely is reached. ``wrong``: the first node that is no shell syntax."""
 
     assigned: dict[str, int]
     functions: frozenset[str]
     once: frozenset[str]
+    wrong: "Node | None"
+
+
+class _Found:
+    """What the scan has counted so far. ``calls``: name -> whether each call has no arguments and is surely reached."""
+
+    def __init__(self) -> None:
+        self.assigned: dict[str, int] = {}
+        self.functions: dict[str, int] = {}
+        self.calls: dict[str, list[bool]] = {}
+        self.wrong: Node | None = None
+
+    def count(self, node: "Node | None", times: int = 1) -> None:
+        """Count an assignment to what ``node`` names; an element of an array counts as two, and so as unknown."""
+        if node is not None:
+            name, bracket, _ = source(node).partition("[")
+            self.assigned[name] = self.assigned.get(name, 0) + (2 if bracket else times)
 
 
 def scan(root: "Node") -> Scanned:
-    """Look at every node once, without recursion."""
-    assigned: dict[str, int] = {}
-    functions: dict[str, int] = {}
-    calls: dict[str, list[Node]] = {}
+    """Look at every node once, without recursion; a node's parents are kept here, since asking it for them is slow."""
+    found = _Found()
+    broken = root.has_error
     cursor = root.walk()
-    going = True
-    while going:
+    path: list[tuple[Node, bool]] = []  # the nodes around, and whether each is surely reached
+    while True:
         node = cursor.node
-        if node is not None and node.is_named:
-            _look(node, assigned, functions, calls)
-        if cursor.goto_first_child():
-            continue
+        if node is not None:
+            reached = _reached(path[-1], node) if path else True
+            if broken and found.wrong is None and (node.is_missing or node.is_error):
+                found.wrong = node
+            if node.is_named:
+                _look(node, path[-1][0] if path else None, path[-1][1] if path else True, found)
+            if cursor.goto_first_child():
+                path.append((node, reached))
+                continue
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
-                going = False
-                break
-    once = (name for name, count in functions.items() if count == 1 and _reached(calls.get(name, [])))
-    return Scanned(assigned, frozenset(functions), frozenset(once))
+                return _result(found)
+            path.pop()
 
 
-def _look(node: "Node", assigned: dict[str, int], functions: dict[str, int], calls: "dict[str, list[Node]]") -> None:
+def _result(found: _Found) -> Scanned:
+    once = (name for name, count in found.functions.items() if count == 1 and found.calls.get(name) == [True])
+    return Scanned(found.assigned, frozenset(found.functions), frozenset(once), found.wrong)
+
+
+def _reached(parent: "tuple[Node, bool]", node: "Node") -> bool:
+    """Whether a node is surely reached: at the top level, and not behind ||."""
+    around, reached = parent
+    if not reached or around.type not in _TOP:
+        return False
+    behind = around.type == "list" and len(around.children) > 1 and source(around.children[1]) == "||"
+    return not behind or around.children[0].id == node.id
+
+
+def _look(node: "Node", parent: "Node | None", reached: bool, found: _Found) -> None:
     kind = node.type
     if kind == "variable_assignment":
-        parent = node.parent
         if parent is None or parent.type != "command":  # NAME=value in front of a command is set for that one only
-            _count(assigned, node.child_by_field_name("name"))
+            found.count(node.child_by_field_name("name"))
     elif kind in ("for_statement", "c_style_for_statement", "unset_command", "postfix_expression", "unary_expression"):
         for one in node.named_children:
             if one.type == "variable_name":
-                _count(assigned, one)
+                found.count(one)
     elif kind == "expansion":
         if any(one.type in ("=", ":=") for one in node.children):
-            _count(assigned, next((one for one in node.named_children if one.type == "variable_name"), None))
+            found.count(next((one for one in node.named_children if one.type == "variable_name"), None))
     elif kind == "function_definition":
         name = node.child_by_field_name("name")
         if name is not None:
-            functions[source(name)] = functions.get(source(name), 0) + 1
-    elif kind == "command_name":
-        name_text = source(node)
-        if name_text in _SETTERS and node.parent is not None:
-            for one in node.parent.named_children[1:]:
-                assigned_name = source(one).partition("=")[0]
-                assigned[assigned_name] = assigned.get(assigned_name, 0) + 2
-        elif node.parent is not None:
-            calls.setdefault(name_text, []).append(node.parent)
-
-
-def _count(assigned: dict[str, int], node: "Node | None") -> None:
-    if node is None:
-        return
-    name = source(node)
-    if node.type == "subscript":  # an array's element
-        name = name.partition("[")[0]
-        assigned[name] = assigned.get(name, 0) + 1
-    assigned[name] = assigned.get(name, 0) + 1
-
-
-def _reached(calls: "list[Node]") -> bool:
-    """Whether there is one call, without arguments, that stands at the top level."""
-    if len(calls) != 1 or calls[0].named_child_count != 1:
-        return False
-    node, parent = calls[0], calls[0].parent
-    for _ in range(1000):
-        if parent is None:
-            return True
-        if parent.type not in _TOP:
-            return False
-        behind = parent.type == "list" and len(parent.children) > 1 and source(parent.children[1]) == "||"
-        if behind and parent.children[0].id != node.id:
-            return False
-        node, parent = parent, parent.parent
-    return False
+            found.functions[source(name)] = found.functions.get(source(name), 0) + 1
+    elif kind == "command_name" and parent is not None:
+        text = source(node)
+        if text in _SETTERS:
+            for one in parent.named_children[1:]:
+                name_text = source(one).partition("=")[0]
+                found.assigned[name_text] = found.assigned.get(name_text, 0) + 2
+        else:
+            found.calls.setdefault(text, []).append(parent.named_child_count == 1 and reached)

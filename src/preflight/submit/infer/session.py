@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from preflight.facts.rootfs import Root
 from preflight.submit.infer.model import Collector, Command
-from preflight.submit.infer.reader import Reader
+from preflight.submit.infer.reader import MAX_DEPTH_INSIDE, Reader
 from preflight.submit.infer.words import Word
 
 if TYPE_CHECKING:
     from tree_sitter import Parser
 
 MAX_LAYERS = 24  # launchers in front of one command
-MAX_SHELLS = 8  # bash -c in bash -c
+MAX_SHELLS = 4  # bash -c in bash -c
 
 Rule = Callable[["Session", Command], Command | None]
 
@@ -78,7 +78,7 @@ class Session:
         self._shells += 1
         reader = Reader(
             self._parser, text, given, self._take,
-            cwd=command.cwd, base=word.line - 1, flat=word.flat, inside=command.inside,
+            cwd=command.cwd, base=word.line - 1, flat=word.flat, inside=command.inside, limit=MAX_DEPTH_INSIDE,
         )  # fmt: skip
         reader.read(command.doubt)
         self._notes(reader)
@@ -111,3 +111,6 @@ class Session:
     def _notes(self, reader: Reader) -> None:
         if reader.deep is not None:
             self.collector.unread(reader.deep, "statements within statements, too deep to be read")
+        if reader.scanned.wrong is not None:
+            line = reader.expander.line(reader.scanned.wrong)
+            self.collector.note(line, "the shell's syntax was not understood here; a need of it may be missing")

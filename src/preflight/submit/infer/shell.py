@@ -27,6 +27,7 @@ _EXPANSIONS = (
 )
 _DEFAULTS = (":-", "-", ":?", "?", ":=", "=", ":+", "+")
 _SPACE = " \t\n"
+MAX_VALUE = 1 << 16  # of a variable: one made of others, over and over, would fill the memory
 
 
 class Variables:
@@ -50,7 +51,7 @@ class Variables:
 
     def set(self, name: str, value: str | None) -> None:
         """Take an assignment that surely happens; None: to something that is not known."""
-        if value is None or HOLE in value or WIDE in value:
+        if value is None or len(value) > MAX_VALUE or HOLE in value or WIDE in value:
             self.values.pop(name, None)
         else:
             self.values[name] = value

@@ -1,0 +1,270 @@
+"""How the inference reads shell text: what surely runs, what words become, and text that is hostile."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from infer_samples import clauses, lines, read, unread
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "module load a",
+        "  module   load  a  # comment",
+        "true && module load a",
+        "module load a || exit 1",
+        "(module load a)",
+        "{ module load a; }",
+        "module load a | tee log",
+        "module load a > log 2>&1",
+        "module > log load a",
+        "! module load a",
+        "X=1 module load a",
+        "module load a &",
+        "exec module load a",
+        "time module load a",
+        "env -u X Y=2 module load a",
+        "module load 'a'",
+        'module load "a"',
+        "module load $'a'",
+        "module load \\a",
+        "module \\\nload a",
+        "V=a; module load $V",
+        'V=a; module load "${V}"',
+        "export V=a\nmodule load $V",
+        "readonly V=a; module load ${V:-b}",
+        "A=a; V=$A; module load $V",
+        "f() { module load a; }\nf",
+        "f() { module load a; }\ntrue && f",
+        "bash -c 'module load a'",
+        "srun -n1 bash -lc 'module load a'",
+        "bash -euo pipefail -c 'module load a'",
+        "V=a; bash -c \"module load $V\"",
+        "export V=a; bash -c 'module load $V'",
+        "cat <<EOF | module load a\ntext\nEOF",
+        "module load a\nexit 0\nmodule load b",
+    ],
+)  # fmt: skip
+def test_a_command_that_surely_runs_is_read(body: str, tmp_path: Path) -> None:
+    assert clauses(body, tmp_path) == ["module=a"]
+    assert unread(body, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "false || module load a",
+        "true || false || module load a",
+        "if true; then module load a; fi",
+        "if module load a; then true; fi",
+        "if false; then :; else module load a; fi",
+        "case x in x) module load a;; esac",
+        "while true; do module load a; done",
+        "until false; do module load a; done",
+        "for i in 1; do module load a; done",
+        "for ((i=0; i<2; i++)); do module load a; done",
+        "f() { module load a; }",
+        "f() { module load a; }; f; f",
+        "f() { module load a; }; f x",
+        "f() { module load a; }; if true; then f; fi",
+        "X=$(module load a)",
+        "echo `module load a`",
+        "module load $V",
+        "module load ${V:-a}",
+        "V=a; V=b; module load $V",
+        "if true; then V=a; fi; module load $V",
+        "module load $V; V=a",
+        "V+=a; module load $V",
+        "V=$(echo a); module load $V",
+        "V=(a); module load ${V[0]}",
+        "V=(a); module load \"${V[@]}\"",
+        "(V=a); module load $V",
+        "read V; module load $V",
+        "for V in a; do :; done; module load $V",
+        "V=a; unset V; module load $V",
+        "declare -i V=1+1; module load $V",
+        "module load ${V%/*}",
+        "module load a*",
+        "module load {a,b}",
+        "module load $1",
+        "module $ACTION a",
+        "V=a; bash -c 'module load $V'",
+        "eval 'module load a'",
+        "source setup.sh",
+        ". ~/.bashrc",
+        "false || . setup.sh",
+    ],
+)  # fmt: skip
+def test_a_need_that_is_not_sure_is_unread_and_no_need(body: str, tmp_path: Path) -> None:
+    assert clauses(body, tmp_path) == []
+    assert unread(body, tmp_path) == [1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "echo module load a",
+        "cat <<EOF\nmodule load a\nEOF",
+        "bash <<'EOF'\nmodule load a\nEOF",
+        "# module load a",
+        "python -c 'module load a'",
+        "bash script.sh",
+        "if true; then echo $X; fi",
+        "if true; then module unload a; module purge; fi",
+        "exit 1\nmodule load a",
+        "exec ./program\nmodule load a",
+        "trap 'module load a' EXIT",
+        "module=load",
+        "module() { :; }; module load a",
+        "srun $OPTIONS ./program $ARGUMENTS",
+        "torchrun --nproc_per_node=$N train.py",
+        "X=$(date)",
+    ],
+)
+def test_what_asks_nothing_is_neither(body: str, tmp_path: Path) -> None:
+    assert clauses(body, tmp_path) == []
+    assert unread(body, tmp_path) == []
+
+
+def test_an_exit_that_may_not_happen_ends_nothing(tmp_path: Path) -> None:
+    for body in ("true || exit 1", "(exit 1)", "if false; then exit; fi", "f() { exit; }", "bash -c 'exit 1'"):
+        assert clauses(f"{body}\nmodule load a", tmp_path) == ["module=a"]
+
+
+def test_unquoted_values_become_several_words(tmp_path: Path) -> None:
+    assert clauses("M='a b  c'; module load $M", tmp_path) == ["module=a", "module=b", "module=c"]
+    assert clauses("M='a b'; module load x/$M/y", tmp_path) == ["module=x/a", "module=b/y"]
+    assert clauses("M=; module load $M a", tmp_path) == ["module=a"]
+
+
+def test_what_is_known_at_submit_is_known(tmp_path: Path) -> None:
+    body = "module load $HOME ~ ~/x $USER ${SLURM_SUBMIT_DIR}/y $PWD"
+    found = [one.clause for one in read(body, tmp_path, USER="alice").needs][1:]
+    home = "module=/home/alice"
+    assert found == [home, f"{home}/x", "module=alice", f"{home}/project/y", f"{home}/project"]
+    assert unread("module load ~bob/x", tmp_path) == [1]
+    assert unread("cd /tmp\nmodule load $PWD", tmp_path) == [2]
+    assert unread("HOME=/a; HOME=/b\nmodule load $HOME", tmp_path) == [2]
+
+
+def test_lines_are_those_of_the_words(tmp_path: Path) -> None:
+    assert lines("module load a \\\n  b\nmodule load a c", tmp_path) == [
+        ("module=a", 1), ("module=b", 2), ("module=c", 3),
+    ]  # fmt: skip
+    assert lines("srun bash -c '\n  module load a\n\n  module load b'", tmp_path) == [("module=a", 2), ("module=b", 4)]
+    assert lines('V=b; bash -c "true \\\n&& module load a\n  module load $V"', tmp_path) == [
+        ("module=a", 2), ("module=b", 3),
+    ]  # fmt: skip
+    # What a variable brings has no lines of its own.
+    assert lines("V='true\ntrue\nmodule load a'\n\nbash -c \"$V\"", tmp_path) == [("module=a", 5)]
+
+
+def test_a_function_is_read_where_it_stands(tmp_path: Path) -> None:
+    assert lines("f() {\n  module load a\n}\nV=1\nf", tmp_path) == [("module=a", 2)]
+
+
+def test_other_languages_are_not_read(tmp_path: Path) -> None:
+    from preflight.submit.infer import infer
+
+    for first in ("#!/usr/bin/env python3", "#!/usr/bin/perl -w", "#!/bin/csh", "#! /usr/bin/env -S Rscript --vanilla"):
+        found = infer(f"{first}\nmodule load a\n", (), environment={}, cwd="/", home="/", root=str(tmp_path))
+        assert (found.needs, found.unread) == ((), ())
+        assert [one.line for one in found.notes] == [1]
+        assert "no shell script" in found.notes[0].why
+    for first in ("#!/bin/sh", "#!/usr/bin/env bash", "#!/bin/bash -l", "#!/usr/bin/zsh", "# none"):
+        found = infer(f"{first}\nmodule load a\n", (), environment={}, cwd="/", home="/", root=str(tmp_path))
+        assert [one.clause for one in found.needs] == ["module=a"]
+
+
+def test_without_its_parser_the_script_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tree_sitter_bash", None)
+    found = read("module load a", tmp_path)
+    assert [one.clause for one in found.needs] == ["gpu.count>=1"]
+    assert found.unread == ()
+    assert [one.why for one in found.notes] == [
+        "the script is not read: the Python package tree-sitter or tree-sitter-bash is missing"
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "(" * 20_000,
+        "echo " + "$(" * 20_000,
+        "if true; then " * 20_000,
+        '"$(' * 20_000,
+        "`" * 20_001,
+        "{ " * 20_000,
+        "env " * 20_000 + "module load x",
+        "a && " * 20_000 + "b",
+        "module load " + "x" * 1_000_000,
+        "module load " + "\ud800",
+        "f() { f; }; f",
+        "f() { g; }; g() { f; }; f",
+        "\n".join(["V0=aaaaaaaa", *(f"V{i}=$V{i - 1}$V{i - 1}$V{i - 1}" for i in range(1, 60)), "module load $V59"]),
+        "srun",
+        "srun --container-image",
+        "mpirun -genv",
+        "docker",
+        "apptainer exec --bind",
+        "conda run -n",
+        "uv run --project",
+        "source",
+        "bash -c",
+        "env",
+        "timeout",
+        "taskset",
+        "module",
+        "ml",
+        "spack",
+        "enroot import",
+        "python -m",
+        "torchrun --nproc_per_node",
+    ],
+)  # fmt: skip
+def test_hostile_and_broken_text_is_survived(body: str, tmp_path: Path) -> None:
+    found = read(body, tmp_path)
+    assert found.needs[0].clause == "gpu.count>=1"
+
+
+def test_deep_scripts_in_deep_scripts_are_survived(tmp_path: Path) -> None:
+    inner = "module load x"
+    for _ in range(6):
+        inner = f"bash -c {shlex.quote('( ' * 40 + inner + ' )' * 40)}"
+    found = read("( " * 55 + inner + " )" * 55, tmp_path)
+    assert "module=x" not in [one.clause for one in found.needs]
+    assert any("too deep" in one.why for one in (*found.unread, *found.notes))
+
+
+def test_text_that_no_terminal_should_see_is_escaped(tmp_path: Path) -> None:
+    found = read("module load a \x1b[31m; module load $X", tmp_path)
+    for one in (*found.needs, *found.unread, *found.notes):
+        assert one.text.isprintable()
+        assert one.why.isprintable()
+    assert "\\x1b" in found.unread[0].text
+
+
+def test_line_ends_and_nul_bytes_change_nothing(tmp_path: Path) -> None:
+    from preflight.submit.infer import infer
+
+    text = "#!/bin/bash\r\nmod\0ule load a\r\nmodule load b\r\n"
+    found = infer(text, (), environment={}, cwd="/", home="/", root=str(tmp_path))
+    assert [(one.clause, one.line) for one in found.needs] == [("module=a", 2), ("module=b", 3)]
+
+
+def test_what_follows_broken_syntax_is_noted(tmp_path: Path) -> None:
+    found = read("module load a\nif true; then\nmodule load b\n", tmp_path)
+    assert [one.why for one in found.notes if "syntax" in one.why]
+    assert "module=b" not in [one.clause for one in found.needs]
+
+
+def test_a_script_beyond_slurms_limit_is_not_read(tmp_path: Path) -> None:
+    from preflight.submit.infer import MAX_SCRIPT, infer
+
+    text = "#!/bin/bash\nmodule load a\n#" + "x" * MAX_SCRIPT
+    found = infer(text, (), environment={}, cwd="/", home="/", root=str(tmp_path))
+    assert found.needs == ()
+    assert "not read" in found.notes[0].why
