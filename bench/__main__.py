@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench import placing, publishing  # noqa: E402
+from bench import placing, planning, publishing  # noqa: E402
 from bench.measure import Case, difference, measure, table  # noqa: E402
 from lab.cluster import Cluster, Site  # noqa: E402
 from nvml import sim  # noqa: E402
@@ -67,6 +67,18 @@ def cases(cluster: Cluster) -> list[Case]:
     ]
 
 
+def planned() -> str:
+    """Return what `plan` adds to Slurm's own answer, of nodes that are alike and of nodes that each rack's key parts."""
+    lines = []
+    for racks, what in ((False, "of three kinds"), (True, "that differ from rack to rack")):
+        found = planning.seconds(REQUIRE, racks)
+        lines.append(
+            f"plan over {planning.NODES:,} nodes {what}, beyond Slurm's own answer: {found.whole * 1000:.0f} ms; "
+            f"decoding and judging alone {found.judged * 1000:.0f} ms ({found.fit:,} fit and are up).\n"
+        )
+    return "".join(lines)
+
+
 def main() -> int:
     """Measure, print, and with --write put the table into README.md."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,6 +97,7 @@ def main() -> int:
     text += f"The catalog's share, by the cuda clause: {catalog:.1f} ms (median of the differences round by round).\n"
     took, fitting = placing.seconds(REQUIRE)
     text += f"{placing.NODES:,} nodes judged by those 4 clauses: {took * 1000:.0f} ms ({fitting:,} fit).\n"
+    text += planned()
     asked = publishing.commands()
     text += f"`preflight publish` runs {' and '.join(asked.unchanged)} where nothing changed, "
     text += f"{' and '.join(asked.changed)} where something did.\n"

@@ -34,10 +34,13 @@ class Ground(NamedTuple):
     tables: Any
     placed: frozenset[str]
 
-    def fits(self, row: Row, without: frozenset[str]) -> bool:
-        """Return whether an up node that no option leaves out fits where the clauses ``without`` are not asked."""
-        left = [one for one in row.answers if one.text not in without]
-        return not row.away and all(self.may(one) for one in left)
+    def fitting(self, without: frozenset[str]) -> list[Row]:
+        """Return the up nodes whose clauses hold where those ``without`` are not asked."""
+        hold: dict[int, bool] = {}  # by the answers that nodes of a kind share
+        for row in self.rows:
+            if id(row.answers) not in hold:
+                hold[id(row.answers)] = all(self.may(one) for one in row.answers if one.text not in without)
+        return [row for row in self.rows if not row.away and hold[id(row.answers)]]
 
     def may(self, answer: ClauseResult) -> bool:
         """Return whether a clause stands in nobody's way: it holds, or only the prolog can tell."""
@@ -55,18 +58,17 @@ def changes(ground: Ground, needs: Sequence[Need], terms: Terms) -> tuple[Change
 
 
 def _gain(ground: Ground, without: frozenset[str]) -> list[Row]:
-    """Return the up nodes that fit if the clauses were not asked, and do not with them."""
+    """Return the up nodes that fit if the clauses were not asked, and do not with all of them."""
     return [
         row
-        for row in ground.rows
-        if not row.left_out and not row.lacks and ground.fits(row, without) and not ground.fits(row, frozenset())
+        for row in ground.fitting(without)
+        if not row.left_out and not row.lacks and not without.isdisjoint(row.fails)
     ]
 
 
 def _of_clause(ground: Ground, clause: Clause) -> list[Change]:
-    gained = _gain(ground, frozenset((clause.text,)))
     # A node that does not tell is no gain: nothing is known of it.
-    failing = [row for row in gained if clause.text in row.fails()]
+    failing = _gain(ground, frozenset((clause.text,)))
     if not failing:
         return []
     lowered = _lowered(ground, clause, failing)
@@ -142,8 +144,8 @@ def _passing(ground: Ground, clause: Clause) -> set[int]:
 
 def _of_options(ground: Ground) -> list[Change]:
     gained: dict[str, list[Row]] = {}
-    for row in ground.rows:
-        if len(row.left_out) == 1 and not row.lacks and ground.fits(row, frozenset()):
+    for row in ground.fitting(frozenset()):
+        if len(row.left_out) == 1 and not row.lacks:
             gained.setdefault(row.left_out[0], []).append(row)
     return [Change(f"without your {option}", _names(found)) for option, found in gained.items()]
 
@@ -179,7 +181,7 @@ def _of_pairs(ground: Ground, clauses: Sequence[Clause]) -> list[Change]:
     found = []
     for first, second in combinations(clauses[:_PAIRS], 2):
         both = frozenset((first.text, second.text))
-        gained = [row for row in _gain(ground, both) if both <= set(row.fails())]
+        gained = [row for row in _gain(ground, both) if both <= frozenset(row.fails)]
         if gained:
             found.append(Change(f"without both {first.text} and {second.text}", _names(gained)))
     return found

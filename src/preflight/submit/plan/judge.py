@@ -15,7 +15,7 @@ from preflight.requirements.grammar import Clause
 from preflight.requirements.kinds import Count, Size, Version
 from preflight.slurm.models import Node
 from preflight.submit.plan.model import Group, Need, Nodes
-from preflight.submit.plan.terms import Terms
+from preflight.submit.plan.terms import Lack, Terms
 from preflight.tuples import NamedTuple
 
 HOLDS = ("pass", "warn")
@@ -26,17 +26,17 @@ NO_GPUS = "the job asks for no GPU"
 
 
 class Row(NamedTuple):
-    """One node, judged: what it lacks, which of the user's options leave it out, and the clauses' answers."""
+    """One node, judged: what it lacks, which of the user's options leave it out, and the clauses' answers.
+
+    ``answers`` are one list for all nodes of a kind; ``fails`` are the texts of those that do not hold.
+    """
 
     node: Node
     answers: Sequence[ClauseResult]
+    fails: tuple[str, ...]
     left_out: tuple[str, ...]
-    lacks: tuple[Group, ...]
+    lacks: tuple[Lack, ...]
     away: bool
-
-    def fails(self) -> list[str]:
-        """Return the texts of the clauses that do not hold here, in their order."""
-        return [one.text for one in self.answers if one.status == "fail"]
 
 
 class _Found:
@@ -56,10 +56,18 @@ class _Found:
 
 def rows(nodes: Iterable[Node], terms: Terms, answers: Sequence[list[ClauseResult]], of: dict[str, int]) -> list[Row]:
     """Return the nodes of a component's partitions, judged. ``answers`` by kind, ``of`` each node's kind."""
+    fails = [tuple(one.text for one in answer if one.status == "fail") for answer in answers]
+    lacks: dict[tuple[str, int, int], tuple[Lack, ...]] = {}
+    away: dict[tuple[str, ...], bool] = {}
     found = []
     for node in nodes:
-        lacks = tuple(Group(lack.what, lack.detail, ()) for lack in terms.lacks(node))
-        found.append(Row(node, answers[of[node.name]], tuple(terms.left_out(node)), lacks, is_away(node)))
+        size = (node.gres, node.cpus, node.memory)
+        if size not in lacks:
+            lacks[size] = tuple(terms.lacks(node))
+        if node.state not in away:
+            away[node.state] = is_away(node)
+        kind = of[node.name]
+        found.append(Row(node, answers[kind], fails[kind], terms.left_out(node), lacks[size], away[node.state]))
     return found
 
 
@@ -82,13 +90,17 @@ def sort(judged: Sequence[Row], needs: Sequence[Need], placed: frozenset[str], g
     fit: list[Row] = []
     misfit, untold, away, left_out, caveats = _Found(), _Found(), _Found(), _Found(), _Found()
     kept = [row for row in judged if not row.left_out]
-    often = Counter(what for row in kept for what in _lacking(row))
+    alike = Counter((row.lacks, row.fails) for row in kept)
+    often: Counter[str] = Counter()
+    for (lacks, fails), number in alike.items():
+        for what in (*(lack.what for lack in lacks), *fails):
+            often[what] += number
     labels = {need.clause.text: missing(need.clause) for need in needs}
     for row in judged:
         name = row.node.name
         if row.left_out:
             left_out.add(row.left_out[0], "", name)
-        elif row.lacks or row.fails():
+        elif row.lacks or row.fails:
             what = max(_lacking(row), key=lambda one: often[one])
             misfit.add(*_said(row, what, labels, given), name)
         elif (unknown := _unknown(row, placed)) is not None:
@@ -114,7 +126,7 @@ def sort(judged: Sequence[Row], needs: Sequence[Need], placed: frozenset[str], g
 
 
 def _lacking(row: Row) -> list[str]:
-    return [*(lack.what for lack in row.lacks), *row.fails()]
+    return [*(lack.what for lack in row.lacks), *row.fails]
 
 
 def _said(row: Row, what: str, labels: dict[str, str], given: int | None) -> tuple[str, str]:

@@ -36,15 +36,15 @@ class Terms(NamedTuple):
     cpus: int
     needed: int
 
-    def left_out(self, node: Node) -> list[str]:
+    def left_out(self, node: Node) -> tuple[str, ...]:
         """Return the user's own options that keep the job from a node."""
-        found = []
+        found: tuple[str, ...] = ()
         if node.name in self.excluded:
-            found.append("--exclude")
+            found += ("--exclude",)
         if self.only is not None and node.name not in self.only:
-            found.append("--nodelist")
+            found += ("--nodelist",)
         if not self.features.allows(node.active):
-            found.append(f"--constraint={self.constraint}")
+            found += (f"--constraint={self.constraint}",)
         return found
 
     def lacks(self, node: Node) -> list[Lack]:
