@@ -183,6 +183,14 @@ def test_spack(spec: str, expected: list[str], tmp_path: Path) -> None:
     assert clauses(f"spack install {spec}", tmp_path) == []
 
 
+def test_spack_packages_that_are_not_told(tmp_path: Path) -> None:
+    assert unread("spack load cuda@$V", tmp_path) == [1]
+    assert unread("spack load $P", tmp_path) == [1]
+    assert unread("spack load gcc@$V", tmp_path) == []
+    assert unread("spack load cuda@$V", tmp_path, gpus=False) == []
+    assert clauses("spack load cuda@12.4%gcc@$V", tmp_path) == ["cuda>=12.4"]
+
+
 # Containers
 
 STATED = "nvidia/cuda:12.4.1-base-ubuntu22.04"
@@ -504,6 +512,7 @@ def test_files_that_are_no_files_are_not_opened(tmp_path: Path) -> None:
         "srun --mpi=pmix -n 4 -c2 --cpu-bind cores module load a",
         "srun --mpi pmix_v4 module load a",
         "numactl -N 0 -m 0 mpirun -n 1 module load a",
+        "mpirun -n 1 ./x : -n 4 module load a",
     ],
 )
 def test_mpi_is_noted_and_what_follows_is_read(command: str, tmp_path: Path) -> None:
@@ -516,10 +525,27 @@ def test_mpi_is_noted_and_what_follows_is_read(command: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "start",
     [
-        "srun -n4 --exclusive -u", "srun -N 1 -n 1 --gpus 2 --mem 4G -o out.%j -l", "nohup", "exec", "env -u B A=1",
-        "nice -n 5",         "timeout -k 5 1h", "taskset -c 0-3", "taskset 0xff", "stdbuf -oL", "time -p", "A=1 B=2", "command",
-        "srun --het-group=0 true : -n2",
+        "srun -n4 --exclusive -u", "srun -N 1 -n 1 --gpus 2 --mem 4G -o out.%j -l", "srun --het-group=0 true : -n2",
+        "nohup", "exec", "env -u B A=1", "nice -n 5", "nice -5", "timeout -k 5 1h", "taskset -c 0-3", "taskset 0xff",
+        "stdbuf -oL", "time -p", "A=1 B=2", "command", "numactl --cpunodebind=0 -m 0",
     ],
 )  # fmt: skip
 def test_what_starts_a_command_is_looked_through(start: str, tmp_path: Path) -> None:
     assert clauses(f"{start} module load a", tmp_path) == ["module=a"]
+
+
+# The job's options
+
+
+def test_relative_paths_are_beneath_chdir(tmp_path: Path) -> None:
+    environment(tmp_path, "/data/env", torch="'12.4'")
+    environment(tmp_path, "/home/alice/project/run/env", torch="'12.1'")
+    assert clauses("#SBATCH --chdir=/data\n. env/bin/activate", tmp_path) == ["cuda>=12.4"]
+    assert clauses("#SBATCH -D run\n. env/bin/activate", tmp_path) == ["cuda>=12.1"]
+    assert clauses("#SBATCH -D /data\n. $SLURM_SUBMIT_DIR/run/env/bin/activate", tmp_path) == ["cuda>=12.1"]
+
+
+def test_gpus_of_any_component_count(tmp_path: Path) -> None:
+    body = "#SBATCH -N1\n#SBATCH hetjob\n#SBATCH --gpus-per-node=4\nmodule load cuda/12.4"
+    found = read(body, tmp_path, gpus=False)
+    assert [one.clause for one in found.needs] == ["gpu.count>=4", "module=cuda/12.4", "cuda>=12.4"]

@@ -268,3 +268,24 @@ def test_a_script_beyond_slurms_limit_is_not_read(tmp_path: Path) -> None:
     found = infer(text, (), environment={}, cwd="/", home="/", root=str(tmp_path))
     assert found.needs == ()
     assert "not read" in found.notes[0].why
+
+
+def test_it_runs_where_there_is_no_posix(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    from test_portable import WITHOUT
+
+    job = tmp_path / "job.sh"
+    job.write_text("#!/bin/bash\n#SBATCH --gres=gpu:1\nmodule load cuda/12.4\nsource env/bin/activate\n")
+    text = f"""{WITHOUT}
+import pathlib
+from preflight.submit import script
+from preflight.submit.infer import infer
+made = script.read([{str(job)!r}], {{}})
+found = infer(made.text, made.components, environment={{}}, cwd="/p", home="/h", root={str(tmp_path)!r})
+print([one.clause for one in found.needs], [one.line for one in found.unread], found.notes)
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout == "['gpu.count>=1', 'module=cuda/12.4', 'cuda>=12.4'] [4] ()\n"

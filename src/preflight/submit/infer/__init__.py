@@ -49,8 +49,8 @@ def infer(
     """
     # bash takes NULs out; a surrogate is what the file's reader made of a byte that is no UTF-8.
     text = text.replace("\r\n", "\n").replace("\0", "").encode("utf-8", "replace").decode()
-    collector = Collector(text.split("\n"), gpus.wanted(asked))
-    gpus.counts(collector, asked)
+    collector = Collector(text.split("\n"), gpus.wanted(asked, cwd))
+    gpus.counts(collector, asked, cwd)
     first = asked[0].options if asked else {}
     session = Session(collector, Root(root, live=False), environment, home, _RULES, frozenset(_OUTSIDE), pythons.other)
     image = first.get("container-image")

@@ -26,15 +26,15 @@ _WAYS = {
 }
 
 
-def wanted(components: Sequence[Component]) -> bool:
+def wanted(components: Sequence[Component], cwd: str) -> bool:
     """Whether any component asks Slurm for GPUs; raises OptionError for a value that sbatch refuses."""
-    return any(asked(one).gpus is not None for one in components)
+    return any(asked(one, cwd).gpus is not None for one in components)
 
 
-def counts(collector: Collector, components: Sequence[Component]) -> None:
+def counts(collector: Collector, components: Sequence[Component], cwd: str) -> None:
     """Add the counts that a job's options state of each node."""
     for component in components:
-        given = asked(component)
+        given = asked(component, cwd)
         for name, (read, stated) in _WAYS.items():
             option = component.options.get(name)
             number = sum(read(option.value).values()) if option is not None and option.value else 0

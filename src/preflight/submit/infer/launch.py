@@ -51,15 +51,9 @@ def shell(session: Session, command: Command) -> None:
         session.script(command, words[at])
 
 
-def srun(session: Session, command: Command) -> Command | None:
+def srun(session: Session, command: Command) -> None:
     """`srun … COMMAND`, with pyxis' container; of `srun A : B` each."""
-    parts: list[list[Word]] = [[]]
-    for word in command.words[1:]:
-        if word.text == ":":
-            parts.append([])
-        else:
-            parts[-1].append(word)
-    for part in parts:
+    for part in _parts(command):
         read = arguments(part, _srun_valued())
         mpi = read.value("--mpi")
         if mpi is not None and mpi.known and mpi.text not in ("none", "list"):
@@ -70,7 +64,17 @@ def srun(session: Session, command: Command) -> Command | None:
         rest = command.rest(read.rest, inside=image is not None or read.value("--container-name") is not None)
         if rest is not None:
             session.run(rest)
-    return None
+
+
+def _parts(command: Command) -> list[list[Word]]:
+    """Return the words behind a starter, once for each of the commands that stand between colons."""
+    parts: list[list[Word]] = [[]]
+    for word in command.words[1:]:
+        if word.text == ":":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts
 
 
 @cache
@@ -81,20 +85,17 @@ def _srun_valued() -> frozenset[str]:
     return _SRUN_ONLY | {f"--{row.name}" for row in rows} - {"--wait"} | letters | {"-W", "--wait"}
 
 
-def mpirun(session: Session, command: Command) -> Command | None:
-    """`mpirun … COMMAND`: noted. Options of two values (-genv A B) are known."""
+def mpirun(session: Session, command: Command) -> None:
+    """`mpirun … COMMAND : … COMMAND`: noted. Options of two values (-genv A B) are known."""
     word = command.words[0]
     session.collector.note(word.line, f"starts MPI processes with {word.name}")
-    words = list(command.words[1:])
-    rest: list[Word] = []
-    while words and (words[0].text.startswith("-") or words[0].vague):
-        if words[0].text in _MPI_PAIRS:
-            del words[:3]
-            continue
-        read = arguments(words[:2], _MPI_VALUED, clusters=False)
-        del words[: 2 if not read.rest and len(words) > 1 and words[0].text in _MPI_VALUED else 1]
-    rest = words
-    return command.rest(rest)
+    for words in _parts(command):
+        while words and (words[0].text.startswith("-") or words[0].vague):
+            text = words[0].text
+            del words[: 3 if text in _MPI_PAIRS else 2 if text in _MPI_VALUED else 1]
+        rest = command.rest(words)
+        if rest is not None:
+            session.run(rest)
 
 
 def _after(valued: str, operands: int = 0) -> Callable[[Session, Command], Command | None]:

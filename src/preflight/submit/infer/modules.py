@@ -5,7 +5,7 @@ import re
 from preflight.requirements.grammar import quoted
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
-from preflight.submit.infer.words import Word, arguments, names
+from preflight.submit.infer.words import HOLE, WIDE, Word, arguments, names
 
 _LOAD = ("load", "add")
 _SWITCH = ("switch", "swap", "sw")
@@ -61,11 +61,11 @@ def spack(session: Session, command: Command) -> None:
         return
     for word in rest[1:]:
         found = _SPACK.match(word.text)
-        if not word.known and not (found and word.text.find("@") > 0):
-            if session.collector.gpus:
-                session.unresolved(command, word.line)
-        elif found:
-            session.need(command, f"cuda>={found[1]}", word.line, f"spack load {word.text} brings CUDA {found[1]}")
+        told = re.split(f"[{HOLE}{WIDE}]", word.text)[0]
+        if found:
+            session.need(command, f"cuda>={found[1]}", word.line, f"spack load cuda@{found[1]} brings it")
+        elif not word.known and session.collector.gpus and ("cuda@".startswith(told) or told.startswith("cuda@")):
+            session.unresolved(command, word.line)
 
 
 def _load(session: Session, command: Command, names: "list[Word] | tuple[Word, ...]") -> None:
