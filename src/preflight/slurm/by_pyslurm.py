@@ -33,7 +33,8 @@ class ByPyslurm:
 
     def job(self, text: str) -> JobInfo:
         """Return the job that ``text`` names; raises SlurmError where it is not in the queue."""
-        return self._or(lambda: self._job(text), lambda: self._commands.job(text))
+        asked = parts(text)
+        return self._or(lambda: self._job(text, *asked), lambda: self._commands.job(text))
 
     def _or(self, read: Callable[[], Read], otherwise: Callable[[], Read]) -> Read:
         try:
@@ -46,8 +47,7 @@ class ByPyslurm:
         found = (node_of(one) for one in self._pyslurm.Nodes.load().values())
         return [node for node in found if names is None or node.name in names]
 
-    def _job(self, text: str) -> JobInfo:
-        number, sign, part = parts(text)
+    def _job(self, text: str, number: int, sign: str, part: int | None) -> JobInfo:
         if not sign:  # of an array one record is loaded, and not always the one that is meant
             alone = job_of(self._pyslurm.Job.load(number))
             if alone.array_job_id is None and alone.id == number:
