@@ -19,8 +19,10 @@ def why(jobid: str, as_json: bool, config: str | None) -> None:
     Exits with 0, or with 2 where nothing is known of the job or something is mistaken.
     """
     from preflight.report.find import ReportPlaces
-    from preflight.slurm.cluster import cluster_for
+    from preflight.slurm.cluster import Cluster
+    from preflight.submit.plan.ask import slurm_of
     from preflight.submit.why.document import to_json
+    from preflight.submit.why.fits import Fitting
     from preflight.submit.why.gather import Reader, parse
     from preflight.submit.why.several import tell
     from preflight.submit.why.text import render
@@ -31,7 +33,8 @@ def why(jobid: str, as_json: bool, config: str | None) -> None:
         fail(str(error))
     policy = policy_for(config)
     places = ReportPlaces(policy.report.spool, policy.report.dir, policy.report.search)
-    reader = Reader(cluster_for(policy, time.monotonic() + LIMIT_S), places)
+    cluster = Cluster(slurm_of(policy, time.monotonic() + LIMIT_S))
+    reader = Reader(cluster, places, Fitting(cluster.slurm, policy))
     try:
         told = tell(reader, asked)
     except ValueError as error:

@@ -13,6 +13,7 @@ from preflight.slurm.cluster import Cluster
 from preflight.slurm.commands import SlurmError
 from preflight.slurm.members import Member, members
 from preflight.slurm.models import JobInfo, Node
+from preflight.submit.why.fits import Fitting
 from preflight.submit.why.model import Asked, Evidence, Report
 from preflight.submit.why.stays import seconds
 
@@ -33,8 +34,11 @@ class Known(NamedTuple):
 class Reader:
     """Where to look; one look at one job is `evidence`."""
 
-    def __init__(self, cluster: Cluster, places: ReportPlaces, euid: int | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, places: ReportPlaces, fitting: Fitting | None = None, euid: int | None = None
+    ) -> None:
         self.cluster = cluster
+        self._fitting = fitting
         self.places = places
         self.looked: list[str] = []
         self.notes: list[str] = []
@@ -64,9 +68,9 @@ class Reader:
             reports, notes = self._reports(Wanted(member.id, alone=True), None)
             return Evidence(member.name, time.time(), reports=reports, unreached=clean(str(error), 200), notes=notes)
         reports, notes = self._reports(Wanted(job.id, alone=True), job)
-        return Evidence(
-            member.name, time.time(), job, "queue", reports=reports, nodes=self._nodes_for(job), notes=notes
-        )
+        fits = self._fitting.lines(job, reports) if self._fitting else ()
+        nodes = self._nodes_for(job)
+        return Evidence(member.name, time.time(), job, "queue", reports=reports, nodes=nodes, fits=fits, notes=notes)
 
     def of_past(self, label: str, job: JobInfo, ended_by: int | None) -> Evidence:
         """Return the evidence about a job that accounting knows."""
@@ -104,7 +108,8 @@ class Reader:
         own = [report for report in cleaned if job is None or is_of(report, job, restarts_known)]
         left = len(cleaned) - len(own)
         older = (f"{left} reports left out: of an earlier job that had the number {wanted.job}",) if left else ()
-        return tuple(own), (*found.notes, *older)
+        # Where reports were found, a further place that cannot be read is no news.
+        return tuple(own), (*(() if own else found.notes), *older)
 
     def _nodes_for(self, job: JobInfo) -> dict[str, Node]:
         """Return the nodes of a waiting job's partition, as they are now; {} where they cannot be had."""

@@ -48,12 +48,12 @@ def _by_us(case: Case, mark: Mark) -> Told:
     why, _, need = mark.text.partition(": ")
     if why.startswith("no node is left") and ": " in need:  # "no node is left that could fit: 0 of …: needs …"
         counts, _, need = need.partition(": ")
-        why = f"{why} ({counts})"
+        why = f"{why} ({counts.replace(', ', ' left, ', 1)})"
     cause = next((word for start, word in _CAUSES if why.startswith(start)), "other")
     sentence = (
         f"{case.head} is held by Preflight: {why}; {need}." if need else f"{case.head} is held by Preflight: {why}."
     )
-    return Told(case.label, "held-by-preflight", sentence, cause, steps=_steps(case, cause))
+    return Told(case.label, "held-by-preflight", sentence, cause, lines=case.evidence.fits, steps=_steps(case, cause))
 
 
 def _steps(case: Case, cause: str) -> tuple[Step, ...]:
@@ -65,10 +65,10 @@ def _steps(case: Case, cause: str) -> tuple[Step, ...]:
             "To let it run on any other node, drop --nodelist, leave out the node that does not fit, and release it:",
             (f"scontrol update JobId={case.job.name} ReqNodeList= ExcNodeList={keep}", f"scontrol release {job}"),
         )
-        return drop, _ask_for_less(case)
+        return drop, _ask_for_less(case, "Or ask")
     own = _without(case.job.excluded, sent)
     again = Step(
-        "Once nodes that did not fit have been changed, let Slurm try them again:",
+        "Or, once nodes that did not fit have been changed, let Slurm try them again:",
         (f"scontrol update JobId={case.job.name} ExcNodeList={own}", f"scontrol release {job}"),
     )
     if cause == "too-few-nodes":
@@ -76,24 +76,24 @@ def _steps(case: Case, cause: str) -> tuple[Step, ...]:
             "If another partition has nodes that fit (sinfo):",
             (f"scontrol update JobId={case.job.name} Partition=NAME", f"scontrol release {job}"),
         )
-        return _ask_for_less(case), other, again
+        return _ask_for_less(case, "Ask"), other, again
     more = Step("If you know that some node fits, name its feature, or let Slurm try the nodes that are left:",
                 (f"scontrol update JobId={case.job.name} Features=NAME", f"scontrol release {job}"))  # fmt: skip
-    return more, _ask_for_less(case)
+    return more, _ask_for_less(case, "Or ask")
 
 
-def _ask_for_less(case: Case) -> Step:
+def _ask_for_less(case: Case, ask: str) -> Step:
     """Say how the requirement is changed: one in the comment can be, one of --require is fixed at submission."""
     sources = _sources(case)
     if sources == {"comment"}:
         return Step(
-            "Or ask for what a node has: the requirement stands in the job's comment, which can be changed:",
+            f"{ask} for what a node has: the requirement stands in the job's comment, which can be changed:",
             (f'scontrol update JobId={case.job.name} Comment="require: …"', f"scontrol release {case.address}"),
         )
     if sources and "--require" not in sources and "comment" not in sources:
         return Step("The site's policy asks for it ([[expect]]): tell the admins.", who="admin")
     return Step(
-        "Or ask for what a node has: --require is fixed at submission, so cancel it and submit it again:",
+        f"{ask} for what a node has: --require is fixed at submission, so cancel it and submit it again:",
         (f"scancel {case.address}", "sbatch --require=… SCRIPT"),
     )
 

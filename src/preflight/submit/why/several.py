@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from preflight.report.merge import natural
 from preflight.slurm.members import Member
 from preflight.submit.why.explain import explain
 from preflight.submit.why.gather import Known, Reader
@@ -66,7 +67,7 @@ def _grouped(asked: Asked, told: list[tuple[Told, list[str]]], count: int, what:
             else (one.kind, one.cause, one.reason, _where(one))
         )
         groups.setdefault(key, (one, []))[1].extend(labels)
-    parts = [_of_group(one, labels) for one, labels in groups.values()]
+    parts = [_of_group(one, labels) for one, labels in sorted(groups.values(), key=lambda group: natural(group[1][0]))]
     tally: dict[str, int] = {}
     for one, labels in groups.values():
         tally[one.kind] = tally.get(one.kind, 0) + len(labels)
@@ -87,7 +88,28 @@ def _where(one: Told) -> tuple[tuple[int, str, str], ...]:
 
 
 def _of_group(one: Told, labels: list[str]) -> Told:
-    return one._replace(label=folded_tasks(labels), notes=one.notes)
+    if len(labels) == 1:
+        return one
+    label = folded_tasks(labels)
+    whole = tuple(step._replace(commands=tuple(_for_all(command, one.label, label) for command in step.commands))
+                  for step in one.steps)  # fmt: skip
+    return one._replace(
+        label=label, sentence=f"{len(labels)} tasks alike, for example {_lower(one.sentence)}", steps=whole
+    )
+
+
+def _for_all(command: str, one: str, label: str) -> str:
+    """Return a command for the whole group where it takes a list of tasks and says nothing of one task's own."""
+    words = command.split(" ")
+    return (
+        f"{words[0]} {words[1]} {label}"
+        if words == ["scontrol", "release", one]
+        else (f"scancel {label}" if words == ["scancel", one] else command)
+    )
+
+
+def _lower(sentence: str) -> str:
+    return f"job {sentence.removeprefix('Job ')}"
 
 
 def folded_tasks(labels: Sequence[str]) -> str:

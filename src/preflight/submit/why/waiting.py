@@ -16,6 +16,7 @@ _SHOWN = 6
 
 def waiting(case: Case) -> Told:
     """Return the explanation of a pending job that is not held."""
+    case = _begin_time(case)
     code = case.job.reason.replace("_", " ").partition(",")[0]
     sent = _sent_away(case)
     if code in _NO_NODE:
@@ -35,7 +36,24 @@ def waiting(case: Case) -> Told:
             f"{failed[0].because}. {_state_of_wait(case, code)}"
         )
         return Told(case.label, "moved", waits, "node-unhealthy", lines=lines, steps=(_wait_step(case, code),))
-    return Told(case.label, "waiting", waits, code, lines=lines, steps=(step_of(why, **names),))
+    steps = (step_of(why, **names), *_without_nodelist(case, code))
+    return Told(case.label, "waiting", waits, code, lines=lines, steps=steps)
+
+
+def _without_nodelist(case: Case, code: str) -> tuple[Step, ...]:
+    """Return how to give up a node asked for by name that is not to be had."""
+    if code not in ("ReqNodeNotAvail", "NodeDown") or not case.job.required:
+        return ()
+    text = f"It asks for {case.job.required} by name (--nodelist). To let it run on any other node:"
+    return (Step(text, (f"scontrol update JobId={case.job.name} ReqNodeList=",)),)
+
+
+def _begin_time(case: Case) -> Case:
+    """Return the case with its reason as Slurm will say it when the scheduler has looked: not before its time."""
+    job = case.job
+    if job.reason in ("None", "") and job.eligible is not None and job.eligible > case.evidence.now:
+        return case._replace(evidence=case.evidence._replace(job=job._replace(reason="BeginTime")))
+    return case
 
 
 def _sent_away(case: Case) -> tuple[Stay, ...]:
@@ -61,7 +79,7 @@ def _moved(case: Case, sent: tuple[Stay, ...]) -> Told:
 
 def _state_of_wait(case: Case, code: str) -> str:
     """Say what a job that was sent back waits for now."""
-    start = case.job.start
+    start = case.job.eligible
     if code in _JUST_WAITS:
         if start is not None and start > case.evidence.now:
             at = clock(start, case.evidence.now)
@@ -87,7 +105,7 @@ def _after_restart(case: Case) -> str:
 
 
 def _begin(case: Case, code: str) -> str:
-    start = case.job.start
+    start = case.job.eligible
     if code != "BeginTime" or start is None:
         return ""
     return f" ({clock(start, case.evidence.now)}, {soon(start, case.evidence.now)})"
