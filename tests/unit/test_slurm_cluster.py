@@ -1,0 +1,302 @@
+"""Reading the cluster: fields that hostile text cannot break, groups of nodes, and which back end reads."""
+
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from preflight.policy.model import Policy
+from preflight.slurm import choose, fields, job_fields, job_json, node_json
+from preflight.slurm.by_commands import NODE_FIELDS, ByCommands, merged, release
+from preflight.slurm.by_pyslurm import ByPyslurm
+from preflight.slurm.cluster import Cluster, cluster_for
+from preflight.slurm.commands import Slurm, SlurmError
+
+STAND_IN = """#!{python} -IS
+import json, sys
+answers = json.load(open({place!r} + "/answers"))
+open({place!r} + "/log", "a").write(json.dumps(["{name}"] + sys.argv[1:]) + "\\n")
+mark = sys.argv[-1].split(":0", 1)[1].split(",")[0] if ":0|" in sys.argv[-1] else ""
+key = "{name} rows" if mark else " ".join(["{name}"] + sys.argv[1:])
+if key == "sinfo rows" and "hang" in answers:
+    import time
+    time.sleep(60)
+sys.stdout.write(answers.get(key, "").replace("MARK", mark))
+sys.stderr.write(answers.get(key + " stderr", ""))
+sys.exit(0 if key in answers else 1)
+"""
+
+
+class Desk:
+    """Stand-ins for Slurm's commands: they answer by their arguments, and rows of fields with the mark asked for."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        for name in ("squeue", "sinfo", "scontrol"):
+            text = STAND_IN.format(python=sys.executable, place=str(place), name=name)
+            (place / name).write_text(text)
+            (place / name).chmod(0o755)
+        self.slurm = Slurm(str(place), "", time.monotonic() + 60, 60)
+
+    def set(self, answers: dict[str, str]) -> Slurm:
+        (self.place / "answers").write_text(json.dumps(answers))
+        return self.slurm
+
+    def asked(self) -> list[str]:
+        log = self.place / "log"
+        return [json.loads(line)[0] for line in log.read_text().splitlines()] if log.exists() else []
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def row(*values: str) -> str:
+    return "".join(f"{value}MARK" for value in values) + "\n"
+
+
+@pytest.mark.parametrize("text", ["a|b", "two\nlines\n", "\n", "MARK"[:3], "x:0|0123456789abcdef|", " ", "JobId=7 "])
+def test_text_of_others_stays_in_its_field(desk: Desk, text: str) -> None:
+    slurm = desk.set({"squeue rows": row("1", text, "x") + row("2", "", text)})
+    assert fields.ask(slurm, "squeue", ("-a",), ("A", "B", "C")) == [["1", text, "x"], ["2", "", text]]
+
+
+def test_the_mark_is_new_each_time(desk: Desk) -> None:
+    slurm = desk.set({"squeue rows": row("1")})
+    for _ in range(2):
+        fields.ask(slurm, "squeue", (), ("A",))
+    marks = {json.loads(line)[-1] for line in (desk.place / "log").read_text().splitlines()}
+    assert len(marks) == 2
+
+
+def test_no_rows_are_no_rows(desk: Desk) -> None:
+    assert fields.ask(desk.set({"squeue rows": ""}), "squeue", (), ("A", "B")) == []
+
+
+@pytest.mark.parametrize("out", ["1MARK", "1MARK2MARK\n3MARK", "1MARK2MARK\n3MARK4MA", "1MARK2MARK\nmore"])
+def test_rows_that_are_cut_are_refused(desk: Desk, out: str) -> None:
+    with pytest.raises(SlurmError, match="not whole"):
+        fields.ask(desk.set({"squeue rows": out}), "squeue", (), ("A", "B"))
+
+
+def test_a_field_that_this_release_does_not_know_is_said(desk: Desk) -> None:
+    said = "squeue: error: Invalid job format specification: B\n"
+    slurm = desk.set({"squeue rows": row("1"), "squeue rows stderr": said})
+    with pytest.raises(SlurmError, match="format specification: B"):
+        fields.ask(slurm, "squeue", (), ("A", "B"))
+
+
+def group(nodes: str, partition: str, **more: str) -> list[str]:
+    usual = {
+        "StateComplete": "idle",
+        "Reason": "none",
+        "Features": "(null)",
+        "features_act": "(null)",
+        "Extra": "(null)",
+        "Gres": "(null)",
+        "CPUs": "4",
+        "Memory": "4096",
+    }
+    return [nodes, partition, *(usual | more).values()]
+
+
+def test_groups_of_equal_nodes_become_nodes() -> None:
+    rows = [
+        group("n[1-3]", "main", Features="a,b", features_act="a"),
+        group("n[2-3]", "gpu", Features="a,b", features_act="a"),
+        group("n7", "main", StateComplete="down*+drain", Reason="x | y"),
+        group("", "empty"),
+    ]
+    found = {node.name: node for node in merged(rows)}
+    assert sorted(found) == ["n1", "n2", "n3", "n7"]
+    assert (found["n1"].partitions, found["n3"].partitions) == (("main",), ("main", "gpu"))
+    assert (found["n2"].features, found["n2"].active, found["n2"].extra) == (("a", "b"), ("a",), "")
+    assert (found["n7"].state, found["n7"].reason) == (("DOWN", "DRAIN"), "x | y")
+
+
+def test_ten_thousand_nodes_are_as_many() -> None:
+    rows = [group("n[00001-10000]", one) for one in ("main", "urgent")]
+    found = list(merged(rows))
+    assert len({node.name for node in found}) == 10000
+    assert {node.partitions for node in found} == {("main", "urgent")}
+    assert found[0].name == "n00001"
+
+
+@pytest.mark.parametrize("column", ["CPUs", "Memory"])
+def test_a_number_that_is_none_is_refused(column: str) -> None:
+    with pytest.raises(SlurmError, match="where a number should be"):
+        list(merged([group("n1", "main", **{column: "64+"})]))
+
+
+@pytest.mark.parametrize(
+    ("said", "numbers"),
+    [("slurm-wlm 22.05.8\n", (22, 5, 8)), ("slurm 25.11.2-1\n", (25, 11, 2)), ("slurm 24.11.0-0rc1\n", (24, 11, 0))],
+)
+def test_the_release_is_what_sinfo_says(desk: Desk, said: str, numbers: tuple[int, ...]) -> None:
+    assert release(desk.set({"sinfo -V": said})) == numbers
+
+
+@pytest.mark.parametrize("said", ["", "slurm\n", "slurm x.y\n"])
+def test_no_release_is_said(desk: Desk, said: str) -> None:
+    with pytest.raises(SlurmError, match="no release of Slurm"):
+        release(desk.set({"sinfo -V": said}))
+
+
+NODE = {
+    "name": "n1", "state": ["IDLE", "DRAIN"], "reason": "x", "partitions": ["main"], "features": ["a"],
+    "active_features": [], "extra": "", "gres": "gpu:2", "cpus": 4, "real_memory": 4096,
+}  # fmt: skip
+
+
+def test_json_takes_the_place_of_a_sinfo_that_compares_for_minutes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("preflight.slurm.by_commands.GROUPED_S", 0.3)
+    as_json = json.dumps({"nodes": [NODE, NODE | {"name": "n2"}], "errors": []})
+    answers = {"hang": "", "sinfo rows": "", "scontrol show node --json": as_json}
+    back_end = ByCommands(desk.set(answers | {"sinfo -V": "slurm 26.05.5\n"}))
+    assert [node.name for node in back_end.nodes()] == ["n1", "n2"]
+    old = ByCommands(desk.set(answers | {"sinfo -V": "slurm 22.05.8\n"})._replace(each_s=0.3))
+    with pytest.raises(SlurmError, match="did not end in time"):
+        old.nodes()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cannot be read"),
+        ("{}", "cannot be read"),
+        ("[1]", "cannot be read"),
+        ('{"jobs": [{}]}', "cannot be read"),
+        ('{"jobs": [], "errors": [{"description": "no access", "error": "x"}]}', "no access"),
+        ("[" * 100000, "cannot be read"),
+    ],
+)
+def test_json_that_is_no_list_of_jobs_is_said(text: str, said: str) -> None:
+    with pytest.raises(SlurmError, match=said):
+        job_json.parsed(text)
+
+
+def test_a_state_of_several_words_is_shown_as_squeue_does() -> None:
+    assert job_json.shown_state(["RUNNING"]) == "RUNNING"
+    assert job_json.shown_state(["PENDING", "REQUEUED"]) == "REQUEUED"
+    assert job_json.shown_state(["CANCELLED", "COMPLETING"]) == "COMPLETING"
+
+
+def test_nodes_of_json() -> None:
+    (node,) = node_json.parsed(json.dumps({"nodes": [NODE]}))
+    assert (node.name, node.state, node.memory, node.features) == ("n1", ("IDLE", "DRAIN"), 4096, ("a",))
+
+
+@pytest.mark.parametrize(("said", "shown"), [("0", "0:0"), ("1792", "7:0"), ("9", "0:9"), ("2:15", "2:15")])
+def test_the_exit_code_of_every_release_is_code_and_signal(said: str, shown: str) -> None:
+    assert job_fields._exit_code(said) == shown
+
+
+def install_pyslurm(
+    monkeypatch: pytest.MonkeyPatch, place: Path, version: str = "25.11.2", body: str = "", metadata: bool = True
+) -> None:
+    """Put a module pyslurm, written by hand, and its metadata on the import path."""
+    site = place / "site"
+    (site / "pyslurm").mkdir(parents=True)
+    seen = f"import os\nopen({str(place / 'imported')!r}, 'w').write(os.environ.get('SLURM_CONF', ''))\n"
+    (site / "pyslurm" / "__init__.py").write_text(f"{seen}{body}\n")
+    if metadata:
+        (site / f"pyslurm-{version}.dist-info").mkdir()
+        (site / f"pyslurm-{version}.dist-info" / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: pyslurm\nVersion: {version}\n"
+        )
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delitem(sys.modules, "pyslurm", raising=False)
+
+
+CONFIG = {"scontrol show config": "ClusterName = x\nSLURM_VERSION           = 25.11.4\n"}
+
+
+def test_pyslurm_reads_where_it_is_of_the_controllers_release(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    install_pyslurm(monkeypatch, tmp_path)
+    slurm = desk.set(CONFIG)._replace(conf="/site/slurm.conf")
+    assert isinstance(choose.choose(slurm), ByPyslurm)
+    assert (tmp_path / "imported").read_text() == "/site/slurm.conf"
+    assert "SLURM_CONF" not in choose.os.environ
+    monkeypatch.delitem(sys.modules, "pyslurm")
+
+
+@pytest.mark.parametrize(
+    ("version", "body", "answers", "why"),
+    [
+        ("24.11.0", "", CONFIG, "it is of Slurm 24.11"),
+        ("25.11.2", "", {"scontrol show config": "SLURM_VERSION = 26.05.5\n"}, "the cluster runs Slurm 26.05.5"),
+        ("25.11.2", "", {"scontrol show config": "nothing\n"}, "said no SLURM_VERSION"),
+        ("25.11.2", "", {}, "scontrol: exit status 1"),
+        ("25.11.2", "raise ImportError('libslurm.so.44: no such file')", CONFIG, "libslurm.so.44"),
+    ],
+)
+def test_commands_read_where_pyslurm_does_not_fit(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    version: str,
+    body: str,
+    answers: dict[str, str],
+    why: str,
+) -> None:
+    install_pyslurm(monkeypatch, tmp_path, version, body)
+    with caplog.at_level(logging.DEBUG, "preflight.slurm"):
+        assert isinstance(choose.choose(desk.set(answers)), ByCommands)
+    assert why in caplog.text
+    assert (tmp_path / "imported").exists() == bool(body)  # libslurm may end the process that imports it
+    assert all(record.levelno == logging.DEBUG for record in caplog.records)
+
+
+def test_without_pyslurm_nothing_is_asked_for_it(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "preflight.slurm"):
+        assert isinstance(choose.choose(desk.set({})), ByCommands)
+    assert (caplog.text, desk.asked()) == ("", [])
+
+
+def test_a_module_of_that_name_that_is_no_distribution_is_left_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install_pyslurm(monkeypatch, tmp_path, metadata=False)
+    assert isinstance(choose.choose(desk.set(CONFIG)), ByCommands)
+    assert not (tmp_path / "imported").exists()
+
+
+def test_what_pyslurm_fails_at_is_read_by_commands(desk: Desk) -> None:
+    class Broken:
+        """Written by hand: a pyslurm whose calls fail."""
+
+        class Nodes:
+            @staticmethod
+            def load() -> None:
+                raise RuntimeError("zero bytes transmitted")
+
+    told: list[str] = []
+    rows = row(*group("n1", "main"))
+    commands = ByCommands(desk.set({"sinfo rows": rows, "sinfo -V": "slurm 25.11.4\n"}))
+    cluster = Cluster(desk.slurm, ByPyslurm(Broken, commands, told.append))
+    assert [node.name for node in cluster.nodes()] == ["n1"]
+    assert told == ["pyslurm: RuntimeError: zero bytes transmitted; reading by commands"]
+    with pytest.raises(SlurmError):  # and then the commands say what is wrong
+        cluster.job("12")
+    assert "AttributeError" in told[1]
+
+
+def test_the_users_cluster_is_the_one_that_slurms_commands_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = Policy()._replace(hook=Policy().hook._replace(slurm_conf="/policy/slurm.conf", slurm_bin="/opt/bin"))
+    monkeypatch.setenv("SLURM_CONF", "/mine/slurm.conf")
+    assert cluster_for(policy, 1.0).slurm[:2] == ("/opt/bin", "/mine/slurm.conf")
+    monkeypatch.delenv("SLURM_CONF")
+    assert cluster_for(policy, 1.0).slurm[:2] == ("/opt/bin", "/policy/slurm.conf")
+
+
+def test_every_field_is_read_once() -> None:
+    assert len(set(NODE_FIELDS)) == len(NODE_FIELDS)
+    assert len(set(job_fields.FIELDS)) == len(job_fields.FIELDS)
