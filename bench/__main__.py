@@ -68,7 +68,7 @@ def cases(cluster: Cluster) -> list[Case]:
 
 
 def planned() -> str:
-    """Return what `plan` adds to Slurm's own answer, of nodes that are alike and of nodes that each rack's key parts."""
+    """Return what `plan` adds to Slurm's own answer, of nodes alike and of nodes that racks tell apart."""
     lines = []
     for racks, what in ((False, "of three kinds"), (True, "that differ from rack to rack")):
         found = planning.seconds(REQUIRE, racks)

@@ -115,3 +115,20 @@ def test_errors_are_one_line_there_too(without: str) -> None:
     done = run(without, "check", "--facts", "/no/such")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+SCRIPT = "#!/bin/bash\n#SBATCH -N2 --gpus-per-node=4\n#SBATCH --require=cuda>=12.4\nmodule load cuda/12.4\n"
+
+
+def test_a_script_is_planned_without_a_cluster(without: str, tmp_path: Path) -> None:
+    (tmp_path / "job.sh").write_text(SCRIPT)
+    (tmp_path / "p.toml").write_text(f'version = 1\n[hook]\nslurm_bin = "{tmp_path}/none"\n')
+    arguments = ("plan", "--config", str(tmp_path / "p.toml"))
+    done = run(without, *arguments, str(tmp_path / "job.sh"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "No cluster was asked" in done.stdout
+    assert "cuda>=12.4  (--require, line 3)" in done.stdout
+    found = json.loads(run(without, *arguments, "--json", str(tmp_path / "job.sh")).stdout)
+    assert (found["cluster_asked"], found["enough"], found["problem"]) == (False, None, None)
+    assert found["components"][0]["asked"]["gpus"]["per_node"] == 4
+    assert run(without, *arguments, str(tmp_path / "missing.sh")).returncode == 2

@@ -1,0 +1,325 @@
+"""Which nodes fit a job, why the others do not, and what would gain more."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plan_samples import A100, CPU, H100, V100, cluster, node, part, planned, said, view
+
+from preflight.requirements.evaluate import evaluate
+from preflight.requirements.grammar import parse
+from preflight.submit.plan import ClusterState, PlanError
+from preflight.submit.plan.terms import gpus_of
+from unit.test_requirement_compile import CLAUSES
+
+GPU = "--gpus-per-node=1"
+VIAS = pytest.mark.parametrize("extra", [True, False], ids=["extra", "features"])
+
+
+@VIAS
+def test_each_node_stands_in_one_place(extra: bool) -> None:
+    found = part(GPU, "--require=driver>=550", state=cluster(extra)).nodes
+    assert found is not None
+    assert (found.total, found.fit, found.idle) == (8, ("h1", "h2"), ("h1",))
+    assert said(found.misfit) == {
+        "a1,a2": ("driver < 550", "driver 535.129.03"),
+        "v1": ("driver < 550", "driver 470.57.02"),
+        "c1": ("driver < 550", "no NVIDIA driver"),
+    }
+    assert said(found.away) == {"h3": ("IDLE+DRAIN", "bad \x1b[31mfan")}
+    assert said(found.untold) == {"s1": ("nothing published", "")}
+    assert found.left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("clause", "what"),
+    [
+        ("cuda>=12.4", "cuda < 12.4"),
+        ("driver>550", "driver <= 550"),
+        ("gpu.count<2", "gpu.count >= 2"),
+        ("ubuntu>=22.04|rhel>=9", "not ubuntu>=22.04|rhel>=9"),
+        ("ubuntu>=24.04", "not ubuntu>=24.04"),
+        ("gpu=b200", "not gpu=b200"),
+        ("mig", "no mig"),
+        ("!ecc", "ecc"),
+        ("driver=560", "driver is not 560"),
+    ],
+)
+def test_what_a_node_lacks_is_named(clause: str, what: str) -> None:
+    state = ClusterState([node("v1", V100)], "gpu", True)
+    nodes = part("--gpus-per-node=4", f"--require={clause}", state=state).nodes
+    assert nodes is not None
+    assert [group.what for group in nodes.misfit] == [what]
+
+
+def test_of_several_things_the_one_that_most_nodes_lack() -> None:
+    """c1 lacks all three; driver is what four nodes lack."""
+    nodes = part(GPU, "--require=ubuntu>=20.04, driver>=550, os=ubuntu").nodes
+    assert nodes is not None
+    assert {group.what for group in nodes.misfit} == {"not ubuntu>=20.04"}
+    nodes = part(GPU, "--require=!os=debian, driver>=550").nodes
+    assert nodes is not None
+    assert {group.what for group in nodes.misfit} == {"driver < 550"}
+
+
+def test_what_nobody_publishes_is_no_reason_to_leave_a_node_out() -> None:
+    found = part(GPU, "--require=mount=/scratch, driver>=550")
+    assert found.nodes is not None
+    assert found.nodes.fit == ("h1", "h2")
+    assert [clause.text for clause, _ in found.verified] == ["mount=/scratch"]
+    everyone = part("--require=mount=/scratch").nodes
+    assert everyone is not None
+    assert everyone.fit == ("a1", "a2", "c1", "h1", "h2", "s1", "v1")
+
+
+def test_a_job_without_gpus_has_none_for_gpu_clauses() -> None:
+    nodes = part("--require=gpu=h100").nodes
+    assert nodes is not None
+    assert nodes.fit == ()
+    assert ("not gpu=h100", "the job asks for no GPU") in said(nodes.misfit).values()
+
+
+@pytest.mark.parametrize(
+    ("words", "fit"),
+    [
+        (["--gpus-per-node=2", "--require=gpu.count=2"], ("a1", "a2", "h1", "h2", "s1", "v1")),
+        (["--gpus-per-node=8", "--require=gpu.count=8"], ("h1", "h2")),
+        (["--gpus=2", "-N1", "--require=gpu.count=2"], ("a1", "a2", "h1", "h2", "s1", "v1")),
+        (["--gpus=8", "-N2", "--require=gpu.count=2"], ("a1", "a2", "h1", "h2", "s1", "v1")),  # the prolog's to verify
+        (["--gpus-per-node=2", "--require=gpu.count>=4"], ()),
+        (["--gres=gpu:5"], ("h1", "h2", "s1")),
+    ],
+)
+def test_gpus_are_those_that_the_job_gets(words: list[str], fit: tuple[str, ...]) -> None:
+    state = cluster()
+    if "--gres=gpu:5" in words:
+        nodes = [one._replace(gres="gpu:h100:8") if one.name == "s1" else one for one in state.nodes]
+        state = state._replace(nodes=nodes)
+    found = part(*words, state=state).nodes
+    assert found is not None
+    assert found.fit == fit
+
+
+@pytest.mark.parametrize(
+    ("gres", "kind", "count"),
+    [
+        ("gpu:8", None, 8),
+        ("gpu:h100:8(S:0-1)", None, 8),
+        ("gpu:h100:4(S:0,2),gpu:a100:2(S:1)", None, 6),
+        ("gpu:h100:4(S:0,2),gpu:a100:2(S:1)", "A100", 2),
+        ("gpu:h100:4", "b200", 0),
+        ("craynetwork:4,gpu", None, 1),
+        ("", None, 0),
+        ("gpu:(null):2(S:0)", None, 1),
+    ],
+)
+def test_gpus_of_a_node(gres: str, kind: str | None, count: int) -> None:
+    assert gpus_of(gres, kind) == count
+
+
+@pytest.mark.parametrize(
+    ("option", "out"),
+    [
+        ("-xh1", {"h1": ("--exclude", "")}),
+        ("-wh1", {"h2,h3,a1,a2,v1,c1,s1": ("--nodelist", "")}),
+        ("-Cnone", {"h1,h2,h3,a1,a2,v1,c1,s1": ("--constraint=none", "")}),
+    ],
+)
+def test_the_users_own_options_leave_nodes_out(option: str, out: dict[str, Any]) -> None:
+    nodes = part(option, "--require=driver>=470").nodes
+    assert nodes is not None
+    assert {frozenset(names.split(",")): what for names, what in said(nodes.left_out).items()} == {
+        frozenset(names.split(",")): what for names, what in out.items()
+    }
+
+
+def test_a_nodelist_must_fit_whole() -> None:
+    assert part("-wh[1-2]", "--require=driver>=550").enough
+    assert not part("-wh[1-2]", "-N3", "--require=driver>=550").enough
+    for words in (["-wh1,a1"], ["-wh1,nowhere"], ["-wh3"]):
+        found = part(*words, "--require=driver>=550")
+        assert not found.enough
+        assert found.nodes is not None
+        assert found.nodes.lacking
+    with pytest.raises(PlanError, match="not a host list"):
+        part("-wn[1-")
+
+
+def test_too_few_is_not_enough() -> None:
+    assert part("-N2", "--require=driver>=550").enough
+    assert not part("-N3", "--require=driver>=550").enough
+
+
+def changes(*words: str, **options: Any) -> dict[str, str]:
+    return {one.text: ",".join(one.nodes) for one in part(*words, **options).changes}
+
+
+@VIAS
+def test_what_to_change(extra: bool) -> None:
+    found = changes(GPU, "--require=cuda>=12.4, driver>=550", state=cluster(extra))
+    assert found == {"driver>=550 -> driver>=535.129": "a1,a2"}
+    found = changes(GPU, "--require=driver>=550.54", state=cluster(extra))
+    assert found == {"driver>=550.54 -> driver>=535.129": "a1,a2", "driver>=550.54 -> driver>=470.57": "a1,a2,v1"}
+    assert changes("--require=driver>=550.54", state=cluster(extra))["without driver>=550.54"] == "a1,a2,c1,v1"
+    assert changes(GPU, "--require=cuda>=12.4", state=cluster(extra)) == {"cuda>=12.4 -> cuda>=11.4": "v1"}
+
+
+def test_two_clauses_at_once_where_one_helps_nobody() -> None:
+    assert changes(GPU, "--require=driver>=560, cuda>=13.0", state=cluster())
+    state = ClusterState([node("v1", V100)], "gpu", True)
+    found = changes("--gpus-per-node=4", "--require=gpu=h100, os=ubuntu", state=state)
+    assert found == {"without both gpu=h100 and os=ubuntu": "v1"}
+
+
+def test_own_options_and_gpus_are_proposed() -> None:
+    assert changes("-xh1", "--require=driver>=550")["without your --exclude"] == "h1"
+    assert changes("--gpus-per-node=8", "--require=driver>=535") == {"4 GPUs a node instead of 8": "a1,a2"}
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(CLAUSES, min_size=1, max_size=3), st.sampled_from(["--gpus-per-node=1", "--gpus-per-node=4", "-N1"]))
+def test_every_proposal_is_true(several: list[Any], gpus: str) -> None:
+    """A node that a change gains fits when the job is planned with that change, and does not without it."""
+    clauses = {one.clauses[0].text: one.clauses[0].text for one in several}
+    before = part(gpus, f"--require={','.join(clauses)}")
+    assert before.nodes is not None
+    for change in before.changes:
+        assert not set(change.nodes) & set(before.nodes.fit)
+        words, changed = gpus, dict(clauses)
+        text = change.text
+        if text.startswith("without both "):
+            for clause in clauses:
+                if clause in text:
+                    changed.pop(clause, None)
+        elif text.startswith("without "):
+            changed.pop(text.removeprefix("without "))
+        elif " -> " in text:
+            old, _, new = text.partition(" -> ")
+            changed[old] = new
+        else:
+            words = f"--gpus-per-node={text.split()[0]}"
+        require = [f"--require={','.join(changed.values())}"] if changed else []
+        after = part(words, *require).nodes
+        assert after is not None
+        assert set(change.nodes) <= set(after.fit), text
+
+
+@settings(deadline=None, max_examples=200)
+@given(CLAUSES, st.booleans())
+def test_no_node_fits_that_fails_and_none_is_refused_that_passes(requirement: Any, extra: bool) -> None:
+    """Against the node's own facts, judged on all its GPUs."""
+    text = requirement.clauses[0].text
+    facts = {"h1": H100, "a1": A100, "v1": V100, "c1": CPU}
+    state = ClusterState([node(name, one, extra) for name, one in facts.items()], "gpu", extra)
+    nodes = part("--gpus=1", f"--require={text}", state=state).nodes
+    assert nodes is not None
+    misfit = {name for group in nodes.misfit if "GPUs <" not in group.what for name in group.nodes}
+    for name, one in facts.items():
+        own = evaluate(parse(text), one)[0].status
+        if own == "fail" and "gpu.count" not in text:
+            verified = [clause.text for clause, _ in part("--gpus=1", f"--require={text}", state=state).verified]
+            assert name not in nodes.fit or verified
+        if own in ("pass", "warn"):
+            assert name not in misfit
+
+
+def test_the_constraint_is_what_require_compiles() -> None:
+    by_extra = part(GPU, "--require=ubuntu>=22.04", "--extra=rack=1").placement
+    assert by_extra is not None
+    assert (by_extra.option, by_extra.value) == ("--extra", "(rack=1)&(os=ubuntu&os_version>=22004000)")
+    by_feature = part(GPU, "--require=driver>=550", state=cluster(False)).placement
+    assert by_feature is not None
+    assert (by_feature.option, by_feature.value) == ("--constraint", "driver_550|driver_550.54.15")
+    unmet = part(GPU, "--require=driver>=999", state=cluster(False)).placement
+    assert unmet is not None
+    assert [clause.text for clause in unmet.unmet] == ["driver>=999"]
+    counted = part("-Ca*2", "--require=driver>=550", state=cluster(False)).placement
+    assert counted is not None
+    assert (counted.value, bool(counted.problem)) == ("a*2", True)
+
+
+SCRIPT = """#!/bin/bash
+#SBATCH --gpus-per-node=1
+#SBATCH --comment="paper 3; require: os=ubuntu"
+module load cuda/12.4
+if hostname | grep x; then module load cuda/11.0; fi
+"""
+
+
+def test_inferred_needs_warn_and_bind_when_asked() -> None:
+    warned = part(SCRIPT.replace("os=ubuntu", "driver>=470"))
+    assert warned.nodes is not None
+    assert [need.clause.text for need in warned.wants.needs] == ["driver>=470"]
+    assert warned.nodes.fit == ("a1", "a2", "h1", "h2", "v1")
+    cuda = next(one for one in warned.inferring if one.need.clause.text == "cuda>=12.4")
+    assert (cuda.need.line, said(cuda.fails)) == (4, {"v1": ("cuda < 12.4", "driver 470.57.02 (CUDA 11.4)")})
+    bound = part(SCRIPT, mode="require")
+    assert bound.nodes is not None
+    assert bound.nodes.fit == ("h1", "h2")
+    assert ("cuda>=12.4", "inferred", 4) in [(one.clause.text, one.source, one.line) for one in bound.wants.needs]
+    assert bound.inferring == ()
+    off = part(SCRIPT, mode="off")
+    assert (off.inferring, len(off.wants.needs)) == ((), 1)
+
+
+def test_a_mistake_names_the_line_and_points_at_it() -> None:
+    with pytest.raises(PlanError) as wrong:
+        planned("#!/bin/bash\n\n#SBATCH --require=cudaa>=12\n")
+    assert str(wrong.value).split("\n") == [
+        'script: line 3: --require: unknown name "cudaa": did you mean "cuda"?', "  cudaa>=12", "  ^",
+    ]  # fmt: skip
+    with pytest.raises(PlanError, match="line 2: comment: "):
+        planned('#!/bin/bash\n#SBATCH --comment="require: cuda"\n')
+
+
+def test_each_component_of_a_heterogeneous_job() -> None:
+    script = "#!/bin/bash\n#SBATCH -N1 --require=driver>=550\n#SBATCH hetjob\n#SBATCH -N2 -p gpu --require=os=debian\n"
+    made = planned(script)
+    assert [part.enough for part in made.parts] == [True, False]
+    assert not made.enough
+
+
+def test_partitions() -> None:
+    assert part("-pother", "--require=driver>=550").nodes.fit == ("other1",)  # type: ignore[union-attr]
+    both = part("-pother,gpu", "--require=driver>=550")
+    assert both.nodes.fit == ("h1", "h2", "other1")  # type: ignore[union-attr]
+    wrong = part("-pnowhere")
+    assert not wrong.enough
+    assert "no node is in a partition nowhere (there are: gpu, other)" in wrong.notes
+    nameless = part(state=cluster()._replace(default=""))
+    assert any("give --partition" in note for note in nameless.notes)
+
+
+def test_nodes_that_are_alike_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from preflight.submit.plan import kinds
+
+    decoded: list[Any] = []
+
+    def counted(extra: Any, features: Any = ()) -> Any:
+        decoded.append(extra)
+        return real(extra, features)
+
+    real = kinds.view_of
+    monkeypatch.setattr(kinds, "view_of", counted)
+    racks = [node(f"n{number}", H100) for number in range(20)]
+    racks = [one._replace(extra=one.extra.replace('"rack": 1', f'"rack": {at}')) for at, one in enumerate(racks)]
+    part(GPU, "--require=driver>=550", state=ClusterState(racks, "gpu", True))
+    assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("extra", ["{", "[1]", '{"cuda_runs": [], "gpu_count": {}, "driver": "x"}', "\x1b[31m", "nan"])
+def test_an_extra_that_others_wrote_is_no_failure(extra: str) -> None:
+    state = ClusterState([node("x", None)._replace(extra=extra)], "gpu", True)
+    nodes = part("--require=driver>=550", state=state).nodes
+    assert nodes is not None
+    assert [group.nodes for group in nodes.untold] == [("x",)]
+
+
+def test_mixed_gpus_of_a_node_are_all_asked() -> None:
+    mixed = view("ubuntu 22.04", "550.54.15", "12.4", "NVIDIA H100", "9.0", 2)
+    mixed.facts["gpus"]["devices"][1]["name"] = "NVIDIA A100"
+    state = ClusterState([node("m1", mixed)], "gpu", True)
+    nodes = part("--gpus-per-node=2", "--require=gpu=h100", state=state).nodes
+    assert nodes is not None
+    assert nodes.fit == ()
