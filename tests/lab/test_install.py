@@ -67,7 +67,9 @@ def _other_version(cluster: Cluster, version: str) -> None:
     text = init.read_text(encoding="utf-8").replace(f'"{preflight.__version__}"', f'"{version}"')
     init.write_text(text, encoding="utf-8")
     # By the release's own Python, which the hooks will run on, and before the checkout that it knows.
-    code = f"import sys; sys.path.insert(0, {str(copy / 'src')!r}); from preflight.__main__ import main; sys.exit(main())"
+    code = (
+        f"import sys; sys.path.insert(0, {str(copy / 'src')!r}); from preflight.__main__ import main; sys.exit(main())"
+    )
     options = ["--prefix", cluster.prefix, "--config", cluster.config, "--run-dir", cluster.run_dir, "--no-plugin"]
     command = cluster.release.python(["-c", code, "install", *options])
     subprocess.run(command, cwd="/", check=True, capture_output=True)
