@@ -126,6 +126,11 @@ def test_ten_thousand_nodes_are_as_many() -> None:
     assert found[0].name == "n00001"
 
 
+def test_nodes_that_are_no_host_list_are_said() -> None:
+    with pytest.raises(SlurmError, match="for nodes: not a host list"):
+        list(merged([group("n[1-", "main")]))
+
+
 @pytest.mark.parametrize("column", ["CPUs", "Memory"])
 def test_a_number_that_is_none_is_refused(column: str) -> None:
     with pytest.raises(SlurmError, match="where a number should be"):

@@ -46,9 +46,15 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def hosts(text: str) -> list[str]:
-    """Return the hosts of a host list as sinfo prints it; one name, the usual case, needs no library."""
+    """Return the hosts of a host list as sinfo prints it; one name, the usual case, needs no library.
+
+    Raises SlurmError where it is none.
+    """
     if "[" not in text:
         return [one for one in text.strip().split(",") if one]
-    from preflight.hostlist import names
+    from preflight.hostlist import HostlistError, names
 
-    return sorted(names(text))
+    try:
+        return sorted(names(text))
+    except HostlistError as error:
+        raise SlurmError(f"sinfo gave {text[:60]!r} for nodes: {error}") from error
