@@ -5,9 +5,9 @@ import os
 from preflight.cli.become import real_sbatch
 from preflight.policy.load import load_policy
 from preflight.policy.model import Policy
-from preflight.slurm.cluster import LARGEST, Cluster
 from preflight.slurm.commands import Slurm
 from preflight.submit.additions import added, said
+from preflight.submit.plan.ask import read_cluster, slurm_of
 from preflight.submit.script import Submission
 from preflight.submit.site import Site, ask_site
 from preflight.tuples import NamedTuple
@@ -32,9 +32,7 @@ class Prepared(NamedTuple):
 def connect(deadline: float) -> Connected:
     """Ask the cluster how it places; ``deadline`` is a time.monotonic() instant. Raises SlurmError, PolicyError."""
     policy = load_policy(None)
-    # sbatch goes by the user's SLURM_CONF, and so must what is asked for it.
-    conf = os.environ.get("SLURM_CONF", "") or policy.hook.slurm_conf
-    slurm = Slurm(policy.hook.slurm_bin, conf, deadline, limit=LARGEST)
+    slurm = slurm_of(policy, deadline)
     return Connected(policy, slurm, ask_site(slurm, real_sbatch(os.environ.get("PATH", os.defpath))))
 
 
@@ -45,7 +43,7 @@ def prepare(submission: Submission, infer: str, cluster: Connected) -> Prepared:
     """
     from preflight.submit.infer import Inference
     from preflight.submit.infer import infer as read_needs
-    from preflight.submit.plan import ClusterState, plan
+    from preflight.submit.plan import plan
 
     cwd = os.getcwd()
     if infer == "off":
@@ -53,13 +51,6 @@ def prepare(submission: Submission, infer: str, cluster: Connected) -> Prepared:
     else:
         home = os.path.expanduser("~")
         needs = read_needs(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
-    state = ClusterState(Cluster(cluster.slurm).nodes(), _default(cluster.slurm), cluster.site.extra)
-    planned = plan(submission, needs, state, cluster.policy, infer, cwd)
+    planned = plan(submission, needs, read_cluster(cluster.slurm), cluster.policy, infer, cwd)
     more = added(planned, cluster.site)
     return Prepared(more.components, (*more.remarks, *said(planned)), planned.enough)
-
-
-def _default(slurm: Slurm) -> str:
-    """Return the default partition, "" where there is none."""
-    names = slurm.run("sinfo", "-h", "-o", "%P").split()
-    return next((name.removesuffix("*") for name in names if name.endswith("*")), "")

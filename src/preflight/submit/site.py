@@ -13,14 +13,10 @@ _FILTER_NAME = "cli_filter.lua"
 
 
 class Site(NamedTuple):
-    """``plugins``: options that SPANK plugins bring. ``filtered``: Preflight's cli_filter.lua places by --require.
-
-    ``extra``: placing is by --extra (extra_constraints), else by --constraint.
-    """
+    """``plugins``: options that SPANK plugins bring. ``filtered``: Preflight's cli_filter.lua places by --require."""
 
     plugins: tuple[Row, ...]
     filtered: bool
-    extra: bool
 
     @property
     def takes_require(self) -> bool:
@@ -36,8 +32,7 @@ def ask_site(slurm: Slurm, sbatch: str) -> Site:
     plugins = plugin_rows(slurm._replace(bin=directory).run(name, "--help"))
     filters = config.get("CliFilterPlugins", "").replace("cli_filter/", "").split(",")
     here = os.path.dirname(slurm.conf or config.get("SLURM_CONF", ""))
-    parameters = config.get("SchedulerParameters", "").split(",")
-    return Site(plugins, "lua" in filters and _is_ours(f"{here}/{_FILTER_NAME}"), "extra_constraints" in parameters)
+    return Site(plugins, "lua" in filters and _is_ours(f"{here}/{_FILTER_NAME}"))
 
 
 def _is_ours(path: str) -> bool:
@@ -47,4 +42,3 @@ def _is_ours(path: str) -> bool:
             return "preflight" in file.read(1 << 20)
     except OSError:
         return False
-
