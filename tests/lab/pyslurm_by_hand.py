@@ -67,6 +67,7 @@ def nodes() -> list[SimpleNamespace]:
         node("c1", state="IDLE+DRAIN", reason=HOSTILE_REASON, partitions=["main", "urgent", "few"],
              available_features=["fast", "ubuntu"], active_features=["fast", "ubuntu"], extra=EXTRA),
         node("c2", state="MIXED", configured_gres={"gpu:h100": 2}),
+        node("c3", partitions=[]),
     ]  # fmt: skip
 
 

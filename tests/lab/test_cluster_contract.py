@@ -1,6 +1,6 @@
 """One contract for both back ends of the cluster: commands against a real Slurm, pyslurm against hand-written objects.
 
-The state is the same: c1 is drained and hostile, c2 runs jobs; see pyslurm_by_hand.py for the jobs.
+The state is the same: c1 is drained and hostile, c2 runs jobs, c3 is in no partition; the jobs: pyslurm_by_hand.py.
 """
 
 import os
@@ -81,9 +81,10 @@ def lab() -> Iterator[Lab]:
     reason = unavailable()
     if reason:
         pytest.skip(reason)
-    nodes = (LabNode("c1", features=("fast", "ubuntu")), LabNode("c2", gpus=2, gpu_type="h100"))
-    # Cores are few enough that a node whose jobs run is MIXED, not ALLOCATED.
+    nodes = (LabNode("c1", features=("fast", "ubuntu")), LabNode("c2", gpus=2, gpu_type="h100"), LabNode("c3"))
     with Lab(nodes=nodes, slurm_conf_extra="PartitionName=few Nodes=c1 State=UP") as one:
+        for partition in ("main", "urgent"):
+            one.check_run(["scontrol", "update", f"PartitionName={partition}", "Nodes=c[1-2]"])
         yield one
 
 
@@ -260,6 +261,6 @@ def test_nodes_read_as_json_are_those_read_as_fields(state: World) -> None:
     if back_end.release()[:2] < JSON_SINCE:
         pytest.skip("this Slurm has no scontrol --json")
     text = state.cluster.slurm.run("scontrol", "show", "node", "--json")
-    as_json, as_fields = node_json.parsed(text), back_end.nodes()
+    as_json, as_fields = [one for one in node_json.parsed(text) if one.partitions], back_end.nodes()
     order = {node.name: node._replace(partitions=tuple(sorted(node.partitions))) for node in as_fields}
     assert {one.name: one._replace(partitions=tuple(sorted(one.partitions))) for one in as_json} == order

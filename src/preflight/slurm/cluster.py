@@ -59,12 +59,13 @@ class Cluster:
     def nodes(self, partition: str | None = None, names: Iterable[str] | None = None) -> list[Node]:
         """Return the nodes of ``partition`` ("a,b" for several) called ``names``; of all where these are None.
 
-        In no order. Names and partitions that Slurm does not know have no nodes.
+        In no order. Names and partitions that Slurm does not know have no nodes. A node in no partition, which no job
+        can get, is left out: sinfo does not show those.
         """
         wanted = None if names is None else set(names)
         if wanted is not None and not wanted:
             return []
-        found = self.back_end.nodes(wanted)
+        found = [node for node in self.back_end.nodes(wanted) if node.partitions]
         if partition is None:
             return found
         asked = set(partition.split(","))
