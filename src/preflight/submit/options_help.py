@@ -5,7 +5,7 @@ import re
 from preflight.submit.options_table import ROWS, Row
 
 _HEADING = "Options provided by plugins"
-_LINE = re.compile(r" {2,}--([A-Za-z0-9][A-Za-z0-9_.-]*)(=?)")
+_LINE = re.compile(r" {2,10}--([A-Za-z0-9][A-Za-z0-9_.-]*)(=?)")
 
 
 def plugin_rows(text: str) -> tuple[Row, ...]:
