@@ -102,6 +102,21 @@ def test_a_job_is_reported(without: str, tmp_path: Path) -> None:
         assert "gpu001" in done.stdout
 
 
+def test_a_job_is_explained_from_its_reports(without: str, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    write_copy(str(shared), report(), os.geteuid(), -1)
+    policy = tmp_path / "p.toml"
+    nowhere = f'[hook]\nslurm_bin = "{tmp_path}"\n[report]\nspool = "{tmp_path}/none"\ndir = "{shared}"\n'
+    policy.write_text(f"version = 1\n{nowhere}")
+    done = run(without, "why", "42", "--config", str(policy))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Job 42, by its reports, " in done.stdout
+    done = run(without, "why", "43", "--config", str(policy))
+    assert done.returncode == 2
+    assert "Slurm could not be asked" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("checks",), ("config", "show"), ("config", "check"), ("--version",)]
 )

@@ -57,7 +57,7 @@ def _nothing(found: Found, wanted: Wanted) -> str:
             f"no report of job {wanted} in {looked}; reports carry job ids: "
             f"take the one that sacct -X -n -o JobIDRaw -j {wanted} prints"
         )
-    return f"no report of job {wanted} in {looked}; has it started (squeue -j {wanted}), and is it your job?"
+    return f"no report of job {wanted} in {looked}; has it started, and is it your job? (preflight why {wanted})"
 
 
 def _write(text: str, output: str | None) -> None:

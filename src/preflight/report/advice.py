@@ -101,7 +101,7 @@ def _after_mismatch(job: str, nodes: str, actions: dict[str, dict[str, str]]) ->
             f"(scontrol update jobid={job} features=…) or submit it again, then: scontrol release {job}."
         )
     if "requeue" in actions:
-        return f"Nothing now: the job was queued again to run elsewhere. squeue -j {job} says how it stands."
+        return f"Nothing now: the job was queued again to run elsewhere. preflight why {job} says how it stands."
     return f"The job was not moved and runs on {nodes} as it is: expect it to fail there."
 
 
