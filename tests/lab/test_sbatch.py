@@ -9,7 +9,7 @@ import pytest
 
 from lab import unavailable
 from lab.cluster import Cluster, sites_of
-from lab.test_place import publish
+from lab.placing import publish
 
 pytestmark = pytest.mark.lab
 NODES = ("ubuntu1", "rocky1", "debian1")
