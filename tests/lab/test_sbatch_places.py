@@ -43,8 +43,11 @@ def submit(cluster: Cluster, *words: str, stdin: str = "") -> "subprocess.Comple
     return cluster.lab.run(command, user="pfalice", stdin=stdin)
 
 
-def extra_of(cluster: Cluster, job: str) -> str:
-    return cluster.lab.check_run(["squeue", "-h", "-j", job, "-O", "Extra:400"]).strip().removesuffix("(null)")
+def extras(cluster: Cluster, job: str) -> list[str]:
+    """Return what each component of the job has for --extra, the leader first."""
+    shown = cluster.lab.check_run(["scontrol", "show", "job", job.strip(), "-o"])
+    found = [dict(pair.split("=", 1) for pair in line.split(" ") if "=" in pair) for line in shown.splitlines()]
+    return [row.get("Extra", "") for row in sorted(found, key=lambda row: int(row["JobId"]))]
 
 
 def test_extra_places(by_extra: Cluster) -> None:
@@ -59,10 +62,7 @@ def test_extra_is_taken_back_from_the_next_component(by_extra: Cluster) -> None:
     words = ("-H", "--comment=require: os=rocky", ":", "--comment=", "-N1", "--wrap=true")
     done = submit(by_extra, *words)
     assert (done.returncode, done.stderr) == (0, "")
-    leader = int(done.stdout)
-    rows = by_extra.lab.check_run(["squeue", "-h", "-j", str(leader), "-O", "JobID:20,Extra:400"]).splitlines()
-    found = {int(row.split()[0]): row[20:].strip().removesuffix("(null)") for row in rows}
-    assert found == {leader: "os=rocky", leader + 1: ""}
+    assert extras(by_extra, done.stdout) == ["os=rocky", "cpus>=1"]
 
 
 def test_what_nothing_fits_waits_and_is_said(by_extra: Cluster) -> None:
@@ -70,7 +70,7 @@ def test_what_nothing_fits_waits_and_is_said(by_extra: Cluster) -> None:
     done = submit(by_extra, "--require=os=sles", "--wrap=true")
     assert done.returncode == 0
     assert "no node fits" in done.stderr
-    assert extra_of(by_extra, done.stdout.strip()) == "os=sles"
+    assert extras(by_extra, done.stdout) == ["os=sles"]
 
 
 def test_the_filter_places_and_is_not_done_again(filtered: Cluster) -> None:
@@ -87,6 +87,17 @@ def test_needs_bind_through_the_filter(filtered: Cluster) -> None:
     features = filtered.lab.job(done.stdout.strip())["features"]
     assert "os_ubuntu_22.04" in features
     assert "cuda_runs_" in features
+
+
+def test_needs_bind_the_component_that_has_them(filtered: Cluster) -> None:
+    filtered.reset()
+    lines = NEEDS.replace("module", "#SBATCH hetjob\n#SBATCH -N1\nmodule")
+    done = submit(filtered, "-H", "--infer=require", stdin=lines)
+    assert done.returncode == 0, done.stderr
+    rows = filtered.lab.check_run(["squeue", "-h", "-j", done.stdout.strip(), "-o", "%A %f"]).splitlines()
+    found = [row.split()[1] for row in sorted(rows, key=lambda row: int(row.split()[0]))]
+    assert "cuda_runs_" in found[0]
+    assert found[1] == "(null)"
 
 
 def test_without_the_plugin_needs_go_into_the_comment(filtered: Cluster) -> None:

@@ -10,6 +10,8 @@ from preflight.submit.plan.model import Part
 from preflight.submit.site import Site
 from preflight.tuples import NamedTuple
 
+# Slurm takes no empty --extra, nor the plugin an empty --require: what every node fits.
+_NOTHING = {"require": "cpus>=1", "extra": "cpus>=1", "comment": ""}
 COMMENT_LIMIT = 1024  # bytes that slurmctld takes (docs/slurm.md)
 LINES = 4
 _WIDTH = 300
@@ -31,28 +33,43 @@ def added(plan: Plan, site: Site) -> Added:
     """
     components: list[dict[str, str]] = []
     remarks: list[str] = []
-    carried = False
+    carried: set[str] = set()
     for part in plan.parts:
-        options: dict[str, str] = {}
+        options = _of_needs(part, site, remarks)
+        if not (site.filtered and site.takes_require):
+            options |= _of_placement(part, remarks)
+        # These stay from one component to the next: what was added to one is taken back from the others.
         own = part.wants.asked
-        inferred = [need.clause.text for need in part.wants.needs if need.source == "inferred"]
-        if inferred and site.takes_require:
-            options["require"] = joined(own.require, inferred)
-        elif inferred:
-            options.update(_by_comment(own.comment, inferred, remarks))
-        placement = part.placement
-        if placement is not None and not (site.filtered and site.takes_require):
-            kind = placement.option.removeprefix("--")
-            mine = own.extra if kind == "extra" else own.constraint
-            value = placement.value or mine
-            # --extra stays from one component to the next: what was added to one is taken back from the next.
-            if value != mine or (kind == "extra" and carried):
-                options[kind] = value
-            carried = kind == "extra" and (value != mine or carried)
-            if placement.problem:
-                remarks.append(f"the prolog verifies all of it: {placement.problem}")
+        for name, mine in (("require", own.require), ("extra", own.extra), ("comment", own.comment)):
+            if name in options:
+                carried.add(name)
+            elif name in carried:
+                options[name] = mine or _NOTHING[name]
         components.append(options)
     return Added(tuple(components), tuple(dict.fromkeys(remarks)))
+
+
+def _of_needs(part: Part, site: Site, remarks: list[str]) -> dict[str, str]:
+    """Return what makes inferred needs bind, where they are to."""
+    inferred = [need.clause.text for need in part.wants.needs if need.source == "inferred"]
+    if not inferred:
+        return {}
+    if site.takes_require:
+        return {"require": joined(part.wants.asked.require, inferred)}
+    return _by_comment(part.wants.asked.comment, inferred, remarks)
+
+
+def _of_placement(part: Part, remarks: list[str]) -> dict[str, str]:
+    placement = part.placement
+    if placement is None:
+        return {}
+    if placement.problem:
+        remarks.append(f"the prolog verifies all of it: {placement.problem}")
+    own = part.wants.asked
+    mine = own.extra if placement.option == "--extra" else own.constraint
+    if not placement.value or placement.value == mine:
+        return {}
+    return {placement.option.removeprefix("--"): placement.value}
 
 
 def joined(own: str, clauses: Sequence[str]) -> str:
