@@ -20,7 +20,7 @@ _ML = names(
     "aliases cachebuild cacheclear state info-loaded"
 )
 _VALUED = frozenset(("-w", "--width", "--style"))
-_CUDA = re.compile(r"(?:nvidia/)?(?:cuda|cudatoolkit|cuda-toolkit)/(.+)", re.IGNORECASE)
+_CUDA = re.compile(r"(?:[\w.-]+/)*(?:cuda|cudatoolkit|cuda-toolkit)/(.+)", re.IGNORECASE)
 # The CUDA of Cray's names, cudatoolkit/22.7_11.7: release of the HPC SDK, then of CUDA.
 _CRAY = re.compile(r"\d{2}\.\d{1,2}_(\d{2}\.\d)$")
 _PART = re.compile(r"(?<![A-Za-z0-9])cuda[-_]?(\d{1,2}\.\d{1,2})(?!\d)", re.IGNORECASE)
@@ -39,6 +39,8 @@ def module(session: Session, command: Command) -> None:
     action, names = read.rest[0], read.rest[1:]
     if not action.known or not read.clear:
         session.unresolved(command, action.line)
+    elif action.text == "restore":  # the names are in a file of Lmod's, for this system and its module tree
+        session.collector.unread(action.line, "a saved collection of modules is restored: its names are not here")
     elif action.text in _LOAD:
         _load(session, command, names)
     elif action.text in _SWITCH:
