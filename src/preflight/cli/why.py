@@ -19,8 +19,7 @@ def why(jobid: str, as_json: bool, config: str | None) -> None:
     Exits with 0, or with 2 where nothing is known of the job or something is mistaken.
     """
     from preflight.report.find import ReportPlaces
-    from preflight.slurm.cluster import Cluster
-    from preflight.submit.plan.ask import slurm_of
+    from preflight.slurm.cluster import cluster_for
     from preflight.submit.why.document import to_json
     from preflight.submit.why.fits import Fitting
     from preflight.submit.why.gather import Reader, parse
@@ -33,7 +32,7 @@ def why(jobid: str, as_json: bool, config: str | None) -> None:
         fail(str(error))
     policy = policy_for(config)
     places = ReportPlaces(policy.report.spool, policy.report.dir, policy.report.search)
-    cluster = Cluster(slurm_of(policy, time.monotonic() + LIMIT_S))
+    cluster = cluster_for(policy, time.monotonic() + LIMIT_S)
     reader = Reader(cluster, places, Fitting(cluster.slurm, policy))
     try:
         told = tell(reader, asked)

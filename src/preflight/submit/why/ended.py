@@ -46,7 +46,7 @@ def _cancelled_by_us(case: Case, node: str, text: str) -> Told:
         f"{f'; it could not be moved, since {said}' if said and need else ''}."
     )
     steps: tuple[Step, ...] = (
-        Step("Submit it again where nodes fit, asking Slurm for them (sinfo -N -o \"%N %f\"):",
+        Step("Submit it again where nodes fit, asking Slurm for them (sinfo -o \"%N %f\"):",
              ("srun --constraint=NAME …" if interactive else "sbatch --constraint=NAME SCRIPT",)),
     )  # fmt: skip
     if not interactive:

@@ -108,8 +108,9 @@ class Reader:
         own = [report for report in cleaned if job is None or is_of(report, job, restarts_known)]
         left = len(cleaned) - len(own)
         older = (f"{left} reports left out: of an earlier job that had the number {wanted.job}",) if left else ()
-        # Where reports were found, a further place that cannot be read is no news.
-        return tuple(own), (*(() if own else found.notes), *older)
+        # Where reports were found, or none can be yet, a place that cannot be read is no news.
+        never_ran = job is not None and job.state == "PENDING" and not job.restarts
+        return tuple(own), (*(() if own or never_ran else found.notes), *older)
 
     def _nodes_for(self, job: JobInfo) -> dict[str, Node]:
         """Return the nodes of a waiting job's partition, as they are now; {} where they cannot be had."""

@@ -1,5 +1,7 @@
 """A job that waits in the queue: after a move, for nodes that fit, or for one of Slurm's own reasons."""
 
+import re
+
 from preflight.report.merge import natural
 from preflight.slurm.marks import marks
 from preflight.slurm.models import Node
@@ -12,6 +14,7 @@ _NO_NODE = ("Constraints", "BadConstraints")
 _JUST_WAITS = ("None", "", "BeginTime", "WaitingForScheduling", "SchedDefer", "Cleaning")
 _AVAILABILITY = ("ReqNodeNotAvail", "Resources", "NodeDown", "Nodes required", "PartitionNodeLimit")
 _SHOWN = 6
+_PUBLISHED = re.compile(r"(^|[^A-Za-z0-9_])(os|arch|driver|cuda|glibc|gpu)_")  # features of `preflight publish`
 
 
 def waiting(case: Case) -> Told:
@@ -144,13 +147,19 @@ def _no_node(case: Case, code: str) -> Told:
     wants = f" ({listed(asked)})" if asked else ""
     waits = "it starts by itself when a node fits" if code == "Constraints" else "it will not start as it is"
     sentence = f"{case.head} waits: no node has what it asks for{wants}; {waits}.{case.earlier()}"
-    change = [f"scontrol update JobId={job.name} Features="] if job.features else []
-    if job.extra:
-        change.append(f"scontrol update JobId={job.name} Extra=")
-    steps = (
-        Step("Ask for what nodes have. What they publish:", ('sinfo -N -o "%N %f"',)),
-        Step("To change what it asks (the prolog still verifies --require on the node):", tuple(change))
-        if change
-        else Step("Or cancel it and submit it with another --require or --constraint:", (f"scancel {case.address}",)),
-    )
-    return Told(case.label, "no-node-fits", sentence, code, lines=case.evidence.fits, steps=steps)
+    lines = case.evidence.fits or _unavailable(case)
+    return Told(case.label, "no-node-fits", sentence, code, lines=lines, steps=(_see_nodes(), _change(case)))
+
+
+def _see_nodes() -> Step:
+    return Step("Which nodes fit what the script asks, and what Slurm knows of them:",
+                ("preflight plan SCRIPT", 'sinfo -o "%N %f"'))  # fmt: skip
+
+
+def _change(case: Case) -> Step:
+    """Say how to ask for less. What came from --require is verified by the prolog all the same."""
+    job = case.job
+    if job.features and not job.extra and not _PUBLISHED.search(job.features):
+        return Step("To drop its constraint:", (f"scontrol update JobId={job.name} Features=",))
+    return Step("To ask for something else, cancel it and submit it again (--require is fixed at submission):",
+                (f"scancel {case.address}", "sbatch --require=… SCRIPT"))  # fmt: skip
