@@ -276,8 +276,17 @@ def test_a_mistake_names_the_line_and_points_at_it() -> None:
 def test_each_component_of_a_heterogeneous_job() -> None:
     script = "#!/bin/bash\n#SBATCH -N1 --require=driver>=550\n#SBATCH hetjob\n#SBATCH -N2 -p gpu --require=os=debian\n"
     made = planned(script)
-    assert [part.enough for part in made.parts] == [True, False]
+    assert [one.enough for one in made.parts] == [True, False]
     assert not made.enough
+
+
+def test_gpus_of_another_component_are_not_asked_of_the_scripts_own() -> None:
+    script = "#!/bin/bash\n#SBATCH -N1\n#SBATCH hetjob\n#SBATCH -N1 --gpus-per-node=8\nmodule load foss\n"
+    first, second = planned(script, mode="require").parts
+    assert [need.clause.text for need in first.wants.needs] == ["module=foss"]
+    assert first.enough
+    assert second.nodes is not None
+    assert second.nodes.fit == ("h1", "h2")
 
 
 def test_partitions() -> None:
@@ -286,7 +295,7 @@ def test_partitions() -> None:
     assert both.nodes.fit == ("h1", "h2", "other1")  # type: ignore[union-attr]
     wrong = part("-pnowhere")
     assert not wrong.enough
-    assert "no node is in a partition nowhere (there are: gpu, other)" in wrong.notes
+    assert "no node is in a partition nowhere; there are: gpu, other" in wrong.notes
     nameless = part(state=cluster()._replace(default=""))
     assert any("give --partition" in note for note in nameless.notes)
 

@@ -14,7 +14,8 @@ from preflight.submit.options_table import Row
 from preflight.tuples import NamedTuple
 
 HELP = """\
-Usage: preflight plan [--json] [--infer=warn|require|off] [--config FILE] [SBATCH OPTIONS] SCRIPT [ARGS]...
+Usage: preflight plan [--json] [--infer=warn|require|off] [--config FILE]
+                      [SBATCH OPTIONS] SCRIPT [ARGS]...
 
   What the script needs, which nodes fit now, why the others do not, and what
   you could change. Nothing is submitted.
@@ -104,15 +105,16 @@ def take_own(arguments: Sequence[str]) -> Own:
 
 
 def _run(own: Own) -> int:
+    from preflight.slurm.cluster import slurm_for
     from preflight.slurm.commands import SlurmError
     from preflight.submit.infer import Inference, infer
     from preflight.submit.plan import plan as make_plan
-    from preflight.submit.plan.ask import is_installed, plugin_options, read_cluster, slurm_of
+    from preflight.submit.plan.ask import is_installed, plugin_options, read_cluster
     from preflight.submit.script import read
 
     policy = policy_for(own.config)
     cwd = os.getcwd()
-    slurm = slurm_of(policy, time.monotonic() + DEADLINE_S) if is_installed(policy) else None
+    slurm = slurm_for(policy, time.monotonic() + DEADLINE_S) if is_installed(policy) else None
     plugins = plugin_options(slurm) if slurm else ()
     submission = read(own.words, os.environ, _stdin() if own.by_stdin else None, cwd, plugins)
     inference = Inference((), (), ())

@@ -1,9 +1,7 @@
 """Reading the cluster for a plan: its nodes, its default partition, which way it places, its plugins' options."""
 
-import os
-
 from preflight.policy.model import Policy
-from preflight.slurm.cluster import EACH_S, LARGEST, Cluster
+from preflight.slurm.cluster import Cluster
 from preflight.slurm.commands import Slurm, SlurmError, find
 from preflight.slurm.publish import uses_extra
 from preflight.submit.options_help import plugin_rows
@@ -18,15 +16,6 @@ def is_installed(policy: Policy) -> bool:
     except SlurmError:
         return False
     return True
-
-
-def slurm_of(policy: Policy, deadline: float) -> Slurm:
-    """Return how the user's cluster is reached: by SLURM_CONF, as sbatch does, before the policy's.
-
-    ``deadline``: a time.monotonic() instant that no command outlives.
-    """
-    conf = os.environ.get("SLURM_CONF", "") or policy.hook.slurm_conf
-    return Slurm(policy.hook.slurm_bin, conf, deadline, EACH_S, limit=LARGEST)
 
 
 def read_cluster(slurm: Slurm) -> ClusterState:

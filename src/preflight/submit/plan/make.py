@@ -135,7 +135,7 @@ def _notes(one: Wants, terms: Terms, partitions: Sequence[str], cluster: Cluster
     known = sorted({name for node in cluster.nodes for name in node.partitions})
     for name in partitions:
         if name not in known:
-            notes.append(f"no node is in a partition {name} (there are: {', '.join(known) or 'none'})")
+            notes.append(f"no node is in a partition {name}; there are: {', '.join(known) or 'none'}")
     if not partitions:
         notes.append("the job names no partition, and the cluster has no default one: give --partition")
     if terms.features.left:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from preflight.requirements.grammar import Requirement, RequirementError, from_comment, parse
-from preflight.submit.infer import Inference
+from preflight.submit.infer import Inference, Inferred
 from preflight.submit.plan.model import Need, PlanError, Wants
 from preflight.submit.script import Component, Option, asked
 
@@ -20,7 +20,8 @@ def wants(components: Sequence[Component], inference: Inference, infer: str, fil
         values = asked(component, cwd)
         needs = [*_stated(component.options.get("require"), "--require", values.require, file)]
         needs += _stated(component.options.get("comment"), "comment", from_comment(values.comment), file)
-        inferred = _inferred(inference, known={need.clause.text for need in needs}) if position == 0 else []
+        known = {need.clause.text for need in needs}
+        inferred = _inferred(inference, known, len(components) > 1) if position == 0 else []
         if infer == REQUIRE:
             needs, inferred = needs + inferred, []
         found.append(Wants(values, tuple(needs), tuple(inferred if infer == WARN else ())))
@@ -38,13 +39,19 @@ def _stated(option: Option | None, source: str, text: str | None, file: str) -> 
     return [Need(clause, source, option.line, option.text) for clause in requirement.clauses]
 
 
-def _inferred(inference: Inference, known: set[str]) -> list[Need]:
+def _inferred(inference: Inference, known: set[str], several: bool) -> list[Need]:
+    """Return the inferred needs that are not stated. Of ``several`` components each has GPU options of its own."""
     return [
         Need(clause, "inferred", one.line, one.text, one.why)
         for one in inference.needs
         for clause in parse(one.clause).clauses
-        if clause.text not in known
+        if clause.text not in known and not (several and _of_options(one))
     ]
+
+
+def _of_options(one: Inferred) -> bool:
+    """Tell whether a need comes from an option for GPUs, which Slurm itself sees to."""
+    return one.clause.startswith("gpu.count") and (one.line == 0 or one.text.startswith("#S"))
 
 
 def requirement_of(needs: Sequence[Need]) -> Requirement:

@@ -41,7 +41,7 @@ def _part(part: Part, plan: Plan) -> Iterator[str]:
     yield from _section("Inferred from the script; a warning only (--infer=require makes it bind)", _inferred(part))
     yield from _section("Verified on the node by the prolog", _verified(part))
     yield from _section("For Slurm's scheduler", _placement(part.placement))
-    yield from _section("Left to Slurm", [line for note in part.notes for line in _wrapped(note, "  ", "    ")])
+    yield from _section("Notes", [line for note in part.notes for line in _wrapped(note, "  ", "    ")])
 
 
 def _answer(part: Part, plan: Plan) -> Iterator[str]:
@@ -69,7 +69,8 @@ def _answer(part: Part, plan: Plan) -> Iterator[str]:
 
 
 def _s(number: int) -> str:
-    return "s" if number == 1 else ""
+    """Return the ending of a verb: "1 of 8 fits", "none of 8 fits"."""
+    return "s" if number < 2 else ""
 
 
 def _asks(part: Part) -> Iterator[str]:

@@ -1,0 +1,176 @@
+"""A plan as people and programs read it, and the command around it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from plan_samples import H100, node, planned
+
+from preflight.cli.main import group
+from preflight.report.clean import width
+from preflight.submit.plan import ClusterState
+from preflight.submit.plan.form import to_json
+from preflight.submit.plan.text import render
+
+SCRIPT = """#!/bin/bash
+#SBATCH -p gpu --nodes=2 --gpus-per-node=1
+#SBATCH --require="driver>=550, mount=/scratch"
+module load cuda/12.4
+source $VENV/bin/activate
+"""
+
+
+def test_the_answer_comes_first_and_the_rest_in_order() -> None:
+    text = render(planned(SCRIPT))
+    assert text.startswith("2 of 8 nodes of partition gpu fit now.\n  h[1-2]; 1 of them idle\n")
+    order = [
+        "The job asks: partition gpu; nodes 2; GPUs 1 a node",
+        "driver>=550  (--require, line 3)",
+        "Why the others do not fit",
+        "driver < 550: a[1-2] (2 nodes; driver 535.129.03)",
+        "Would fit, but are away",
+        "IDLE+DRAIN: h3 (bad \\x1b[31mfan)",
+        "Cannot be told",
+        "nothing published: s1",
+        "What you could change",
+        "driver>=550 -> driver>=535.129: 2 more nodes (a[1-2])",
+        "Inferred from the script",
+        "cuda>=12.4  (line 4: module load cuda/12.4)\n    holds on all that fit",
+        "Verified on the node by the prolog",
+        "mount=/scratch: mount is not published",
+        "For Slurm's scheduler",
+        "--extra='driver>=550000000'",
+        "Not read, so perhaps needs",
+        "line 5: source $VENV/bin/activate",
+    ]
+    places = [text.find(line) for line in order]
+    assert -1 not in places, order[places.index(-1)]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("extra", [True, False])
+def test_text_fits_a_terminal(extra: bool) -> None:
+    nodes = [node(f"rack{at % 7}-node{at:04}-x", H100, extra) for at in range(900)]
+    away = [one._replace(name=f"z{one.name}", state=("DOWN",), reason="long " * 99) for one in nodes[:50]]
+    state = ClusterState([*nodes, *away], "gpu", extra)
+    for words in (["--require=driver>=560"], ["--require=driver>=550"], ["-xrack0-node0000-x"], ["-N999"]):
+        lines = render(planned(*words, state=state)).split("\n")
+        assert all(width(line) <= 80 for line in lines if not line.startswith("  --")), lines
+
+
+def test_hostile_text_is_cleaned() -> None:
+    evil = "\x1b[2J\u202e"
+    nodes = [node("h1", H100, reason=evil, state=("DOWN",)), node("h2", None, partitions=(f"p{evil}", "gpu"))]
+    made = planned(f"-C{evil}|a", f"--reservation={evil}", "--require=gpu=x|driver>=1", "-pnope,gpu",
+                   state=ClusterState(nodes, "gpu", True))  # fmt: skip
+    text = render(made)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert text.isprintable() or all(line.isprintable() for line in text.split("\n"))
+
+
+def test_where_no_cluster_is_asked() -> None:
+    text = render(planned(SCRIPT)._replace(cluster_asked=False, parts=()))
+    assert "line 5" in text
+
+
+def test_json_says_all_of_it() -> None:
+    found = json.loads(json.dumps(to_json(planned(SCRIPT))))
+    assert (found["format"], found["enough"], found["infer"]) == ("preflight.plan/1", True, "warn")
+    (one,) = found["components"]
+    assert (one["partitions"], one["needed"], one["asked"]["gpus"]["per_node"]) == (["gpu"], 2, 1)
+    assert one["requirement"][0] == {
+        "clause": "driver>=550",
+        "source": "--require",
+        "line": 3,
+        "text": "--require=driver>=550, mount=/scratch",
+        "why": None,
+    }
+    assert one["nodes"]["fit"] == {"count": 2, "nodes": "h[1-2]"}
+    assert one["nodes"]["misfit"][0] == {
+        "what": "driver < 550", "detail": "driver 535.129.03", "count": 2, "nodes": "a[1-2]",
+    }  # fmt: skip
+    assert one["placement"]["value"] == "driver>=550000000"
+    assert [need["clause"] for need in one["inferred"]] == ["gpu.count>=1", "module=cuda/12.4", "cuda>=12.4"]
+    assert found["inference"]["unread"][0]["line"] == 5
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Call":
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("SBATCH_", "SLURM"))]:
+        monkeypatch.delenv(name)
+    (tmp_path / "job.sh").write_text(SCRIPT)
+    return Call(tmp_path)
+
+
+class Call:
+    """The command, with a Slurm that is what a test makes of it: none at first."""
+
+    def __init__(self, where: Path) -> None:
+        self.bin = where / "bin"
+        self.policy = where / "p.toml"
+        self.policy.write_text(f'version = 1\n[hook]\nslurm_bin = "{self.bin}"\n')
+
+    def slurm(self, **commands: str) -> None:
+        """Make commands of shell text."""
+        self.bin.mkdir(exist_ok=True)
+        for name, text in commands.items():
+            (self.bin / name).write_text(f"#!/bin/sh\n{text}\n")
+            (self.bin / name).chmod(0o755)
+
+    def __call__(self, *words: str, stdin: str | None = None) -> tuple[int, str, str]:
+        arguments = ["plan", "--config", str(self.policy), *words]
+        done = CliRunner().invoke(group, arguments, input=stdin, standalone_mode=False)
+        assert done.exception is None, done.exception
+        code = done.return_value
+        return int(code or 0), done.stdout, done.stderr
+
+
+def test_without_slurm_it_says_what_the_script_needs(call: Call) -> None:
+    code, out, err = call("job.sh")
+    assert (code, err) == (0, "")
+    assert out.startswith("No cluster was asked: Slurm is not installed here.")
+    assert "driver>=550  (--require, line 3)" in out
+    assert "cuda>=12.4  (line 4" in out
+
+
+def test_a_controller_that_is_down_is_an_error_and_the_script_is_read_all_the_same(call: Call) -> None:
+    call.slurm(sinfo="echo 'slurm_load_node: Unable to contact slurm controller' >&2; exit 1", scontrol="exit 1")
+    code, out, _ = call("job.sh")
+    assert code == 2
+    assert out.startswith("The cluster could not be asked: sinfo: slurm_load_node: Unable to contact")
+    assert "driver>=550  (--require, line 3)" in out
+    assert json.loads(call("--json", "job.sh")[1])["problem"]
+
+
+def test_a_script_on_stdin_and_one_in_no_file(call: Call) -> None:
+    assert "driver>=550  (--require, line 3)" in call(stdin=SCRIPT)[1]
+    assert "driver>=1  (--require)" in call("--wrap=hostname", "--require=driver>=1")[1]
+    code, _, err = call("missing.sh")
+    assert code == 2
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("own", [("--json", "job.sh"), ("-N3", "--json", "job.sh", "--json")])
+def test_own_options_stand_before_the_script(call: Call, own: tuple[str, ...]) -> None:
+    code, out, _ = call(*own)
+    assert code == 0
+    assert json.loads(out)["script"].endswith("job.sh")
+
+
+def test_mistakes_are_one_line_and_a_caret(call: Call) -> None:
+    code, out, err = call("--require=cudaa>=12", "--wrap=true")
+    assert (code, out) == (2, "")
+    assert err == 'preflight: --require: unknown name "cudaa": did you mean "cuda"?\n  cudaa>=12\n  ^\n'
+    code, _, err = call("--infer=perhaps", "job.sh")
+    assert (code, err) == (2, "preflight: --infer=perhaps: give one of warn, require, off\n")
+
+
+def test_help_names_the_exit_codes(call: Call) -> None:
+    code, out, _ = call("--help")
+    assert code == 0
+    assert "Exits with 0" in out
+    assert all(width(line) <= 80 for line in out.split("\n")[1:])
