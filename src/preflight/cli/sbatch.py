@@ -56,10 +56,12 @@ def run(arguments: Sequence[str], debug: bool = False) -> int:
     """Submit: does not return where sbatch was found, but for --strict (3), --help (0) and a mistaken --infer (2)."""
     try:
         own = take_own(arguments)
-    except OptionError as error:
-        if str(error).startswith("--infer"):
+    except Exception as error:
+        if isinstance(error, OptionError) and str(error).startswith("--infer"):
             sys.stderr.write(f"preflight: {error}\n")
             return 2
+        if not isinstance(error, OptionError):  # those are what sbatch itself refuses, in its own words
+            _warn(f"not planned, so not placed by Preflight: {_one_line(error)}")
         return become([word for word in arguments if word != "--strict" and not word.startswith("--infer=")])
     if "help" in own.names:
         sys.stdout.write(HELP)
