@@ -5,9 +5,10 @@ import os
 from preflight.cli.become import real_sbatch
 from preflight.policy.load import load_policy
 from preflight.policy.model import Policy
+from preflight.slurm.cluster import slurm_for
 from preflight.slurm.commands import Slurm
 from preflight.submit.additions import added, said
-from preflight.submit.plan.ask import read_cluster, slurm_of
+from preflight.submit.plan.ask import read_cluster
 from preflight.submit.script import Submission
 from preflight.submit.site import Site, ask_site
 from preflight.tuples import NamedTuple
@@ -32,7 +33,7 @@ class Prepared(NamedTuple):
 def connect(deadline: float) -> Connected:
     """Ask the cluster how it places; ``deadline`` is a time.monotonic() instant. Raises SlurmError, PolicyError."""
     policy = load_policy(None)
-    slurm = slurm_of(policy, deadline)
+    slurm = slurm_for(policy, deadline)
     return Connected(policy, slurm, ask_site(slurm, real_sbatch(os.environ.get("PATH", os.defpath))))
 
 
