@@ -110,15 +110,17 @@ def test_the_users_constraint_is_kept(cluster: Cluster, way: str) -> None:
 
 
 def test_exclude_is_kept(cluster: Cluster) -> None:
-    job = cluster.lab.sbatch("true", REQUIRE, "--exclude=ubuntu1")
-    assert ran(cluster, job) == "ubuntu2"
-    assert cluster.lab.job(job)["excluded_nodes"] == "ubuntu1"
+    """One node is left: the second job waits for it, though others are idle."""
+    jobs = [cluster.lab.sbatch("sleep 1", REQUIRE, "--exclude=ubuntu1", "--exclusive") for _ in range(2)]
+    assert [ran(cluster, job) for job in jobs] == ["ubuntu2", "ubuntu2"]
+    assert cluster.lab.job(jobs[0])["excluded_nodes"] == "ubuntu1"
 
 
 def test_nodelist_is_kept(cluster: Cluster) -> None:
-    job = cluster.lab.sbatch("true", REQUIRE, "--nodelist=ubuntu2")
-    assert ran(cluster, job) == "ubuntu2"
-    assert cluster.lab.job(job)["required_nodes"] == "ubuntu2"
+    """The second node is Slurm's choice: without the constraint it would be the neighbour."""
+    job = cluster.lab.sbatch("true", "--require=debian>=12|ubuntu>=22.04", "--nodelist=debian1", "-N2")
+    assert ran(cluster, job) in ("debian1,ubuntu1", "debian1,ubuntu2")
+    assert cluster.lab.job(job)["required_nodes"] == "debian1"
 
 
 def test_a_named_node_that_does_not_fit(cluster: Cluster, way: str) -> None:
