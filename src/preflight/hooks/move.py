@@ -16,10 +16,10 @@ from preflight.slurm import job as slurm_job
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.environment import Job
 from preflight.slurm.job import JobState
+from preflight.slurm.marks import CANCELLED, HELD, MOVED
 from preflight.slurm.prefer import drop_vain_preference
 from preflight.tuples import NamedTuple
 
-MOVED, HELD, CANCELLED = "preflight:moved:", "preflight:held:", "preflight:cancelled:"
 MOVABLE = ("RUNNING", "CONFIGURING", "PENDING", "SUSPENDED")
 
 

@@ -26,7 +26,7 @@ def running(case: Case) -> Told:
     if bad:
         return Told(case.label, "running-unfit", _unfit(case, bad[0], f"{state} on {where}{since}"),
                     {"unfit": "not-moved"}.get(bad[0].outcome, "not-drained"), lines=_others(bad),
-                    steps=(_expect_trouble(bad[0]), case.report_step()))  # fmt: skip
+                    steps=(_expect_trouble(case, bad[0]), case.report_step()))  # fmt: skip
     steps = (case.report_step(),) if now else (Step("Nothing to do."),)
     return Told(case.label, "running", sentence, _cause(now), steps=steps)
 
@@ -61,9 +61,10 @@ def _others(bad: list[Stay]) -> tuple[str, ...]:
     return tuple(f"{stay.nodes}, too: {stay.because} ({stay.spared})" for stay in bad[1:])
 
 
-def _expect_trouble(bad: Stay) -> Step:
+def _expect_trouble(case: Case, bad: Stay) -> Step:
     if bad.outcome == "unfit":
-        return Step("Expect it to fail there. To move it by hand:", ())
+        return Step("Expect it to fail there. Rather than wait for that, cancel it and submit it again without that node:",
+                    (f"scancel {case.address}", f"sbatch -x {bad.nodes} SCRIPT"))  # fmt: skip
     return Step("Check its output before you trust it.")
 
 

@@ -11,7 +11,6 @@ from preflight.submit.why.model import Evidence, Report, Stay
 # What decides, of several outcomes of one run: the worst first.
 OUTCOMES = ("drained", "cancelled", "held", "moved", "unhealthy", "unfit", "unknown", "degraded", "ready")
 _BLAME = {"unhealthy": "node", "mismatch": "job"}
-_DECISIVE = {"drained", "cancelled", "held", "moved"}
 
 
 def view_of(evidence: Evidence) -> View | None:
@@ -36,19 +35,6 @@ def last_run(found: Iterable[Stay]) -> tuple[Stay, ...]:
     every = tuple(found)
     latest = max((stay.run for stay in every), default=-1)
     return tuple(stay for stay in every if stay.run == latest)
-
-
-def decided(found: Iterable[Stay]) -> bool:
-    """Return whether something was done about the run: it did not start, or did not go on."""
-    return any(stay.outcome in _DECISIVE for stay in found)
-
-
-def prologs(view: View | None, run: int) -> list[Report]:
-    """Return the reports of the prologs of one run."""
-    return [
-        report for one in (view.tries if view else ()) if one.run == run for report in one.reports
-        if report["phase"] == "prolog"
-    ]  # fmt: skip
 
 
 def epilogs(view: View | None, run: int) -> list[Report]:

@@ -1,6 +1,5 @@
 """Times, lists and exit codes in words."""
 
-import os
 import signal
 import time
 from collections.abc import Sequence
@@ -65,9 +64,3 @@ def who_is(uid: int) -> str:
 def is_admin(uid: int, slurm_user: int | None = None) -> bool:
     """Return whether a uid is root's or Slurm's own."""
     return uid in (0, slurm_user)
-
-
-def my_uid() -> int:
-    """Return this process's effective uid, -1 where the system has none."""
-    geteuid = getattr(os, "geteuid", None)
-    return -1 if geteuid is None else int(geteuid())
