@@ -63,7 +63,7 @@ def _others(bad: list[Stay]) -> tuple[str, ...]:
 
 def _expect_trouble(case: Case, bad: Stay) -> Step:
     if bad.outcome == "unfit":
-        return Step("Expect it to fail there. Rather than wait for that, cancel it and submit it again without that node:",
+        return Step("Expect it to fail there. Or cancel it and submit it again without that node:",
                     (f"scancel {case.address}", f"sbatch -x {bad.nodes} SCRIPT"))  # fmt: skip
     return Step("Check its output before you trust it.")
 
