@@ -200,8 +200,9 @@ def test_a_priority_set_by_hand_is_recognised(desk: Desk, kind: str, before: int
     assert job.set_by_hand(unsaid, "42", 9) is False
 
 
-def states(text: str, reason: str = "none\n", user: str = "root\n", when: str = "Unknown\n") -> dict[str, str]:
-    return {"StateComplete": text, "Reason": reason, "User": user, "Timestamp": when}
+def states(text: str, reason: str = "none", user: str = "root", when: str = "Unknown") -> dict[str, str]:
+    fields = "".join(f"{one}MARK" for one in (reason, user, when))
+    return {"StateComplete": "".join(f"{line}MARK{fields}\n" for line in text.splitlines())}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_a_nodes_state_is_its_flags(
 
 
 def test_a_reason_that_looks_like_a_state_is_only_a_reason(desk: Desk) -> None:
-    state = node.read(desk.answer(states("idle\n", "State=DRAIN admin: look\n", "root(0)\n", "2026-11-24T14\n")), "n1")
+    state = node.read(desk.answer(states("idle\n", "State=DRAIN admin: look", "root(0)", "2026-11-24T14")), "n1")
     assert state == node.NodeState(("IDLE",), "State=DRAIN admin: look", "root(0)", "2026-11-24T14")
     assert not state.away
 

@@ -11,6 +11,7 @@ from preflight.tuples import NamedTuple
 PREFIX = "preflight:"
 DRAINED = ("DRAIN", "IDLE", "MIXED", "ALLOCATED")
 DRAINS = ("NodeList", "Timestamp", "StateComplete", "Reason")
+STATE = ("StateComplete", "Reason", "User", "Timestamp")
 AWAY = ("DRAIN", "DOWN", "FAIL")
 
 
@@ -39,22 +40,18 @@ class NodeState(NamedTuple):
 
 
 def read(slurm: Slurm, node: str) -> NodeState:
-    """Return the node's state, from single fields of sinfo; raises SlurmError."""
-    state = flags(_field(slurm, node, "StateComplete"))
-    return NodeState(state, *(_field(slurm, node, name) for name in ("Reason", "User", "Timestamp")))
+    """Return the node's state, all of one moment; raises SlurmError."""
+    rows = ask(slurm, "sinfo", ("-a", "-n", node), STATE)
+    if not rows:
+        raise SlurmError(f"Slurm does not know node {node}")
+    state, *others = rows[0]
+    return NodeState(flags(state), *(text.strip() for text in others))
 
 
 def flags(text: str) -> tuple[str, ...]:
     """Return the words of a state as sinfo's StateComplete has it: ("IDLE", "DRAIN") of "idle+drain"."""
     words = (word.strip() for word in text.upper().replace("*", "").split("+"))
     return tuple({"DRAINED": "DRAIN", "DRAINING": "DRAIN"}.get(word, word) for word in words)
-
-
-def _field(slurm: Slurm, node: str, name: str) -> str:
-    lines = slurm.run("sinfo", "-h", "-N", "-n", node, "-O", f"{name}:1024").splitlines()
-    if not lines:
-        raise SlurmError(f"Slurm does not know node {node}")
-    return lines[0].strip()
 
 
 def stamp(seconds: float) -> str:
