@@ -6,6 +6,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
+from hypothesis import given
+from hypothesis import strategies as st
 
 from preflight.files import read_json, unlink, write_atomic, write_json
 from preflight.hostlist import HostlistError, contains, folded, in_order, names
@@ -133,3 +136,12 @@ def test_the_order_written_is_kept(text: str, order: list[str] | None) -> None:
             in_order(text)
     else:
         assert in_order(text) == order
+
+
+NAMES = st.from_regex(r"(n|gpu-|r1n|7|a-b)?(|[0-9]{1,3})(|-ib)", fullmatch=True).filter(bool)
+
+
+@given(st.sets(NAMES, min_size=1, max_size=12))
+def test_a_folded_list_is_the_librarys_and_holds_the_same_hosts(hosts: set[str]) -> None:
+    assert folded(hosts) == str(NodeSet.fromlist(sorted(hosts), resolver=RESOLVER_NOGROUP))  # type: ignore[no-untyped-call]
+    assert names(folded(hosts)) == hosts
