@@ -59,6 +59,10 @@ local function warn(text)
     slurm.log_error("preflight: %s", text)
 end
 
+-- What was set for the component before, and what had been there: of a heterogeneous job's options Slurm carries
+-- some (extra) over to the next component, and ours must not be asked of that one.
+local last = {}
+
 -- Add to the job's constraint what --require asks; never refuses a job.
 function preflight.pre_submit(options)
     local text = asked(options)
@@ -66,6 +70,11 @@ function preflight.pre_submit(options)
         return
     end
     local own = options[preflight.to]
+    if preflight.to == "extra" and own and own == last.set then
+        own = last.own
+        -- Slurm takes no empty extra, and nothing unsets it: what every node that has published meets.
+        options[preflight.to] = own or "cpus>=0"
+    end
     local lines, status = compiled(text, type(own) == "string" and own or "")
     if not lines or (status ~= 0 and status ~= 3) or #lines == 0 then
         local why = status == 124 and "did not answer in time" or "could not be asked"
@@ -83,6 +92,7 @@ function preflight.pre_submit(options)
     end
     if not string.match(answer, "^preflight: ") and answer ~= own then
         options[preflight.to] = answer
+        last = { set = answer, own = own }
     end
 end
 

@@ -68,8 +68,8 @@ def test_what_nothing_fits_waits_and_starts_when_a_node_does(cluster: Cluster) -
         return cluster.lab.job(job)["reason"] == "Constraints"
 
     cluster.lab.wait_until(waits, 60, "reason Constraints")
-    facts = cluster.preflight("facts", "--json").stdout
-    document = json.loads(facts)
+    command = [f"{cluster.prefix}/bin/preflight", "facts", "--json", "--config", cluster.config]
+    document = json.loads(cluster.lab.check_run(command, env={"SLURMD_NODENAME": "debian1"}))
     document["node"] = "debian1"
     document["facts"]["os"] = {"id": "ubuntu", "version": "24.04", "like": ["debian"]}
     path = Path(cluster.lab.work, "expected.json")

@@ -55,10 +55,10 @@ def ran(cluster: Cluster, job: str) -> str:
     return done["nodes"]
 
 
-def waits_for_a_node(cluster: Cluster, job: str) -> None:
+def waits_for_a_node(cluster: Cluster, job: str, reason: str = "Constraints") -> None:
     """Wait until Slurm says that no node meets the constraint."""
     cluster.lab.wait_until(
-        lambda: cluster.lab.job(job)["reason"] == "Constraints", PATIENCE_S, f"job {job} to wait with Constraints"
+        lambda: cluster.lab.job(job)["reason"] == reason, PATIENCE_S, f"job {job} to wait with {reason}"
     )
 
 
@@ -124,7 +124,7 @@ def test_nodelist_is_kept(cluster: Cluster) -> None:
 
 
 def test_a_named_node_that_does_not_fit(cluster: Cluster, way: str) -> None:
-    """It does not start there until the node fits; by Features Slurm refuses it."""
+    """By Features Slurm refuses it; by Extra Slurm holds it, until the node fits and an admin releases it."""
     options = (REQUIRE, "--nodelist=rocky1")
     if way == "constraint":
         assert "Requested node configuration is not available" in told(cluster, *options)
@@ -132,8 +132,9 @@ def test_a_named_node_that_does_not_fit(cluster: Cluster, way: str) -> None:
         assert ran(cluster, cluster.lab.sbatch("true", *options)) == "rocky1"
         return
     job = cluster.lab.sbatch("true", *options)
-    waits_for_a_node(cluster, job)
+    waits_for_a_node(cluster, job, "BadConstraints")
     make_rocky_fit(cluster)
+    cluster.lab.check_run(["scontrol", "release", job])
     assert ran(cluster, job) == "rocky1"
 
 
@@ -143,7 +144,9 @@ def test_every_task_of_an_array(cluster: Cluster) -> None:
 
 
 def test_each_component_of_a_heterogeneous_job_has_its_own_requirement(cluster: Cluster) -> None:
-    components = ["--require=rhel>=9"], [REQUIRE, "--exclude=ubuntu1"], ["--require=debian>=12", "--wrap=echo ran"]
+    """The last is not of those that Slurm can be asked: nothing of the others' must be left for it."""
+    last = ["--require=os.like=debian", "--nodelist=debian1", "--wrap=echo ran"]
+    components = ["--require=rhel>=9"], [REQUIRE, "--exclude=ubuntu1"], last
     words = [word for one in components for word in (":", "-n1", *one)][1:]
     leader = int(cluster.lab.check_run(["sbatch", "--parsable", *words], user="pfalice"))
     nodes = []
