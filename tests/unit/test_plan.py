@@ -177,7 +177,7 @@ def test_own_options_and_gpus_are_proposed() -> None:
     assert changes("--gpus-per-node=8", "--require=driver>=535") == {"4 GPUs a node instead of 8": "a1,a2"}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(CLAUSES, min_size=1, max_size=3), st.sampled_from(["--gpus-per-node=1", "--gpus-per-node=4", "-N1"]))
 def test_every_proposal_is_true(several: list[Any], gpus: str) -> None:
     """A node that a change gains fits when the job is planned with that change, and does not without it."""
@@ -215,9 +215,11 @@ def test_no_node_fits_that_fails_and_none_is_refused_that_passes(requirement: An
     nodes = part("--gpus=1", f"--require={text}", state=state).nodes
     assert nodes is not None
     misfit = {name for group in nodes.misfit if "GPUs <" not in group.what for name in group.nodes}
+    if "gpu.count" in text:  # of the one GPU that the job gets, not of the node's
+        return
     for name, one in facts.items():
         own = evaluate(parse(text), one)[0].status
-        if own == "fail" and "gpu.count" not in text:
+        if own == "fail":
             verified = [clause.text for clause, _ in part("--gpus=1", f"--require={text}", state=state).verified]
             assert name not in nodes.fit or verified
         if own in ("pass", "warn"):
