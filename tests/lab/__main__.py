@@ -27,7 +27,9 @@ def main() -> int:
         slurm_conf_extra=options.slurm_conf.read() if options.slurm_conf else "",
         keep=options.keep,
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell that starts a command in the background has it ignored, and Python leaves it so.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         with lab:
             print(
