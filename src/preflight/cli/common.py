@@ -7,9 +7,18 @@ import click
 
 from preflight.cli.policies import policy_for
 
-__all__ = ["config_option", "fail", "policy_for", "write_out"]
+__all__ = ["Raw", "config_option", "fail", "policy_for", "write_out"]
 
 config_option = click.option("--config", metavar="FILE", help="The policy; default /etc/preflight/preflight.toml.")
+
+
+class Raw(click.Command):
+    """A command that takes every word as it is; Click would keep "--" and --help for itself."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Hand all of them to the command's ``arguments``."""
+        ctx.params = {"arguments": tuple(args)}
+        return []
 
 
 def write_out(text: str) -> None:

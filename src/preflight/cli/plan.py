@@ -3,15 +3,13 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
 
 import click
 
-from preflight.cli.common import policy_for, write_out
+from preflight.cli.common import Raw, policy_for, write_out
 from preflight.report.clean import clean
-from preflight.submit.options import OptionError, Word, scan
-from preflight.submit.options_table import Row
-from preflight.tuples import NamedTuple
+from preflight.submit.options import OptionError
+from preflight.submit.own import Taken, flag, take, valued
 
 HELP = """\
 Usage: preflight plan [--json] [--infer=warn|require|off] [--config FILE]
@@ -34,45 +32,18 @@ Usage: preflight plan [--json] [--infer=warn|require|off] [--config FILE]
   script was only read. 3: none fits, or too few. 2: a mistake, or the cluster
   did not answer.
 """
-INFER = ("warn", "require", "off")
 DEADLINE_S = 30.0
-_OWN = (
-    Row("json", "", "flag", "json", False, False),
-    Row("infer", "", "value", "infer", False, False),
-    Row("config", "", "value", "config", False, False),
-)
+_OWN = (flag("json"), valued("infer"), valued("config"))
 
 
-class Own(NamedTuple):
-    """The command's own options, and ``words``, which are sbatch's; ``by_stdin``: they name no script."""
-
-    json: bool
-    infer: str
-    config: str | None
-    help: bool
-    by_stdin: bool
-    words: tuple[str, ...]
-
-
-class _Raw(click.Command):
-    """A command that takes every word as it is; Click would keep "--" and --help for itself."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.params = {"arguments": tuple(args)}
-        return []
-
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write(HELP)
-
-
-@click.command(cls=_Raw)
+@click.command(cls=Raw)
 def plan(arguments: tuple[str, ...]) -> int:
     """Say what a job needs and which nodes fit it."""
     from preflight.submit.plan import PlanError
 
     try:
-        own = take_own(arguments)
-        if own.help:
+        own = take(arguments, _OWN)
+        if "help" in own.names:
             write_out(HELP)
             return 0
         return _run(own)
@@ -83,28 +54,7 @@ def plan(arguments: tuple[str, ...]) -> int:
         return 2
 
 
-def take_own(arguments: Sequence[str]) -> Own:
-    """Take the command's own options out of sbatch's words; raises OptionError for an --infer of another value."""
-    places = [number for number, word in enumerate(arguments) if word != ":"]
-    found = scan([Word(arguments[number]) for number in places], "command line", plugins=_OWN)
-    names = {row.name for row in _OWN}
-    given: dict[str, str] = {}
-    gone: set[int] = set()
-    ends = (*found.first[1:], found.end)[: len(found.first)]
-    for (name, option), first, end in zip(found.options, found.first, ends, strict=True):
-        if name in names:
-            gone.update(places[first:end])
-            given[name] = option.value or ""
-    infer = given.get("infer", "warn")
-    if infer not in INFER:
-        raise OptionError(f"--infer={infer}: give one of {', '.join(INFER)}")
-    words = tuple(word for number, word in enumerate(arguments) if number not in gone)
-    of_sbatch = {name for name, _ in found.options}
-    by_stdin = found.rest >= len(places) and "wrap" not in of_sbatch
-    return Own("json" in given, infer, given.get("config"), "help" in of_sbatch, by_stdin, words)
-
-
-def _run(own: Own) -> int:
+def _run(own: Taken) -> int:
     from preflight.slurm.cluster import slurm_for
     from preflight.slurm.commands import SlurmError
     from preflight.submit.infer import Inference, infer
@@ -112,7 +62,7 @@ def _run(own: Own) -> int:
     from preflight.submit.plan.ask import is_installed, plugin_options, read_cluster
     from preflight.submit.script import read
 
-    policy = policy_for(own.config)
+    policy = policy_for(own.given.get("config"))
     cwd = os.getcwd()
     slurm = slurm_for(policy, time.monotonic() + DEADLINE_S) if is_installed(policy) else None
     plugins = plugin_options(slurm) if slurm else ()
@@ -127,7 +77,7 @@ def _run(own: Own) -> int:
     except SlurmError as error:
         problem = clean(str(error))
     made = make_plan(submission, inference, cluster, policy, own.infer, cwd, problem)
-    if own.json:
+    if "json" in own.given:
         import json
 
         from preflight.submit.plan.form import to_json

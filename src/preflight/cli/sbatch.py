@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from preflight.cli.become import become, stdin_script
+from preflight.cli.common import Raw
 from preflight.report.clean import clean
 from preflight.slurm.commands import SlurmError
 from preflight.submit.command import add, take_own
@@ -37,15 +38,7 @@ _ANSWERS = frozenset({"version", "usage", "autocomplete"})
 DEADLINE_S = 20.0
 
 
-class _Raw(click.Command):
-    """A command that takes every word as it is; Click would keep "--" and --help for itself."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.params = {"arguments": tuple(args)}
-        return []
-
-
-@click.command(cls=_Raw)
+@click.command(cls=Raw)
 @click.pass_obj
 def sbatch(debug: bool, arguments: tuple[str, ...]) -> int:
     """Plan the job, then submit it with the constraint set."""
@@ -94,14 +87,13 @@ def _prepared(arguments: Sequence[str]) -> list[str]:
     cluster = connect(time.monotonic() + DEADLINE_S)
     plugins = cluster.site.plugins
     own = take_own(arguments, plugins)
-    from_stdin = own.script == len(own.words) and "wrap" not in own.names
-    if from_stdin and "external" in own.names:  # a job without a script, from Slurm 26.05 on
+    if own.by_stdin and "external" in own.names:  # a job without a script, from Slurm 26.05 on
         return list(own.words)
-    submission = read(own.words, os.environ, stdin_script() if from_stdin else None, os.getcwd(), plugins)
+    submission = read(own.words, os.environ, stdin_script() if own.by_stdin else None, os.getcwd(), plugins)
     prepared = prepare(submission, own.infer, cluster)
     for line in prepared.lines:
         _warn(line)
-    if own.strict and not prepared.fits:
+    if "strict" in own.given and not prepared.fits:
         raise _Refused("not submitted (--strict)")
     return add(own, prepared.additions, plugins)
 

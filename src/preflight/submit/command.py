@@ -2,55 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
-from preflight.submit.options import OptionError, Word, scan
+from preflight.submit.options import Word, scan
 from preflight.submit.options_table import Row
-from preflight.tuples import NamedTuple
+from preflight.submit.own import Taken, flag, take, valued
 
-INFER = ("warn", "require", "off")
-_OWN = (Row("strict", "", "flag", "strict", False, False), Row("infer", "", "value", "infer", False, False))
-
-
-class Own(NamedTuple):
-    """Preflight's own options; ``words`` are what is left for sbatch, as they were.
-
-    ``script``: the number of the first word that is no option's; len(words) where there is none.
-    ``names``: the options of sbatch on the command line, by their long names.
-    """
-
-    strict: bool
-    infer: str
-    words: tuple[str, ...]
-    names: frozenset[str]
-    script: int
+_OWN = (flag("strict"), valued("infer"))
 
 
-def take_own(arguments: Sequence[str], plugins: Sequence[Row] = ()) -> Own:
-    """Take --strict and --infer out of sbatch's arguments, wherever they stand before the script.
-
-    Raises OptionError as `scan` does, and for an --infer of another value.
-    """
-    known = (*plugins, *_OWN)
-    # As sbatch's first reading: the script is found with the separators of components left out.
-    places = [number for number, word in enumerate(arguments) if word != ":"]
-    found = scan([Word(arguments[number]) for number in places], "command line", plugins=known)
-    gone: set[int] = set()
-    strict, infer = False, "warn"
-    ends = (*found.first[1:], found.end)
-    for (name, option), first, end in zip(found.options, found.first, ends, strict=False):
-        if name not in ("strict", "infer"):
-            continue
-        gone.update(places[first:end])
-        strict = strict or name == "strict"
-        infer = option.value or "" if name == "infer" else infer
-    if infer not in INFER:
-        raise OptionError(f"--infer={infer}: give one of {', '.join(INFER)}")
-    script = places[found.rest] if found.rest < len(places) else len(arguments)
-    words = tuple(word for number, word in enumerate(arguments) if number not in gone)
-    names = frozenset(name for name, _ in found.options if name not in ("strict", "infer"))
-    return Own(strict, infer, words, names, script - len([one for one in gone if one < script]))
+def take_own(arguments: Sequence[str], plugins: Sequence[Row] = ()) -> Taken:
+    """Take --strict and --infer out of sbatch's arguments; raises OptionError as `take` does."""
+    return take(arguments, _OWN, plugins)
 
 
-def add(own: Own, additions: Sequence[Mapping[str, str]], plugins: Sequence[Row] = ()) -> list[str]:
+def add(own: Taken, additions: Sequence[Mapping[str, str]], plugins: Sequence[Row] = ()) -> list[str]:
     """Return sbatch's words with options added to each component's: long name and value.
 
     The command line that has fewer components than the job is repeated for the others, as sbatch takes it.
