@@ -210,3 +210,47 @@ def test_nothing_but_an_option_error_of_one_line_comes_of_any_text(arguments: li
     except OptionError as error:
         problem = str(error)
     assert problem.isprintable()
+
+
+def hosts(option: str, cwd: Path = Path("/")) -> str | None:
+    return asked(read([option, "--wrap", "true"], {}, None, str(cwd)).components[0], str(cwd)).exclude
+
+
+def test_a_file_of_hosts(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("n1*4\n# all of rack 2\nn[3-5],n7\n")
+    assert hosts("--exclude=./hosts", tmp_path) == "n1,n[3-5],n7"
+
+
+def test_a_pipe_of_hosts_is_left_for_sbatch() -> None:
+    """As of `--exclude=<(command)`; /dev/zero would never end, and a FIFO without a writer never begin."""
+    reader, writer = os.pipe()
+    os.write(writer, b"n1")
+    with pytest.raises(OptionError, match="no regular file"):
+        hosts(f"--exclude=/dev/fd/{reader}")
+    assert os.read(reader, 9) == b"n1"
+    os.close(reader)
+    os.close(writer)
+    with pytest.raises(OptionError, match="no regular file"):
+        hosts("--exclude=/dev/zero")
+
+
+def test_a_fifo_without_a_writer_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "hosts")
+    with pytest.raises(OptionError, match="no regular file"):
+        hosts("--exclude=./hosts", tmp_path)
+
+
+def test_what_is_no_file_of_hosts_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "shadow").write_text("root:$6$secret:19000::::::\n")
+    with pytest.raises(OptionError) as told:
+        hosts("--exclude=./shadow", tmp_path)
+    assert "secret" not in str(told.value)
+    (tmp_path / "long").write_text("n1\n" * 400_000)
+    with pytest.raises(OptionError, match="too large"):
+        hosts("--exclude=./long", tmp_path)
+
+
+def test_more_hosts_than_a_cluster_has_are_refused() -> None:
+    with pytest.raises(OptionError, match="range of more hosts"):
+        hosts("--exclude=n[0-99999999]")
+    assert hosts("--exclude=n[1-65535]") == "n[1-65535]"

@@ -1,14 +1,21 @@
 """What a component asks for, in numbers and names."""
 
 import os
+import re
+import stat
 from collections.abc import Callable
 from typing import TypeVar
 
+from preflight.report.clean import clean
 from preflight.submit.options import Option, OptionError
 from preflight.submit.options_values import gres_counts, mebibytes, minutes, node_counts, whole, with_type
 from preflight.tuples import NamedTuple
 
 T = TypeVar("T")
+_HOST = re.compile(r"[A-Za-z0-9._\[\]-]*")  # a part of a host list between commas
+_RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
+_MOST_HOSTS = 1 << 17  # Slurm takes 64 Ki nodes
+_LARGEST = 1 << 20  # characters of a file of hosts
 
 
 class Component(NamedTuple):
@@ -187,12 +194,29 @@ def _gpus(values: _Values, ntasks: int | None) -> Gpus | None:
 def _hosts(option: Option | None, cwd: str) -> str:
     """Return a host list; one that has a "/" (and every --nodefile) is a file of them."""
     value = "" if option is None else option.value or ""
-    if option is None or ("/" not in value and not option.text.startswith(("-F", "--nodef"))):
-        return value
+    if option is not None and ("/" in value or option.text.startswith(("-F", "--nodef"))):
+        lines = [line.partition("#")[0].strip() for line in _host_file(os.path.join(cwd, value), option.text)]
+        hosts = [one.partition("*")[0].strip() for line in lines for one in line.split(",")]
+        # What else stands in a file is not repeated: root may have been led to it.
+        if not all(_HOST.fullmatch(one) for one in hosts):
+            raise OptionError(f"{option.text}: the file holds something else than hosts")
+        value = ",".join(dict.fromkeys(one for one in hosts if one))
+    for first, last in _RANGE.findall(value):
+        if int(last) - int(first) > _MOST_HOSTS:
+            raise OptionError(f"{clean(value, 60)}: a range of more hosts than a cluster has nodes")
+    return value
+
+
+def _host_file(path: str, text: str) -> list[str]:
+    """Return the lines of a file of hosts. A pipe is left alone: whoever reads it first takes it away from sbatch."""
     try:
-        with open(os.path.join(cwd, value), encoding="utf-8", errors="replace") as file:
-            lines = [line.partition("#")[0].strip() for line in file]
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, encoding="utf-8", errors="replace") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OptionError(f"{text}: no regular file, so it is not read; name the hosts themselves")
+            data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise OptionError(f"{option.text}: the file of hosts cannot be read: {error.strerror}") from error
-    hosts = (one.partition("*")[0].strip() for line in lines for one in line.split(","))
-    return ",".join(dict.fromkeys(one for one in hosts if one))
+        raise OptionError(f"{text}: the file of hosts cannot be read: {error.strerror}") from error
+    if len(data) > _LARGEST:
+        raise OptionError(f"{text}: the file is too large for one of hosts")
+    return data.splitlines()
