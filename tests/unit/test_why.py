@@ -374,3 +374,13 @@ def test_hostile_text_comes_out_as_text() -> None:
     assert "\\x1b[2JPriority" in _lines(told)
     json.loads(to_json(told))
     assert "\x1b" not in to_json(told)
+
+
+@pytest.mark.parametrize("node", ["n1;touch${IFS}pwned;", "n1 $(id)", "n1|sh", "n1\nn2"])
+def test_no_command_holds_what_a_user_wrote_for_a_node(node: str) -> None:
+    """Users own their copies of reports: a forged one is no evidence, and nothing of it is told to be typed."""
+    told = _told(_misfit(node=node), reason="BeginTime", admin_comment=MOVED)
+    assert node not in _lines(told)
+    assert not any(node in command for command in _commands(told))
+    told = _told(report(node=node, verdict="unhealthy", findings=[FAULT]), state="COMPLETED", nodes="n1")
+    assert not any("pwned" in command or "$(" in command for command in _commands(told))

@@ -1,5 +1,6 @@
 """The job's runs, one after another: from its reports, and from AdminComment where no report can be read."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -10,12 +11,18 @@ from preflight.submit.why.model import Evidence, Report, Stay
 
 # What decides, of several outcomes of one run: the worst first.
 OUTCOMES = ("drained", "cancelled", "held", "moved", "unhealthy", "unfit", "unknown", "degraded", "ready")
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _BLAME = {"unhealthy": "node", "mismatch": "job"}
 
 
 def view_of(evidence: Evidence) -> View | None:
-    """Return the reports merged, None where there is none."""
-    return merge(evidence.label, evidence.reports) if evidence.reports else None
+    """Return the reports merged, None where there is none.
+
+    Left out are those of a "node" that is no host's name: users own their copies, and the next step that is told is a
+    command with the node in it.
+    """
+    told = tuple(report for report in evidence.reports if _HOST.fullmatch(report["node"]))
+    return merge(evidence.label, told) if told else None
 
 
 def stays(evidence: Evidence, view: View | None) -> tuple[Stay, ...]:
