@@ -41,10 +41,11 @@ def cluster(planned: Cluster) -> Cluster:
     return planned
 
 
-def silence(cluster: Cluster) -> None:
-    """Take back what the silent node may have published."""
-    changes = ["Extra=", "AvailableFeatures=ubuntu", "ActiveFeatures=ubuntu"]
-    cluster.lab.check_run(["scontrol", "update", f"NodeName={SILENT}", *changes])
+def silence(cluster: Cluster, node: str = SILENT) -> None:
+    """Take back what a node may have published."""
+    own = node.rstrip("0123456789")
+    changes = ["Extra=", f"AvailableFeatures={own}", f"ActiveFeatures={own}"]
+    cluster.lab.check_run(["scontrol", "update", f"NodeName={node}", *changes])
 
 
 def plan(cluster: Cluster, *arguments: str, code: int = 0) -> dict[str, Any]:
@@ -108,6 +109,24 @@ def test_who_fits(cluster: Cluster, require: str, fit: str, code: int) -> None:
     gpus = [] if require == "mount=/" else ["--gpus-per-node=1"]
     found = plan(cluster, f"--require={require}", *gpus, "--wrap=true", code=code)
     assert found["nodes"]["fit"]["nodes"] == fit
+
+
+def test_where_nobody_published_nothing_is_promised(cluster: Cluster) -> None:
+    for node in NODES:
+        silence(cluster, node)
+    gpu = "--gpus-per-node=1"
+    for require in ("cuda>=12.4", "gpu=h100", "ubuntu>=22.04", "cuda>=12.4, mount=/"):
+        found = plan(cluster, f"--require={require}", gpu, "--wrap=true", code=3)
+        assert (found["nodes"]["fit"]["count"], found["unproven"]) == (0, [])
+        assert [one["what"] for one in found["nodes"]["untold"]] == ["nothing published"]
+    found = plan(cluster, "--require=mount=/", "--wrap=true")
+    assert (found["nodes"]["fit"]["count"], found["unproven"]) == (len(NODES), ["mount=/"])
+
+
+def test_published_gpus_bind_as_gres_does(cluster: Cluster) -> None:
+    """The node has no GPU, whatever Slurm was told of it."""
+    found = plan(cluster, "--gpus-per-node=1", "--nodelist=debian1", "--wrap=true", code=3)
+    assert "GPUs < 1" in {one["what"] for one in found["nodes"]["misfit"]}
 
 
 def test_a_job_that_is_placed_starts_on_a_node_that_plan_named(cluster: Cluster) -> None:

@@ -73,6 +73,73 @@ def test_what_nobody_publishes_is_no_reason_to_leave_a_node_out() -> None:
     assert everyone.fit == ("a1", "a2", "c1", "h1", "h2", "s1", "v1")
 
 
+@VIAS
+@pytest.mark.parametrize(
+    ("clause", "by_extra", "by_features"),
+    [
+        ("cuda>=12.4", False, False),
+        ("driver>=1|cuda>=9", False, False),
+        ("gpu=h100", False, False),
+        ("gpu.count=1", False, False),
+        ("ubuntu>=22.04", False, False),
+        ("arch=x86_64", False, False),
+        ("!cuda>=99", False, False),
+        ("gpu.memory>=16G", False, True),
+        ("kernel>=4", False, True),
+        ("mount=/scratch", True, True),
+        ("driver>=1|mount=/scratch", True, True),
+        ("tmp>=1G", True, True),
+    ],
+)
+def test_where_nobody_published_what_can_be_published_is_not_told(
+    extra: bool, clause: str, by_extra: bool, by_features: bool
+) -> None:
+    state = ClusterState([node(name, None) for name in ("n1", "n2")], "gpu", extra)
+    found = part(GPU, f"--require={clause}", state=state)
+    fits = by_extra if extra else by_features
+    assert found.nodes is not None
+    assert found.nodes.fit == (("n1", "n2") if fits else ())
+    assert said(found.nodes.untold) == ({} if fits else {"n1,n2": ("nothing published", "")})
+    assert found.enough is fits
+    assert found.unproven == ((clause,) if fits else ())
+    assert part(GPU, state=state).enough
+
+
+def test_a_node_that_published_something_else_is_not_told_either() -> None:
+    """By Features, where no node publishes the CUDA range: what this one does publish proves nothing of it."""
+    bare = node("n1", None, features=("os_ubuntu_22.04", "gpu_count_4"), active=("os_ubuntu_22.04", "gpu_count_4"))
+    state = ClusterState([bare], "gpu", False)
+    for clause in ("cuda>=12.4", "driver>=1", "gpu=h100", "gpu.arch>=7.0", "glibc>=2.1"):
+        nodes = part(GPU, f"--require={clause}", state=state).nodes
+        assert nodes is not None
+        assert (nodes.fit, [group.what for group in nodes.untold]) == ((), [f"{clause} not told"]), clause
+    assert part("--gpus-per-node=2", "--require=ubuntu>=22.04, gpu.count>=2", state=state).enough
+
+
+def test_what_publishing_cannot_settle_stays_with_the_prolog() -> None:
+    """The node published its GPU's words; two of them in a row are asked, which words do not tell."""
+    state = ClusterState([node("h1", H100, False)], "gpu", False)
+    found = part(GPU, "--require=gpu=nvidia h100, driver>=550", state=state)
+    assert found.enough
+    assert found.unproven == ("gpu=nvidia h100",)
+
+
+@VIAS
+def test_a_node_with_fewer_gpus_than_asked_does_not_fit_whatever_its_gres(extra: bool) -> None:
+    nodes = [node("a1", A100, extra, gres="gpu:8"), node("c1", CPU, extra, gres="gpu:8"), node("h1", H100, extra)]
+    state = ClusterState(nodes, "gpu", extra)
+    found = part("--gpus-per-node=8", state=state)
+    assert found.nodes is not None
+    assert found.nodes.fit == ("h1",)
+    assert said(found.nodes.misfit) == {
+        "a1": ("GPUs < 8", "publishes 4 GPUs"),
+        "c1": ("GPUs < 8", "publishes no GPU"),
+    }
+    assert {one.text: one.nodes for one in found.changes} == {"4 GPUs a node instead of 8": ("a1",)}
+    one = part("--gpus-per-node=1", "--require=cuda>=12.4", state=state)
+    assert "c1" not in {name for change in one.changes for name in change.nodes}
+
+
 def test_a_job_without_gpus_has_none_for_gpu_clauses() -> None:
     nodes = part("--require=gpu=h100").nodes
     assert nodes is not None
@@ -83,9 +150,9 @@ def test_a_job_without_gpus_has_none_for_gpu_clauses() -> None:
 @pytest.mark.parametrize(
     ("words", "fit"),
     [
-        (["--gpus-per-node=2", "--require=gpu.count=2"], ("a1", "a2", "h1", "h2", "s1", "v1")),
+        (["--gpus-per-node=2", "--require=gpu.count=2"], ("a1", "a2", "h1", "h2", "v1")),
         (["--gpus-per-node=8", "--require=gpu.count=8"], ("h1", "h2")),
-        (["--gpus=2", "-N1", "--require=gpu.count=2"], ("a1", "a2", "h1", "h2", "s1", "v1")),
+        (["--gpus=2", "-N1", "--require=gpu.count=2"], ("a1", "a2", "h1", "h2", "v1")),
         (["--gpus=8", "-N2", "--require=gpu.count=2"], ("a1", "a2", "h1", "h2", "s1", "v1")),  # the prolog's to verify
         (["--gpus-per-node=2", "--require=gpu.count>=4"], ()),
         (["--gres=gpu:5"], ("h1", "h2", "s1")),
@@ -163,6 +230,22 @@ def test_what_to_change(extra: bool) -> None:
     assert found == {"driver>=550.54 -> driver>=535.129": "a1,a2", "driver>=550.54 -> driver>=470.57": "a1,a2,v1"}
     assert changes("--require=driver>=550.54", state=cluster(extra))["without driver>=550.54"] == "a1,a2,c1,v1"
     assert changes(GPU, "--require=cuda>=12.4", state=cluster(extra)) == {"cuda>=12.4 -> cuda>=11.4": "v1"}
+
+
+@VIAS
+def test_a_distribution_is_lowered_as_its_makers_write_it(extra: bool) -> None:
+    found = changes(GPU, "--require=ubuntu>=24.04", state=cluster(extra))
+    assert found == {"ubuntu>=24.04 -> ubuntu>=22.04": "h1,h2", "without ubuntu>=24.04": "a1,a2,h1,h2,v1"}
+    rhel = changes(GPU, "--require=rhel>=10", state=cluster(extra))
+    assert rhel["rhel>=10 -> rhel>=9.4"] == "a1,a2"
+
+
+def test_memory_is_lowered_to_the_most_that_fits() -> None:
+    nodes = [node("h1", H100, memory=4096), node("h2", H100, memory=2048), node("v1", V100, memory=8192)]
+    state = ClusterState(nodes, "gpu", True)
+    found = part(GPU, "--mem=500G", "--require=driver>=550", state=state)
+    assert {one.text: one.nodes for one in found.changes} == {"--mem=4096M instead of 512000M": ("h1",)}
+    assert not any("--mem" in text for text in changes(GPU, "--mem=4G", "--require=driver>=550", state=state))
 
 
 def test_two_clauses_at_once_where_one_helps_nobody() -> None:
@@ -297,7 +380,7 @@ def test_partitions() -> None:
     assert both.nodes.fit == ("h1", "h2", "other1")  # type: ignore[union-attr]
     wrong = part("-pnowhere")
     assert not wrong.enough
-    assert "no node is in a partition nowhere; there are: gpu, other" in wrong.notes
+    assert wrong.no_partition == ("there is no partition nowhere with nodes; there are: gpu, other",)
     nameless = part(state=cluster()._replace(default=""))
     assert any("give --partition" in note for note in nameless.notes)
 

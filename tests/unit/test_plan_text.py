@@ -24,7 +24,9 @@ source $VENV/bin/activate
 
 def test_the_answer_comes_first_and_the_rest_in_order() -> None:
     text = render(planned(SCRIPT))
-    assert text.startswith("2 of 8 nodes of partition gpu fit now.\n  h[1-2]; 1 of them idle\n")
+    assert text.startswith(
+        "2 of 8 nodes of partition gpu may fit: mount=/scratch is told only on the node.\n  h[1-2]; 1 of them idle\n"
+    )
     order = [
         "The job asks: partition gpu; nodes 2; GPUs 1 a node",
         "driver>=550  (--require, line 3)",
@@ -48,6 +50,47 @@ def test_the_answer_comes_first_and_the_rest_in_order() -> None:
     places = [text.find(line) for line in order]
     assert -1 not in places, order[places.index(-1)]
     assert places == sorted(places)
+
+
+def test_the_answer_claims_no_more_than_is_proven() -> None:
+    def first(*words: str, lines: int = 1) -> list[str]:
+        return render(planned(*words)).split("\n")[:lines]
+
+    gpu = "--gpus-per-node=1"
+    assert first(gpu, "--require=driver>=550") == ["2 of 8 nodes of partition gpu fit now."]
+    assert first(gpu, "--require=driver>=550, mount=/a, module=b", lines=2) == [
+        "2 of 8 nodes of partition gpu may fit: mount=/a and module=b are told only on",
+        "  the node.",
+    ]
+    many = " ".join(first("--require=mount=/a, mount=/b, mount=/c, mount=/d, mount=/e", lines=2))
+    assert "may fit: mount=/a, mount=/b, mount=/c and 2 more" in many
+    assert first("--require=driver>=999") == ["None of 8 nodes of partition gpu fits now."]
+
+
+def test_the_answer_tells_how_many_have_what_the_script_shows() -> None:
+    script = "#!/bin/bash\n#SBATCH --gpus-per-node=1 --require=driver>=470\nmodule load cuda/12.4\n"
+    lines = render(planned(script)).split("\n")
+    assert lines[:3] == [
+        "5 of 8 nodes of partition gpu fit now.",
+        "  a[1-2],h[1-2],v1; 3 of them idle",
+        "  4 of them also have what the script's lines show",
+    ]
+    assert "also ha" not in render(planned(script.replace("470", "550")))
+    assert "also ha" not in render(planned(script, mode="require"))
+
+
+def test_too_few_and_a_missing_partition_are_said_once() -> None:
+    none = render(planned("-N2", "--require=driver>=999"))
+    assert none.startswith("None of 8 nodes of partition gpu fits now; the job needs 2.\n\n")
+    assert "Too few" not in none
+    assert "\nToo few: the job needs 9 nodes.\n" in render(planned("-N9", "--require=driver>=550"))
+    missing = render(planned("-pnosuch"))
+    assert missing.startswith("There is no partition nosuch with nodes; there are: gpu, other.\n\nThe job asks:")
+    assert "None of" not in missing
+    assert missing.count("there are") == 1
+    assert to_json(planned("-pnosuch"))["components"][0]["notes"]
+    both = render(planned("-pnosuch,other"))
+    assert both.startswith("There is no partition nosuch with nodes; there are: gpu, other.\n1 of 1 node")
 
 
 @pytest.mark.parametrize("extra", [True, False])

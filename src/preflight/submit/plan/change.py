@@ -14,9 +14,10 @@ from preflight.requirements.evaluate import ClauseResult
 from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.kinds import Count, Size, Version
 from preflight.submit.plan.judge import Row
-from preflight.submit.plan.kinds import Kinds
+from preflight.submit.plan.kinds import Kinds, published_gpus
 from preflight.submit.plan.model import Change, Need
 from preflight.submit.plan.terms import Terms, gpus_of
+from preflight.submit.plan.told import Told
 from preflight.tuples import NamedTuple
 
 _TRIED = 12  # values of one clause that are tried: the nearest, and the furthest
@@ -32,26 +33,26 @@ class Ground(NamedTuple):
     gpus: int | None
     cuda_minor: str
     tables: Any
-    placed: frozenset[str]
+    told: Told
 
     def fitting(self, without: frozenset[str]) -> list[Row]:
         """Return the up nodes whose clauses hold where those ``without`` are not asked."""
         hold: dict[int, bool] = {}  # by the answers that nodes of a kind share
         for row in self.rows:
             if id(row.answers) not in hold:
-                hold[id(row.answers)] = all(self.may(one) for one in row.answers if one.text not in without)
+                hold[id(row.answers)] = all(self.may(one, row) for one in row.answers if one.text not in without)
         return [row for row in self.rows if not row.away and hold[id(row.answers)]]
 
-    def may(self, answer: ClauseResult) -> bool:
-        """Return whether a clause stands in nobody's way: it holds, or only the prolog can tell."""
-        return answer.status in ("pass", "warn") or (answer.status == "unknown" and answer.text not in self.placed)
+    def may(self, answer: ClauseResult, row: Row) -> bool:
+        """Return whether a clause stands not in a node's way: it holds, or only the prolog can tell."""
+        return answer.status != "fail" and not self.told.misses(answer, row.view)
 
 
 def changes(ground: Ground, needs: Sequence[Need], terms: Terms) -> tuple[Change, ...]:
     """Return what would gain nodes, the most first."""
     clauses = list({need.clause.text: need.clause for need in needs}.values())
     found = [change for clause in clauses for change in _of_clause(ground, clause)]
-    found += _of_options(ground) + _of_gpus(ground, terms)
+    found += _of_options(ground) + _of_gpus(ground, terms) + _of_memory(ground, terms)
     if not found:
         found = _of_pairs(ground, clauses)
     return tuple(sorted(found, key=lambda one: -len(one.nodes)))
@@ -103,7 +104,7 @@ def _has_order(one: Predicate) -> bool:
     lowered = (">=", ">", "=", "~=") if one.name == "cuda" else (">=", ">")
     if row is None or one.negated or one.op not in lowered or (one.name == "cuda" and one.op == ">"):
         return False
-    return isinstance(row.kind, Version | Size | Count) and row not in names.DISTRIBUTION_ROWS
+    return isinstance(row.kind, Version | Size | Count)
 
 
 def _order(one: Predicate) -> Any:
@@ -124,7 +125,10 @@ def _value(one: Predicate, view: View) -> str | None:
     else:
         have = view.get(row.fact)
     if isinstance(row.kind, Version):
-        stated = row.kind.read(have)[: max(2, (one.value or "").count(".") + 1)]
+        parts = max(2, (one.value or "").count(".") + 1)
+        stated = row.kind.read(have)[:parts]
+        if row in names.DISTRIBUTION_ROWS:  # as its makers write it: 22.04
+            return ".".join(str(have).split(".")[:parts]) if stated else None
         return ".".join(map(str, stated)) or None
     if isinstance(row.kind, Size):
         return _size(have[0], row.kind.base) if isinstance(have, list) else None
@@ -157,18 +161,34 @@ def _of_gpus(ground: Ground, terms: Terms) -> list[Change]:
     found: dict[int, list[Row]] = {}
     for row in ground.rows:
         only_gpus = len(row.lacks) == 1 and "GPUs <" in row.lacks[0].what
-        have = gpus_of(row.node.gres, terms.gpus.type)
+        have, published = gpus_of(row.node.gres, terms.gpus.type), published_gpus(row.view)
+        have = have if published is None else min(have, published)
         if only_gpus and have and not row.left_out and not row.away:
             found.setdefault(have, []).append(row)
     proven = []
     for have, some in found.items():
         asked = Requirement(tuple(_clauses(some[0])))
         answers = ground.kinds.judged(asked, have, ground.cuda_minor, ground.tables) if asked.clauses else []
-        fitting = [row for row in some if not answers or all(map(ground.may, answers[ground.kinds.of[row.node.name]]))]
+        fitting = [
+            row
+            for row in some
+            if not answers or all(ground.may(one, row) for one in answers[ground.kinds.of[row.node.name]])
+        ]
         if fitting:
             noun = "GPU" if have == 1 else "GPUs"
             proven.append(Change(f"{have} {noun} a node instead of {terms.gpus.least}", _names(fitting)))
     return proven
+
+
+def _of_memory(ground: Ground, terms: Terms) -> list[Change]:
+    """Return the most memory that a node has which lacks nothing else, where none fits for want of it."""
+    able = [row for row in ground.fitting(frozenset()) if not row.left_out]
+    only = [row for row in able if len(row.lacks) == 1 and row.lacks[0].what.startswith("memory <")]
+    if not only or not all(row.lacks for row in able):
+        return []
+    most = max(row.node.memory for row in only)
+    gained = _names([row for row in only if row.node.memory == most])
+    return [Change(f"--mem={most}M instead of {terms.memory}M", gained)]
 
 
 def _clauses(row: Row) -> list[Clause]:

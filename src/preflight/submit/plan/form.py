@@ -36,12 +36,13 @@ def _part(part: Part) -> dict[str, Any]:
         "needed": part.needed,
         "requirement": [_need(need) for need in part.wants.needs],
         "verified": [{"clause": clause.text, "why": why} for clause, why in part.verified],
+        "unproven": list(part.unproven),
         "enough": part.enough if part.nodes is not None else None,
         "nodes": None if part.nodes is None else _nodes(part.nodes),
         "inferred": [_inferring(one) for one in part.inferring],
         "changes": [_change(one) for one in part.changes],
         "placement": None if part.placement is None else _placement(part.placement),
-        "notes": list(part.notes),
+        "notes": [*part.no_partition, *part.notes],
     }
 
 

@@ -7,6 +7,7 @@ to look at first. The other things count all the same where changes are proposed
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from preflight.facts.view import View
 from preflight.hostlist import folded
 from preflight.requirements import names
 from preflight.requirements.decode import NOTHING
@@ -14,8 +15,10 @@ from preflight.requirements.evaluate import ClauseResult
 from preflight.requirements.grammar import Clause
 from preflight.requirements.kinds import Count, Size, Version
 from preflight.slurm.models import Node
+from preflight.submit.plan.kinds import Kinds, published_gpus
 from preflight.submit.plan.model import Group, Need, Nodes
 from preflight.submit.plan.terms import Lack, Terms
+from preflight.submit.plan.told import Told
 from preflight.tuples import NamedTuple
 
 HOLDS = ("pass", "warn")
@@ -28,10 +31,12 @@ NO_GPUS = "the job asks for no GPU"
 class Row(NamedTuple):
     """One node, judged: what it lacks, which of the user's options leave it out, and the clauses' answers.
 
-    ``answers`` are one list for all nodes of a kind; ``fails`` are the texts of those that do not hold.
+    ``view`` is what it published. ``answers`` are one list for all nodes of a kind; ``fails`` are the texts of those
+    that do not hold.
     """
 
     node: Node
+    view: View
     answers: Sequence[ClauseResult]
     fails: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -54,20 +59,22 @@ class _Found:
         return tuple(Group(what, detail, _sorted(nodes)) for (what, detail), nodes in largest)
 
 
-def rows(nodes: Iterable[Node], terms: Terms, answers: Sequence[list[ClauseResult]], of: dict[str, int]) -> list[Row]:
-    """Return the nodes of a component's partitions, judged. ``answers`` by kind, ``of`` each node's kind."""
+def rows(nodes: Iterable[Node], terms: Terms, answers: Sequence[list[ClauseResult]], kinds: Kinds) -> list[Row]:
+    """Return the nodes of a component's partitions, judged. ``answers`` by kind."""
     fails = [tuple(one.text for one in answer if one.status == "fail") for answer in answers]
-    lacks: dict[tuple[str, int, int], tuple[Lack, ...]] = {}
+    gpus = [published_gpus(view) for view in kinds.views]
+    lacks: dict[tuple[str, int, int, int | None], tuple[Lack, ...]] = {}
     away: dict[tuple[str, ...], bool] = {}
     found = []
     for node in nodes:
-        size = (node.gres, node.cpus, node.memory)
+        kind = kinds.of[node.name]
+        size = (node.gres, node.cpus, node.memory, gpus[kind])
         if size not in lacks:
-            lacks[size] = tuple(terms.lacks(node))
+            lacks[size] = tuple(terms.lacks(node, gpus[kind]))
         if node.state not in away:
             away[node.state] = is_away(node)
-        kind = of[node.name]
-        found.append(Row(node, answers[kind], fails[kind], terms.left_out(node), lacks[size], away[node.state]))
+        left_out = terms.left_out(node)
+        found.append(Row(node, kinds.views[kind], answers[kind], fails[kind], left_out, lacks[size], away[node.state]))
     return found
 
 
@@ -81,11 +88,11 @@ def is_idle(node: Node) -> bool:
     return "IDLE" in node.state[:1] and not any(flag.startswith(_BUSY) for flag in node.state)
 
 
-def sort(judged: Sequence[Row], needs: Sequence[Need], placed: frozenset[str], given: int | None) -> Nodes:
-    """Return every node in its place. ``placed``: texts of the clauses by which Slurm can place; ``given``: how many
-    GPUs the job gets on a node, None where that is not one number.
+def sort(judged: Sequence[Row], needs: Sequence[Need], told: Told, given: int | None) -> Nodes:
+    """Return every node in its place. ``told``: which answers nodes must give; ``given``: how many GPUs the job gets on
+    a node, None where that is not one number.
 
-    A clause that it cannot is the prolog's to verify: only where it surely fails is the node none that fits.
+    The other clauses are the prolog's to verify: only where one surely fails is the node none that fits.
     """
     fit: list[Row] = []
     misfit, untold, away, left_out, caveats = _Found(), _Found(), _Found(), _Found(), _Found()
@@ -103,7 +110,7 @@ def sort(judged: Sequence[Row], needs: Sequence[Need], placed: frozenset[str], g
         elif row.lacks or row.fails:
             what = max(_lacking(row), key=lambda one: often[one])
             misfit.add(*_said(row, what, labels, given), name)
-        elif (unknown := _unknown(row, placed)) is not None:
+        elif (unknown := _unknown(row, told)) is not None:
             untold.add(*_why(unknown), name)
         elif row.away:
             away.add("+".join(row.node.state), row.node.reason, name)
@@ -152,8 +159,8 @@ def _why(answer: ClauseResult) -> tuple[str, str]:
     return f"{answer.text} not told", "; ".join(reasons)
 
 
-def _unknown(row: Row, placed: frozenset[str]) -> ClauseResult | None:
-    return next((one for one in row.answers if one.status == "unknown" and one.text in placed), None)
+def _unknown(row: Row, told: Told) -> ClauseResult | None:
+    return next((one for one in row.answers if told.misses(one, row.view)), None)
 
 
 def missing(clause: Clause) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from preflight.catalog.tables import SHIPPED, Tables
-from preflight.facts.view import View
+from preflight.facts.view import Unknown, View
 from preflight.requirements.decode import is_published, view_of
 from preflight.requirements.encode import PREFIXES, is_ours
 from preflight.requirements.evaluate import ClauseResult
@@ -46,6 +46,14 @@ class Kinds:
         """Return each kind's answers, as for a job with ``gpus`` GPUs on a node (None: the number is not one)."""
         views = [_of_job(view, gpus) for view in self.views]
         return list(evaluate_many(requirement, views, cuda_minor=cuda_minor, tables=tables))
+
+
+def published_gpus(view: View) -> int | None:
+    """Return how many GPUs a node published, 0 where it published that it has no driver, None where it told neither."""
+    devices = view._replace(gpus=None).devices()
+    if not isinstance(devices, Unknown):
+        return len(devices)
+    return 0 if view.get("driver.version") is None else None
 
 
 def read_extra(text: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from preflight.submit.plan.model import Group, Inferring, Nodes, Part, Placement
 from preflight.submit.plan.needs import requirement_of, wants
 from preflight.submit.plan.placement import placement
 from preflight.submit.plan.terms import Terms, terms_of
+from preflight.submit.plan.told import told
 from preflight.submit.script import Submission
 from preflight.tuples import NamedTuple
 
@@ -65,10 +66,11 @@ def _part(one: Wants, terms: Terms, cluster: ClusterState, kinds: Kinds, policy:
     gpus = 0 if terms.gpus is None else terms.gpus.exact
     minor, tables = policy.cuda.minor_version_compatibility, policy.tables()
     answers = kinds.judged(_judged_here(requirement, gpus), gpus, minor, tables)
-    rows = judge.rows(chosen, terms, answers, kinds.of)
-    nodes = judge.sort(rows, one.needs, places, gpus)
+    asks = told(requirement, places, cluster.by_extra)
+    rows = judge.rows(chosen, terms, answers, kinds)
+    nodes = judge.sort(rows, one.needs, asks, gpus)
     nodes = nodes._replace(lacking=_lacking(terms, nodes, rows))
-    ground = change.Ground(rows, kinds, gpus, minor, tables, places)
+    ground = change.Ground(rows, kinds, gpus, minor, tables, asks)
     inferring = _inferring(one, nodes, kinds, gpus, policy)
     return Part(
         one,
@@ -79,8 +81,24 @@ def _part(one: Wants, terms: Terms, cluster: ClusterState, kinds: Kinds, policy:
         inferring,
         change.changes(ground, one.needs, terms),
         placed if requirement.clauses else Placement(placed.option, "", (), ()),
-        tuple(_notes(one, terms, partitions, cluster)),
+        tuple(_notes(one, terms, partitions)),
+        tuple(_unproven(requirement, nodes, rows)),
+        tuple(_no_partition(partitions, cluster)),
     )
+
+
+def _unproven(requirement: Requirement, nodes: Nodes, rows: Sequence[judge.Row]) -> list[str]:
+    """Return the clauses that not all nodes which fit prove."""
+    fit = frozenset(nodes.fit)
+    proven = [{one.text for one in row.answers if one.status in judge.HOLDS} for row in rows if row.node.name in fit]
+    return [one.text for one in requirement.clauses if not all(one.text in some for some in proven)]
+
+
+def _no_partition(partitions: Sequence[str], cluster: ClusterState) -> list[str]:
+    """Return a sentence for each partition that no node is in."""
+    known = sorted({name for node in cluster.nodes for name in node.partitions})
+    there = f"there are: {', '.join(known)}" if known else "there are none"
+    return [f"there is no partition {name} with nodes; {there}" for name in partitions if name not in known]
 
 
 def _judged_here(requirement: Requirement, gpus: int | None) -> Requirement:
@@ -129,13 +147,10 @@ def _inferring(one: Wants, nodes: Nodes, kinds: Kinds, gpus: int | None, policy:
     return tuple(fared)
 
 
-def _notes(one: Wants, terms: Terms, partitions: Sequence[str], cluster: ClusterState) -> list[str]:
+def _notes(one: Wants, terms: Terms, partitions: Sequence[str]) -> list[str]:
     """Return what was not looked at, and what is Slurm's to decide."""
-    asked, notes = one.asked, []
-    known = sorted({name for node in cluster.nodes for name in node.partitions})
-    for name in partitions:
-        if name not in known:
-            notes.append(f"no node is in a partition {name}; there are: {', '.join(known) or 'none'}")
+    asked = one.asked
+    notes: list[str] = []
     if not partitions:
         notes.append("the job names no partition, and the cluster has no default one: give --partition")
     if terms.features.left:

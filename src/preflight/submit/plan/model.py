@@ -72,7 +72,7 @@ class Placement(NamedTuple):
 class Nodes(NamedTuple):
     """The nodes of a component's partitions, each in one of these.
 
-    ``fit``      up, and everything that is asked is proven; ``idle`` of those.
+    ``fit``      up, and all that nodes can publish is proven; ``idle`` of those.
     ``misfit``   one thing that each lacks.
     ``untold``   something asked for is not published, or not told; why.
     ``away``     would fit, but Slurm starts nothing there now: state and reason.
@@ -97,7 +97,8 @@ class Part(NamedTuple):
 
     ``partitions``: those that it may run in, the default one filled in. ``needed``: the least number of nodes.
     ``verified``: (clause, why) of those that only the prolog can verify, which are no reason to leave a node out.
-    ``notes``: what is left to Slurm.
+    ``notes``: what is left to Slurm. ``unproven``: texts of the clauses that not every node which fits proves, as only
+    the node itself tells them. ``no_partition``: a sentence for each partition asked for that has no node.
     """
 
     wants: Wants
@@ -109,6 +110,8 @@ class Part(NamedTuple):
     changes: tuple[Change, ...] = ()
     placement: Placement | None = None
     notes: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
+    no_partition: tuple[str, ...] = ()
 
     @property
     def enough(self) -> bool:

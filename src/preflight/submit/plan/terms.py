@@ -47,19 +47,25 @@ class Terms(NamedTuple):
             found += (f"--constraint={self.constraint}",)
         return found
 
-    def lacks(self, node: Node) -> list[Lack]:
-        """Return what Slurm knows that a node has too little of."""
+    def lacks(self, node: Node, published: int | None = None) -> list[Lack]:
+        """Return what a node has too little of, as Slurm knows; of GPUs it must have ``published`` so many as well."""
         found = []
         if self.gpus is not None:
             have = gpus_of(node.gres, self.gpus.type)
             kind = f"{self.gpus.type} " if self.gpus.type else ""
             if have < self.gpus.least:
-                found.append(Lack(f"{kind}GPUs < {self.gpus.least}", f"{have or 'no'} GPU{'s' * (have > 1)}"))
+                found.append(Lack(f"{kind}GPUs < {self.gpus.least}", _gpu_noun(have)))
+            elif published is not None and published < self.gpus.least:
+                found.append(Lack(f"{kind}GPUs < {self.gpus.least}", f"publishes {_gpu_noun(published)}"))
         if node.memory and self.memory > node.memory:
             found.append(Lack(f"memory < {self.memory} MiB", f"{node.memory} MiB"))
         if node.cpus and self.cpus > node.cpus:
             found.append(Lack(f"CPUs < {self.cpus}", f"{node.cpus} CPUs"))
         return found
+
+
+def _gpu_noun(number: int) -> str:
+    return f"{number or 'no'} GPU{'s' * (number > 1)}"
 
 
 def terms_of(asked: Asked) -> Terms:

@@ -11,6 +11,7 @@ from preflight.submit.plan.model import Group, Inferring, Need, Part, Placement,
 WIDTH = 80
 _HOSTS = 240  # characters of one host list; all of it is in --json
 _SHOWN = 12  # groups and lines of one kind
+_NAMED = 3  # clauses that the first sentence names
 
 
 def render(plan: Plan) -> str:
@@ -55,17 +56,47 @@ def _answer(part: Part, plan: Plan) -> Iterator[str]:
         yield ""
         return
     fit, total = len(part.nodes.fit), part.nodes.total
+    for sentence in part.no_partition:
+        yield from _wrapped(f"{sentence[:1].upper()}{sentence[1:]}.", "", "  ")
+    if part.no_partition and not total:
+        yield ""
+        return
     where = f"partition{'s' if len(part.partitions) > 1 else ''} {', '.join(part.partitions)}"
     where = where if part.partitions else "no partition"
-    yield from _wrapped(f"{fit or 'None'} of {total} node{'s' * (total != 1)} of {where} fit{_s(fit)} now.", "", "")
+    yield from _wrapped(f"{fit or 'None'} of {total} node{'s' * (total != 1)} of {where} {_how(part, fit)}", "", "  ")
     if fit:
         idle = len(part.nodes.idle)
         yield from _wrapped(f"{_hosts(part.nodes.fit)}; {idle or 'none'} of them idle", "  ", "  ")
-    if fit < part.needed and (fit or part.needed > 1):
+        yield from _inferred_too(part)
+    if 0 < fit < part.needed:
         yield from _wrapped(f"Too few: the job needs {part.needed} nodes.", "", "")
     elif part.nodes.lacking:
         yield "Not all nodes that --nodelist names are among them."
     yield ""
+
+
+def _how(part: Part, fit: int) -> str:
+    """Return the end of the first sentence, which claims no more than is proven."""
+    if not fit:
+        return f"fits now; the job needs {part.needed}." if part.needed > 1 else "fits now."
+    if not part.unproven:
+        return f"fit{_s(fit)} now."
+    shown = [*part.unproven[:_NAMED], *[f"{len(part.unproven) - _NAMED} more"] * (len(part.unproven) > _NAMED)]
+    clauses = " and ".join([", ".join(shown[:-1])] * (len(shown) > 1) + shown[-1:])
+    return f"may fit: {clauses} {'are' if len(part.unproven) > 1 else 'is'} told only on the node."
+
+
+def _inferred_too(part: Part) -> Iterator[str]:
+    """Say how many of the nodes that fit also have what only warns, where some are known to lack it."""
+    if part.nodes is None or not any(one.fails for one in part.inferring):
+        return
+    fit = set(part.nodes.fit)
+    for one in part.inferring:
+        fit -= {name for group in one.fails for name in group.nodes}
+        if len(one.untold) < len(part.nodes.fit):  # else no node publishes it
+            fit -= set(one.untold)
+    verb = "has" if len(fit) < 2 else "have"
+    yield from _wrapped(f"{len(fit) or 'none'} of them also {verb} what the script's lines show", "  ", "    ")
 
 
 def _s(number: int) -> str:
