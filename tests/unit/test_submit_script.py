@@ -254,3 +254,23 @@ def test_more_hosts_than_a_cluster_has_are_refused() -> None:
     with pytest.raises(OptionError, match="range of more hosts"):
         hosts("--exclude=n[0-99999999]")
     assert hosts("--exclude=n[1-65535]") == "n[1-65535]"
+
+
+@pytest.mark.parametrize(
+    ("line", "cut"),
+    [
+        ("--comment=nvcr.io#nvidia/pytorch:24.05-py3", True),
+        ("-N2 --comment nvcr.io#nvidia/pytorch", True),
+        ("--comment='nvcr.io#nvidia/pytorch'", False),
+        ("--comment=nvcr.io\\#nvidia/pytorch", False),
+        ("--comment=mine # a comment", False),
+        ("--comment=mine #", False),
+        ("# --comment=a#b", False),
+    ],
+)
+def test_a_value_that_a_hash_ends_is_noted(line: str, cut: bool) -> None:
+    found = read([], {}, f"#!/bin/sh\n#SBATCH {line}\n")
+    assert found.notes == (("stdin: line 2: sbatch ends the value at '#': quote it",) if cut else ())
+    value = found.components[0].options.get("comment")
+    if value:
+        assert value.value == ("mine" if "mine" in line else "nvcr.io" if cut else "nvcr.io#nvidia/pytorch")

@@ -42,12 +42,15 @@ def read_directives(text: str, file: str) -> Directives:
             components.append([])
             if rest[separator.end() :].strip(_SPACES):
                 notes.append(f"{file}: line {number}: sbatch reads no options behind {separator[1]}: give them a line")
-        components[-1] += [Word(word, number) for word in _words(rest, file, number)]
+        words, cut = _words(rest, file, number)
+        components[-1] += [Word(word, number) for word in words]
+        if cut:
+            notes.append(f"{file}: line {number}: sbatch ends the value at '#': quote it")
     return Directives(tuple(tuple(one) for one in components), tuple(notes))
 
 
-def _words(line: str, file: str, number: int) -> list[str]:
-    """Cut a line into words.
+def _words(line: str, file: str, number: int) -> tuple[list[str], bool]:
+    """Cut a line into words; and tell whether a "#" ended one of them, which few mean.
 
     Quotes group, a backslash takes the next character as it is, in quotes too; "#" begins a comment, also inside a
     word. A word that is empty ends the line, as do a comment and the word "hetjob".
@@ -60,11 +63,13 @@ def _words(line: str, file: str, number: int) -> list[str]:
         if at < len(line) and line[at] == ":":
             raise OptionError(f"{file}: line {number}: a word begins with ':', which sbatch refuses here")
         if _SEPARATOR.match(line, at):
-            return words
+            return words, False
         word, at = _word(line, at, file, number)
         if not word:
-            return words
+            return words, False
         words.append(word)
+        if line[at : at + 1] == "#":
+            return words, True
 
 
 def _word(line: str, at: int, file: str, number: int) -> tuple[str, int]:
