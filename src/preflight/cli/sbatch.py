@@ -31,7 +31,8 @@ Usage: preflight sbatch [--strict] [--infer=warn|require|off]
   --infer=off            They are not looked for.
 
   All else is sbatch's own (sbatch --help): options, a script on stdin, what
-  stands on stdout, the exit code. Preflight's words are on stderr.
+  stands on stdout, the exit code. Preflight's words are on stderr: what it
+  added, and what does not fit.
 """
 # What sbatch does by itself, without a job: there is nothing to plan.
 _ANSWERS = frozenset({"version", "usage", "autocomplete"})
@@ -82,6 +83,7 @@ class _Refused(Exception):
 def _prepared(arguments: Sequence[str]) -> list[str]:
     """Return the words for sbatch with what is added; says on stderr what is worth a line."""
     from preflight.cli.submitting import connect, prepare
+    from preflight.submit.said import plan_command, wrapped
     from preflight.submit.script import read
 
     cluster = connect(time.monotonic() + DEADLINE_S)
@@ -90,16 +92,17 @@ def _prepared(arguments: Sequence[str]) -> list[str]:
     if own.by_stdin and "external" in own.names:  # a job without a script, from Slurm 26.05 on
         return list(own.words)
     submission = read(own.words, os.environ, stdin_script() if own.by_stdin else None, os.getcwd(), plugins)
-    prepared = prepare(submission, own.infer, cluster)
-    for line in prepared.lines:
-        _warn(line)
+    prepared = prepare(submission, own.infer, cluster, plan_command(own.words, own.infer, own.by_stdin))
     if "strict" in own.given and not prepared.fits:
+        _warn(*wrapped(prepared.lines))
         raise _Refused("not submitted (--strict)")
-    return add(own, prepared.additions, plugins)
+    words = add(own, prepared.additions, plugins)
+    _warn(*wrapped((*prepared.told, *prepared.lines)))
+    return words
 
 
-def _warn(line: str) -> None:
-    sys.stderr.write(f"preflight: {line}\n")
+def _warn(*lines: str) -> None:
+    sys.stderr.writelines(f"preflight: {line}\n" for line in lines)
 
 
 def _one_line(error: BaseException) -> str:

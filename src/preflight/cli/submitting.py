@@ -7,8 +7,9 @@ from preflight.policy.load import load_policy
 from preflight.policy.model import Policy
 from preflight.slurm.cluster import slurm_for
 from preflight.slurm.commands import Slurm
-from preflight.submit.additions import added, said
+from preflight.submit.additions import added
 from preflight.submit.plan.ask import read_cluster
+from preflight.submit.said import said, told
 from preflight.submit.script import Submission
 from preflight.submit.site import Site, ask_site
 from preflight.tuples import NamedTuple
@@ -23,9 +24,11 @@ class Connected(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """``additions``: options for each component. ``lines``: what to say. ``fits``: whether enough nodes fit now."""
+    """``additions``: options for each component, ``told``: a line on them. ``lines``: what else to say. ``fits``:
+    whether enough nodes fit now."""
 
     additions: tuple[dict[str, str], ...]
+    told: tuple[str, ...]
     lines: tuple[str, ...]
     fits: bool
 
@@ -37,9 +40,10 @@ def connect(deadline: float) -> Connected:
     return Connected(policy, slurm, ask_site(slurm, real_sbatch(os.environ.get("PATH", os.defpath))))
 
 
-def prepare(submission: Submission, infer: str, cluster: Connected) -> Prepared:
+def prepare(submission: Submission, infer: str, cluster: Connected, command: str) -> Prepared:
     """Plan the submission: what to add so that its components are placed by their needs, and what to say.
 
+    ``command`` is what the user may call to read more.
     Raises PlanError, OptionError and SlurmError; whatever else a plan may raise is its fault.
     """
     from preflight.submit.infer import Inference
@@ -54,4 +58,5 @@ def prepare(submission: Submission, infer: str, cluster: Connected) -> Prepared:
         needs = read_needs(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
     planned = plan(submission, needs, read_cluster(cluster.slurm), cluster.policy, infer, cwd)
     more = added(planned, cluster.site)
-    return Prepared(more.components, (*more.remarks, *said(planned)), planned.enough)
+    lines = (*more.remarks, *said(planned, command))
+    return Prepared(more.components, tuple(told(planned, more.components)), lines, planned.enough)

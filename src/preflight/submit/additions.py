@@ -1,9 +1,7 @@
-"""What is added to sbatch's command line so that a job is placed by what it needs, and what is said of it."""
+"""What is added to sbatch's command line so that a job is placed by what it needs."""
 
 from collections.abc import Sequence
 
-from preflight.hostlist import folded
-from preflight.report.clean import clean
 from preflight.requirements.grammar import RequirementError, parse
 from preflight.submit.plan import Plan
 from preflight.submit.plan.model import Part
@@ -11,11 +9,8 @@ from preflight.submit.site import Site
 from preflight.tuples import NamedTuple
 
 # Slurm takes no empty --extra, nor the plugin an empty --require: what every node fits.
-_NOTHING = {"require": "cpus>=1", "extra": "cpus>=1", "comment": ""}
+NOTHING = {"require": "cpus>=1", "extra": "cpus>=1", "comment": ""}
 COMMENT_LIMIT = 1024  # bytes that slurmctld takes (docs/slurm.md)
-LINES = 4
-_WIDTH = 300
-_MORE = "preflight plan, with the same words, says more"
 
 
 class Added(NamedTuple):
@@ -44,7 +39,7 @@ def added(plan: Plan, site: Site) -> Added:
             if name in options:
                 carried.add(name)
             elif name in carried:
-                options[name] = mine or _NOTHING[name]
+                options[name] = mine or NOTHING[name]
         components.append(options)
     return Added(tuple(components), tuple(dict.fromkeys(remarks)))
 
@@ -88,36 +83,3 @@ def _by_comment(comment: str, clauses: Sequence[str], remarks: list[str]) -> dic
         remarks.append("the comment has no room for what the script needs: the prolog will not verify it")
         return {}
     return {"comment": whole}
-
-
-def said(plan: Plan) -> list[str]:
-    """Return what the user should know before the job goes off, a line each and not many; [] where all is well."""
-    lines = [line for part in plan.parts for line in _of_part(part, len(plan.parts) > 1)]
-    if len(lines) > LINES:
-        lines = [*lines[: LINES - 1], f"and {len(lines) - LINES + 1} more"]
-    return [*lines, _MORE] if lines else []
-
-
-def _of_part(part: Part, several: bool) -> list[str]:
-    lines = []
-    if part.nodes is not None and not part.enough:
-        lines.append(_too_few(part, several))
-    for one in part.inferring:
-        for group in one.fails:
-            where = f"line {one.need.line}: " if one.need.line else ""
-            text = f"{where}{one.need.text} needs {one.need.clause.text}, not on {folded(set(group.nodes))}"
-            lines.append(clean(f"{text} ({group.detail})" if group.detail else text, _WIDTH))
-    return lines
-
-
-def _too_few(part: Part, several: bool) -> str:
-    nodes = part.nodes
-    if nodes is None:
-        return ""
-    here = f" in {','.join(part.partitions)}" if part.partitions else ""
-    count = f"only {len(nodes.fit)} of the {part.needed} nodes needed fit" if nodes.fit else "no node fits"
-    # What most nodes lack; where none lacks a thing, why those that might fit are not counted.
-    groups = (*nodes.misfit, *nodes.lacking, *nodes.untold, *nodes.away, *nodes.left_out)
-    why = "; ".join(f"{one.what}: {folded(set(one.nodes))}" for one in groups[:3])
-    whose = f"{' '.join(need.clause.text for need in part.wants.needs[:1])}: " if several else ""
-    return clean(f"{whose}{count}{here} now{f' ({why})' if why else ''}", _WIDTH)
