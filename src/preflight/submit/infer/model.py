@@ -22,11 +22,15 @@ class Inferred(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """A line from which a need may come that could not be told, and ``why``."""
+    """A line from which a need may come that could not be told, and ``why``.
+
+    ``setup``: it is one of the usual ones that only set a tool up (conda's hook, Lmod's files): seldom is a need there.
+    """
 
     line: int
     text: str
     why: str
+    setup: bool = False
 
 
 class Noted(NamedTuple):
@@ -72,18 +76,21 @@ class Collector:
             self.unread(line, f"{clause}, but it {doubt}")
             return
         if known is not None or len(self._needs) < MAX_ITEMS:
-            shown = self._line(line) if text is None else clean(text, MAX_TEXT)
+            shown = self.line(line) if text is None else clean(text, MAX_TEXT)
             self._needs[clause] = Inferred(clean(clause, 4096), line, shown, clean(why))
 
-    def unread(self, line: int, why: str) -> None:
-        """Add a line that could not be read; the first reason counts."""
-        if line not in self._unread and len(self._unread) < MAX_ITEMS:
-            self._unread[line] = Unread(line, self._line(line), clean(why))
+    def unread(self, line: int, why: str, setup: bool = False) -> None:
+        """Add a line that could not be read; the first reason counts, but that it is more than ``setup`` stays."""
+        known = self._unread.get(line)
+        if known is not None and known.setup and not setup:
+            self._unread[line] = known._replace(why=clean(why), setup=False)
+        elif known is None and len(self._unread) < MAX_ITEMS:
+            self._unread[line] = Unread(line, self.line(line), clean(why), setup)
 
     def note(self, line: int, why: str) -> None:
         """Add a note, each once."""
         if len(self._notes) < MAX_ITEMS:
-            self._notes.setdefault((line, why), Noted(line, self._line(line), clean(why)))
+            self._notes.setdefault((line, why), Noted(line, self.line(line), clean(why)))
 
     def result(self) -> Inference:
         """Return everything, sorted by line."""
@@ -93,7 +100,8 @@ class Collector:
             tuple(sorted(self._notes.values())),
         )
 
-    def _line(self, line: int) -> str:
+    def line(self, line: int) -> str:
+        """Return a line of the script, cleaned for a terminal; "" where there is none."""
         return clean(self._lines[line - 1].strip(), MAX_TEXT) if 0 < line <= len(self._lines) else ""
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from preflight.submit.infer import environments, gpus
+from preflight.submit.infer import environments, gpus, setup
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.reader import joined
 from preflight.submit.infer.session import Session
@@ -52,13 +52,14 @@ def source(session: Session, command: Command) -> None:
     if not words:
         return
     file = words[0]
-    setup = _CONDA_SETUP.fullmatch(file.text) if file.known else None
-    if setup:
-        session.condas.append(setup[1])
+    installed = _CONDA_SETUP.fullmatch(file.text) if file.known else None
+    if installed:
+        session.condas.append(installed[1])
     if file.text == "activate":
         _conda(session, command, words[1] if len(words) > 1 else None, command.words[0].line)
     elif file.name != "activate":
-        session.collector.unread(file.line, f"{file.text.replace(HOLE, '…').replace(WIDE, '…')} is not read")
+        text = file.text.replace(HOLE, "…").replace(WIDE, "…")
+        session.collector.unread(file.line, f"{text} is not read", len(words) == 1 and setup.sourced(file.text))
     elif not file.known:
         _unresolved(session, command, file.line)
     elif len(words) > 1:
@@ -72,7 +73,9 @@ def source(session: Session, command: Command) -> None:
 def evaluate(session: Session, command: Command) -> None:
     """`eval TEXT`: what it runs is made when the job runs."""
     if len(command.words) > 1:
-        session.collector.unread(command.words[0].line, "what eval runs is made when the job runs")
+        line = command.words[0].line
+        is_hook = setup.evaluated(session.collector.line(line))
+        session.collector.unread(line, "what eval runs is made when the job runs", is_hook)
 
 
 def conda(session: Session, command: Command) -> Command | None:
