@@ -81,16 +81,20 @@ function preflight.pre_submit(options)
         warn(preflight.program .. " " .. why .. ": the job is not placed by --require, the prolog verifies it")
         return
     end
-    -- The last line is the answer; those before it say what Slurm cannot be asked, which the prolog says as well.
-    local answer = lines[#lines]
-    for position = 1, #lines - 1 do
-        if string.match(lines[position], "^preflight: no node fits") then
-            slurm.log_error("%s", lines[position])
+    -- The last line is the answer, none where nothing can be asked; the others say what Slurm cannot be asked, which
+    -- the prolog says as well.
+    local answer = nil
+    if not string.match(lines[#lines], "^preflight: ") then
+        answer = table.remove(lines)
+    end
+    for _, line in ipairs(lines) do
+        if string.match(line, "^preflight: no node fits") or string.match(line, ": no node publishes [%w._]+$") then
+            slurm.log_error("%s", line) -- the job is refused, or not placed at all
         else
-            slurm.log_verbose("%s", lines[position])
+            slurm.log_verbose("%s", line)
         end
     end
-    if not string.match(answer, "^preflight: ") and answer ~= own then
+    if answer and answer ~= own then
         options[preflight.to] = answer
         last = { set = answer, own = own }
     end

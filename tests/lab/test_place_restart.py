@@ -69,3 +69,16 @@ def test_extra_is_kept() -> None:
         assert before["os"] == "rocky"
         assert ran(cluster, job) == "rocky1"
         _waits(cluster, unfit, "Constraints")
+
+
+def test_features_are_forgotten_at_a_reconfigure_too_and_the_user_is_told() -> None:
+    with published("constraint") as cluster:
+        cluster.lab.check_run(["scontrol", "reconfigure"])
+        cluster.lab.wait_until(lambda: features(cluster, "rocky1") == {"rocky"}, PATIENCE_S, "features to be forgotten")
+        done = cluster.lab.run(["sbatch", "--require=rhel>=9", "--wrap=true", "-w", "rocky1"], user="pfalice")
+        assert done.returncode == 0, done.stderr
+        assert "preflight: the prolog verifies rhel>=9: no node publishes rhel" in done.stderr
+        assert "no node publishes" not in cluster.lab.run(["sbatch", "--wrap=true"], user="pfalice").stderr
+        for node in NODES:
+            assert cluster.health(node).returncode == 0
+        assert "os_rocky_9.4" in features(cluster, "rocky1")
