@@ -144,6 +144,28 @@ def test_each_phase_has_its_checks(site: Site, phase: str) -> None:
     assert ("changes" in report) is (phase == "epilog")
 
 
+@pytest.mark.parametrize("phase", ["prolog", "health"])
+def test_gpus_of_gres_conf_without_a_driver_are_a_fault_as_for_the_health_check(site: Site, phase: str) -> None:
+    faults = [("driver.loaded", "driver", "fail"), *(("gpu.present", f"/dev/nvidia{one}", "fail") for one in (0, 1))]
+    site.scenario(H100X2, {"ret.nvmlInitWithFlags": 9})
+    assert [one for one in bad(judged(site, "--phase", phase, code=1)) if one[2] == "fail"] == faults
+    recorded = site.place / "facts.json"
+    recorded.write_text(site.run("facts", "--json").stdout)
+    judged(site, "--phase", phase, "--facts", str(recorded), code=0)
+    judged(site, "--phase", phase, "--root", str(site.place / "root"), code=0)
+    (site.place / "gres.conf").write_text("NodeName=n2 Name=gpu File=/dev/nvidia[0-1]\n")
+    judged(site, "--phase", phase, code=0)
+    (site.place / "gres.conf").unlink()
+    judged(site, "--phase", phase, code=0)
+
+
+def test_a_gpu_of_gres_conf_that_is_gone_is_a_fault_where_the_whole_node_is_judged(site: Site) -> None:
+    (site.place / "gres.conf").write_text("Name=gpu File=/dev/nvidia[0-2]\n")
+    assert ("gpu.present", "/dev/nvidia2", "fail") in bad(judged(site, "--phase", "health", code=1))
+    judged(site, "--phase", "health", "--gpus", "0,1", code=0)
+    judged(site, "--phase", "epilog", code=0)
+
+
 def test_policy_turns_a_fail_into_a_warning_or_off(site: Site) -> None:
     site.scenario(H100X2, {"gpu.1.ecc.uncorrected.volatile": 2})
     for action, code, left in (("warn", 0, ["warn"]), ("off", 0, []), ("drain", 1, ["fail"])):

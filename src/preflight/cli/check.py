@@ -14,6 +14,7 @@ from preflight.policy.model import Policy
 
 if TYPE_CHECKING:
     from preflight.hooks.assess import Assessment
+    from preflight.slurm.gres import Gres
 
 EXIT = {"ready": 0, "degraded": 0, "unhealthy": 1, "mismatch": 3, "unknown": 4}
 
@@ -37,6 +38,7 @@ def check(
     from preflight.hooks.source import source_of
     from preflight.policy.load import node_name
     from preflight.requirements.grammar import RequirementError, parse
+    from preflight.slurm.gres import Gres
 
     if facts_file and root:
         fail("--facts and --root exclude each other: facts are read from one place")
@@ -51,7 +53,10 @@ def check(
     if root:
         policy = policy._replace(facts=policy.facts._replace(root=_directory(root), live=policy.facts.live))
     began, started = time.monotonic(), time.time()
-    question = Question(phase, node, policy, require=spec, gpus=_gpus(gpus))
+    indexes = _gpus(gpus)
+    here = indexes is None and phase != "epilog" and not facts_file and not root
+    configured = _configured(policy, node) if here else Gres()
+    question = Question(phase, node, policy, require=spec, gpus=indexes, gres=configured)
     found = assess(question, source_of(policy, node, None), began + policy.hook.deadline_s, document)
     report = _report(policy, node, phase, started, began, found)
     if as_json:
@@ -98,6 +103,13 @@ def _gpus(text: str | None) -> tuple[int, ...] | None:
     if found is None:
         fail(f"--gpus {text!r}: needs NVML indexes such as 0,1")
     return found
+
+
+def _configured(policy: Policy, node: str) -> "Gres":
+    """Return this node's GPUs as the hooks find them in gres.conf: one that Slurm hands out and that is gone fails."""
+    from preflight.slurm.gres import conf_directory, read_gres
+
+    return read_gres(conf_directory(policy.hook.slurm_conf or os.environ.get("SLURM_CONF", "")), node)
 
 
 def _report(policy: Policy, node: str, phase: str, started: float, began: float, found: "Assessment") -> dict[str, Any]:
