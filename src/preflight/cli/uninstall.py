@@ -5,27 +5,28 @@ import os
 import click
 
 from preflight.cli.common import fail
-from preflight.cli.install import prefix_option, run_dir_option
 from preflight.deploy.layout import HOOKS, SLURM_KEYS, Target
 
 
 @click.command()
-@prefix_option
-@run_dir_option
+@click.option("--prefix", metavar="DIR", help="Where it is installed; default: where this is, or /opt/preflight.")
+@click.option("--run-dir", metavar="DIR", help="The hooks' runtime directory; default: the one that they use.")
 @click.option("--all", "everything", is_flag=True, help="Remove the hooks' paths too: slurm.conf names them no more.")
-def uninstall(prefix: str, run_dir: str, everything: bool) -> None:
+def uninstall(prefix: str | None, run_dir: str | None, everything: bool) -> None:
     """Take Preflight off this node; policy and spool stay.
 
     slurm.conf may still name the hooks, and slurmd drains a node whose prolog is missing: without --all they become
     scripts that exit with 0.
     """
+    from preflight.deploy.doctor.host import installed_prefix, used_run_dir
     from preflight.deploy.install import uninstall as remove
 
-    prefix = os.path.abspath(prefix)
+    prefix = os.path.abspath(prefix or installed_prefix())
     if not os.path.isdir(f"{prefix}/libexec"):
         fail(f"{prefix}: no Preflight is installed there (--prefix)")
+    run_dir = os.path.abspath(run_dir or used_run_dir(prefix))
     try:
-        for path in remove(Target(prefix, "", os.path.abspath(run_dir), ""), everything):
+        for path in remove(Target(prefix, "", run_dir, ""), everything):
             click.echo(f"removed {path}")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" + (" (uninstall as root)" if error.errno in (1, 13) else ""))

@@ -72,7 +72,7 @@ def gather(
     scripts = dict(_scripts(f"{prefix}/libexec"))
     hook = scripts.get("prolog") or scripts.get("epilog") or scripts.get("healthcheck")
     config = config or (hook.config if hook else "") or os.environ.get("PREFLIGHT_CONFIG", "")
-    run_dir = run_dir or (hook.run_dir if hook else "") or RUN_DIR
+    run_dir = run_dir or used_run_dir(prefix)
     policy, errors = _policy(config, node)
     config = config or DEFAULT_PATH
     named = policy.hook.slurm_conf or os.environ.get("SLURM_CONF", "")
@@ -98,6 +98,13 @@ def installed_prefix() -> str:
     lib = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     versions = os.path.dirname(os.path.dirname(lib))
     return os.path.dirname(versions) if os.path.basename(versions) == "versions" else "/opt/preflight"
+
+
+def used_run_dir(prefix: str) -> str:
+    """Return the runtime directory of the hooks that are installed below ``prefix``, else the usual one."""
+    scripts = dict(_scripts(f"{prefix}/libexec"))
+    hook = scripts.get("prolog") or scripts.get("epilog") or scripts.get("healthcheck")
+    return (hook.run_dir if hook else "") or RUN_DIR
 
 
 def _scripts(libexec: str) -> Iterator[tuple[str, Script]]:
