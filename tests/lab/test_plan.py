@@ -124,9 +124,13 @@ def test_where_nobody_published_nothing_is_promised(cluster: Cluster) -> None:
 
 
 def test_published_gpus_bind_as_gres_does(cluster: Cluster) -> None:
-    """The node has no GPU, whatever Slurm was told of it."""
-    found = plan(cluster, "--gpus-per-node=1", "--nodelist=debian1", "--wrap=true", code=3)
-    assert "GPUs < 1" in {one["what"] for one in found["nodes"]["misfit"]}
+    """Slurm knows two GPUs of ubuntu1, which has lost its driver."""
+    assert plan(cluster, "--gpus-per-node=1", "--wrap=true")["nodes"]["fit"]["nodes"] == "rocky1,ubuntu[1-2]"
+    cluster.set_gpus("ubuntu1", None)
+    publish(cluster, "ubuntu1")
+    found = plan(cluster, "--gpus-per-node=1", "--wrap=true")
+    assert found["nodes"]["fit"]["nodes"] == "rocky1,ubuntu2"
+    assert reasons(found["nodes"]["misfit"])["ubuntu1"] == "GPUs < 1 (publishes no GPU)"
 
 
 def test_a_job_that_is_placed_starts_on_a_node_that_plan_named(cluster: Cluster) -> None:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from plan_samples import A100, CPU, H100, V100, cluster, node, part, planned, said, view
 
 from preflight.requirements.evaluate import evaluate
-from preflight.requirements.grammar import parse
-from preflight.submit.plan import ClusterState, PlanError
+from preflight.requirements.features import to_constraint
+from preflight.requirements.grammar import Requirement, parse
+from preflight.submit.plan import ClusterState, PlanError, constraint
 from preflight.submit.plan.terms import gpus_of
 from unit.test_requirement_compile import CLAUSES
 
@@ -322,6 +323,36 @@ def test_the_constraint_is_what_require_compiles() -> None:
     counted = part("-Ca*2", "--require=driver>=550", state=cluster(False)).placement
     assert counted is not None
     assert (counted.value, bool(counted.problem)) == ("a*2", True)
+
+
+def test_the_constraint_carries_nothing_that_is_implied() -> None:
+    def value(require: str, extra: bool) -> str:
+        placed = part(GPU, f"--require={require}", state=cluster(extra)).placement
+        assert placed is not None
+        return placed.value
+
+    for extra in (True, False):
+        assert value("driver>=470, driver>=535, arch=x86_64", extra) == value("driver>=535, arch=x86_64", extra)
+        assert value("driver>=535, driver>=470, driver>=535.0", extra) == value("driver>=535.0", extra)
+        assert value("gpu.count>=4, gpu.count>=8", extra) == value("gpu.count>=8", extra)
+        assert value("driver>=500, driver<550", extra) not in (value("driver<550", extra), value("driver>=500", extra))
+        assert value("driver>=470|gpu=h100, driver>=535", extra) == value("driver>=535", extra) or extra
+    assert value("cuda>=11.8, cuda>=12.4", False) == value("cuda>=12.4", False)
+    assert "cuda_from<=11008000" in value("cuda>=11.8, cuda>=12.4", True)  # a GPU may need a newer CUDA
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(CLAUSES, min_size=2, max_size=4))
+def test_what_is_left_out_of_a_constraint_changes_no_node(several: list[Any]) -> None:
+    """By Features, whose meaning is plain: the same nodes have them, with all clauses and without the implied."""
+    state = cluster(False)
+    features = {feature for one in state.nodes for feature in one.features}
+    requirement = Requirement(tuple({one.clauses[0].text: one.clauses[0] for one in several}.values()))
+    short = part("--gpus=1", f"--require={', '.join(one.text for one in requirement.clauses)}", state=state).placement
+    whole = to_constraint(requirement, features).text
+    assert short is not None
+    for one in state.nodes:
+        assert constraint.read(short.value).allows(one.active) == constraint.read(whole).allows(one.active)
 
 
 SCRIPT = """#!/bin/bash
