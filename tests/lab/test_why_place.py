@@ -79,3 +79,33 @@ def test_a_job_that_waits_for_constraints(cluster: Cluster) -> None:
     # Slurm takes no empty Extra, so nothing of the kind is advised.
     assert lab.run(["scontrol", "update", f"JobId={job}", "Extra="], user="pfalice").returncode != 0
     assert lab.run(shlex.split(commands[0]), user="pfalice").returncode == 0
+
+
+def test_a_job_that_was_moved_off_the_only_node_that_met_the_rest(cluster: Cluster) -> None:
+    """A mount is not published, so ubuntu1 seems to fit; with Features Slurm then holds the job (BadConstraints)."""
+    lab = cluster.lab
+    job = lab.sbatch("true", "--require=cuda>=12.4, mount=/nowhere", "--gpus=1")
+    assert cluster.wait_report(job)["action"]["kind"] in ("requeue", "hold")
+    lab.wait_until(lambda: lab.job(job)["state"] == "PENDING", 60, "the job in the queue again")
+    lab.check_run(["scontrol", "update", f"JobId={job}", "StartTime=now"])
+    lab.wait_until(lambda: lab.job(job)["reason"] in ("BadConstraints", "Constraints"), 60, "no node fits")
+    told = _why(cluster, job)
+    assert told["kind"] == "no-node-fits"
+    assert told["sentence"].startswith(f"Job {job} was moved off ubuntu1: needs mount=/nowhere")
+    said = json.dumps(told)
+    assert "asks for no GPU" not in said
+    assert "Features=" not in said
+    assert "these fit" not in said
+    assert "--constraint=" not in told["sentence"]  # what Preflight set is not the user's word
+    assert told["next"][-1]["commands"][0] == f"scancel {job}"
+
+
+def test_a_job_that_was_moved_where_no_node_left_fits(cluster: Cluster) -> None:
+    """A requirement in the comment is not placed: Slurm would try one node after the other."""
+    job = cluster.lab.sbatch("true", "--comment=require: fedora>=40")
+    assert cluster.wait_report(job)["action"]["kind"] == "requeue"
+    cluster.lab.wait_job(job, "PENDING")
+    told = _why(cluster, job)
+    assert (told["kind"], told["cause"]) == ("moved", "no-node-left")
+    assert "None of the nodes left fits: " in told["sentence"]
+    assert told["next"][0]["commands"][0] == f"scancel {job}"

@@ -13,10 +13,10 @@ from preflight.slurm.members import members
 from preflight.slurm.models import JobInfo, Node
 from preflight.submit.why.document import to_json
 from preflight.submit.why.explain import explain
-from preflight.submit.why.gather import is_of, parse
-from preflight.submit.why.model import KINDS, Asked, Evidence, Told
+from preflight.submit.why.gather import Known, is_of, parse
+from preflight.submit.why.model import KINDS, Asked, Evidence, Left, Told
 from preflight.submit.why.reasons import REASONS, reason
-from preflight.submit.why.several import folded_tasks
+from preflight.submit.why.several import folded_tasks, tell
 from preflight.submit.why.text import COLUMNS, render
 from report_samples import FAULT, MISFIT, START, report
 
@@ -384,3 +384,106 @@ def test_no_command_holds_what_a_user_wrote_for_a_node(node: str) -> None:
     assert not any(node in command for command in _commands(told))
     told = _told(report(node=node, verdict="unhealthy", findings=[FAULT]), state="COMPLETED", nodes="n1")
     assert not any("pwned" in command or "$(" in command for command in _commands(told))
+
+
+_N4 = Node("n4", ("IDLE", "DRAIN"), "disk", ("gpu",), (), (), "", "", 8, 1)
+
+
+def _left(left: Left, **fields: Any) -> Told:
+    job = _job(restarts=1, admin_comment=MOVED, excluded="n1", **fields)
+    return explain(Evidence("42", NOW, job, "queue", nodes={"n4": _N4}, left=left))
+
+
+@pytest.mark.parametrize("word", ["BeginTime", "ReqNodeNotAvail", "Resources", "Constraints"])
+def test_a_moved_job_that_no_node_left_fits_is_not_told_to_wait(word: str) -> None:
+    told = _left(Left((), (), (), (("ubuntu < 24.04", ("n4",)),), 1), reason=word, eligible=int(NOW) + 100)
+    assert "n4 is the only node left; it is drained and does not fit (ubuntu < 24.04)." in told.sentence
+    assert "starts elsewhere" not in told.sentence
+    assert "scancel 42" in _commands(told)
+    assert "Nothing to do" not in _lines(told)
+
+
+def test_a_moved_job_whose_nodes_are_too_few() -> None:
+    told = _left(Left(("n5",), (), (), (("ubuntu < 24.04", ("n4",)),), 2), reason="BeginTime")
+    assert (told.kind, told.cause) == ("moved", "no-node-left")
+    assert "It asks for 2 nodes, and of those left only n5 can still fit." in told.sentence
+
+
+def test_a_moved_job_whose_fitting_node_is_away_waits_for_it() -> None:
+    told = _left(Left((), ("n4",), (), (), 1), reason="ReqNodeNotAvail")
+    assert "Of the nodes left only n4 (drained) would fit: it waits for it." in told.sentence
+    assert _commands(told) == ["scontrol show node n4"]
+
+
+def test_a_moved_job_of_which_a_node_left_may_fit_waits_for_slurm() -> None:
+    for left in (Left(("n5",), (), (), (), 1), Left((), (), ("n5",), (), 1)):
+        assert "It starts elsewhere" in _left(left, reason="BeginTime").sentence
+
+
+def test_the_wait_after_a_move_is_told_once() -> None:
+    at_once = _told(reason="BeginTime", restarts=1, eligible=int(NOW) + 3, admin_comment=MOVED, excluded="n1")
+    assert "elsewhere now" not in at_once.sentence
+    assert "two minutes" not in _lines(at_once)
+    assert "about two" in _lines(_told(reason="None", restarts=1, admin_comment=MOVED, excluded="n1"))
+
+
+def test_bad_constraints_of_what_preflight_set_is_not_cleared() -> None:
+    fields: dict[str, Any] = {"reason": "BadConstraints", "priority": 0, "features": "os_ubuntu24.04|os_ubuntu26.04"}
+    told = _told(**fields, restarts=1, admin_comment=MOVED, excluded="n1")
+    assert told.sentence.startswith("Job 42 was moved off n1: needs cuda>=12.4, the node has 12.2. No other node")
+    assert _commands(told)[0] == "scancel 42"
+    assert "Features=" not in _lines(told)
+    own = _told(reason="BadConstraints", priority=0, features="old")
+    assert "scontrol update JobId=42 Features=" in _commands(own)
+
+
+def test_what_is_not_known_is_told_in_one_short_line() -> None:
+    class _Nothing:
+        def known(self, _: Asked) -> Known:
+            return Known(notes=("Slurm's accounting was not asked: Slurm accounting storage is disabled",))
+
+        def of_reports(self, *_: object) -> list[Evidence]:
+            return []
+
+    with pytest.raises(ValueError, match=r"^job 99: ") as caught:
+        tell(_Nothing(), Asked(99))  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "job 99: not in Slurm's queue, and no report of it where you may read (accounting is off). Is the number right?"
+    )
+
+
+def test_a_misfit_that_ran_all_the_same_is_said_once() -> None:
+    bad = _misfit(action=model.action_block("requeue", "observe mode", enforced=False))
+    told = _told(bad, state="RUNNING", reason="None", nodes="n1")
+    assert told.kind == "running-unfit"
+    assert " ".join(_lines(told).split()).count("is older than 550.54") == 1
+    assert "in observe mode" in told.sentence
+
+
+@pytest.mark.parametrize(("nodes", "says"), [("n1", "its node passed"), ("n[1-2]", "its nodes passed")])
+def test_one_node_is_not_several(nodes: str, says: str) -> None:
+    assert says in _told(report(node="n1"), state="RUNNING", reason="None", nodes=nodes).sentence
+
+
+def test_nodes_that_refused_a_job_are_not_those_that_fit() -> None:
+    from preflight.submit.why.fits import refused_by
+
+    job = _job(admin_comment="preflight:moved:n7:run0: needs x", restarts=1)
+    assert refused_by(job, (_misfit(), report(node="n2"))) == {"n1", "n7"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "options"),
+    [
+        (("gres:gpu:2", "N/A", "N/A", "N/A"), {"gpus": "2"}),
+        (("gres/gpu:h100:2", "(null)", "", ""), {"gpus": "h100:2"}),
+        (("N/A", "gres:gpu", "N/A", "N/A"), {"gpus-per-node": "1"}),
+        (("N/A", "N/A", "N/A", "cpu=2,gres/gpu=1"), {"gpus-per-task": "1", "ntasks": "4"}),
+        (("N/A", "gres:shard:3", "N/A", "N/A"), {}),
+    ],
+)
+def test_gpus_asked_for_in_any_way(texts: tuple[str, ...], options: dict[str, str], monkeypatch: Any) -> None:
+    from preflight.submit.why import fits
+
+    monkeypatch.setattr(fits, "ask", lambda *_: [["41", "1", "gres:gpu:9", "", "", ""], ["42", "4", *texts]])
+    assert fits._gpus(None, _job()) == options  # type: ignore[arg-type]

@@ -130,15 +130,16 @@ def _nodes_were(now: tuple[Stay, ...]) -> str:
     if not now:
         return "no report of this run can be read here."
     worst = now[0]
+    whose = f"its {verb(listed([stay.nodes for stay in now]), 'node', 'nodes')}"
     if worst.outcome in ("unfit", "unhealthy"):
         state = "did not fit" if worst.outcome == "unfit" else f"{verb(worst.nodes, 'was', 'were')} faulty"
         why = f" ({worst.spared})" if worst.spared else ""
         return f"{worst.nodes} {state}{why}: {worst.because}."
     if worst.outcome == "ready":
-        return "its nodes had passed every check."
+        return f"{whose} had passed every check."
     if worst.outcome == "unknown":
         return f"not all of it could be checked: {worst.because}."
-    return f"its nodes could run it, with a warning: {worst.because}."
+    return f"{whose} could run it, with a warning: {worst.because}."
 
 
 def _cause(now: tuple[Stay, ...]) -> str:

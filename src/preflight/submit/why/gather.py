@@ -13,7 +13,7 @@ from preflight.slurm.cluster import Cluster
 from preflight.slurm.commands import SlurmError
 from preflight.slurm.members import Member, members
 from preflight.slurm.models import JobInfo, Node
-from preflight.submit.why.fits import Fitting
+from preflight.submit.why.fits import Fits, Fitting
 from preflight.submit.why.model import Asked, Evidence, Report
 from preflight.submit.why.stays import seconds
 
@@ -40,8 +40,6 @@ class Reader:
         self.cluster = cluster
         self._fitting = fitting
         self.places = places
-        self.looked: list[str] = []
-        self.notes: list[str] = []
         self._euid = euid
         self._nodes: dict[str, dict[str, Node]] = {}
 
@@ -68,9 +66,10 @@ class Reader:
             reports, notes = self._reports(Wanted(member.id, alone=True), None)
             return Evidence(member.name, time.time(), reports=reports, unreached=clean(str(error), 200), notes=notes)
         reports, notes = self._reports(Wanted(job.id, alone=True), job)
-        fits = self._fitting.lines(job, reports) if self._fitting else ()
+        fits = self._fitting.look(job, reports) if self._fitting else Fits()
         nodes = self._nodes_for(job)
-        return Evidence(member.name, time.time(), job, "queue", reports=reports, nodes=nodes, fits=fits, notes=notes)
+        return Evidence(member.name, time.time(), job, "queue", reports=reports, nodes=nodes, fits=fits.lines,
+                        left=fits.left, notes=notes)  # fmt: skip
 
     def of_past(self, label: str, job: JobInfo, ended_by: int | None) -> Evidence:
         """Return the evidence about a job that accounting knows."""
@@ -102,8 +101,6 @@ class Reader:
         self, wanted: Wanted, job: JobInfo | None, restarts_known: bool = True
     ) -> tuple[tuple[Report, ...], tuple[str, ...]]:
         found = find(self.places, wanted, self._euid)
-        self.looked = found.looked
-        self.notes = found.notes
         cleaned = [clean_tree(report) for report in found.reports]
         own = [report for report in cleaned if job is None or is_of(report, job, restarts_known)]
         left = len(cleaned) - len(own)

@@ -3,9 +3,11 @@
 from preflight.hostlist import HostlistError, folded, names
 from preflight.slurm.marks import Mark, marks
 from preflight.submit.why.case import Case
+from preflight.submit.why.left import ask_anew, hopeless
 from preflight.submit.why.model import Step, Told, away
 from preflight.submit.why.stays import last_run
-from preflight.submit.why.words import verb
+from preflight.submit.why.waiting import set_by_us
+from preflight.submit.why.words import listed, verb
 
 # How hooks/move.py begins its reason, and the word for programs.
 _CAUSES = (
@@ -200,15 +202,28 @@ def _by_people(case: Case, reason: str) -> Told:
         steps = (Step("Ask who did, or release it:", release),)
         return Told(case.label, "held-by-user", sentence, "requeuehold", steps=steps)
     if reason == "BadConstraints":
-        sentence = f"{case.head} is held by Slurm: no node can satisfy its constraint, for it or what it prefers."
-        steps = (
-            Step("Correct what it asks for, then release it:",
-                 (f"scontrol update JobId={case.job.name} Features=", *release)),
-        )  # fmt: skip
-        return Told(case.label, "no-node-fits", sentence, "bad-constraints", lines=case.evidence.fits, steps=steps)
+        return _bad_constraints(case)
     word = reason or "none"
     sentence = f'{case.head} is held (its priority is 0). Slurm\'s own word for the reason is "{word}".{earlier}'
     return Told(case.label, "held-by-slurm", sentence, "other", steps=(Step("Once that is put right:", release),))
+
+
+def _bad_constraints(case: Case) -> Told:
+    """Return the explanation of a job that Slurm holds since no node meets its constraint: often one that was moved
+    off the only nodes that do."""
+    sent = [stay for stay in case.stays if stay.outcome in ("moved", "held")]
+    if sent:
+        off = listed(list(dict.fromkeys(stay.nodes for stay in sent)))
+        why = hopeless(case) or " No other node has the rest of what it asks for."
+        sentence = f"{case.head} was moved off {off}: {sent[-1].because}.{why} So Slurm holds it (BadConstraints)."
+    else:
+        sentence = f"{case.head} is held by Slurm: no node can satisfy its constraint, for it or what it prefers."
+    if set_by_us(case) or "--require" in _sources(case):
+        step = ask_anew(case)
+    else:
+        step = Step("Correct what it asks for, then release it:",
+                    (f"scontrol update JobId={case.job.name} Features=", _release(case)))  # fmt: skip
+    return Told(case.label, "no-node-fits", sentence, "bad-constraints", lines=case.evidence.fits, steps=(step,))
 
 
 def _look_at_nodes() -> Step:

@@ -47,13 +47,28 @@ class Asked(NamedTuple):
         return str(self.job) if self.offset is None else f"{self.job}+{self.offset}"
 
 
+class Left(NamedTuple):
+    """The nodes that a waiting job may still get, by what they publish: those that it excludes are not among them.
+
+    ``away`` would fit, but no job starts there now. Of ``untold`` only a prolog can tell. ``misfit`` are (what they
+    lack, nodes). ``needed``: how many nodes the job asks for at least.
+    """
+
+    fit: tuple[str, ...]
+    away: tuple[str, ...]
+    untold: tuple[str, ...]
+    misfit: tuple[tuple[str, tuple[str, ...]], ...]
+    needed: int
+
+
 class Evidence(NamedTuple):
     """All that is known of one job. ``now`` is seconds since the epoch.
 
     ``job`` None: neither the queue nor accounting knows it (``unreached`` says why where Slurm was not reached at
     all). ``source`` is "queue" or "accounting"; only accounting knows ``ended_by``, the uid that cancelled it.
     ``reports`` are of this job and of no earlier one that had its number. ``nodes``: those that matter, as they are
-    now. ``fits`` are lines about which nodes fit, for a job that no node can take.
+    now. ``fits`` are lines about which nodes fit, for a job that no node can take; ``left`` is judged for one that was
+    sent away, None where it is no question or cannot be told.
     """
 
     label: str
@@ -65,6 +80,7 @@ class Evidence(NamedTuple):
     nodes: dict[str, Node] = {}  # noqa: RUF012 - a default, never written
     unreached: str = ""
     fits: tuple[str, ...] = ()
+    left: Left | None = None
     notes: tuple[str, ...] = ()
 
 

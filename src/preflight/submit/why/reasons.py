@@ -58,8 +58,8 @@ REASONS = {
         ("sinfo -R", "sinfo -p {partition}"),
     ),
     "BadConstraints": Reason(
-        "no node can satisfy what it asks for", "Correct what it asks for, or submit it again:",
-        ("scontrol update JobId={job} Features=",),
+        "no node can satisfy what it asks for", "Ask for what a node has, and submit it again:",
+        ("scancel {job}", "preflight plan SCRIPT"),
     ),
     "Constraints": Reason("no node has what it asks for now", "Wait for a node that fits, or ask for less.", _SHOW),
     "PartitionDown": Reason("its partition ({partition}) is down", "Wait for the admins, or use another partition:",

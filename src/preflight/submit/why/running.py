@@ -21,7 +21,7 @@ def running(case: Case) -> Told:
         are = verb(where, "is", "are")
         sentence = f"{case.head} has been given {where}, which {are} being prepared and checked.{case.earlier()}"
         return Told(case.label, "running", sentence, "starting", steps=(Step("Ask again in half a minute."),))
-    sentence = f"{case.head} {state} on {where}{since}; {_judged(now)}{case.earlier()}"
+    sentence = f"{case.head} {state} on {where}{since}; {_judged(now, where)}{case.earlier()}"
     bad = [stay for stay in now if stay.outcome in ("unfit", "unhealthy")]
     if bad:
         return Told(case.label, "running-unfit", _unfit(case, bad[0], f"{state} on {where}{since}"),
@@ -31,14 +31,15 @@ def running(case: Case) -> Told:
     return Told(case.label, "running", sentence, _cause(now), steps=steps)
 
 
-def _judged(now: tuple[Stay, ...]) -> str:
+def _judged(now: tuple[Stay, ...], where: str) -> str:
     """Return what the prolog said of the nodes, as the end of a sentence."""
     if not now:
         return "no report of this run can be read here."
     worst = now[0]
+    whose = f"its {verb(where, 'node', 'nodes')}"
     return {
-        "ready": "its nodes passed every check.",
-        "degraded": f"its nodes can run it, with a warning: {worst.because}.",
+        "ready": f"{whose} passed every check.",
+        "degraded": f"{whose} can run it, with a warning: {worst.because}.",
         "unknown": f"not all of it could be checked: {worst.because}.",
     }.get(worst.outcome, f"{worst.nodes}: {worst.because}.")
 

@@ -25,7 +25,7 @@ def tell(reader: Reader, asked: Asked) -> Told:
                                  enumerate(known.past[:LOOKED_INTO])], len(known.past))  # fmt: skip
     found = [explain(one) for one in reader.of_reports(asked, known) if one.reports]
     if not found:
-        raise ValueError(_nowhere(reader, asked, known))
+        raise ValueError(_nowhere(asked, known))
     return _together(asked, found, len(found))
 
 
@@ -129,10 +129,11 @@ def folded_tasks(labels: Sequence[str]) -> str:
     return f"{pairs[0][0]}_[{shown}]"
 
 
-def _nowhere(reader: Reader, asked: Asked, known: Known) -> str:
-    """Return where was looked, in one line."""
-    slurm = f"Slurm could not be asked ({known.unreached})" if known.unreached else "it is not in Slurm's queue"
-    account = f"; {known.notes[0]}" if known.notes else "" if known.unreached else ", nor in its accounting"
-    looked = listed(reader.looked, 3) if reader.looked else "nowhere ([report] dir is not set)"
-    left = f" ({reader.notes[0]})" if reader.notes else ""
-    return f"job {asked}: {slurm}{account}; reports were looked for in {looked}{left}. Is the number right?"
+def _nowhere(asked: Asked, known: Known) -> str:
+    """Return that nothing is known, in one short line."""
+    if known.unreached:
+        return f"job {asked}: Slurm could not be asked ({known.unreached}), and no report of it where you may read"
+    off = "disabled" in " ".join(known.notes)
+    account = f" (accounting {'is off' if off else 'was not reached'})" if known.notes else ""
+    queue = "Slurm's queue" if known.notes else "Slurm's queue or accounting"
+    return f"job {asked}: not in {queue}, and no report of it where you may read{account}. Is the number right?"

@@ -87,8 +87,8 @@ def _outcome(report: Report) -> str:
 
 
 _SPARED = (
-    ("observe mode", "Preflight only observes here (observe mode)"),
-    ("observed check", "this check only observes (its mode in the policy)"),
+    ("observe mode", "Preflight only observes here, in observe mode"),
+    ("observed check", "this check only observes, by its mode in the policy"),
     ("kill switch", "Preflight's kill switch is on"),
     ("drain breaker", "the drain breaker held: too many nodes are drained by Preflight already"),
     ("not done: ", "moving the job failed: "),

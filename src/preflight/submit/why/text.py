@@ -9,6 +9,7 @@ from preflight.submit.why.words import clock
 
 COLUMNS = 80
 _WORDS = {"unfit": "did not fit, ran all the same", "unhealthy": "faulty, used all the same", "drained": "faulty"}
+_SAID_ONCE = ("degraded", "unknown", "unfit", "unhealthy")
 _LONG = 4000
 
 
@@ -26,17 +27,21 @@ def render(told: Told, now: float) -> str:
 def _body(told: Told, now: float) -> list[str]:
     lines: list[str] = []
     if any(stay.outcome != "ready" or stay.run for stay in told.stays):
-        lines += ["", *(line for stay in told.stays for line in _stay(stay, now))]
+        lines += ["", *(line for stay in told.stays for line in _stay(stay, now, told.sentence))]
     lines += [line for one in told.lines for line in _wrapped(one, "    ", "  ")]
     if told.steps:
         lines += ["", "Next:", *(line for step in told.steps for line in _step(step))]
     return lines
 
 
-def _stay(stay: Stay, now: float) -> Iterator[str]:
+def _stay(stay: Stay, now: float, said: str) -> Iterator[str]:
+    """Lay out a run; a caveat or a misfit that ran all the same is not repeated where the sentence has it whole."""
     at = f", {clock(stay.started, now)}" if stay.started else ""
     outcome = _WORDS.get(stay.outcome, stay.outcome)
     because = f": {stay.because}" if stay.because else ""
+    if stay.because and stay.outcome in _SAID_ONCE and stay.because in said and stay.spared in said:
+        yield from _wrapped(f"run {stay.run} on {stay.nodes}{at}: {outcome}", "    ", "  ")
+        return
     spared = f" ({stay.spared})" if stay.spared else ""
     yield from _wrapped(f"run {stay.run} on {stay.nodes}{at}: {outcome}{because}{spared}", "    ", "  ")
 

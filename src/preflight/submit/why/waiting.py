@@ -6,6 +6,7 @@ from preflight.report.merge import natural
 from preflight.slurm.marks import marks
 from preflight.slurm.models import Node
 from preflight.submit.why.case import Case
+from preflight.submit.why.left import NO_NODE_LEFT, ask_anew, hopeless, only_away, wait_step, waits_for
 from preflight.submit.why.model import Stay, Step, Told, away
 from preflight.submit.why.reasons import filled, reason, step_of
 from preflight.submit.why.words import clock, listed, soon, verb
@@ -75,7 +76,15 @@ def _moved(case: Case, sent: tuple[Stay, ...]) -> Told:
     off = listed([stay.nodes for stay in sent])
     because = sent[0].because
     released = " It was held for that and has been released." if sent[0].outcome == "held" else ""
-    sentence = f"{case.head} was moved off {off}: {because}.{released} {_state_of_wait(case, code)}"
+    sentence = f"{case.head} was moved off {off}: {because}.{released}"
+    none = hopeless(case)
+    if none:
+        return Told(case.label, "moved", sentence + none, NO_NODE_LEFT, steps=(ask_anew(case),))
+    gone = only_away(case)
+    if gone:
+        lines = tuple(_node_line(case.evidence.nodes[name]) for name in gone[:_SHOWN] if name in case.evidence.nodes)
+        return Told(case.label, "moved", sentence + waits_for(case, gone), code, lines=lines, steps=(wait_step(gone),))
+    sentence = f"{sentence} {_state_of_wait(case, code)}"
     left = f"It stays away from {case.job.excluded}." if case.job.excluded else ""
     return Told(case.label, "moved", sentence, code, lines=(left,) if left else (), steps=(_wait_step(case, code),))
 
@@ -85,14 +94,18 @@ def _state_of_wait(case: Case, code: str) -> str:
     start = case.job.eligible
     if code in _JUST_WAITS:
         if start is not None and start > case.evidence.now:
-            at = clock(start, case.evidence.now)
-            return f"It starts elsewhere {soon(start, case.evidence.now)} at the earliest ({at})."
+            at, far = clock(start, case.evidence.now), soon(start, case.evidence.now)
+            if far == "now":
+                return f"It starts elsewhere as soon as the scheduler comes to it ({at} at the earliest)."
+            return f"It starts elsewhere {far} at the earliest ({at})."
         return "It starts elsewhere as soon as the scheduler comes to it."
     return f"Now it waits: {filled(reason(case.job.reason), **_names(case))}."
 
 
 def _wait_step(case: Case, code: str) -> Step:
     if code in _JUST_WAITS:
+        if case.job.eligible is not None:  # the sentence has said when
+            return Step("Nothing to do: wait.", (f"squeue -j {case.label}",))
         return Step("Nothing to do: wait. Slurm lets a requeued job start again after about two minutes.",
                     (f"squeue -j {case.label}",))  # fmt: skip
     return step_of(reason(case.job.reason), **_names(case))
@@ -146,7 +159,13 @@ def _no_node(case: Case, code: str) -> Told:
              if text]  # fmt: skip
     wants = f" ({listed(asked)})" if asked else ""
     waits = "it starts by itself when a node fits" if code == "Constraints" else "it will not start as it is"
-    sentence = f"{case.head} waits: no node has what it asks for{wants}; {waits}.{case.earlier()}"
+    sent = _sent_away(case)
+    if sent:
+        off = listed([stay.nodes for stay in sent])
+        none = hopeless(case) or f" No other node has what it asks for{wants}; {waits}."
+        sentence = f"{case.head} was moved off {off}: {sent[0].because}.{none}"
+    else:
+        sentence = f"{case.head} waits: no node has what it asks for{wants}; {waits}.{case.earlier()}"
     lines = case.evidence.fits or _unavailable(case)
     return Told(case.label, "no-node-fits", sentence, code, lines=lines, steps=(_see_nodes(), _change(case)))
 
@@ -156,10 +175,15 @@ def _see_nodes() -> Step:
                 ("preflight plan SCRIPT", 'sinfo -o "%N %f"'))  # fmt: skip
 
 
+def set_by_us(case: Case) -> bool:
+    """Return whether the job's constraint or extra has what Preflight sets for a requirement."""
+    return bool(case.job.extra or _PUBLISHED.search(case.job.features))
+
+
 def _change(case: Case) -> Step:
     """Say how to ask for less. What came from --require is verified by the prolog all the same."""
     job = case.job
-    if job.features and not job.extra and not _PUBLISHED.search(job.features):
+    if job.features and not set_by_us(case):
         return Step("To drop its constraint:", (f"scontrol update JobId={job.name} Features=",))
     return Step("To ask for something else, cancel it and submit it again (--require is fixed at submission):",
                 (f"scancel {case.address}", "sbatch --require=… SCRIPT"))  # fmt: skip
