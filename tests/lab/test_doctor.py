@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab import unavailable
+from lab import placing, unavailable
 from lab.cluster import Cluster, sites_of
 
 pytestmark = pytest.mark.lab
@@ -32,6 +32,7 @@ def installed() -> Iterator[Cluster]:
     made = Cluster(list(sites_of(*NODES)), extra=EXTRA)
     shutil.copy(f"{made.prefix}/share/preflight/cli_filter.lua", f"{made.directory}/cli_filter.lua")
     with made:
+        publish(made)
         yield made
 
 
@@ -65,11 +66,18 @@ def findings(data: dict[str, Any]) -> dict[str, dict[str, str]]:
     return {row["subject"]: row for row in data["results"] if row["status"] in ("fail", "warn")}
 
 
+def publish(cluster: Cluster) -> None:
+    """Let every node tell its Features, which Slurm forgets at each reconfigure."""
+    for node in NODES:
+        placing.publish(cluster, node)
+
+
 def reconfigure(cluster: Cluster) -> None:
     cluster.lab.check_run(["scontrol", "reconfigure"])
     cluster.lab.wait_until(
         lambda: all(cluster.lab.node_state(node) == "IDLE" for node in NODES), 20, "the nodes to be idle"
     )
+    publish(cluster)
 
 
 def change(cluster: Cluster, old: str, new: str) -> None:
@@ -111,6 +119,7 @@ def test_a_node_that_would_be_drained_is_not_drained_by_looking(cluster: Cluster
     texts = {row["subject"]: row["text"] for row in data["results"]}
     assert "verdict unhealthy" in texts["dry run prolog"]
     assert "verdict unhealthy" in texts["dry run healthcheck"]
+    assert "this node would be drained: gpu.ecc.uncorrected" in findings(data)["dry run prolog"]["text"]
     assert cluster.lab.node_state("ubuntu1") == "IDLE"
     assert not list(cluster.node_dir("ubuntu1").glob("spool/drain-*"))
 
@@ -159,6 +168,28 @@ def test_a_wrapper_of_the_sites_own(cluster: Cluster) -> None:
     data = doctor(cluster)
     assert findings(data) == {}
     assert [row["subject"] for row in data["results"] if row["status"] == "unknown"] == ["slurm.conf Prolog"]
+
+
+def test_nodes_whose_features_were_forgotten_are_said(cluster: Cluster) -> None:
+    for node in NODES:
+        plain = ["AvailableFeatures=plain", "ActiveFeatures=plain"]
+        cluster.lab.check_run(["scontrol", "update", f"NodeName={node}", *plain])
+    try:
+        found = findings(doctor(cluster))
+        assert list(found) == ["published"]
+        assert found["published"]["text"].startswith("0 of 2 nodes have published")
+        placing.publish(cluster, "debian1")
+        assert "this node has not (1 of 2" in findings(doctor(cluster))["published"]["text"]
+        assert findings(doctor(cluster, node="debian1")) == {}
+    finally:
+        publish(cluster)
+
+
+def test_a_host_that_runs_several_nodes_is_told_to_name_one(cluster: Cluster) -> None:
+    found = findings(doctor(cluster, node=""))
+    assert found["node"]["text"].startswith("this host runs debian1, ubuntu1")
+    assert found["node"]["fix"].endswith("doctor --node debian1")
+    assert "node" not in findings(doctor(cluster))
 
 
 def test_several_prolog_lines(cluster: Cluster) -> None:
@@ -250,6 +281,7 @@ def test_with_the_controller_down_and_as_a_user(cluster: Cluster) -> None:
         assert "node" in data["roles"]
     finally:
         cluster.lab.start_slurmctld()
+        publish(cluster)
 
 
 def test_on_a_login_node_hooks_are_not_looked_at(cluster: Cluster) -> None:

@@ -15,6 +15,7 @@ from preflight.deploy.layout import Target
 
 DATA = Path(__file__).parent / "data" / "slurm"
 RELEASES = {"22.05": "22.05.8", "24.11": "24.11.5", "26.05": "26.05.5"}
+NODES = "n1 os_ubuntu_22.04\nn2 fast,os_ubuntu_22.04\n"
 PYTHON = os.path.realpath(sys.executable)
 
 
@@ -67,17 +68,18 @@ class DoctorSite:
         self.config = "\n".join([*kept, *([f"{key} = {value}"] if value else [])])
         self.commands()
 
-    def commands(self, up: bool = True, queue: str = '{"jobs": []}', version: str = "") -> None:
-        """Write Slurm's commands: the controller's answers, or none."""
+    def commands(self, up: bool = True, queue: str = '{"jobs": []}', version: str = "", nodes: str = NODES) -> None:
+        """Write Slurm's commands: the controller's answers, or none. ``nodes``: each node and its features."""
         (self.place / "config").write_text(self.config)
         (self.place / "queue").write_text(queue)
+        (self.place / "nodes").write_text(nodes)
         version = version or RELEASES[self.release]
         down = "echo 'Unable to contact slurm controller (connect failure)' >&2; exit 1"
         answers = {
             "scontrol": f'case "$*" in\n-V) echo "slurm-wlm {version}" ;;\n'
             f"ping) {'exit 0' if up else 'exit 1'} ;;\n"
             f'"show config") {f"cat {self.place}/config" if up else down} ;;\n*) exit 1 ;;\nesac\n',
-            "sinfo": "echo n1\n" if up else down,
+            "sinfo": f'case "$*" in *%f*) cat {self.place}/nodes ;; *) echo n1 ;; esac\n' if up else down,
             "squeue": f"cat {self.place}/queue\n" if up else down,
         }
         for name, body in answers.items():

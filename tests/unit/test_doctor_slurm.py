@@ -56,6 +56,41 @@ def test_a_sound_node_has_no_finding_and_nothing_unknown(any_release: DoctorSite
     assert changing == []
 
 
+def test_a_node_that_its_own_dry_run_finds_unfit_is_not_fine(sound: DoctorSite) -> None:
+    sound.policy(more='[[expect]]\nrequire = "cpus>=4096"\n')
+    found = {one.subject: one for one in sound.findings(hooks=True)}
+    assert set(found) == {"dry run prolog", "dry run epilog", "dry run healthcheck"}
+    for hook, phase in (("prolog", "prolog"), ("epilog", "epilog"), ("healthcheck", "health")):
+        one = found[f"dry run {hook}"]
+        assert "verdict unhealthy: this node would be drained: expectation " in one.text
+        assert "cpus" in one.text.partition("expectation ")[2]
+        assert (one.status, one.fix) == ("warn", f"{sound.target.program} check --phase {phase}")
+    sound.policy(top='mode = "observe"', more='[[expect]]\nrequire = "cpus>=4096"\n')
+    texts = {one.subject: one.text for one in sound.findings(hooks=True)}
+    assert "verdict unhealthy: it is only observed: expectation " in texts["dry run prolog"]
+    sound.policy(more='[[expect]]\nrequire = "module=nosuch"\n')
+    texts = {one.subject: one.text for one in sound.findings(hooks=True)}
+    assert "verdict unknown: what a job needs could not be told: expectation " in texts["dry run healthcheck"]
+
+
+def test_nodes_that_have_not_published_by_features_are_said(
+    place: Path, package: str, plugin: Callable[[str], Path]
+) -> None:
+    site = DoctorSite(place, str(Path(package).parents[1]), plugin("22.05"), "22.05")
+    site.commands(nodes="n1 (null)\nn2 ubuntu,fast\nn2 ubuntu,fast\n")
+    assert only(site) == ("published", "0 of 2 nodes have published: no job is placed by --require")
+    site.commands(nodes="n1 (null)\nn2 ubuntu,os_ubuntu_22.04\n")
+    assert only(site) == ("published", "this node has not (1 of 2 nodes have): no job with --require is placed on it")
+    assert site.findings("login") == []
+    site.filter()
+    (site.slurm / "cli_filter.lua").unlink()
+    site.set("CliFilterPlugins", "(null)")
+    assert site.findings() == []  # nobody asks for features
+    site.policy(publish="[publish]\nenabled = true\n")
+    site.commands(nodes="n1 (null)\nn2 (null)\n")
+    assert "or wait for the next health check" in site.findings()[0].fix
+
+
 BREAKS = {
     "PrologFlags": ("Alloc", "slurm.conf PrologFlags", "lacks DeferBatch"),
     "HealthCheckInterval": ("0 sec", "slurm.conf HealthCheckInterval", "never runs"),

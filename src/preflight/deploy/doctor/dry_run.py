@@ -14,13 +14,14 @@ from typing import Any
 
 from preflight.deploy.doctor.host import NODE, Host
 from preflight.deploy.doctor.processes import Ended, run
-from preflight.deploy.doctor.result import Result, ok, skip, unknown, wrong
+from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.deploy.doctor.script import Script
 from preflight.files import read_json
 from preflight.policy.model import Policy
 from preflight.policy.write import to_toml
 from preflight.slurm.environment import SPANK_REQUIRE
 from preflight.slurm.gres import conf_directory, read_gres
+from preflight.verdict import MUST_BE_TOLD
 
 JOB, NOBODY = 0, 65534
 ORDER = ("prolog", "taskprolog", "epilog", "healthcheck")
@@ -103,7 +104,28 @@ def _one(host: Host, script: Script, name: str, place: str, config: str) -> Resu
     if report is None:
         text = f"{took}, but it wrote no report"
         return wrong(subject, text, script.path, "journalctl -t preflight -n 20")
-    return ok(subject, f"{took}, verdict {report.get('verdict')}", script.path)
+    return _of_verdict(host, subject, took, report, script)
+
+
+def _of_verdict(host: Host, subject: str, took: str, report: dict[str, Any], script: Script) -> Result:
+    """A hook that works may still find that this node is not fit for jobs; what it would then do is said."""
+    said, policy = report.get("verdict"), host.policy
+    text = f"{took}, verdict {said}"
+    findings = [one for one in report.get("findings", ()) if isinstance(one, dict)]
+    fix = f"{host.target.program} check --phase {script.phase}"
+    if said == "unhealthy":
+        broken = [one for one in findings if one.get("status") == "fail" and one.get("blame") == "node"]
+        drains = [one for one in broken if policy.mode != "observe" and policy.check(one["check"]).mode != "observe"]
+        what = "this node would be drained" if drains else "it is only observed"
+        return warn(subject, f"{text}: {what}: {_named(drains or broken)}", script.path, fix)
+    if said == "unknown":
+        untold = [one for one in findings if one.get("status") == "unknown" and one.get("check") in MUST_BE_TOLD]
+        return warn(subject, f"{text}: what a job needs could not be told: {_named(untold)}", script.path, fix)
+    return ok(subject, text, script.path)
+
+
+def _named(findings: list[dict[str, Any]]) -> str:
+    return f"{findings[0].get('check')} {findings[0].get('message')}" if findings else "see its report"
 
 
 def _of_task(host: Host, subject: str, took: str, ended: Ended, script: Script) -> Result:

@@ -8,6 +8,7 @@ from preflight.deploy.doctor.host import CONTROLLER, LOGIN, NODE, Host
 from preflight.deploy.doctor.plugstack import release
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.deploy.doctor.slurm_conf import scheduler_line
+from preflight.requirements.encode import PREFIXES
 from preflight.slurm.commands import SlurmError
 
 EXTRA = "extra_constraints"
@@ -25,6 +26,7 @@ def look(host: Host) -> Iterator[Result]:
     if not host.conf.known:
         return
     yield from _extra(host)
+    yield from _published(host)
     yield from _filter(host)
 
 
@@ -76,15 +78,44 @@ def _free_form(host: Host) -> Iterator[Result]:
         yield ok(subject, "no job in the queue has one")
 
 
+def _published(host: Host) -> Iterator[Result]:
+    """Who has told Slurm its features, where jobs are placed by them; slurmctld forgets them at a reconfigure."""
+    policy, subject, where = host.policy.publish, "published", 'sinfo -N -o "%N %f"'
+    by_extra = uses_extra(host) and policy.via != "features"
+    if policy.via == "extra" or by_extra or not (policy.enabled or "lua" in filters(host)) or not host.conf.asked:
+        return
+    try:
+        rows = [row.split(None, 1) for row in host.slurm.run("sinfo", "-h", "-N", "-o", "%N %f").splitlines()]
+    except SlurmError as error:
+        yield unknown(subject, f"the nodes' features could not be read: {error}", where)
+        return
+    nodes = {row[0]: row[1].strip().split(",") for row in rows if len(row) == 2}
+    told = {name for name, words in nodes.items() if any(word.startswith(PREFIXES) for word in words)}
+    count = f"{len(told)} of {len(nodes)} nodes have"
+    later = "wait for the next health check" if policy.enabled else "write under [publish]: enabled = true"
+    if nodes and not told:
+        fix = f"{host.target.program} publish on each node, or {later}"
+        yield warn(subject, f"{count} published: no job is placed by --require", where, fix)
+    elif host.has(NODE) and host.node in nodes and host.node not in told:
+        text = f"this node has not ({count}): no job with --require is placed on it"
+        yield warn(subject, text, where, f"{host.target.program} publish, or {later}")
+    else:
+        yield ok(subject, f"{count} published by Features", where)
+
+
+def filters(host: Host) -> set[str]:
+    """Return the words of CliFilterPlugins: Slurm takes "lua" and "cli_filter/lua" alike."""
+    return {one.removeprefix("cli_filter/") for one in host.conf.words("CliFilterPlugins")}
+
+
 def _filter(host: Host) -> Iterator[Result]:
     subject = "cli_filter.lua"
     if not host.has(NODE, LOGIN):
         yield skip(subject, "commands run it, slurmctld does not")
         return
     path = f"{host.conf.directory}/cli_filter.lua"
-    plugins = {one.removeprefix("cli_filter/") for one in host.conf.words("CliFilterPlugins")}
     text = _text(path)
-    if "lua" not in plugins:
+    if "lua" not in filters(host):
         if text is not None and "preflight" in text:
             line = host.in_conf("CliFilterPlugins=cli_filter/lua")
             yield wrong(subject, "it is there, but CliFilterPlugins has no cli_filter/lua: it is not run", path, line)

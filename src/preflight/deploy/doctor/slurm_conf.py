@@ -1,9 +1,11 @@
 """The rest of slurm.conf: prolog flags, health check, scheduler parameters, and time limits above our deadline."""
 
+import os
 from collections.abc import Iterator
 
-from preflight.deploy.doctor.host import Host
+from preflight.deploy.doctor.host import NODE, Host
 from preflight.deploy.doctor.result import Result, ok, unknown, warn, wrong
+from preflight.slurm.commands import SlurmError
 
 FLAGS = {
     "alloc": "a prolog then runs only when the first step starts, and nothing of the job waits for it",
@@ -27,10 +29,26 @@ def look(host: Host) -> Iterator[Result]:
         yield ok("slurm.conf", "as the controller has it in force", conf.source)
     else:
         yield unknown("slurm.conf", f"read from the file: {conf.problem}", conf.path, "scontrol ping")
+    yield from _several_nodes(host)
     yield from _prolog_flags(host)
     yield from _health(host)
     yield _hold(host)
     yield from _limits(host)
+
+
+def _several_nodes(host: Host) -> Iterator[Result]:
+    """Slurm knows the host as NodeHostname of nodes of other names: which of them is meant has to be said."""
+    if host.has(NODE) or not host.conf.asked or host.node != os.uname().nodename.split(".")[0]:
+        return
+    try:
+        rows = [row.split() for row in host.slurm.run("sinfo", "-h", "-N", "-o", "%N %n").splitlines()]
+    except SlurmError:
+        return
+    nodes = list(dict.fromkeys(row[0] for row in rows if len(row) == 2 and row[1].split(".")[0] == host.node))
+    if nodes:
+        named = ", ".join(nodes[:4]) + (f" and {len(nodes) - 4} more" if len(nodes) > 4 else "")
+        text = f"this host runs {named}: files, hooks and the dry run were not looked at"
+        yield warn("node", text, 'sinfo -N -o "%N %n"', f"{host.target.program} doctor --node {nodes[0]}")
 
 
 def _prolog_flags(host: Host) -> Iterator[Result]:
