@@ -298,6 +298,7 @@ def test_the_command_says_what_to_add_to_slurm_conf(site: Site, node: Node) -> N
     done = subprocess.run([node.target.program, "uninstall"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"rm -r {node.target.prefix} {node.target.run_dir}\n" in done.stdout  # the one that it is run from
+    assert "sinfo -R | grep preflight:" in done.stdout
     assert "exit 0" in node.script("prolog").read_text()
     assert site.run("uninstall", *prefix, "--all").returncode == 0
     done = site.run("uninstall", *prefix)

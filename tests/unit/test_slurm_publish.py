@@ -15,6 +15,7 @@ from preflight.policy.load import PolicyError, parse_policy
 from preflight.policy.model import Policy, PublishPolicy, from_json, to_json
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.publish import cluster_features, publish, uses_extra
+from unit.hook_site import Site
 
 VIEW = View({"os": {"id": "ubuntu", "version": "22.04"}, "arch": {"machine": "x86_64"}}, {})
 OURS = "arch_x86_64,os_ubuntu_22.04"
@@ -170,3 +171,11 @@ def test_the_policys_section() -> None:
     assert Policy().publish == PublishPolicy(False, "auto")
     with pytest.raises(PolicyError, match="via: needs one of auto, extra, features"):
         parse_policy('version = 1\n[publish]\nvia = "both"\n', "p.toml")
+
+
+def test_a_name_that_slurm_does_not_know_says_how_to_give_another(site: Site) -> None:
+    (site.place / "bin/sinfo").write_text("#!/bin/sh\nexit 0\n")
+    done = site.run("publish", "--via", "features")
+    assert done.returncode == 2
+    assert "does not know node n1 (--node with --facts, or SLURMD_NODENAME)\n" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

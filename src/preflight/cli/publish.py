@@ -44,7 +44,8 @@ def publish(
     try:
         told = tell(slurm, name, document.view(), policy, via or policy.publish.via, dry_run)
     except SlurmError as error:
-        fail(str(error))
+        more = " (--node with --facts, or SLURMD_NODENAME)" if "does not know node" in str(error) else ""
+        fail(f"{error}{more}")
     state = "unchanged" if not told.changed else "would be" if dry_run else "now"
     write_out(f"{name}: {told.via} {state}: {told.after}")
 

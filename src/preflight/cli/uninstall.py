@@ -34,4 +34,6 @@ def uninstall(prefix: str | None, run_dir: str | None, everything: bool) -> None
         names = ", ".join(SLURM_KEYS[name] for name in HOOKS)
         click.echo(f"{prefix}/libexec holds scripts that do nothing. Now take {names} out of slurm.conf")
         click.echo(f"and the plugin out of plugstack.conf, scontrol reconfigure, then: rm -r {prefix} {run_dir}")
+        click.echo("Until then each sbatch prints an error: the plugin is gone and plugstack.conf names it.")
+        click.echo("Nodes that Preflight has drained stay so, nothing resumes them now: sinfo -R | grep preflight:")
         click.echo("A cli_filter.lua that calls preflight lets jobs through with a warning: take it out too.")
