@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,33 @@ def test_a_wrapper_that_calls_us_is_passed_over(tmp_path: Path) -> None:
     real = executable(tmp_path / "slurm/sbatch", "#!/bin/sh\n")
     path = os.pathsep.join([str(tmp_path / "site"), str(tmp_path / "slurm")])
     assert real_sbatch(path) == str(real)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="exec")
+def test_a_wrapper_that_is_not_seen_to_call_us_ends_at_the_real_sbatch(tmp_path: Path) -> None:
+    """Else each would call the other for ever; one that execs, and one that forks."""
+    for name, how in (("execs", "exec "), ("forks", "")):
+        wrapper = f'#!/bin/sh\n{how}"$PF" -m preflight sbatch "$@"\n'
+        executable(tmp_path / name / "sbatch", wrapper)
+        place = tmp_path / "slurm"
+        place.mkdir(exist_ok=True)
+        (place / "sbatch").unlink(missing_ok=True)
+        shutil.copy("/bin/echo", place / "sbatch")  # a program, as Slurm's own is
+        environment = {"PATH": f"{tmp_path / name}:{place}:/usr/bin:/bin", "PF": sys.executable}
+        command = [sys.executable, "-m", "preflight", "sbatch", "-N2", "job.sh"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+        assert (done.returncode, done.stdout) == (0, "-N2 job.sh\n"), name
+
+
+@pytest.mark.skipif(os.name != "posix", reason="exec")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "2>/dev/full", ">&- 2>&-"])
+def test_what_cannot_be_told_does_not_stop_the_submission(tmp_path: Path, closed: str) -> None:
+    executable(tmp_path / "sbatch", f'#!/bin/sh\necho "$@" >{tmp_path}/submitted\n')
+    executable(tmp_path / "job.sh", JOB)
+    line = f"exec {sys.executable} -m preflight sbatch -N2 {tmp_path}/job.sh {closed}"
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PREFLIGHT_CONFIG": str(tmp_path / "none.toml")}
+    subprocess.run(["sh", "-c", line], check=False, env=environment, timeout=60)
+    assert (tmp_path / "submitted").read_text() == f"-N2 {tmp_path}/job.sh\n"
 
 
 def test_without_any_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,14 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
-from preflight.slurm.commands import SlurmError, find
+from preflight.slurm import commands
+from preflight.slurm.commands import SlurmError
 from preflight.submit.script_file import LIMIT, decode
 
 _WRAPPER = b"preflight sbatch"
+_MARK = "PREFLIGHT_SBATCH"  # the process that became sbatch; a job that inherits it is another process
 
 
 def stdin_script() -> str:
@@ -42,39 +45,57 @@ def _keep_stdin() -> None:
         os.dup2(kept.fileno(), 0)
 
 
+def say(*lines: str) -> None:
+    """Write lines to stderr, each after the program's name; where that is closed or full they are lost, no more."""
+    with suppress(OSError, ValueError, AttributeError):  # a closed one is None
+        sys.stderr.writelines(f"preflight: {line}\n" for line in lines)
+        sys.stderr.flush()
+
+
 def become(words: Sequence[str]) -> int:
     """Exec sbatch with ``words``; returns 2, with one line said, only where that cannot be."""
     if os.name != "posix":
-        sys.stderr.write("preflight: sbatch runs on a Slurm cluster's hosts only: log in to one to submit\n")
+        say("sbatch runs on a Slurm cluster's hosts only: log in to one to submit")
         return 2
     try:
         path = real_sbatch(os.environ.get("PATH", os.defpath))
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
         for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores them, and sbatch would inherit that
             signal.signal(getattr(signal, name), signal.SIG_DFL)
+        os.environ[_MARK] = str(os.getpid())
         os.execv(path, ["sbatch", *words])
     except (SlurmError, OSError) as error:
-        sys.stderr.write(f"preflight: sbatch cannot be run: {error}\n")
+        say(f"sbatch cannot be run: {error}")
     return 2
 
 
 def real_sbatch(path: str) -> str:
     """Return the sbatch that a shell would run, but for a script that calls `preflight sbatch` itself.
 
-    Where PATH has none, the usual places of Slurm's commands are looked at. Raises SlurmError.
+    Called by an sbatch that it became before, no script counts: it would come back for ever. Where PATH has none, the
+    usual places of Slurm's commands are looked at. Raises SlurmError.
     """
-    for directory in filter(None, path.split(os.pathsep)):
+    passed_over = _is_script if os.environ.get(_MARK) in (str(os.getpid()), str(os.getppid())) else _calls_us
+    for directory in filter(None, [*path.split(os.pathsep), *commands.PLACES]):
         found = shutil.which("sbatch", path=directory)
-        if found and not _calls_us(found):
+        if found and not passed_over(found):
             return found
-    return find("", "sbatch")
+    raise SlurmError(f"sbatch not found in PATH, nor in {', '.join(commands.PLACES)}")
+
+
+def _is_script(program: str) -> bool:
+    return _beginning(program).startswith(b"#!")
 
 
 def _calls_us(program: str) -> bool:
+    beginning = _beginning(program)
+    return beginning.startswith(b"#!") and _WRAPPER in beginning
+
+
+def _beginning(program: str) -> bytes:
     try:
         with open(program, "rb") as file:
-            beginning = file.read(1 << 16)
+            return file.read(1 << 16)
     except OSError:
-        return False
-    return beginning.startswith(b"#!") and _WRAPPER in beginning
+        return b""

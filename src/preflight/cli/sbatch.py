@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from preflight.cli.become import become, stdin_script
+from preflight.cli.become import become, say, stdin_script
 from preflight.cli.common import Raw
 from preflight.report.clean import clean
 from preflight.slurm.commands import SlurmError
@@ -52,10 +52,10 @@ def run(arguments: Sequence[str], debug: bool = False) -> int:
         own = take_own(arguments)
     except Exception as error:
         if isinstance(error, OptionError) and str(error).startswith("--infer"):
-            sys.stderr.write(f"preflight: {error}\n")
+            say(str(error))
             return 2
         if not isinstance(error, OptionError):  # those are what sbatch itself refuses, in its own words
-            _warn(f"not planned, so not placed by Preflight: {_one_line(error)}")
+            say(f"not planned, so not placed by Preflight: {_one_line(error)}")
         return become([word for word in arguments if word != "--strict" and not word.startswith("--infer=")])
     if "help" in own.names:
         sys.stdout.write(HELP)
@@ -65,14 +65,14 @@ def run(arguments: Sequence[str], debug: bool = False) -> int:
         try:
             words = _prepared(arguments)
         except _Refused as refused:
-            sys.stderr.write(f"preflight: {refused}\n")
+            say(str(refused))
             return 3
         except (Exception, SystemExit) as error:
-            if debug:
+            if debug and sys.stderr:
                 import traceback
 
                 traceback.print_exc()
-            _warn(f"not planned, so not placed by Preflight: {_one_line(error)}")
+            say(f"not planned, so not placed by Preflight: {_one_line(error)}")
     return become(words)
 
 
@@ -94,15 +94,11 @@ def _prepared(arguments: Sequence[str]) -> list[str]:
     submission = read(own.words, os.environ, stdin_script() if own.by_stdin else None, os.getcwd(), plugins)
     prepared = prepare(submission, own.infer, cluster, plan_command(own.words, own.infer, own.by_stdin))
     if "strict" in own.given and not prepared.fits:
-        _warn(*wrapped(prepared.lines))
+        say(*wrapped(prepared.lines))
         raise _Refused("not submitted (--strict)")
     words = add(own, prepared.additions, plugins)
-    _warn(*wrapped((*prepared.told, *prepared.lines)))
+    say(*wrapped((*prepared.told, *prepared.lines)))
     return words
-
-
-def _warn(*lines: str) -> None:
-    sys.stderr.writelines(f"preflight: {line}\n" for line in lines)
 
 
 def _one_line(error: BaseException) -> str:
