@@ -114,6 +114,31 @@ def test_hostile_text_is_cleaned() -> None:
     assert text.isprintable() or all(line.isprintable() for line in text.split("\n"))
 
 
+def test_set_up_lines_are_one_line() -> None:
+    hook = 'source /etc/profile\neval "$(conda shell.bash hook)"\n'
+    text = render(planned(f"#!/bin/bash\n#SBATCH --gres=gpu:1\n{hook}"))
+    assert "\nSet-up lines not read: 3, 4\n" in text
+    assert "Not read, so perhaps needs" not in text
+    text = render(planned(f"{SCRIPT}{hook}"))
+    assert "  line 5: source $VENV/bin/activate" in text
+    assert "\n\nSet-up lines not read: 6, 7\n" in text
+    assert "is not read" not in text
+    assert "Set-up" not in render(planned(SCRIPT))
+
+
+def test_the_evidence_of_a_need_that_its_line_does_not_show(tmp_path: Path) -> None:
+    site = tmp_path / "env/lib/python3.11/site-packages/torch"
+    site.mkdir(parents=True)
+    (site / "version.py").write_text("cuda = '12.4'\n")
+    script = f"#!/bin/bash\n#SBATCH --gres=gpu:1\ncd {tmp_path}\nsource env/bin/activate\n"
+    for mode in ("warn", "require"):
+        text = render(planned(script, mode=mode))
+        after = text.partition("cuda>=12.4  (line 4: source env/bin/activate)\n")[2]
+        assert after.startswith("    ")
+        assert "torch/version.py" in after.partition("cannot")[0].replace("\n      ", "")
+    assert "cuda>=12.4  (line 4: module load cuda/12.4)\n    holds on" in render(planned(SCRIPT))
+
+
 def test_where_no_cluster_is_asked() -> None:
     text = render(planned(SCRIPT)._replace(cluster_asked=False, parts=()))
     assert "line 5" in text

@@ -120,6 +120,7 @@ def _asks(part: Part) -> Iterator[str]:
     yield from _wrapped(f"The job asks: {'; '.join(said)}", "", "  ")
     for need in part.wants.needs:
         yield from _wrapped(f"{need.clause.text}  ({_source(need)})", "  ", "    ")
+        yield from _evidence(need)
     if not part.wants.needs:
         yield "  no requirement (--require, or require: in the comment)"
     yield ""
@@ -138,6 +139,13 @@ def _source(need: Need) -> str:
     if need.source == "inferred":
         return f"line {need.line}: {need.text}" if need.line else f"inferred: {need.why}"
     return f"{need.source}, line {need.line}" if need.line else need.source
+
+
+def _evidence(need: Need) -> Iterator[str]:
+    """Say why a line needs it, where the line itself does not show the value: the version is in a file elsewhere."""
+    values = [one.value for one in need.clause.predicates if one.value is not None]
+    if need.source == "inferred" and need.line and not any(value in need.text for value in values):
+        yield from _wrapped(need.why, "    ", "      ")
 
 
 def _groups(groups: Sequence[Group], head: bool = True) -> Iterator[str]:
@@ -160,6 +168,7 @@ def _changes(part: Part) -> Iterator[str]:
 def _inferred(part: Part) -> Iterator[str]:
     for one in part.inferring or [Inferring(need, (), ()) for need in part.wants.inferred]:
         yield from _wrapped(f"{one.need.clause.text}  ({_source(one.need)})", "  ", "    ")
+        yield from _evidence(one.need)
         for group in one.fails:
             detail = f" ({group.detail})" if group.detail else ""
             yield from _wrapped(f"fails on {_hosts(group.nodes)}{detail}", "    ", "      ")
@@ -191,7 +200,7 @@ def _placement(placement: Placement | None) -> Iterator[str]:
 
 
 def _inference(plan: Plan) -> Iterator[str]:
-    unread = plan.inference.unread
+    unread = [one for one in plan.inference.unread if not one.setup]
     lines = [
         line
         for one in unread[:_SHOWN]
@@ -200,6 +209,11 @@ def _inference(plan: Plan) -> Iterator[str]:
     if len(unread) > _SHOWN:
         lines.append(f"  and {len(unread) - _SHOWN} more lines (--json has them)")
     yield from _section("Not read, so perhaps needs", lines)
+    setup = [str(one.line) for one in plan.inference.unread if one.setup]
+    if setup:
+        more = ", …" * (len(setup) > _SHOWN)
+        yield from _wrapped(f"Set-up lines not read: {', '.join(setup[:_SHOWN])}{more}", "", "  ")
+        yield ""
     notes = [
         line
         for one in plan.inference.notes[:_SHOWN]
