@@ -54,7 +54,7 @@ def test_extra_places(by_extra: Cluster) -> None:
     by_extra.reset()
     done = submit(by_extra, "--require=os=rocky", "--wrap=true", "-o", "out")
     assert done.returncode == 0
-    assert done.stderr == "preflight: added --extra='os=rocky'; 1 of 3 nodes fits now\n"
+    assert done.stderr == "preflight: added --extra=os=rocky; 1 of 3 nodes fits now\n"
     assert by_extra.lab.wait_job(done.stdout.strip(), "COMPLETED")["nodes"] == "rocky1"
 
 
@@ -63,7 +63,7 @@ def test_extra_is_taken_back_from_the_next_component(by_extra: Cluster) -> None:
     words = ("-H", "--comment=require: os=rocky", ":", "--comment=", "-N1", "--wrap=true")
     done = submit(by_extra, *words)
     assert done.returncode == 0
-    assert done.stderr == "preflight: component 0: added --extra='os=rocky'; 1 of 3 nodes fits now\n"
+    assert done.stderr == "preflight: component 0: added --extra=os=rocky; 1 of 3 nodes fits now\n"
     assert extras(by_extra, done.stdout) == ["os=rocky", "cpus>=1"]
 
 
