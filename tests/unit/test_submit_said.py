@@ -1,6 +1,6 @@
 """What `preflight sbatch` says on stderr: what it added, what does not fit, in lines of 80 columns."""
 
-from plan_samples import H100, V100, node, planned, view
+from plan_samples import H100, V100, cluster, node, planned, view
 
 from preflight.submit.additions import added
 from preflight.submit.options_table import Row
@@ -105,3 +105,18 @@ def test_the_command_that_says_more_can_be_copied() -> None:
     assert plan_command(["job.sh"], "require", False) == "preflight plan --infer=require job.sh"
     for words, by_stdin in ((["-N2"], True), (["x" * 500], False), (["a\x1bb"], False)):
         assert plan_command(words, "warn", by_stdin) == "preflight plan, with the same words,"
+
+
+def test_nothing_is_asked_of_extra_that_no_node_has() -> None:
+    """extra_constraints is on, but nodes publish nothing, or by Features: such a job would wait for ever."""
+    state = ClusterState([node("h1", None), node("h2", None, extra='{"rack": 1}')], "gpu", True)
+    plan = planned("--require=driver>=550", state=state)
+    made = added(plan, BARE)
+    assert made.components == ({},)
+    assert made.remarks == ("the prolog verifies all of it: no node has published its facts by Extra",)
+
+
+def test_another_cluster_gets_nothing_of_this_one() -> None:
+    plan = planned("--require=driver>=550", "--clusters=other", state=cluster(False))
+    assert added(plan, BARE, "here").components == ({},)
+    assert added(plan, BARE, "other").components == ({"constraint": "driver_550|driver_550.54.15"},)

@@ -73,7 +73,7 @@ def _run(own: Taken) -> int:
         inference = infer(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
     cluster, problem = None, ""
     try:
-        cluster = read_cluster(slurm) if slurm else None
+        cluster = read_cluster(slurm, policy.publish.via) if slurm else None
     except SlurmError as error:
         problem = clean(str(error))
     made = make_plan(submission, inference, cluster, policy, own.infer, cwd, problem)

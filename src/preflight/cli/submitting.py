@@ -7,7 +7,7 @@ from preflight.policy.load import load_policy
 from preflight.policy.model import Policy
 from preflight.slurm.cluster import slurm_for
 from preflight.slurm.commands import Slurm
-from preflight.submit.additions import added
+from preflight.submit.additions import added, elsewhere
 from preflight.submit.plan.ask import read_cluster
 from preflight.submit.said import said, told
 from preflight.submit.script import Submission
@@ -56,7 +56,10 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
     else:
         home = os.path.expanduser("~")
         needs = read_needs(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
-    planned = plan(submission, needs, read_cluster(cluster.slurm), cluster.policy, infer, cwd)
-    more = added(planned, cluster.site)
+    state = read_cluster(cluster.slurm, cluster.policy.publish.via)
+    planned = plan(submission, needs, state, cluster.policy, infer, cwd)
+    more = added(planned, cluster.site, cluster.policy.cluster)
     lines = (*more.remarks, *said(planned, command))
-    return Prepared(more.components, tuple(told(planned, more.components)), lines, planned.enough)
+    # Nodes of another cluster, or those that a reservation keeps in maintenance, were not judged: nothing to refuse by.
+    unjudged = any(elsewhere(one, cluster.policy.cluster) or one.wants.asked.reservation for one in planned.parts)
+    return Prepared(more.components, tuple(told(planned, more.components)), lines, planned.enough or unjudged)

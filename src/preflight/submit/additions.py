@@ -20,18 +20,25 @@ class Added(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def added(plan: Plan, site: Site) -> Added:
+def elsewhere(part: Part, cluster: str) -> bool:
+    """Return whether a component goes to another cluster than ``cluster``, whose nodes are not known here."""
+    return part.wants.asked.clusters not in ("", cluster)
+
+
+def added(plan: Plan, site: Site, cluster: str = "") -> Added:
     """Return the options that make what ``plan`` says bind.
 
     Where Preflight's filter at submit places by --require, nothing but needs that were inferred is added. Where its
-    plugin is missing those go into the comment, from which the prolog takes them.
+    plugin is missing those go into the comment, from which the prolog takes them. ``cluster``: the name of this one.
     """
     components: list[dict[str, str]] = []
     remarks: list[str] = []
     carried: set[str] = set()
     for part in plan.parts:
         options = _of_needs(part, site, remarks)
-        if not (site.filtered and site.takes_require):
+        if elsewhere(part, cluster):
+            remarks.append("another cluster's nodes are not known here: the job is placed by Slurm alone")
+        elif not (site.filtered and site.takes_require):
             options |= _of_placement(part, remarks)
         # These stay from one component to the next: what was added to one is taken back from the others.
         own = part.wants.asked

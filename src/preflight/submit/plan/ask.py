@@ -18,9 +18,10 @@ def is_installed(policy: Policy) -> bool:
     return True
 
 
-def read_cluster(slurm: Slurm) -> ClusterState:
-    """Return the cluster as it is now; raises SlurmError where it does not answer."""
-    return ClusterState(Cluster(slurm).nodes(), default_partition(slurm), uses_extra(slurm))
+def read_cluster(slurm: Slurm, via: str = "auto") -> ClusterState:
+    """Return the cluster as it is now; raises SlurmError where it does not answer. ``via``: the policy's [publish]."""
+    nodes, default = Cluster(slurm).nodes(), default_partition(slurm)
+    return ClusterState(nodes, default, via != "features" and uses_extra(slurm))
 
 
 def default_partition(slurm: Slurm) -> str:

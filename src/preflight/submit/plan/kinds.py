@@ -15,11 +15,15 @@ from preflight.slurm.models import Node
 
 
 class Kinds:
-    """Which nodes published the same: ``views`` are the different ones, ``of`` maps a node's name to one of them."""
+    """Which nodes published the same: ``views`` are the different ones, ``of`` maps a node's name to one of them.
+
+    ``by_extra``: whether some node published by its Extra.
+    """
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.views: list[View] = []
         self.of: dict[str, int] = {}
+        self.by_extra = False
         texts: dict[tuple[str, tuple[str, ...]], int] = {}
         contents: dict[Any, int] = {}
         for node in nodes:
@@ -33,8 +37,10 @@ class Kinds:
         """Return the number of a node's kind; keys and features of others do not make it another."""
         extra = read_extra(node.extra)
         ours = {key: value for key, value in extra.items() if is_ours(key) and type(value) in (str, int, float)}
-        features = () if is_published(ours) else tuple(one for one in node.active if one.startswith(PREFIXES))
-        content = (tuple(sorted(ours.items())) if is_published(ours) else (), features)
+        published = is_published(ours)
+        self.by_extra = self.by_extra or published
+        features = () if published else tuple(one for one in node.active if one.startswith(PREFIXES))
+        content = (tuple(sorted(ours.items())) if published else (), features)
         if content not in contents:
             contents[content] = len(self.views)
             self.views.append(view_of(ours, features))

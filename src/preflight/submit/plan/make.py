@@ -62,6 +62,8 @@ def _part(one: Wants, terms: Terms, cluster: ClusterState, kinds: Kinds, policy:
     requirement = requirement_of(one.needs)
     features = {feature for node in cluster.nodes for feature in node.features}
     placed = placement(requirement, asked, cluster.by_extra, features)
+    if cluster.by_extra and not kinds.by_extra and placed.value != asked.extra:  # such a job would wait for ever
+        placed = placed._replace(value=asked.extra, problem="no node has published its facts by Extra")
     places = frozenset(clause.text for clause in requirement.clauses) - {clause.text for clause, _ in placed.not_placed}
     gpus = 0 if terms.gpus is None else terms.gpus.exact
     minor, tables = policy.cuda.minor_version_compatibility, policy.tables()

@@ -57,7 +57,7 @@ class Fitting:
             return Fits()
         try:
             if self._cluster is None:
-                self._cluster = read_cluster(self._slurm)
+                self._cluster = read_cluster(self._slurm, self._policy.publish.via)
             submission = read(_options(job, requirement, _gpus(self._slurm, job), _from_require(reports)), {})
             made = plan(submission, Inference((), (), ()), self._cluster, self._policy, "off").parts[0]
         except (SlurmError, PlanError, OptionError, RequirementError, HostlistError, ValueError):
