@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from preflight.deploy.doctor import dry_run, places
+from preflight.deploy.doctor import dry_run, places, versions
 from preflight.deploy.doctor.mounts import file_system
 from preflight.deploy.doctor.processes import run
 from preflight.policy.load import parse_policy
@@ -311,17 +312,65 @@ def test_a_user_who_cannot_run_it_is_a_finding(sound: DoctorSite) -> None:
     assert dry(sound)["taskprolog"][0] == "fail"
 
 
-def test_a_gpu_that_hung_is_neither_asked_again_nor_forgotten(sound: DoctorSite) -> None:
-    stuck = Path(sound.target.run_dir, "stuck-nvml.json")
-    stuck.write_text("{}")
-    place = dry_run._make_place(sound.target.run_dir)
-    try:
-        assert Path(place, "run/stuck-nvml.json").exists()
-        Path(place, "run/stuck-copy-n1.json").write_text("{}")
-        dry_run._keep_stuck(place, sound.target.run_dir)
-        assert Path(sound.target.run_dir, "stuck-copy-n1.json").exists()
-    finally:
-        shutil.rmtree(place)
+def test_a_gpu_that_hung_is_neither_asked_again_nor_forgotten(sound: DoctorSite, tmp_path: Path) -> None:
+    run_dir = Path(sound.target.run_dir)
+    (run_dir / "stuck-nvml.json").write_text("{}")
+    dry_run._fill(str(tmp_path), str(run_dir))
+    assert (tmp_path / "run/stuck-nvml.json").exists()
+    (tmp_path / "run/stuck-copy-n1.json").write_text("{}")
+    dry_run._keep_stuck(str(tmp_path), str(run_dir))
+    assert (run_dir / "stuck-copy-n1.json").exists()
+
+
+def test_users_read_no_more_of_the_copies_than_of_the_files(sound: DoctorSite, tmp_path: Path) -> None:
+    run_dir = Path(sound.target.run_dir)
+    (run_dir / "facts-n1.json").write_text("{}")
+    (run_dir / "facts-n1.json").chmod(0o600)
+    os.mkfifo(run_dir / "facts-n2.json")  # no file, and reading it would not end
+    (run_dir / "facts-n3.json").symlink_to("/etc/shadow")
+    dry_run._fill(str(tmp_path), str(run_dir))
+    assert [(one.name, one.stat().st_mode & 0o777) for one in (tmp_path / "run").iterdir()] == [
+        ("facts-n1.json", 0o600)
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_doctor_that_is_ended_leaves_nothing(sound: DoctorSite, lib: Path, number: int) -> None:
+    file = lib / "preflight/hooks/epilog.py"
+    file.unlink()
+    file.write_text(f"import os, time\nos.kill(os.getppid(), {int(number)})\ntime.sleep(60)\n")
+    before = listing(sound)
+    with pytest.raises(SystemExit) as end:
+        list(dry_run.look(sound.host()))
+    assert end.value.code == 128 + number
+    assert listing(sound) == before
+
+
+@pytest.mark.parametrize("name", ["prolog", "package", "interpreter"])
+def test_root_runs_nothing_that_another_may_change(sound: DoctorSite, lib: Path, tmp_path: Path, name: str) -> None:
+    """The finding alone would come too late: looking at it must not be what runs it."""
+    ran = tmp_path / "ran"
+    if name == "prolog":
+        os.chown(f"{sound.target.libexec}/prolog", 4242, 0)
+    elif name == "package":
+        file = lib / "preflight/verdict.py"
+        text = file.read_text()
+        file.unlink()
+        file.write_text(text)
+        file.chmod(0o666)
+    host = sound.host()
+    if name == "interpreter":
+        python = tmp_path / "python"
+        python.write_text(f"#!/bin/sh\ntouch {ran}\n")
+        python.chmod(0o755)
+        os.chown(python, 4242, 0)
+        host = host._replace(target=host.target._replace(python=str(python)))
+    told = [*versions.look(host), *dry_run.look(host)]
+    assert {one.subject: one.status for one in told if one.subject in ("python", "dry run")} == {
+        "python": "skip",
+        "dry run": "skip",
+    }
+    assert not ran.exists()
 
 
 def test_the_policy_of_the_dry_run_reads_back_as_it_was(sound: DoctorSite) -> None:

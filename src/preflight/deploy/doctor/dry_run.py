@@ -8,11 +8,15 @@ remembered for the hooks to come.
 
 import os
 import shutil
+import signal
+import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from preflight.deploy.doctor.host import NODE, Host
+from preflight.deploy.doctor.places import others_may_change
 from preflight.deploy.doctor.processes import Ended, run
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.deploy.doctor.script import Script
@@ -41,32 +45,65 @@ def look(host: Host) -> Iterator[Result]:
     if host.policy_errors:
         yield skip("dry run", "the policy is not valid")
         return
-    place = _make_place(host.target.run_dir)
-    try:
-        yield from _hooks(host, place)
-    finally:
-        _keep_stuck(place, host.target.run_dir)
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _make_place(run_dir: str) -> str:
-    """Return a new directory, users may pass it: beside the hooks' own files where that is there, else in /tmp."""
+    if others_may_change(host):
+        yield skip("dry run", "not run by root, since others may change what it runs: see Files")
+        return
+    run_dir = host.target.run_dir
+    # Beside the hooks' own files where that is there.
     where = run_dir if os.path.isdir(run_dir) and os.access(run_dir, os.W_OK) else "/tmp"
     place = tempfile.mkdtemp(prefix=".doctor-", dir=where)
+    with _ended_by_signals():
+        try:
+            _fill(place, run_dir)
+            yield from _hooks(host, place)
+        finally:
+            _keep_stuck(place, run_dir)
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Make an ended ssh session or a kill leave nothing behind: they end us as exit does."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {one: signal.signal(one, leave) for one in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _fill(place: str, run_dir: str) -> None:
+    """Make what the hooks look for: users may pass the directory, and list nothing that they could not before."""
     os.chmod(place, 0o711)
     os.mkdir(f"{place}/run", 0o755)
     os.chmod(f"{place}/run", 0o755)
     os.mkdir(f"{place}/spool", 0o700)
     for name in os.listdir(run_dir) if os.path.isdir(run_dir) else ():
-        if name.startswith(CACHES) and name.endswith(".json") and not os.path.islink(f"{run_dir}/{name}"):
-            shutil.copyfile(f"{run_dir}/{name}", f"{place}/run/{name}")
-    return place
+        if name.startswith(CACHES) and name.endswith(".json"):
+            _copy(f"{run_dir}/{name}", f"{place}/run/{name}")
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy a plain file with its mode; what is none, or cannot be read, is left out."""
+    with suppress(OSError):
+        mode = os.lstat(source).st_mode
+        if stat.S_ISREG(mode):
+            with (
+                open(source, "rb") as old,
+                open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new,
+            ):
+                shutil.copyfileobj(old, new)
+            os.chmod(target, stat.S_IMODE(mode))
 
 
 def _keep_stuck(place: str, run_dir: str) -> None:
-    for name in os.listdir(f"{place}/run"):
+    for name in os.listdir(f"{place}/run") if os.path.isdir(f"{place}/run") else ():
         if name.startswith("stuck-") and os.path.isdir(run_dir) and not os.path.lexists(f"{run_dir}/{name}"):
-            shutil.copyfile(f"{place}/run/{name}", f"{run_dir}/{name}")
+            _copy(f"{place}/run/{name}", f"{run_dir}/{name}")
 
 
 def harmless(policy: Policy, place: str) -> Policy:

@@ -53,6 +53,22 @@ def _programs(host: Host) -> Iterator[Result]:
         yield _kept(host, "command", host.target.program)
 
 
+def others_may_change(host: Host) -> bool:
+    """Return whether somebody else than root could have put what the hooks run in its place: root must not run it."""
+    scripts = host.scripts.values()
+    paths = {host.target.python, *(script.lib for script in scripts), *(script.path for script in scripts)}
+    return any(_is_anothers(path) for path in paths if path) or any(
+        True for script in scripts for _ in _inside(script.lib)
+    )
+
+
+def _is_anothers(path: str) -> bool:
+    try:
+        return any(_fault(one) for one in _chain(path))
+    except OSError:  # it is not there, which is another finding
+        return False
+
+
 def _gone(host: Host, lib: str) -> Result:
     text = "the hooks' package is not there: no job is checked, and all run"
     return wrong("package", text, lib, host.again)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from preflight import __version__
 from preflight.deploy.doctor.host import NODE, Host
+from preflight.deploy.doctor.places import others_may_change
 from preflight.deploy.doctor.processes import run
-from preflight.deploy.doctor.result import Result, ok, warn, wrong
+from preflight.deploy.doctor.result import Result, ok, skip, warn, wrong
 from preflight.deploy.layout import HOOKS
 
 OLDEST = (3, 11)
@@ -31,7 +32,9 @@ def look(host: Host) -> Iterator[Result]:
         yield wrong("scripts", text, host.target.libexec, again)
     for main in sorted(mains):
         yield _package(os.path.dirname(main), again)
-    if host.target.python:
+    if host.target.python and host.root and others_may_change(host):
+        yield skip("python", "not run by root, since others may change what it runs: see Files")
+    elif host.target.python:
         yield from _python(host, again)
 
 
