@@ -205,6 +205,18 @@ def test_without_slurm_it_says_what_the_script_needs(call: Call) -> None:
     assert "cuda>=12.4  (line 4" in out
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="root's own restraint")
+def test_root_follows_no_path_of_a_users_script(call: Call, tmp_path: Path) -> None:
+    call.slurm(sinfo="exit 1", scontrol="exit 1")
+    script = tmp_path / "theirs.sh"
+    script.write_text("#!/bin/bash\n#SBATCH --gpus=1\nmodule load cuda/12.4\n")
+    assert "cuda>=12.4" in call(str(script))[1]
+    os.chown(script, 4242, 4242)
+    _, out, _ = call(str(script))
+    assert "cuda>=12.4" not in out
+    assert "root follows no paths of a user's script" in " ".join(out.split())
+
+
 def test_a_controller_that_is_down_is_an_error_and_the_script_is_read_all_the_same(call: Call) -> None:
     call.slurm(sinfo="echo 'slurm_load_node: Unable to contact slurm controller' >&2; exit 1", scontrol="exit 1")
     code, out, _ = call("job.sh")

@@ -61,6 +61,7 @@ def _run(own: Taken) -> int:
     from preflight.submit.plan import plan as make_plan
     from preflight.submit.plan.ask import is_installed, plugin_options, read_cluster
     from preflight.submit.script import read
+    from preflight.submit.script_file import is_anothers
 
     policy = policy_for(own.given.get("config"))
     cwd = os.getcwd()
@@ -68,7 +69,10 @@ def _run(own: Taken) -> int:
     plugins = plugin_options(slurm) if slurm else ()
     submission = read(own.words, os.environ, _stdin() if own.by_stdin else None, cwd, plugins)
     inference = Inference((), (), ())
-    if own.infer != "off":
+    if is_anothers(submission.script):
+        note = "its lines are not read for needs: root follows no paths of a user's script; plan as its user"
+        submission = submission._replace(notes=(*submission.notes, note))
+    elif own.infer != "off":
         home = os.path.expanduser("~")
         inference = infer(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
     cluster, problem = None, ""

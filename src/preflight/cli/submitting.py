@@ -11,6 +11,7 @@ from preflight.submit.additions import added, elsewhere
 from preflight.submit.plan.ask import read_cluster
 from preflight.submit.said import said, told
 from preflight.submit.script import Submission
+from preflight.submit.script_file import is_anothers
 from preflight.submit.site import Site, ask_site
 from preflight.tuples import NamedTuple
 
@@ -51,7 +52,7 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
     from preflight.submit.plan import plan
 
     cwd = os.getcwd()
-    if infer == "off":
+    if infer == "off" or is_anothers(submission.script):
         needs = Inference((), (), ())
     else:
         home = os.path.expanduser("~")

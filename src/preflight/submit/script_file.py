@@ -24,6 +24,16 @@ def find(name: str, path: str, cwd: str) -> str:
     return here
 
 
+def is_anothers(path: str | None) -> bool:
+    """Return whether we are root and the script is a user's: root must not follow the paths that stand in it."""
+    if path is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return False
+    try:
+        return os.stat(path).st_uid != 0
+    except OSError:
+        return False
+
+
 def load(path: str, notes: list[str]) -> str:
     """Return the text of the script at ``path``; of one that is larger than LIMIT the beginning, with a note.
 
