@@ -34,8 +34,9 @@ end
 -- Return what the program printed, its warnings and its exit status; nil where it could not be run.
 local function compiled(text, own)
     local mark = "preflight-status="
-    local command = "exec 2>&1 </dev/null; timeout -k 1 " .. preflight.limit_s .. " " .. word(preflight.program)
-        .. " require --to " .. word(preflight.to) .. " " .. word("--with=" .. own) .. " -- " .. word(text)
+    -- A user's SHELLOPTS=xtrace would put the shell's own lines among the answer's.
+    local command = "{ set +x; } 2>/dev/null; exec 2>&1 </dev/null; timeout -k 1 " .. preflight.limit_s .. " "
+        .. word(preflight.program) .. " require --to " .. word(preflight.to) .. " " .. word("--with=" .. own) .. " -- " .. word(text)
         .. "; echo " .. mark .. "$?"
     local pipe = io.popen(command, "r")
     if not pipe then
