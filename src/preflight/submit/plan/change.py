@@ -160,10 +160,11 @@ def _of_gpus(ground: Ground, terms: Terms) -> list[Change]:
         return []
     found: dict[int, list[Row]] = {}
     for row in ground.rows:
-        only_gpus = len(row.lacks) == 1 and "GPUs <" in row.lacks[0].what
+        if len(row.lacks) != 1 or "GPUs <" not in row.lacks[0].what or row.left_out or row.away:
+            continue
         have, published = gpus_of(row.node.gres, terms.gpus.type), published_gpus(row.view)
         have = have if published is None else min(have, published)
-        if only_gpus and have and not row.left_out and not row.away:
+        if have:
             found.setdefault(have, []).append(row)
     proven = []
     for have, some in found.items():
