@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from preflight.cli.common import config_option, fail, policy_for, write_out
-from preflight.facts.document import FactsDocument, read_document
-from preflight.facts.schema import FactsError
+from preflight.cli.common import config_option, fail, policy_for, recorded_facts, write_out
 from preflight.policy.model import Policy
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ def check(
     except RequirementError as error:
         click.echo(str(error), err=True)
         return 2
-    document = _recorded(facts_file)
+    document = recorded_facts(facts_file)
     node = document.node if document else node_name()
     policy = policy_for(config, node)
     if root:
@@ -77,15 +75,6 @@ def _switched_off(policy: Policy, elsewhere: bool) -> str:
     if policy.mode == "observe":
         return f"\nObserve mode ({policy.path}): hooks judge and report, and drain and move nothing.\n"
     return ""
-
-
-def _recorded(path: str | None) -> FactsDocument | None:
-    if path is None:
-        return None
-    try:
-        return read_document(path)
-    except FactsError as error:
-        return fail(str(error))
 
 
 def _directory(root: str) -> str:

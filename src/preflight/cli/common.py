@@ -6,8 +6,10 @@ from typing import NoReturn
 import click
 
 from preflight.cli.policies import policy_for
+from preflight.facts.document import FactsDocument, read_document
+from preflight.facts.schema import FactsError
 
-__all__ = ["Raw", "config_option", "fail", "policy_for", "write_out"]
+__all__ = ["Raw", "config_option", "fail", "policy_for", "recorded_facts", "write_out"]
 
 config_option = click.option("--config", metavar="FILE", help="The policy; default /etc/preflight/preflight.toml.")
 
@@ -32,3 +34,13 @@ def write_out(text: str) -> None:
 def fail(text: str) -> NoReturn:
     """End with exit code 2 and one line."""
     raise click.ClickException(text)
+
+
+def recorded_facts(path: str | None) -> FactsDocument | None:
+    """Return the recorded facts in a file, None where none is named; ends with exit code 2 where it holds none."""
+    if path is None:
+        return None
+    try:
+        return read_document(path)
+    except FactsError as error:
+        return fail(str(error))

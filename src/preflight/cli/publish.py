@@ -6,9 +6,8 @@ import time
 
 import click
 
-from preflight.cli.common import config_option, fail, policy_for, write_out
-from preflight.facts.document import FactsDocument, read_document
-from preflight.facts.schema import FactsError
+from preflight.cli.common import config_option, fail, policy_for, recorded_facts, write_out
+from preflight.facts.document import FactsDocument
 from preflight.policy.model import Policy
 
 LIMIT_S = 60.0
@@ -34,7 +33,7 @@ def publish(
 
     if node and not facts_file:
         fail("--node: the facts of another node must be given with --facts FILE")
-    recorded = _recorded(facts_file)
+    recorded = recorded_facts(facts_file)
     name = node or (recorded.node if recorded else "") or node_name()
     policy = policy_for(config, name)
     time.sleep(random.uniform(0, jitter))
@@ -48,15 +47,6 @@ def publish(
         fail(f"{error}{more}")
     state = "unchanged" if not told.changed else "would be" if dry_run else "now"
     write_out(f"{name}: {told.via} {state}: {told.after}")
-
-
-def _recorded(path: str | None) -> FactsDocument | None:
-    if path is None:
-        return None
-    try:
-        return read_document(path)
-    except FactsError as error:
-        return fail(str(error))
 
 
 def _collect(policy: Policy, node: str) -> FactsDocument:

@@ -12,7 +12,6 @@ from preflight.submit.options_table import PLUGIN_ROWS, ROWS
 
 _SHELLS = ("bash", "sh", "dash", "ksh", "zsh")
 _SHELL_VALUED = ("--rcfile", "--init-file", "-o", "+o", "-O", "+O")
-_DURATION = re.compile(r"\d+(\.\d+)?[smhd]?")
 # srun's own that take a value, beside those that it shares with sbatch. Source: srun(1).
 _SRUN_ONLY = names(
     "--bcast-exclude --cpu-bind --epilog --export-file --het-group --jobid --msg-timeout --mpi --prolog "
