@@ -68,6 +68,18 @@ NVML_API nvml_status nvmlDeviceGetVirtualizationMode(nvml_device device, unsigne
     return answer_u32(__func__, device, "virtualization.mode", mode);
 }
 
+NVML_API nvml_status nvmlDeviceGetCpuAffinity(nvml_device device, unsigned int words, unsigned long *cpus) {
+    struct call call;
+    nvml_status status = call_begin(&call, __func__, device, ON_GPU);
+    if (status == NVML_OK && (words == 0 || cpus == NULL))
+        status = NVML_INVALID_ARGUMENT;
+    if (status == NVML_OK) {
+        const char *text = scenario_gpu(call.scenario, call.gpu, "affinity.cpus");
+        status = text != NULL && parse_cpus(text, cpus, words) ? NVML_OK : NVML_NOT_SUPPORTED;
+    }
+    return call_end(&call, status);
+}
+
 NVML_API nvml_status nvmlDeviceGetPersistenceMode(nvml_device device, unsigned int *mode) {
     return answer_u32(__func__, device, "persistence.mode", mode);
 }

@@ -1,8 +1,6 @@
 /* Which GPU it is: handles, names, numbers, addresses. */
 #include "identity.h"
 
-#include "values.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -184,6 +182,16 @@ NVML_API nvml_status nvmlDeviceGetIndex(nvml_device device, unsigned int *index)
     return call_end(&call, status);
 }
 
+void identity_fill_pci(struct bus_id bus, struct pci_info *info) {
+    memset(info, 0, sizeof *info);
+    info->domain = bus.domain;
+    info->bus = bus.bus;
+    info->device = bus.device;
+    snprintf(info->bus_id, sizeof info->bus_id, "%08X:%02X:%02X.0", bus.domain, bus.bus, bus.device);
+    snprintf(info->bus_id_legacy, sizeof info->bus_id_legacy, "%04X:%02X:%02X.0", bus.domain & 0xffff,
+             bus.bus & 0xff, bus.device & 0x1f);
+}
+
 NVML_API nvml_status nvmlDeviceGetPciInfo_v3(nvml_device device, struct pci_info *info) {
     struct call call;
     nvml_status status = call_begin(&call, __func__, device, ON_GPU);
@@ -191,15 +199,9 @@ NVML_API nvml_status nvmlDeviceGetPciInfo_v3(nvml_device device, struct pci_info
         status = NVML_INVALID_ARGUMENT;
     if (status == NVML_OK) {
         struct bus_id bus = bus_of(&call);
-        memset(info, 0, sizeof *info);
-        info->domain = bus.domain;
-        info->bus = bus.bus;
-        info->device = bus.device;
+        identity_fill_pci(bus, info);
         info->device_id = value_u32_or(&call, 0x10de, "pci.device_id"); /* NVIDIA's vendor number, no product */
         info->subsystem_id = value_u32_or(&call, 0, "pci.subsystem_id");
-        snprintf(info->bus_id, sizeof info->bus_id, "%08X:%02X:%02X.0", bus.domain, bus.bus, bus.device);
-        snprintf(info->bus_id_legacy, sizeof info->bus_id_legacy, "%04X:%02X:%02X.0", bus.domain & 0xffff,
-                 bus.bus & 0xff, bus.device & 0x1f);
     }
     return call_end(&call, status);
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum kind { TEXT, U32, U64, I32, FLAG, VERSION, BUS_ID, HEX16, PROCESS, ACCOUNTING, EVENT, FIELD, GPUS };
+enum kind { TEXT, U32, U64, I32, FLAG, VERSION, BUS_ID, HEX16, NUMBERS, CPUS, PROCESS, UTILIZATION, ACCOUNTING, EVENT, FIELD, GPUS };
 enum place { DRIVER = 1, GPU = 2, BOTH = 3 };
 
 /* '#' stands for a number, '@' for one of the choices (words between blanks); without choices, for a function's name. */
@@ -68,6 +68,7 @@ static const struct key KEYS[] = {
     {"platform.host", GPU, U32, NULL},
     {"platform.peer", GPU, U32, NULL},
     {"virtualization.mode", GPU, U32, NULL},
+    {"affinity.cpus", GPU, CPUS, NULL},
     {"persistence.mode", GPU, FLAG, NULL},
     {"compute.mode", GPU, U32, NULL},
     {"performance_state", GPU, U32, NULL},
@@ -80,6 +81,7 @@ static const struct key KEYS[] = {
     {"process.#", GPU, PROCESS, NULL},
     {"process.graphics.#", GPU, PROCESS, NULL},
     {"process.mps.#", GPU, PROCESS, NULL},
+    {"utilization.#", GPU, UTILIZATION, NULL},
     {"accounting.mode", GPU, FLAG, NULL},
     {"accounting.buffer_size", GPU, U32, NULL},
     {"accounting.pid.#", GPU, ACCOUNTING, NULL},
@@ -121,6 +123,9 @@ static const struct key KEYS[] = {
     {"clocks.event_reasons", GPU, U64, NULL},
     {"clock.@", GPU, U32, CLOCKS},
     {"clock.max.@", GPU, U32, CLOCKS},
+    {"clock.application.@", GPU, U32, CLOCKS},
+    {"clocks.supported.memory", GPU, NUMBERS, NULL},
+    {"clocks.supported.graphics", GPU, NUMBERS, NULL},
     {"temperature", GPU, I32, NULL},
     {"temperature.margin", GPU, I32, NULL},
     {"temperature.threshold.@", GPU, U32, THRESHOLDS},
@@ -139,10 +144,12 @@ static const struct key KEYS[] = {
     {"nvlink.state", GPU, FLAG, NULL},
     {"nvlink.version", GPU, U32, NULL},
     {"nvlink.remote", GPU, U32, NULL},
+    {"nvlink.peer", GPU, BUS_ID, NULL},
     {"nvlink.errors.@", GPU, U64, LINK_ERRORS},
     {"nvlink.#.state", GPU, FLAG, NULL},
     {"nvlink.#.version", GPU, U32, NULL},
     {"nvlink.#.remote", GPU, U32, NULL},
+    {"nvlink.#.peer", GPU, BUS_ID, NULL},
     {"nvlink.#.errors.@", GPU, U64, LINK_ERRORS},
     {"fabric.state", GPU, U32, NULL},
     {"fabric.status", GPU, U32, NULL},
@@ -224,6 +231,7 @@ static bool value_fits(enum kind kind, const char *value, const char **wanted) {
         uint8_t bytes[16];
         struct bus_id bus_id;
         struct process_info process;
+        struct process_utilization utilization;
         struct accounting_stats accounting;
         struct event_data event;
         struct field_value field;
@@ -237,6 +245,9 @@ static bool value_fits(enum kind kind, const char *value, const char **wanted) {
     case VERSION: *wanted = "major.minor"; return parse_version(value, &out.u32[0], &out.u32[1]);
     case BUS_ID: *wanted = "a PCI address such as 00000000:1B:00.0"; return parse_bus_id(value, &out.bus_id);
     case HEX16: *wanted = "32 hexadecimal digits"; return parse_hex16(value, out.bytes);
+    case NUMBERS: *wanted = "numbers with blanks between"; return parse_numbers(value, NULL, 0, &out.u32[0]);
+    case CPUS: *wanted = "a list of CPUs such as 0-3,8"; return parse_cpus(value, NULL, 0);
+    case UTILIZATION: *wanted = "pid:us:sm%[:memory%[:encoder%[:decoder%]]]"; return parse_utilization(value, &out.utilization);
     case PROCESS: *wanted = "pid[:bytes[:gi:ci]]"; return parse_process(value, &out.process);
     case ACCOUNTING: *wanted = "gpu%:memory%:bytes:ms[:start_us[:running]]"; return parse_accounting(value, &out.accounting);
     case EVENT: *wanted = "type:data[:gi:ci]"; return parse_event(value, &out.event);

@@ -1,6 +1,5 @@
 /* PCIe, NVLink and the NVLink fabric. */
-#include "call.h"
-#include "values.h"
+#include "identity.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -29,15 +28,22 @@ NVML_API nvml_status nvmlDeviceGetPcieReplayCounter(nvml_device device, unsigned
     return answer_u32(__func__, device, "pcie.replay", replays);
 }
 
+/* Whether the link may be spoken of: past nvlink.links it is InvalidArgument. */
+static nvml_status link_counted(const struct call *call, unsigned int link, bool *counted) {
+    uint32_t links;
+    *counted = value_u32(call, &links, "nvlink.links") == NVML_OK;
+    return *counted && link >= links ? NVML_INVALID_ARGUMENT : NVML_OK;
+}
+
 /*
  * nvlink.L.KEY of the link, else nvlink.KEY of all links. Past nvlink.links it is InvalidArgument; without that key
  * the links that are spoken of exist.
  */
 static nvml_status link_value(const struct call *call, unsigned int link, const char *key, uint64_t *out) {
-    uint32_t links;
-    bool counted = value_u32(call, &links, "nvlink.links") == NVML_OK;
-    if (counted && link >= links)
-        return NVML_INVALID_ARGUMENT;
+    bool counted;
+    nvml_status status = link_counted(call, link, &counted);
+    if (status != NVML_OK)
+        return status;
     if (value_u64(call, out, "nvlink.%u.%s", link, key) == NVML_OK)
         return NVML_OK;
     return counted ? value_u64(call, out, "nvlink.%s", key) : NVML_NOT_SUPPORTED;
@@ -70,6 +76,25 @@ NVML_API nvml_status nvmlDeviceGetNvLinkVersion(nvml_device device, unsigned int
 
 NVML_API nvml_status nvmlDeviceGetNvLinkRemoteDeviceType(nvml_device device, unsigned int link, unsigned int *type) {
     return link_u32(__func__, device, link, "remote", type);
+}
+
+/* What is at the link's other end, by its PCI address. */
+NVML_API nvml_status nvmlDeviceGetNvLinkRemotePciInfo_v2(nvml_device device, unsigned int link, struct pci_info *info) {
+    struct call call;
+    struct bus_id peer;
+    bool counted;
+    nvml_status status = call_begin(&call, __func__, device, ON_GPU);
+    if (status == NVML_OK)
+        status = info != NULL ? link_counted(&call, link, &counted) : NVML_INVALID_ARGUMENT;
+    if (status == NVML_OK) {
+        const char *text = scenario_gpu(call.scenario, call.gpu, "nvlink.%u.peer", link);
+        if (text == NULL && counted)
+            text = scenario_gpu(call.scenario, call.gpu, "nvlink.peer");
+        status = text != NULL && parse_bus_id(text, &peer) ? NVML_OK : NVML_NOT_SUPPORTED;
+    }
+    if (status == NVML_OK)
+        identity_fill_pci(peer, info);
+    return call_end(&call, status);
 }
 
 NVML_API nvml_status nvmlDeviceGetNvLinkErrorCounter(nvml_device device, unsigned int link, unsigned int counter,

@@ -215,3 +215,50 @@ NVML_API nvml_status nvmlDeviceGetAccountingStats(nvml_device device, unsigned i
     }
     return call_end(&call, status);
 }
+
+/* Samples newer than a time: counted by a first walk over the scenario, filled by a second. */
+struct sample_list {
+    uint64_t since_us;
+    struct process_utilization *out; /* NULL while counting */
+    uint32_t count;
+};
+
+static bool visit_sample(void *context, uint32_t label, const char *value) {
+    (void)label;
+    struct sample_list *list = context;
+    struct process_utilization sample;
+    if (!parse_utilization(value, &sample) || sample.timestamp_us <= list->since_us)
+        return true;
+    if (list->out != NULL)
+        list->out[list->count] = sample;
+    list->count++;
+    return true;
+}
+
+static uint32_t list_samples(const struct call *call, uint64_t since_us, struct process_utilization *out) {
+    struct sample_list list = {since_us, out, 0};
+    scenario_each(call->scenario, call->gpu, "utilization.", "", visit_sample, &list);
+    return list.count;
+}
+
+/* A GPU without one sample is NotSupported; one without a newer sample than asked for, NotFound. */
+NVML_API nvml_status nvmlDeviceGetProcessUtilization(nvml_device device, struct process_utilization *samples,
+                                                     unsigned int *count, unsigned long long since_us) {
+    struct call call;
+    nvml_status status = call_begin(&call, __func__, device, ON_GPU);
+    if (status == NVML_OK && count == NULL)
+        status = NVML_INVALID_ARGUMENT;
+    if (status == NVML_OK && list_samples(&call, 0, NULL) == 0)
+        status = NVML_NOT_SUPPORTED;
+    if (status == NVML_OK) {
+        uint32_t newer = list_samples(&call, since_us, NULL);
+        if (newer == 0)
+            status = NVML_NOT_FOUND;
+        else if (samples == NULL || newer > *count)
+            status = NVML_INSUFFICIENT_SIZE;
+        else
+            list_samples(&call, since_us, samples);
+        *count = newer;
+    }
+    return call_end(&call, status);
+}

@@ -1,6 +1,7 @@
 /*
  * The part of NVML's binary interface that the simulator serves, in our own words: the layouts that pynvml
- * (nvidia-ml-py 12.570 to 13.615) passes, and the numbers it gives meaning to. Nothing here comes from nvml.h.
+ * (nvidia-ml-py 12.570 to 13.615) and Slurm's gpu_nvml plugin pass, and the numbers they give meaning to. Nothing here
+ * comes from nvml.h.
  */
 #ifndef PREFLIGHT_NVML_ABI_H
 #define PREFLIGHT_NVML_ABI_H
@@ -18,6 +19,7 @@ enum {
     NVML_UNINITIALIZED = 1,
     NVML_INVALID_ARGUMENT = 2,
     NVML_NOT_SUPPORTED = 3,
+    NVML_NO_PERMISSION = 4,
     NVML_NOT_FOUND = 6,
     NVML_INSUFFICIENT_SIZE = 7,
     NVML_DRIVER_NOT_LOADED = 9,
@@ -147,6 +149,12 @@ struct platform_info {
     uint8_t slot, tray, host, peer, module;
 };
 
+struct process_utilization {
+    uint32_t pid;
+    uint64_t timestamp_us;
+    uint32_t sm, memory, encoder, decoder; /* per cent */
+};
+
 struct event_data {
     nvml_device device;
     uint64_t type, data;
@@ -164,6 +172,7 @@ _Static_assert(sizeof(struct fabric_info_v2) == 36, "fabric_info_v2");
 _Static_assert(sizeof(struct fabric_info_v3) == 40, "fabric_info_v3");
 _Static_assert(sizeof(struct accounting_stats) == 56, "accounting_stats");
 _Static_assert(sizeof(struct platform_info) == 44, "platform_info");
+_Static_assert(sizeof(struct process_utilization) == 32, "process_utilization");
 _Static_assert(sizeof(struct event_data) == 32, "event_data");
 
 #endif

@@ -106,6 +106,40 @@ bool parse_hex16(const char *text, uint8_t out[16]) {
     return true;
 }
 
+bool parse_numbers(const char *text, uint32_t *out, uint32_t most, uint32_t *count) {
+    for (*count = 0; *text != '\0'; ++*count) {
+        uint64_t number;
+        if (!read_u64(text, &text, &number) || number > UINT32_MAX || (*text != '\0' && *text != ' '))
+            return false;
+        text += strspn(text, " ");
+        if (out != NULL && *count < most)
+            out[*count] = (uint32_t)number;
+    }
+    return *count > 0;
+}
+
+#define MOST_CPUS 65536 /* a limit of ours: no list is walked for ever */
+
+bool parse_cpus(const char *text, unsigned long *out, uint32_t words) {
+    const uint32_t bits = 8 * sizeof *out;
+    if (out != NULL)
+        memset(out, 0, words * sizeof *out);
+    for (;;) {
+        uint64_t first, last;
+        if (!read_u64(text, &text, &first))
+            return false;
+        last = first;
+        if (*text == '-' && !read_u64(text + 1, &text, &last))
+            return false;
+        if (last < first || last >= MOST_CPUS || (*text != '\0' && *text != ','))
+            return false;
+        for (uint64_t cpu = first; out != NULL && cpu <= last && cpu / bits < words; cpu++)
+            out[cpu / bits] |= 1UL << cpu % bits;
+        if (*text++ == '\0')
+            return true;
+    }
+}
+
 /* Splits a:b:c into at most `most` numbers; answers how many, 0 where the text is anything else. */
 static int split_numbers(const char *text, uint64_t *numbers, int most) {
     for (int count = 0; count < most;) {
@@ -133,6 +167,16 @@ bool parse_process(const char *text, struct process_info *out) {
     if (count == 0 || count == 3 || !all_u32(n, 0, 1) || !all_u32(n, 2, 4))
         return false;
     *out = (struct process_info){(uint32_t)n[0], n[1], (uint32_t)n[2], (uint32_t)n[3]};
+    return true;
+}
+
+/* pid:time us:sm %[:memory %[:encoder %[:decoder %]]] */
+bool parse_utilization(const char *text, struct process_utilization *out) {
+    uint64_t n[6] = {0};
+    if (split_numbers(text, n, 6) < 3 || !all_u32(n, 0, 1) || !all_u32(n, 2, 6))
+        return false;
+    *out = (struct process_utilization){(uint32_t)n[0], n[1], (uint32_t)n[2], (uint32_t)n[3], (uint32_t)n[4],
+                                        (uint32_t)n[5]};
     return true;
 }
 
