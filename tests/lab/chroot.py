@@ -65,6 +65,10 @@ class ChrootRelease:
             command = ["/usr/bin/setpriv", *drop, "--", *command]
         return ["/bin/sh", "-c", _ENTER, debian.chroot_program(), self._seen(), *command]
 
+    def outside(self, path: str) -> str:
+        """Return the path of ``path`` in the view."""
+        return f"{self._seen()}{path}"
+
     def python(self, args: Sequence[str]) -> list[str]:
         """Return the command line of the system's Python with the checkout and its libraries importable."""
         source = f"PYTHONPATH={debian.REPOSITORY}/src"

@@ -7,6 +7,8 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from lab.driver import Driver
+
 # Node, partition and topology lines are added to, never replaced.
 _REPEATED = ("nodename", "partitionname", "nodeset", "include", "downnodes", "frontendname")
 
@@ -14,7 +16,9 @@ _REPEATED = ("nodename", "partitionname", "nodeset", "include", "downnodes", "fr
 @dataclass(frozen=True)
 class LabNode:
     """One simulated node. ``memory_mb`` is what Slurm believes, in MiB; ``minors`` are the GPUs' minor numbers in the
-    order of gres.conf (default 0..gpus-1), so that a shuffled mapping of gres index to device can be had."""
+    order of gres.conf (default 0..gpus-1), so that a shuffled mapping of gres index to device can be had. ``gres``
+    is Gres= as written, in place of one made from ``gpus``. With a ``driver`` its slurmd has that driver and its
+    device files, and gres.conf says AutoDetect=nvml for it in place of File= lines."""
 
     name: str
     cpus: int = 4
@@ -24,6 +28,8 @@ class LabNode:
     minors: tuple[int, ...] | list[int] | None = None
     features: tuple[str, ...] = ()
     port: int = 0
+    gres: str | None = None
+    driver: Driver | None = None
 
     def __post_init__(self) -> None:
         minors = tuple(range(self.gpus)) if self.minors is None else tuple(self.minors)
@@ -70,6 +76,7 @@ class Settings:
     requeue_delay: int = 5
     slurm_user: str = "slurm"
     version: tuple[int, ...] = (22, 5)
+    gres_conf: str | None = None
 
     def __post_init__(self) -> None:
         # Slurm takes less for an error, logs it, and waits its own 120 s.
@@ -100,7 +107,7 @@ def write(settings: Settings) -> None:
     """Write every configuration file and the GPUs' stand-ins; existing ones are replaced atomically."""
     device_dir = settings.path("dev")
     for node in settings.nodes:
-        for minor in node.minors or ():
+        for minor in () if node.driver else node.minors or ():
             _make_device(os.path.join(device_dir, f"nvidia{minor}"))
     _replace(settings.path("gres.conf"), _gres(settings))
     _replace(settings.path("cgroup.conf"), _cgroup(settings))
@@ -183,7 +190,9 @@ def _node_lines(settings: Settings) -> list[str]:
             f"NodeName={node.name} NodeAddr=127.0.0.1 NodeHostname={_hostname()} Port={node.port}",
             f"CPUs={node.cpus} RealMemory={node.memory_mb} TmpDisk=0 State=UNKNOWN",
         ]
-        if node.gpus:
+        if node.gres is not None:
+            words.append(f"Gres={node.gres}")
+        elif node.gpus:
             kind = f"{node.gpu_type}:" if node.gpu_type else ""
             words.append(f"Gres=gpu:{kind}{node.gpus}")
         if node.features:
@@ -201,8 +210,13 @@ def _partition_lines(settings: Settings) -> list[str]:
 
 
 def _gres(settings: Settings) -> str:
+    if settings.gres_conf is not None:
+        return settings.gres_conf
     lines = ["AutoDetect=off"]
     for node in settings.nodes:
+        if node.driver:
+            lines.append(f"NodeName={node.name} AutoDetect=nvml")
+            continue
         kind = f" Type={node.gpu_type}" if node.gpu_type else ""
         for minor in node.minors or ():
             lines.append(f"NodeName={node.name} Name=gpu{kind} File={settings.path('dev', f'nvidia{minor}')}")

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lab import processes
 from lab.release import Release
@@ -11,6 +11,10 @@ from lab.users import Account
 
 _TERM_S = 8.0
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+
+# From a command line to the one that runs it in other surroundings (by exec), and the variables that it needs there.
+Surroundings = Callable[[list[str]], tuple[list[str], dict[str, str]]]
 
 
 class LabError(RuntimeError):
@@ -21,9 +25,17 @@ class Daemon:
     """One daemon; ``name`` is also that of its pid file in ``<directory>/run`` and of its output in ``log``."""
 
     def __init__(
-        self, directory: str, name: str, release: Release, program: str, args: Sequence[str], account: Account | None
+        self,
+        directory: str,
+        name: str,
+        release: Release,
+        program: str,
+        args: Sequence[str],
+        account: Account | None,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self.directory, self.name = directory, name
+        self._surroundings = surroundings
         self._release, self._program, self._args, self._account = release, program, list(args), account
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -31,13 +43,17 @@ class Daemon:
         """Start it unless it runs, in a process group of its own."""
         if self.pid is not None:
             return
+        command, variables = self._release.argv(self._program, self._args, self._account), _ENV
+        if self._surroundings is not None:
+            command, more = self._surroundings(command)
+            variables = {**variables, **more}
         with open(os.path.join(self.directory, "log", f"{self.name}.out"), "ab") as out:
             self._process = subprocess.Popen(
-                self._release.argv(self._program, self._args, self._account),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env=_ENV,
+                env=variables,
                 cwd=self.directory,
                 start_new_session=True,
             )

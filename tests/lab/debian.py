@@ -33,7 +33,7 @@ _STAMP = ".preflight-lab"
 _ABSENT = re.compile(
     r"release file|couldn't download|couldn't find|no such script|unable to (fetch|locate)|failed to fetch", re.I
 )
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def system(suite: str) -> str:
@@ -135,10 +135,10 @@ def _make(suite: str, root: Path) -> None:
     tool = shutil.which("debootstrap", path="/usr/sbin:/usr/bin:/sbin:/bin")
     if tool is None:
         raise LabError(f"making Debian {suite} needs debootstrap: apt-get install debootstrap")
-    command = [tool, "--variant=minbase", f"--keyring={_KEYRING}", "--include=ca-certificates"]
-    mirror = _mirror()
-    with _archive(suite, mirror):
-        _run(f"debootstrap {suite}", [*command, suite, str(new), mirror])
+    command = [tool, "--variant=minbase", f"--keyring={KEYRING}", "--include=ca-certificates"]
+    address = mirror()
+    with _archive(suite, address):
+        _run(f"debootstrap {suite}", [*command, suite, str(new), address])
     _refuse_services(new)
     copy_accounts(str(new))
     for name in ("hosts", "resolv.conf"):
@@ -147,7 +147,7 @@ def _make(suite: str, root: Path) -> None:
     install = ["apt-get", "-q", "install", "-y", "--no-install-recommends", *_PACKAGES]
     environment = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
     # With the lists that debootstrap got: apt would refuse a mirror whose sid stands still.
-    with _archive(suite, mirror):
+    with _archive(suite, address):
         _run(f"apt-get install in {suite}", _inside(new, install), environment)
     _run(f"apt-get clean in {suite}", _inside(new, ["apt-get", "clean"]), environment)
     _make_environment(suite, new)
@@ -200,7 +200,7 @@ def _refuse_services(root: Path) -> None:
     (root / "etc/dpkg/dpkg.cfg.d/lab").write_text("force-unsafe-io\n", encoding="ascii")
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Return the address from which this machine's apt takes Debian itself."""
     words = ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(REPO_URI)|$(SUITE)", "Created-By: Packages"]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

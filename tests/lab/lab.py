@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lab import conf, daemons, places, releases
+from lab import conf, contrib, daemons, places, releases
 from lab.conf import LabNode, Scripts, Settings
-from lab.daemons import Daemon, LabError
+from lab.daemons import Daemon, LabError, Surroundings
 from lab.jobs import Jobs
 from lab.release import Release
 from lab.users import account, ensure_users
@@ -40,6 +41,7 @@ class Lab(Jobs):
     write in ``<directory>/work``. prolog, epilog, healthcheck, taskprolog, prologslurmctld: absolute paths for
     slurm.conf. ``plugstack``: the text of plugstack.conf. ``slurm_conf_extra``: lines of slurm.conf; a key replaces
     ours, Node and Partition lines are added. ``health_interval``: seconds between health checks, 0 for none.
+    ``gres_conf``: the text of gres.conf in place of ours.
     ``requeue_delay``: seconds a requeued job waits before it may start (Slurm's own default is 120).
 
     The hooks inherit nothing of the caller's environment: Slurm builds theirs from nothing.
@@ -59,6 +61,7 @@ class Lab(Jobs):
         plugstack: str | None = None,
         health_interval: int = 0,
         requeue_delay: int = 5,
+        gres_conf: str | None = None,
         release: Release | None = None,
         keep: bool = False,
     ) -> None:
@@ -75,6 +78,7 @@ class Lab(Jobs):
             plugstack=plugstack,
             health_interval=health_interval,
             requeue_delay=requeue_delay,
+            gres_conf=gres_conf,
         )
         self.slurm_conf = self.settings.path("slurm.conf")
         self.work = self.settings.path("work")
@@ -82,7 +86,9 @@ class Lab(Jobs):
         self._munged = self._daemon("munged", "munged", _munge_args(self.settings), "munge")
         self._slurmctld = self._daemon("slurmctld", "slurmctld", daemon, self.settings.slurm_user)
         self._slurmds = {
-            node.name: self._daemon(f"slurmd-{node.name}", "slurmd", [*daemon, "-N", node.name], None)
+            node.name: self._daemon(
+                f"slurmd-{node.name}", "slurmd", [*daemon, "-N", node.name], None, self._surroundings(node)
+            )
             for node in placed
         }
         self.daemons = [self._munged, self._slurmctld, *self._slurmds.values()]
@@ -109,6 +115,9 @@ class Lab(Jobs):
             places.make(self.directory, self._slurmds, self.settings.slurm_user)
             self.release.prepare(self.directory)
             self.settings = replace(self.settings, version=self.release.version())
+            if any(node.driver for node in self.settings.nodes):
+                line = contrib.add(self.release, Path(self.settings.path("plugins")))
+                self.settings = replace(self.settings, extra=f"{self.settings.extra}\n{line}")
             conf.write(self.settings)
             self._munged.start()
             self.wait_until(lambda: os.path.exists(self.settings.munge_socket), 10, "munged's socket")
@@ -191,12 +200,25 @@ class Lab(Jobs):
     def _has_registered(self, name: str) -> bool:
         return not self.node_state(name).startswith("UNKNOWN")
 
-    def _daemon(self, name: str, program: str, args: list[str], user: str | None) -> Daemon:
+    def _surroundings(self, node: LabNode) -> Surroundings | None:
+        driver = node.driver
+        if driver is None:
+            return None
+
+        def enter(command: list[str]) -> tuple[list[str], dict[str, str]]:
+            variables = driver.environment(self.settings.path("driver"))
+            return driver.around(command, self.release.outside(""), self.node_dir(node.name, "dev")), variables
+
+        return enter
+
+    def _daemon(
+        self, name: str, program: str, args: list[str], user: str | None, surroundings: Surroundings | None = None
+    ) -> Daemon:
         try:
             who = account(user) if user else None
         except KeyError:
             who = None  # start() says what is missing
-        return Daemon(self.directory, name, self.release, program, args, who)
+        return Daemon(self.directory, name, self.release, program, args, who, surroundings)
 
 
 def _munge_args(settings: Settings) -> list[str]:

@@ -7,7 +7,7 @@ would try again, or skip, and a run in which nothing ran would look green.
 import sys
 import time
 
-from lab import releases, unavailable
+from lab import contrib, releases, unavailable
 from lab.chroot import ChrootRelease
 from lab.daemons import LabError
 
@@ -24,6 +24,11 @@ def main() -> int:
     except (LabError, ValueError, OSError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    try:
+        # Now, while the archive has the release that was just installed. What needs it says so itself.
+        contrib.nvml_plugin(release)
+    except (LabError, OSError) as error:
+        print(f"lab: no AutoDetect=nvml: {error}", file=sys.stderr)
     where = f"Debian {release.suite} in {release.root}" if isinstance(release, ChrootRelease) else "this machine's"
     print(f"Slurm {version}, {where} (ready in {time.monotonic() - began:.0f} s)")
     return 0

@@ -31,6 +31,10 @@ class Release(Protocol):
         """Return the absolute path of ``program`` as that installation's processes see it, None if there is none."""
         ...
 
+    def outside(self, path: str) -> str:
+        """Return the path by which ``path`` of that installation's processes is reached from here; "" is its root."""
+        ...
+
     def python(self, args: Sequence[str]) -> list[str]:
         """Return the command line of a Python that can import this checkout's Preflight, for its installation."""
         ...
@@ -83,6 +87,9 @@ class HostRelease:
 
     def find(self, program: str) -> str | None:
         return shutil.which(program, path=self.path)
+
+    def outside(self, path: str) -> str:
+        return path
 
     def python(self, args: Sequence[str]) -> list[str]:
         return [sys.executable, *args]

@@ -52,6 +52,14 @@ def scenario(*parts: str | Mapping[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def near_every_cpu() -> dict[str, object]:
+    """Answer the key that slurmd's NVML plugin cannot do without: 22.05 ends where a GPU has no CPU affinity.
+
+    Every CPU of this machine: 26.05 refuses a node whose GPUs' CPUs end within a socket.
+    """
+    return {"gpu.*.affinity.cpus": f"0-{max(os.sched_getaffinity(0))}"}
+
+
 def example(name: str) -> str:
     """Answer the text of examples/NAME.scenario."""
     return (EXAMPLES / f"{name}.scenario").read_text(encoding="utf-8")
