@@ -293,6 +293,21 @@ def test_ib_rate_is_of_active_infiniband_ports(tmp_path: Path) -> None:
     assert [port["device"] for port in values["roce"]] == ["mlx5_2"]
 
 
+@pytest.mark.parametrize("layer", ["Unknown", "Unspecified"])
+def test_efa_is_no_infiniband(tmp_path: Path, layer: str) -> None:
+    files = ib_port("rdmap16s27", "4: ACTIVE\n", "100 Gb/sec (4X EDR)\n", layer)
+    assert ib.read(node(tmp_path, files)) == Answer({"ports": [], "roce": [], "rate": None})
+
+
+def test_a_port_without_a_link_layer_is_unknown_unless_another_is_infiniband(tmp_path: Path) -> None:
+    files = ib_port("mlx5_0", "4: ACTIVE\n", "200 Gb/sec\n")
+    del files["sys/class/infiniband/mlx5_0/ports/1/link_layer"]
+    found = ib.read(node(tmp_path, files))
+    assert found.values == {"ports": [], "roce": []}
+    assert "mlx5_0 port 1" in found.unknown["rate"]
+    assert ib.read(node(tmp_path, ib_port("mlx5_1", "4: ACTIVE\n", "400 Gb/sec\n"))).values["rate"] == 400
+
+
 def test_ib_of_an_image_is_unknown_and_of_a_recorded_node_none(tmp_path: Path) -> None:
     root = Root(str(tmp_path), live=False)
     assert ib.read(root).unknown == {"": NOT_LIVE}

@@ -52,6 +52,27 @@ def test_kernels_headers_and_a_reboot_that_is_due(tmp_path: Path) -> None:
     assert "headers" not in told(tmp_path, release=None)
 
 
+@pytest.mark.parametrize(
+    ("tree", "built"),
+    [
+        ("nvidia-current/535.183.01", True),  # Debian
+        ("nvidia-current-open/550.163.01", True),
+        ("nvidia-tesla-470/470.256.02", True),
+        ("nvidia-legacy-390xx/390.157", True),
+        ("nvidia-srv/525.147.05", True),  # Ubuntu's server branches
+        ("nvidia-open", True),
+        ("nvidia-of-next-year/610.43.02", True),  # whatever its name, its version is a driver's
+        ("nvidia-fs/2.24.2", False),  # GPUDirect Storage
+        ("nvidia_peer_memory/1.3", False),
+        ("gdrdrv/2.4", False),
+        ("zfs/2.2.2", False),
+    ],
+)
+def test_dkms_builds_the_driver_under_many_names(tmp_path: Path, tree: str, built: bool) -> None:
+    (tmp_path / "var/lib/dkms" / tree).mkdir(parents=True)
+    assert told(tmp_path)["dkms"] is built
+
+
 def test_a_link_to_headers_that_were_removed_is_no_headers(tmp_path: Path) -> None:
     (tmp_path / f"lib/modules/{RELEASE}").mkdir(parents=True)
     (tmp_path / f"lib/modules/{RELEASE}/build").symlink_to("/usr/src/gone")

@@ -70,13 +70,24 @@ DISTRIBUTIONS = (
 FAMILIES = (
     Family(
         "rhel",
-        {"rhel": None, "rocky": None, "almalinux": None, "ol": None, "centos": None, "scientific": None},
-        "each project's own statement of compatibility with RHEL; CentOS Stream is RHEL's upstream of the same major",
+        {
+            **dict.fromkeys(("rhel", "rocky", "almalinux", "ol", "centos", "scientific")),
+            **dict.fromkeys(("cloudlinux", "eurolinux", "miraclelinux", "springdale", "virtuozzo")),
+            "anolis": frozenset({7, 8}),
+        },
+        "each project's own statement of compatibility with RHEL; CentOS Stream is RHEL's upstream of the same major; "
+        "Anolis OS 23 is no rebuild of RHEL",
     ),
     Family(
         "sles",
-        {"sles": None, "opensuse-leap": frozenset({15})},
-        "openSUSE Leap 15.x shares the packages of SLE 15 SPx; no such tie is claimed for other majors of Leap",
+        {
+            "sles": None,
+            "opensuse-leap": frozenset({15}),
+            # SLE by another product's name: High Performance Computing, Real Time, for SAP, Desktop.
+            **dict.fromkeys(("sle_hpc", "sle-hpc", "sle_rt", "sles_sap", "sled")),
+        },
+        "openSUSE Leap 15.x shares the packages of SLE 15 SPx; no such tie is claimed for other majors of Leap; "
+        "SLE_HPC, SLE_RT, SLES_SAP and SLED are products on SLE's code base with its version numbers",
     ),
 )
 

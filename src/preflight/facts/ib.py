@@ -1,4 +1,8 @@
-"""InfiniBand ports, from /sys/class/infiniband. RoCE ports (Ethernet link layer) are listed apart."""
+"""InfiniBand ports, from /sys/class/infiniband. RoCE ports (Ethernet link layer) are listed apart.
+
+Every RDMA device is listed there. Only a port whose link layer is "InfiniBand" is one: AWS's EFA says "Unspecified"
+(older kernels: "Unknown"), RoCE and iWARP say "Ethernet".
+"""
 
 from __future__ import annotations
 
@@ -11,27 +15,36 @@ if TYPE_CHECKING:
 
 CLASS = "/sys/class/infiniband"
 MAX_PORTS = 256
+LAYERS = {"InfiniBand": True, "Ethernet": False}  # of the others none is either
 
 
 def read(root: Root) -> Answer:
     """Return subject ``ib``: ports and roce, lists of {device, port, state, rate}; rate in Gb/s.
 
     Subject key ``rate``: the highest of the active InfiniBand ports, None without one. ``state`` is the kernel's word
-    ("ACTIVE", "DOWN", "INIT", "ARMED").
+    ("ACTIVE", "DOWN", "INIT", "ARMED"). A port that states no link layer is in neither list, and the rate is unknown
+    where no other port is an active one.
     """
     holder = root.holder(CLASS)
     if holder is None and not root.live and not root.is_dir("/sys/class"):
         return unknown(NOT_LIVE)  # an image's empty /sys says nothing about the machine
     ports: list[dict[str, Any]] = []
     roce: list[dict[str, Any]] = []
+    silent = ""
     for device in (holder.names(CLASS) or []) if holder else []:
         assert holder is not None
         for port in holder.names(f"{CLASS}/{device}/ports") or []:
             found = _port(holder, device, port)
-            if found is not None and len(ports) + len(roce) < MAX_PORTS:
-                layer = holder.read_text(f"{CLASS}/{device}/ports/{port}/link_layer", 64)
-                (roce if (layer or "").strip() == "Ethernet" else ports).append(found)
+            if found is None or len(ports) + len(roce) >= MAX_PORTS:
+                continue
+            layer = holder.read_text(f"{CLASS}/{device}/ports/{port}/link_layer", 64)
+            if layer is None:
+                silent = f"{device} port {port} states no link layer"
+            elif layer.strip() in LAYERS:
+                (ports if LAYERS[layer.strip()] else roce).append(found)
     rates = [port["rate"] for port in ports if port["state"] == "ACTIVE" and port["rate"] is not None]
+    if silent and not rates:
+        return Answer({"ports": ports, "roce": roce}, {"rate": silent})
     return Answer({"ports": ports, "roce": roce, "rate": max(rates, default=None)})
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MODULES = "/lib/modules"
+DKMS = "/var/lib/dkms"
+DKMS_NAME = r"nvidia(?:[-_](?:current|open|srv|server|tesla|legacy|kernel|dkms|\d+(?:xx)?))*"
 CDI_PLACES = ("/etc/cdi", "/var/run/cdi")
 CDI_ENDINGS = (".yaml", ".yml", ".json")
 LIBRARY_PLACES = (
@@ -39,7 +41,7 @@ def read(root: Root, release: str | None) -> Answer:
     """Return subject ``install``; ``release`` is the running kernel's, None where it could not be told."""
     values: dict[str, Any] = {
         "kernels": _kernels(root),
-        "dkms": root.is_dir("/var/lib/dkms/nvidia"),
+        "dkms": _dkms(root),
         "reboot": _reboot(root),
         "cdi": _cdi(root),
         "libraries": _libraries(root),
@@ -59,6 +61,24 @@ def _kernels(root: Root) -> list[str]:
     """Return the releases of installed kernels: a directory of modules that depmod has seen."""
     names = root.names(MODULES) or []
     return [name for name in names if root.is_file(f"{MODULES}/{name}/modules.dep")]
+
+
+def _dkms(root: Root) -> bool:
+    """Return whether DKMS builds the NVIDIA module.
+
+    Its name differs: nvidia (NVIDIA, Ubuntu), nvidia-srv (Ubuntu's server branches), nvidia-current,
+    nvidia-current-open, nvidia-tesla-470, nvidia-legacy-390xx (Debian). nvidia-fs, nvidia_peer_memory and their like
+    are other modules, with version numbers of their own.
+    """
+    import re
+
+    def builds(name: str) -> bool:
+        versions = root.names(f"{DKMS}/{name}") if name.startswith("nvidia") else None
+        if versions is None:
+            return False
+        return bool(re.fullmatch(DKMS_NAME, name)) or any(re.fullmatch(VERSION, one) for one in versions)
+
+    return any(builds(name) for name in root.names(DKMS) or [])
 
 
 def _reboot(root: Root) -> list[str]:
