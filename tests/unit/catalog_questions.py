@@ -9,6 +9,7 @@ MVC = "https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibi
 FWD = "https://docs.nvidia.com/deploy/cuda-compatibility/forward-compatibility.html"
 NOTES = "https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ (CUDA Toolkit and Corresponding Driver Versions)"
 MATRIX = "https://docs.nvidia.com/datacenter/tesla/drivers/cuda-toolkit-driver-and-architecture-matrix.html"
+PTX = "https://docs.nvidia.com/cuda/blackwell-compatibility-guide/ and https://docs.nvidia.com/cuda/hopper-compatibility-guide/"
 GPUS = "https://developer.nvidia.com/cuda-gpus"
 LEGACY = "https://developer.nvidia.com/cuda-legacy-gpus"
 NVCC = "https://docs.nvidia.com/cuda/archive/VERSION/cuda-compiler-driver-nvcc/ (GPU feature list)"
@@ -91,7 +92,7 @@ RUNS = [
     ),
     ("13.5", "550.54.15", "a100", None, "unknown", "the host branches of cuda-compat-13-5 were not seen"),
     # the GPU decides
-    ("11.0", "550.54.15", "NVIDIA H100 80GB HBM3", None, "no", MATRIX),
+    ("11.0", "550.54.15", "NVIDIA H100 80GB HBM3", None, "ptx", PTX),
     ("11.8", "550.54.15", "NVIDIA H100 80GB HBM3", None, "native", MATRIX),
     ("13.0", "580.65.06", "Tesla V100-SXM2-32GB", None, "no", MATRIX),
     ("12.9", "580.65.06", "Tesla V100-SXM2-32GB", None, "native", MATRIX),
@@ -100,8 +101,8 @@ RUNS = [
     ("12.9", "590.48.01", "Tesla T4", None, "native", MATRIX),
     ("12.8", "535.183.01", "NVIDIA B200", None, "no", MATRIX),
     ("12.8", "570.124.06", "NVIDIA B200", None, "native", MATRIX),
-    ("12.4", "570.124.06", "NVIDIA B200", None, "no", MATRIX),
-    ("11.0", "450.80.02", "NVIDIA A40", None, "no", GPUS),
+    ("12.4", "570.124.06", "NVIDIA B200", None, "ptx", PTX),
+    ("11.0", "450.80.02", "NVIDIA A40", None, "unknown", MATRIX),
     ("11.8", "470.256.02", "Tesla K80", None, "minor", MATRIX),
     ("12.0", "525.60.13", "Tesla K80", None, "no", MATRIX),
     ("12.4", "550.54.15", "NVIDIA Nonesuch 9000", None, "unknown", "no such product is in NVIDIA's lists"),

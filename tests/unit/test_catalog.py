@@ -159,6 +159,15 @@ def test_a_branch_that_is_not_known_has_at_least_the_cuda_of_the_one_before() ->
     assert "or newer" in runs("13.5", "600.10.01", look_up("a100")).why
 
 
+def test_a_program_older_than_its_gpu_runs_where_it_holds_ptx() -> None:
+    assert runs("12.4", "570.124.06", look_up("b200")).answer == "ptx"
+    assert runs("12.8", "570.124.06", look_up("b200")).answer == "native"
+    assert runs("12.4", "550.54.15", look_up("b200")).answer == "no"  # the driver does not drive it
+    assert "code for 8.0" in runs("11.0", "550.54.15", look_up("rtx3090")).why
+    assert "holds code" not in runs("11.0", "550.54.15", look_up("h100")).why
+    assert runs("13.0", "580.65.06", look_up("v100")).answer == "no"
+
+
 def test_a_gpus_own_compute_capability_counts_before_its_name() -> None:
     odd = look_up("NVIDIA H100 80GB HBM3", "10.0")
     assert (odd.capability, odd.arch, odd.kind) == ("10.0", "blackwell", None)
@@ -168,6 +177,41 @@ def test_a_gpus_own_compute_capability_counts_before_its_name() -> None:
     assert with_toolkit(Gpu("", capability="11.0"), "13.0").answer == "supported"
     assert with_toolkit(Gpu("", capability="10.7"), "13.3").answer == "too_new"
     assert with_toolkit(Gpu("", capability="99.0"), "13.3").answer == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "kind"),
+    [
+        ("rtx5090", "12.0", "geforce"),
+        ("rtx2060", "7.5", "geforce"),
+        ("RTX-2070", "7.5", "geforce"),
+        ("rtx3050", "8.6", "geforce"),
+        ("nvidia_geforce_rtx_4060", "8.9", "geforce"),
+        ("rtx5070ti", "12.0", "geforce"),
+        ("gtx1060", "6.1", "geforce"),
+        ("gtx1080ti", "6.1", "geforce"),
+        ("gtx1650super", "7.5", "geforce"),
+        ("titanv", "7.0", "titan"),
+        ("titanx", "6.1", "titan"),
+        ("t1000", "7.5", "workstation"),
+        ("a2000", "8.6", "workstation"),
+        ("rtxpro4500", "12.0", "workstation"),
+        ("RTX PRO 5000 Blackwell", "12.0", "workstation"),
+        ("NVIDIA RTX 4500 Ada Generation", "8.9", "workstation"),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", "8.9", "geforce"),
+        ("NVIDIA GeForce RTX 3050 A Laptop GPU", "8.9", "geforce"),  # an AD106 under an older name
+        ("a100-80gb", "8.0", "datacenter"),
+        ("gb300", "10.3", "superchip"),
+        ("Orin (nvgpu)", "8.7", "jetson"),
+        ("rtx4000", None, None),  # a Quadro of Turing, an Ada, and no word which
+        ("rtx6000", None, None),
+        ("a100x", None, None),
+        ("rtx9999", None, None),
+    ],
+)
+def test_names_as_people_write_them(name: str, capability: str | None, kind: str | None) -> None:
+    found = look_up(name)
+    assert (found.capability, found.kind) == (capability, kind)
 
 
 def test_a_major_alone_asks_whether_some_release_of_it_may() -> None:

@@ -448,3 +448,22 @@ def test_mixed_gpus_of_a_node_are_all_asked() -> None:
     nodes = part("--gpus-per-node=2", "--require=gpu=h100", state=state).nodes
     assert nodes is not None
     assert nodes.fit == ()
+
+
+@VIAS
+def test_a_gpu_newer_than_the_asked_cuda_fits_with_a_caveat_and_a_dropped_one_does_not(extra: bool) -> None:
+    old = view("rocky 9.4", "580.95.05", "13.0", "Tesla V100-SXM2-32GB", "7.0", 4)
+    new = view("rocky 9.4", "570.124.06", "12.8", "NVIDIA B200", "10.0")
+    state = ClusterState([node("v9", old, extra), node("b1", new, extra)], "gpu", extra)
+    found = part(GPU, "--require=cuda>=12.4", state=state)
+    assert found.nodes is not None
+    assert found.nodes.fit == ("b1", "v9")
+    assert [(group.nodes, "holds PTX" in group.detail) for group in found.nodes.caveats] == [(("b1",), True)]
+    assert found.placement is not None
+    dropped = part(GPU, "--require=cuda>=13.0", state=state).nodes
+    assert dropped is not None
+    assert dropped.misfit
+    by_name = {name: group for group in dropped.misfit for name in group.nodes}
+    assert by_name["v9"].what == "not cuda>=13.0"  # its driver is of CUDA 13.0
+    assert "dropped" in by_name["v9"].detail
+    assert "b1" not in by_name or by_name["b1"].what == "cuda < 13.0"

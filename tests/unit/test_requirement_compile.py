@@ -207,7 +207,7 @@ def test_a_node_with_gpus_as_slurm_is_told_it() -> None:
     assert extra_of(NODE) == {
         "arch": "x86_64",
         "cuda": 12004000,
-        "cuda_from": 11008000,
+        "cuda_from": 9000000,
         "cuda_parts": 2,
         "cuda_runs": 12999000,
         "driver": 550054015,

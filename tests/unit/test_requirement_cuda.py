@@ -14,6 +14,7 @@ A100 = {"index": 1, "name": "NVIDIA A100-SXM4-40GB", "compute_capability": "8.0"
 V100 = {"index": 2, "name": "Tesla V100-SXM2-32GB", "compute_capability": "7.0"}
 RTX = {"index": 3, "name": "NVIDIA GeForce RTX 3090", "compute_capability": "8.6"}
 A6000 = {"index": 4, "name": "NVIDIA RTX A6000", "compute_capability": "8.6"}
+B200 = {"index": 6, "name": "NVIDIA B200", "compute_capability": "10.0"}
 LOST = {"index": 5, "error": "GpuIsLost"}
 HERE = {"path": "/usr/local/cuda-12.4/compat", "driver": "550.54.15"}
 
@@ -36,7 +37,13 @@ def ask(
     return result
 
 
-D470, D525, D550, D580 = ("470.256.02", "11.4"), ("525.60.13", "12.0"), ("550.54.15", "12.4"), ("580.95.05", "13.0")
+D470, D525, D550, D570, D580 = (
+    ("470.256.02", "11.4"),
+    ("525.60.13", "12.0"),
+    ("550.54.15", "12.4"),
+    ("570.124.06", "12.8"),
+    ("580.95.05", "13.0"),
+)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +67,17 @@ D470, D525, D550, D580 = ("470.256.02", "11.4"), ("525.60.13", "12.0"), ("550.54
         (ask("cuda>=12.5", D470, A100, compat=[HERE]), "fail", "up to CUDA 11.4"),
         (ask("cuda>=12.4", D470, A100, unknown={"toolkits": "Timeout"}), "unknown", "cuda-compat-12-4 works"),
         (ask("cuda>=12.4", D470, RTX, unknown={"toolkits": "Timeout"}), "fail", "up to CUDA 11.4"),
-        (ask("cuda>=11.0", D550, H100), "fail", "the first toolkit for it is 11.8"),
+        (ask("cuda>=11.0", D550, H100), "warn", "the first toolkit for it is 11.8"),
+        (ask("cuda>=12.4", D570, B200), "warn", "holds with a caveat: CUDA 12.4 has no code for B200"),
+        (ask("cuda=12.4", D570, B200), "warn", "a program runs if it holds PTX"),
+        (ask("cuda~=12.4", D570, H100, B200), "warn", "a program runs if it holds PTX"),
+        (ask("cuda>=12.4", D570, H100, B200, seen=(0,)), "pass", "natively"),
+        (ask("cuda>=12.4", D570, B200, LOST), "unknown", "nothing is known of a GPU"),
+        (ask("cuda>=12.4", D570, B200, minor="reject"), "warn", "holds with a caveat"),
+        (ask("cuda>=12.8", D570, B200), "pass", "natively"),
+        (ask("!cuda>=12.4", D570, B200), "fail", "runs such programs"),
+        (ask("cuda>=11.0", D570, RTX), "warn", "if it holds code for 8.0 or PTX"),
+        (ask("cuda>=12.4", D550, B200), "fail", "driver 550.54.15 does not drive B200"),
         (ask("cuda>=11.8", D550, H100), "pass", "natively"),
         (ask("cuda>=11", D550, H100), "pass", "natively"),
         (ask("cuda>=13.0", D580, V100), "fail", "the last toolkit for it is 12.9"),

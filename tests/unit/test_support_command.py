@@ -68,13 +68,40 @@ def test_the_issues_example(config: Path) -> None:
         ("--gpu nonesuch", 3, ["gpu", "module"]),
         ("--os centos7", 3, ["os"]),
         ("--os debian13", 0, ["os"]),
-        ("--driver 550.54.15", 3, ["driver"]),
-        ("--driver 620.70.06", 0, ["driver", "module"]),
+        ("--driver 550.54.15", 3, ["driver_cuda", "driver"]),
+        ("--driver 620.70.06", 0, ["driver_cuda", "driver", "module"]),
+        ("--driver 580.95.05 --gpu v100", 0, ["driver_cuda", "driver_gpu", "gpu", "driver", "module"]),
+        ("--driver 595.45.04 --gpu v100", 3, ["driver_cuda", "driver_gpu", "gpu", "driver", "module"]),
+        ("--driver 550.54.15 --gpu b200", 3, ["driver_cuda", "driver_gpu", "gpu", "driver", "module"]),
+        ("--cuda 12.4 --driver 570.124.06 --gpu b200", 0, ["cuda", "gpu", "compiler", "driver", "module"]),
+        ("--cuda 12.4 --gpu rtx5090", 0, ["gpu", "compiler", "module"]),
     ],
 )
 def test_parts_that_are_not_given_are_left_out(config: Path, text: str, code: int, keys: list[str]) -> None:
     found = answers(config, text)
     assert (found[0], list(found[1])) == (code, keys)
+
+
+def test_an_unknown_gpu_leaves_the_drivers_half(config: Path) -> None:
+    code, found = answers(config, "--cuda 12.8 --driver 535.183.01 --gpu nonesuch")
+    assert (code, found["cuda"]["answer"], found["gpu"]["answer"]) == (3, "minor", "unknown")
+    assert answers(config, "--cuda 12.8 --driver 470.256.02 --gpu nonesuch")[1]["cuda"]["answer"] == "no"
+    assert "Quadro RTX 6000" in run(config, "--cuda", "12.8", "--gpu", "rtx6000").stdout  # several are called so
+
+
+@pytest.mark.parametrize(
+    ("driver", "own", "minor"),
+    [
+        ("535.183.01", "12.2", "12.x"),
+        ("580.65.06", "13.0", "13.x"),
+        ("470.82.01", "11.4", "11.x"),
+        ("418.226.00", "10.1", None),
+    ],
+)
+def test_up_to_which_cuda_a_driver_runs_programs(config: Path, driver: str, own: str, minor: str | None) -> None:
+    found = answers(config, f"--driver {driver}")[1]["driver_cuda"]
+    assert (found["own"], found["minor"]) == (own, minor)
+    assert f"CUDA of programs on driver {driver}: up to {own}" in run(config, "--driver", driver).stdout
 
 
 @pytest.mark.parametrize(

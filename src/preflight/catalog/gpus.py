@@ -7,6 +7,7 @@ from preflight.catalog.tables import SHIPPED, Row, Tables, source
 from preflight.tuples import NamedTuple
 
 SUPPORTED, TOO_NEW, DROPPED, UNKNOWN = "supported", "too_new", "dropped", "unknown"
+VARIANTS = ("ti", "super", "d", "laptop", "mobile", "gpu", "generation", "max", "q")  # of one chip family, so far
 ANY = 1 << 30  # a minor release that is not said
 
 
@@ -31,8 +32,9 @@ class Gpu(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Does a GPU work with a toolkit: ``answer`` is supported, too_new (the GPU, for this toolkit), dropped or unknown.
+    """Does a toolkit have code for a GPU: ``answer`` is supported, too_new (for this toolkit), dropped or unknown.
 
+    What a too_new GPU runs of the toolkit is the PTX that the driver compiles, or code for a lower minor of its major.
     ``first_cuda``, ``last_cuda``: the toolkits with code for it; last_cuda None where the newest known still has it.
     """
 
@@ -50,8 +52,22 @@ def look_up(name: str, capability: str | None = None, tables: Tables = SHIPPED) 
     Names match by whole words, the longest product first: "A10" is not in "NVIDIA A100-SXM4-40GB". A shorter name than
     any product's is taken where all products that hold it agree. ``capability`` is the GPU's own, where it is known.
     """
+    key = ("gpu", name, capability)
+    if key not in tables.memo:
+        tables.memo[key] = _look_up(name, capability, tables)
+    found: Gpu = tables.memo[key]
+    return found
+
+
+def _look_up(name: str, capability: str | None, tables: Tables) -> Gpu:
     asked = words(name)
     row = _product(asked, tables)
+    if row is None:
+        asked = spelled(name, tables)
+        row = _product(asked, tables)
+    while row is None and len(asked) > 1 and (asked[-1] in VARIANTS or _capacity(asked[-1])):
+        asked = asked[:-1]
+        row = _product(asked, tables)
     known = capability or (row.get("capability") if row else None)
     if row and capability and row.get("capability") not in (None, capability):
         row = None  # the GPU's own word counts; this is another product
@@ -76,9 +92,8 @@ def _product(asked: tuple[str, ...], tables: Tables) -> Row | None:
     best: Row | None = None
     longest = 0
     shorter: list[Row] = []
-    for row in tables.rows("products"):
-        model = tuple(row["model"].lower().split())  # plain words, as the data's tests see to
-        if len(model) > longest and _within(model, asked):
+    for model, row in _models(tables):
+        if len(model) > longest and (_within(model, asked) or model == ("geforce", *asked)):
             best, longest = row, len(model)
         if _within(asked, model):
             shorter.append(row)
@@ -88,6 +103,48 @@ def _product(asked: tuple[str, ...], tables: Tables) -> Row | None:
     if any(row.get(field) != value for row in shorter for field, value in shared.items()):
         return None
     return {**shared, "source": shorter[0]["source"], "shared": True}
+
+
+def _models(tables: Tables) -> list[tuple[tuple[str, ...], Row]]:
+    """Return each product's model as words, and its row."""
+    if "models" not in tables.memo:
+        # plain words, as the data's tests see to
+        tables.memo["models"] = [(tuple(row["model"].lower().split()), row) for row in tables.rows("products")]
+    found: list[tuple[tuple[str, ...], Row]] = tables.memo["models"]
+    return found
+
+
+def spelled(name: str, tables: Tables = SHIPPED) -> tuple[str, ...]:
+    """Return the words of a GPU's name as a person writes it, those written together apart: rtx5090 is rtx, 5090.
+
+    Only words of products that the catalog knows are found so; "A100" stays one, and so does what is no such word.
+    """
+    if "words" not in tables.memo:
+        known = {word for model, _ in _models(tables) for word in model}
+        tables.memo["words"] = frozenset(known | {"nvidia", "tesla", *VARIANTS} - {"d", "q"})
+    known = tables.memo["words"]
+    return tuple(part for word in words(name) for part in _apart(word[:40], known))
+
+
+def _apart(word: str, known: frozenset[str]) -> tuple[str, ...]:
+    """Return the fewest known words that a word is made of, never parted between two digits; itself where none are."""
+    best: list[tuple[str, ...] | None] = [()] + [None] * len(word)
+    for end in range(1, len(word) + 1):
+        for start in range(end):
+            before, part = best[start], word[start:end]
+            fits = part in known or (end == len(word) and _capacity(part))
+            # "5080" is no 50 and 80, and "a100x" another product than A100; "titanx" is a Titan X
+            parted = start and word[start - 1].isdigit() and (word[start].isdigit() or len(part) == 1)
+            if before is None or parted or not fits:
+                continue
+            found = best[end]
+            if found is None or len(before) + 1 < len(found):
+                best[end] = (*before, part)
+    return best[-1] or (word,)
+
+
+def _capacity(word: str) -> bool:
+    return word.endswith("gb") and word[:-2].isdigit()
 
 
 def _kind(asked: tuple[str, ...]) -> str | None:
@@ -148,7 +205,7 @@ def with_toolkit(gpu: Gpu, cuda: str, tables: Tables = SHIPPED) -> Fit:
     asked = versions.minor(cuda)
     highest = (asked[0], ANY) if asked and len(versions.parse(cuda)) == 1 else asked
     if gpu.capability is None or asked is None:
-        what = f"CUDA {cuda} is no version" if asked is None else f"nothing is known of a GPU named {gpu.name}"
+        what = f"CUDA {cuda} is no version" if asked is None else _not_known(gpu.name, tables)
         return Fit(UNKNOWN, None, None, what, None, "")
     first, last, row = cuda_range(gpu.capability, tables)
     came_from = source(row)
@@ -156,8 +213,11 @@ def with_toolkit(gpu: Gpu, cuda: str, tables: Tables = SHIPPED) -> Fit:
     if row is None:
         return Fit(UNKNOWN, None, None, f"compute capability {gpu.capability} is not in the catalog", None, "")
     if first and (highest or asked) < (versions.minor(first) or asked):
-        why = f"CUDA {cuda} has no code for {shown}: the first toolkit for it is {first}"
-        return Fit(TOO_NEW, first, last, why, f"CUDA {first} or newer", came_from)
+        why = (
+            f"CUDA {cuda} has no code for {shown}: the first toolkit for it is {first}; "
+            f"a program runs if it holds {_runs_too(gpu.capability, asked, tables)}PTX, which the driver compiles"
+        )
+        return Fit(TOO_NEW, first, last, why, f"CUDA {first} or newer, or a program that holds PTX", came_from)
     if last and asked > (versions.minor(last) or asked):
         why = f"CUDA {cuda} dropped {shown}: the last toolkit for it is {last}"
         return Fit(DROPPED, first, last, why, f"CUDA {last} or older, or a newer GPU", came_from)
@@ -169,6 +229,23 @@ def with_toolkit(gpu: Gpu, cuda: str, tables: Tables = SHIPPED) -> Fit:
         return Fit(UNKNOWN, first, last, f"the first toolkit for {shown} is not known", None, came_from)
     span = f"from {first or 'an early release'}" + (f" to {last}" if last else " on")
     return Fit(SUPPORTED, first, last, f"CUDA has code for {shown} {span}", None, came_from)
+
+
+def _not_known(name: str, tables: Tables) -> str:
+    """Say that a name tells no product, or which ones it may mean."""
+    asked = spelled(name, tables)
+    several = [str(row.get("name")) for model, row in _models(tables) if _within(asked, model)]
+    if len(several) > 1:
+        return f"several GPUs are named {name}: {', '.join(several[:5])}"
+    return f"nothing is known of a GPU named {name}"
+
+
+def _runs_too(capability: str, asked: tuple[int, int], tables: Tables) -> str:
+    """Return "code for 8.0 or " of 8.6 where the toolkit has that: within a major, code of a lower minor runs."""
+    major, minor = versions.minor(capability) or (0, 0)
+    lower = [f"{major}.{one}" for one in range(minor)]
+    has = next((one for one in reversed(lower) if _listed(one, asked, tables)), None)
+    return f"code for {has} or " if has else ""
 
 
 def newest_toolkit(tables: Tables = SHIPPED) -> tuple[int, int] | None:

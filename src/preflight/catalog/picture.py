@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from preflight.catalog import compiler, families, gpus, lifecycle, module, runs, security, toolkit_os, versions
+from preflight.catalog import (
+    compiler,
+    drivers,
+    families,
+    gpus,
+    lifecycle,
+    module,
+    runs,
+    security,
+    toolkit_os,
+    versions,
+)
+from preflight.catalog import cuda as majors
 from preflight.catalog.forward import Compat
 from preflight.catalog.gpus import Gpu
 from preflight.catalog.tables import SHIPPED, Tables
@@ -17,7 +29,7 @@ if TYPE_CHECKING:
 GOOD, BAD, OPEN = "good", "bad", "open"
 _MARK = {
     **dict.fromkeys(("native", "supported", "ok", "either", "required", "proprietary_only", "packaged"), GOOD),
-    **dict.fromkeys(("no", "too_new", "dropped", "unsupported", "eol", "behind", "refused", "too_old"), BAD),
+    **dict.fromkeys(("no", "dropped", "unsupported", "eol", "behind", "refused", "too_old"), BAD),
 }
 
 
@@ -61,6 +73,8 @@ def picture(machine: Machine, today: str, tables: Tables = SHIPPED) -> list[Entr
     for cuda in machine.cuda:
         found += _cuda(cuda, machine, tables)
     if not machine.cuda:
+        found += [_up_to(machine, machine.driver, tables)] if machine.driver is not None else []
+        found += [_drives(machine.driver, gpu, tables) for gpu in machine.gpus if machine.driver is not None]
         found += [_range(gpu, tables) for gpu in machine.gpus]
     if machine.system is not None:
         found.append(_os(machine.system, machine.support_end, today, tables))
@@ -91,8 +105,9 @@ def _cuda(cuda: str, machine: Machine, tables: Tables) -> Iterator[Entry]:
 
 def _program(cuda: str, machine: Machine, driver: str, tables: Tables) -> Entry:
     """Answer for a program; of several kinds of GPU the one that it fits least."""
-    order = (runs.NO, runs.UNKNOWN, runs.FORWARD, runs.MINOR, runs.NATIVE)
-    considered: tuple[Gpu | None, ...] = machine.gpus or (None,)
+    order = (runs.NO, runs.UNKNOWN, runs.PTX, runs.FORWARD, runs.MINOR, runs.NATIVE)
+    # Of a GPU that nobody knows its own entry says so: this one keeps what the driver alone tells.
+    considered = tuple(dict.fromkeys(gpu if gpu.capability else None for gpu in machine.gpus)) or (None,)
     answers = [
         runs.runs(cuda, driver, gpu, driver_cuda=machine.driver_cuda, compat=machine.compat, tables=tables)
         for gpu in considered
@@ -101,6 +116,43 @@ def _program(cuda: str, machine: Machine, driver: str, tables: Tables) -> Entry:
     title = f"CUDA {cuda} programs on driver {driver}"
     data = _data(worst, "answer", "why", "needs", "source")
     return Entry("cuda", title, worst.answer, worst.why, worst.needs, worst.source, data)
+
+
+def _up_to(machine: Machine, driver: str, tables: Tables) -> Entry:
+    """Answer up to which CUDA a driver runs programs, by itself and by minor-version compatibility."""
+    own, exact, came_from = (machine.driver_cuda, True, runs.MATRIX)
+    if own is None:
+        own, exact, came_from = drivers.own_cuda(driver, tables)
+    title = f"CUDA of programs on driver {driver}"
+    if own is None:
+        return Entry("driver_cuda", title, "unknown", f"the CUDA of driver {driver} is not in the catalog", None, "")
+    major = (versions.minor(own) or (0, 0))[0]
+    minor = bool(majors.runs_by_minor_version(major, versions.minor(own), versions.parse(driver), tables))
+    newest = majors.newest_major(versions.parse(driver), tables) if minor else major
+    answer = f"up to {own}" + (f", and any {newest}.x by minor-version compatibility" if minor else "")
+    why = f"the driver is of CUDA {own}{'' if exact else ' or newer'}" + (
+        f"; of a newer {newest}.x {runs.LOST}" if minor else ""
+    )
+    for gpu in machine.gpus:
+        last = gpus.cuda_range(gpu.capability, tables)[1] if gpu.capability else None
+        if last and (versions.minor(last) or (0, 0)) <= (newest, gpus.ANY):
+            why += f"; {gpu.shown} runs programs up to CUDA {last} alone"
+    data = {"own": own, "exact": exact, "minor": f"{newest}.x" if minor else None, "source": came_from or None}
+    return Entry("driver_cuda", title, answer, why, None, came_from, data)
+
+
+def _drives(driver: str, gpu: Gpu, tables: Tables) -> Entry:
+    """Answer whether a driver drives a GPU at all, by the architectures of its branch."""
+    driven, needed, came_from = drivers.runs_gpu(driver, gpu.arch, tables)
+    answer = {True: "ok", False: "no", None: "unknown"}[driven]
+    what = f"{gpu.shown} ({gpu.arch})" if gpu.arch else gpu.shown
+    why = {
+        True: f"its branch drives {what}",
+        False: f"its branch does not drive {what}",
+        None: f"whether its branch drives {what} is not known",
+    }[driven]
+    data = {"answer": answer, "source": came_from or None}
+    return Entry("driver_gpu", f"driver {driver} on {gpu.shown}", answer, why, needed or None, came_from, data)
 
 
 def _range(gpu: Gpu, tables: Tables) -> Entry:
@@ -165,7 +217,9 @@ def fits(entries: list[Entry]) -> bool:
     Do CUDA, driver, GPU and system fit: that decides where it is asked. Else whether they are still supported does.
     A distribution that no table was seen for is no no.
     """
-    asked = [entry for entry in entries if entry.key in ("cuda", "gpu", "toolkit_os")]
+    asked = [entry for entry in entries if entry.key in ("cuda", "gpu", "driver_gpu", "toolkit_os")]
+    if any(entry.key == "driver_gpu" for entry in asked):  # no CUDA is asked about, so the newest does not decide
+        asked = [entry for entry in asked if entry.key != "gpu"]
     if not asked:
         return all(entry.answer != lifecycle.EOL for entry in entries)
     certain = [entry for entry in asked if entry.key != "toolkit_os"] or asked

@@ -12,13 +12,21 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from preflight.catalog.forward import Compat, Forward
 
-NATIVE, MINOR, FORWARD, NO, UNKNOWN = "native", "minor", "forward", "no", "unknown"
+NATIVE, MINOR, FORWARD, PTX, NO, UNKNOWN = "native", "minor", "forward", "ptx", "no", "unknown"
 MATRIX = "https://docs.nvidia.com/datacenter/tesla/drivers/cuda-toolkit-driver-and-architecture-matrix.html"
+GUIDES = (
+    "https://docs.nvidia.com/cuda/blackwell-compatibility-guide/ and "
+    "https://docs.nvidia.com/cuda/hopper-compatibility-guide/"
+)
 LOST = "just-in-time compilation of PTX (error 222) and features that need a newer driver fail"
 
 
 class Runs(NamedTuple):
-    """``answer`` is native, minor, forward, no or unknown; ``needs`` what would make it work, or work in full."""
+    """``answer`` is native, minor, forward, ptx, no or unknown; ``needs`` what would make it work, or work in full.
+
+    ptx: the CUDA is older than the GPU, so that it has no code for it. The driver compiles the program's PTX then; a
+    program or a library that holds none fails (NVIDIA's compatibility guides for Hopper and Blackwell).
+    """
 
     answer: str
     why: str
@@ -52,21 +60,43 @@ def runs(
     if unfit is not None and unfit.answer == NO:
         return unfit
     answer = _by_driver(cuda, asked, driver, driver_cuda, tables) or _older(cuda, driver, gpu, compat, tables)
-    return unfit if unfit is not None and answer.answer not in (NO, UNKNOWN) else answer
+    if unfit is None or answer.answer in (NO, UNKNOWN):
+        return answer
+    if unfit.answer == PTX and answer.answer != NATIVE:
+        return Runs(UNKNOWN, f"{unfit.why}; and {answer.why}", unfit.needs, unfit.source)
+    if unfit.answer == UNKNOWN:
+        return unfit._replace(why=f"by the driver alone it does ({answer.why}); {unfit.why}", needs=answer.needs)
+    return unfit
 
 
 def not_on_gpu(cuda: str, driver: str | None, gpu: Gpu | None, tables: Tables = SHIPPED) -> Runs | None:
-    """Return why the GPU does not go with that CUDA or driver, or is not known to; None where it does."""
+    """Return why the GPU does not go with that CUDA or driver, does by PTX alone, or is not known; None where it does.
+
+    The answer is no, ptx or unknown.
+    """
     if gpu is None:
         return None
     fit = gpus.with_toolkit(gpu, cuda, tables)
-    if fit.answer in (gpus.TOO_NEW, gpus.DROPPED):
+    if fit.answer == gpus.DROPPED:
         return Runs(NO, fit.why, fit.needs, fit.source)
     if driver:
         driven, needed, came_from = drivers.runs_gpu(driver, gpu.arch, tables)
         if driven is False:
             return Runs(NO, f"driver {driver} does not drive {gpu.shown} ({gpu.arch})", needed, came_from)
+    if fit.answer == gpus.TOO_NEW and _knows(driver, fit.first_cuda, tables):
+        return Runs(PTX, fit.why, fit.needs, GUIDES)
+    if fit.answer == gpus.TOO_NEW:
+        why = f"whether driver {driver} knows {gpu.shown} is not listed: the first toolkit for it is {fit.first_cuda}"
+        return Runs(UNKNOWN, why, f"a driver of CUDA {fit.first_cuda} or newer", fit.source)
     return Runs(UNKNOWN, fit.why, None, fit.source) if fit.answer == gpus.UNKNOWN else None
+
+
+def _knows(driver: str | None, first_cuda: str | None, tables: Tables) -> bool:
+    """Tell whether a driver is of a CUDA that has code for a GPU: only such a one surely compiles PTX for it."""
+    own, exact, _ = drivers.own_cuda(driver, tables) if driver else (None, False, "")
+    return not (
+        own and exact and first_cuda and (versions.minor(own) or (0, 0)) < (versions.minor(first_cuda) or (0, 0))
+    )
 
 
 def _by_driver(cuda: str, asked: tuple[int, int], driver: str, driver_cuda: str | None, tables: Tables) -> Runs | None:

@@ -184,7 +184,7 @@ def page(title: str, entries: list[Entry], today: str) -> Iterator[str]:
     yield ""
     for entry in entries:
         number = f" [{sources.index(entry.source) + 1}]" if entry.source else ""
-        mark = {GOOD: " ", BAD: "!"}.get(entry.mark, " " if entry.key in ("compiler", "node") else "?")
+        mark = {GOOD: " ", BAD: "!"}.get(entry.mark, " " if entry.key in ("compiler", "node", "driver_cuda") else "?")
         yield from _wrapped(f"{mark} {entry.title}: {entry.answer.replace('_', ' ')}", "    ")
         yield from _wrapped(f"    {entry.why}{number}", "    ")
     yield from _ends(entries)

@@ -59,8 +59,7 @@ def _runs(ask: Ask, view: View, own: Any, driver: Any, observed: str) -> Answer:
     gpus = _gpus(ask, view)
     unfit = _unfit(ask, asked, driver, gpus)
     if unfit is not None and unfit.answer == "no":
-        remedy = f"use {unfit.needs}" if unfit.needs else None
-        return Answer(ask.signed(False), observed, safe(unfit.why, 200), remedy=remedy)
+        return Answer(ask.signed(False), _with(observed, unfit), safe(unfit.why, 200), remedy=_use(unfit))
     stated, release = _VERSION.read(own), _VERSION.read(driver)
     native = _native(ask, asked, own, release)
     minor = majors.runs_by_minor_version(asked[0], stated, release, ask.tables)
@@ -73,8 +72,11 @@ def _runs(ask: Ask, view: View, own: Any, driver: Any, observed: str) -> Answer:
         package = _forward(ask, asked, view, driver, gpus)
         truth = package.works if package.present else None if package.works is None else False
         kind = f"by {package.package} in {safe(package.present.path, 80)}" if package.present else ""
+    by_ptx = unfit is not None and unfit.answer == "ptx"
+    if truth and unfit is not None and not (by_ptx and native):
+        return Answer(None, observed, reason=safe(unfit.why, 200))
     if truth and unfit is not None:
-        return Answer(None, observed, reason=safe(unfit.why, 160))
+        return _by_ptx(ask, unfit, f"{observed}, by PTX", _statement(own, driver, True, False))
     return Answer(
         ask.signed(truth),
         f"{observed}, {kind}" if truth else observed,
@@ -99,16 +101,33 @@ def _published(ask: Ask, view: View, own: Any, driver: Any, observed: str, publi
     number = (*asked, 0)[:2]
     release = _VERSION.read(driver)
     native = _native(ask, asked, own, release)
+    unfit = _unfit(ask, asked, driver, _gpus(ask, view))
     if low <= number <= high:
+        if unfit is not None and unfit.answer == "ptx":
+            return _by_ptx(ask, unfit, f"{observed}, by PTX", _statement(own, driver, True, False))
         minor = not native and majors.runs_by_minor_version(asked[0], _VERSION.read(own), release, ask.tables)
         caveat = _caveat(own) if minor and not ask.negated and ask.cuda_minor == "warn" else None
         return Answer(ask.signed(True), observed, _statement(own, driver, True, False), caveat=caveat)
-    unfit = _unfit(ask, asked, driver, _gpus(ask, view))
     if not ask.negated and unfit is not None and unfit.answer == "no":
-        return Answer(False, observed, safe(unfit.why, 200), remedy=f"use {unfit.needs}" if unfit.needs else None)
+        return Answer(False, _with(observed, unfit), safe(unfit.why, 200), remedy=_use(unfit))
     if ask.negated or number < low or native is not False:
         return Answer(None, observed, reason=f"the node publishes CUDA {low[0]}.{low[1]} to {high[0]}.{high[1]}")
     return Answer(False, observed, _statement(own, driver, False, False), remedy=_remedy(ask, asked))
+
+
+def _by_ptx(ask: Ask, unfit: Runs, observed: str, statement: str) -> Answer:
+    """Answer for a CUDA that is older than a GPU: its programs run where they hold PTX, which nobody knows here."""
+    caveat = None if ask.negated else f"with a caveat: {safe(unfit.why, 240)}"
+    return Answer(ask.signed(True), observed, statement, caveat=caveat, remedy=_use(unfit))
+
+
+def _with(observed: str, unfit: Runs) -> str:
+    """Return what the node has with what its GPU says of it: the driver alone would do."""
+    return f"{observed}; {safe(unfit.why.partition(':')[0], 120)}"
+
+
+def _use(unfit: Runs) -> str | None:
+    return f"use {unfit.needs}" if unfit.needs else None
 
 
 def _caveat(own: Any) -> str:
@@ -141,15 +160,18 @@ def _gpus(ask: Ask, view: View) -> list[Gpu]:
 
 
 def _unfit(ask: Ask, asked: tuple[int, ...], driver: Any, gpus: list[Gpu]) -> Runs | None:
-    """Return why the GPUs do not go with the asked CUDA or the driver, a no before a doubt; None where they do."""
+    """Return why the GPUs do not go with the asked CUDA or the driver: a no before a doubt, a doubt before by PTX.
+
+    None where they do.
+    """
     if not gpus:
         return None
-    from preflight.catalog.runs import NO, not_on_gpu
+    from preflight.catalog.runs import NO, PTX, UNKNOWN, not_on_gpu
 
     release = None if isinstance(driver, Unknown) else str(driver)
     found = [not_on_gpu(versions.show(asked), release, gpu, ask.tables) for gpu in gpus]
     answers = [one for one in found if one is not None]
-    return next((one for one in answers if one.answer == NO), answers[0] if answers else None)
+    return min(answers, key=lambda one: (NO, UNKNOWN, PTX).index(one.answer), default=None)
 
 
 def _forward(ask: Ask, asked: tuple[int, ...], view: View, driver: Any, gpus: list[Gpu]) -> Forward:

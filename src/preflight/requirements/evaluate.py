@@ -94,7 +94,8 @@ def _clause(clause: Clause, view: View, cuda_minor: str, tables: Tables) -> Clau
     else:
         status = "warn"
         message = f"{text} holds {caveats[0]}"
-        remedy = _row(clause.predicates[0]).remedy
+        advice = (answer.remedy for answer in answers if answer.truth and answer.caveat and answer.remedy)
+        remedy = next(advice, _row(clause.predicates[0]).remedy)
     results = tuple(
         PredicateResult(safe(predicate.text(), 160), answer.truth, answer.observed, answer.reason, answer.caveat)
         for predicate, answer in zip(clause.predicates, answers, strict=True)

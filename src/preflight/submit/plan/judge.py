@@ -102,14 +102,14 @@ def sort(judged: Sequence[Row], needs: Sequence[Need], told: Told, given: int | 
     for (lacks, fails), number in alike.items():
         for what in (*(lack.what for lack in lacks), *fails):
             often[what] += number
-    labels = {need.clause.text: missing(need.clause) for need in needs}
+    clauses = {need.clause.text: need.clause for need in needs}
     for row in judged:
         name = row.node.name
         if row.left_out:
             left_out.add(row.left_out[0], "", name)
         elif row.lacks or row.fails:
             what = max(_lacking(row), key=lambda one: often[one])
-            misfit.add(*_said(row, what, labels, given), name)
+            misfit.add(*_said(row, what, clauses, given), name)
         elif (unknown := _unknown(row, told)) is not None:
             untold.add(*_why(unknown), name)
         elif row.away:
@@ -136,15 +136,16 @@ def _lacking(row: Row) -> list[str]:
     return [*(lack.what for lack in row.lacks), *row.fails]
 
 
-def _said(row: Row, what: str, labels: dict[str, str], given: int | None) -> tuple[str, str]:
+def _said(row: Row, what: str, clauses: dict[str, Clause], given: int | None) -> tuple[str, str]:
     for lack in row.lacks:
         if lack.what == what:
             return lack.what, lack.detail
     answer = next(one for one in row.answers if one.text == what)
+    label = missing(clauses[what], row.view)
     if given == 0 and answer.observed == "no GPU":
-        return labels[what], NO_GPUS
+        return label, NO_GPUS
     gets = given is not None and what.startswith("gpu.count") and answer.observed == _counted(given)
-    return labels[what], f"the job gets {answer.observed}" if gets else answer.observed
+    return label, f"the job gets {answer.observed}" if gets else answer.observed
 
 
 def _counted(gpus: int) -> str:
@@ -163,17 +164,28 @@ def _unknown(row: Row, told: Told) -> ClauseResult | None:
     return next((one for one in row.answers if told.misses(one, row.view)), None)
 
 
-def missing(clause: Clause) -> str:
-    """Return what a node lacks that fails a clause: "driver < 550" for driver>=550, else "not " and the clause."""
+def missing(clause: Clause, view: View) -> str:
+    """Return what a node lacks that fails a clause: "driver < 550" for driver>=550, else "not " and the clause.
+
+    Programs of a CUDA may fail on a driver whose own CUDA is newer: its GPU is too old for them.
+    """
     if len(clause.predicates) == 1:
         one = clause.predicates[0]
         row = names.find(one.name)
+        if one.name == "cuda" and one.op in (">=", "=", "~=") and _is_newer(view, one.value or ""):
+            return f"not {clause.text}"
         ordered = row is not None and isinstance(row.kind, Version | Size | Count)
         if ordered and row not in names.DISTRIBUTION_ROWS and not one.negated and one.op in _OPPOSITE:
             return f"{one.name} {_OPPOSITE[one.op]} {one.value}"
         if one.op is None:
             return f"{one.name}" if one.negated else f"no {one.name}"
     return f"not {clause.text}"
+
+
+def _is_newer(view: View, cuda: str) -> bool:
+    """Tell whether the driver's own CUDA is that release or a newer one."""
+    own, version = view.get("driver.cuda"), Version()
+    return isinstance(own, str) and version.compare(">=", version.parse(cuda), own) is True
 
 
 def _sorted(nodes: Iterable[str]) -> tuple[str, ...]:

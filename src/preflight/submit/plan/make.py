@@ -136,15 +136,16 @@ def _inferring(one: Wants, nodes: Nodes, kinds: Kinds, gpus: int | None, policy:
         answers = kinds.judged(
             Requirement((need.clause,)), gpus, policy.cuda.minor_version_compatibility, policy.tables()
         )
-        fails: dict[str, list[str]] = {}
+        fails: dict[tuple[str, str], list[str]] = {}
         untold = []
         for name in nodes.fit:
             answer = answers[kinds.of[name]][0]
             if answer.status == "fail":
-                fails.setdefault(answer.observed, []).append(name)
+                what = judge.missing(need.clause, kinds.views[kinds.of[name]])
+                fails.setdefault((what, answer.observed), []).append(name)
             elif answer.status == "unknown":
                 untold.append(name)
-        groups = tuple(Group(judge.missing(need.clause), seen, tuple(found)) for seen, found in fails.items())
+        groups = tuple(Group(what, seen, tuple(found)) for (what, seen), found in fails.items())
         fared.append(Inferring(need, groups, tuple(untold)))
     return tuple(fared)
 
