@@ -184,3 +184,21 @@ def test_a_release_is_compared_within_its_flavour(release: str, numbers: tuple[i
 def test_another_flavours_newer_kernel_is_no_matter() -> None:
     kernels = ["6.8.0-40-generic", "6.8.0-90-lowlatency"]
     assert statuses("kernel.newest", install__kernels=kernels) == ["pass"]
+
+
+@pytest.mark.parametrize(
+    ("switches", "state", "manager", "status"),
+    [
+        (True, None, None, "warn"),
+        (False, None, None, "skip"),
+        (False, 0, None, "skip"),
+        (False, 1, None, "warn"),  # HGX B200 without its fabric manager: no switch of NVIDIA's on the bus
+        (False, 3, "580.65.06", "warn"),
+        (False, 3, "580.95.05", "pass"),
+        (False, 3, None, "skip"),  # GB200 NVL72: its fabric is managed by the switch trays
+    ],
+)
+def test_a_fabric_is_known_by_the_gpus_too(switches: bool, state: int | None, manager: str | None, status: str) -> None:
+    device = {"index": 0, **({} if state is None else {"fabric_state": state})}
+    changes = {"install__nvswitch": switches, "install__fabric_manager": manager, "gpus__devices": [device]}
+    assert statuses("fabric.version", **changes) == [status]

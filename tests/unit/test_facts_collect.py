@@ -58,7 +58,19 @@ def test_a_recorded_node_tells_what_its_files_hold_and_nothing_of_this_machine(n
     assert document.facts["driver"] == {"module": "550.54.15"}
     assert document.facts["toolkits"]["versions"] == ["12.4.1"]
     assert document.facts["modules"] == {"names": ["cuda/12.4"]}
-    off = ("arch", "tmp", "shm", "mounts", "remote", "gpus", "ib", "driver.version", "driver.cuda", "driver.nvml")
+    off = (
+        "arch",
+        "tmp",
+        "shm",
+        "mounts",
+        "remote",
+        "pci",
+        "gpus",
+        "ib",
+        "driver.version",
+        "driver.cuda",
+        "driver.nvml",
+    )
     untold = {name: why for name, why in document.unknown.items() if not name.startswith("install.")}
     assert untold == dict.fromkeys(off, NOT_LIVE)
 

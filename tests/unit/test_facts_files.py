@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from preflight.facts import container, cpu, driver, ib, kernel, libc, memory, modules, mounts, toolkits
+from preflight.facts import container, cpu, driver, ib, kernel, libc, memory, modules, mounts, pci, toolkits
 from preflight.facts import os as facts_os
 from preflight.facts.answer import NOT_LIVE, Answer
 from preflight.facts.rootfs import Root
@@ -263,12 +263,34 @@ def test_no_module_is_null_when_live_and_unknown_when_not(tmp_path: Path) -> Non
     assert "states no version" in found.unknown["module"]
 
 
-def test_pci_counts_only_nvidia_display_controllers(tmp_path: Path) -> None:
-    devices = {"01": ("0x10de", "0x030200"), "02": ("0x10de", "0x068000"), "03": ("0x1002", "0x030000")}
-    files: dict[str, str | bytes] = {}
-    for name, (vendor, kind) in devices.items():
-        files |= {f"sys/bus/pci/devices/{name}/vendor": f"{vendor}\n", f"sys/bus/pci/devices/{name}/class": f"{kind}\n"}
-    assert driver.pci_gpus(node(tmp_path, files)) == 1
+def on_the_bus(place: Path, name: str, kind: str = "0x030200", driver: str = "nvidia", vendor: str = "0x10de") -> Path:
+    """Write one PCI device of a recorded sysfs: its driver is a link that leads nowhere in the tree."""
+    device = place / "sys/bus/pci/devices" / name
+    device.mkdir(parents=True)
+    for key, value in (("vendor", vendor), ("class", kind), ("device", "0x2330")):
+        (device / key).write_text(f"{value}\n")
+    if driver:
+        (device / "driver").symlink_to(f"../../../../bus/pci/drivers/{driver}")
+    return device
+
+
+def test_pci_lists_nvidia_gpus_with_their_driver(tmp_path: Path) -> None:
+    on_the_bus(tmp_path, "0000:3b:00.0")
+    on_the_bus(tmp_path, "0000:5e:00.0", driver="")
+    on_the_bus(tmp_path, "0000:86:00.0", "0x030000", "vfio-pci")
+    on_the_bus(tmp_path, "0000:87:00.0", "0x068000", "nvidia-nvswitch")  # an NVSwitch
+    on_the_bus(tmp_path, "0000:3b:00.1", "0x040300", "snd_hda_intel")  # the audio function of a VGA board
+    on_the_bus(tmp_path, "0000:03:00.0", "0x030000", "ast", "0x1a03")  # a server's own display
+    (on_the_bus(tmp_path, "0000:3b:00.4") / "physfn").symlink_to("../0000:3b:00.0")  # SR-IOV, for a vGPU
+    (tmp_path / "proc/driver/nvidia/gpus/0000:3b:00.0").mkdir(parents=True)
+    root = node(tmp_path, {})
+    assert [tuple(gpu.values()) for gpu in pci.read(root).values["gpus"]] == [
+        ("0000:3b:00.0", "0302", "2330", "nvidia", True),
+        ("0000:5e:00.0", "0302", "2330", None, False),
+        ("0000:86:00.0", "0300", "2330", "vfio-pci", False),
+    ]
+    assert pci.own_gpus(root) == 2
+    assert pci.read(Root(str(tmp_path / "nowhere"), live=False)).unknown == {"": NOT_LIVE}
 
 
 def ib_port(device: str, state: str, rate: str, layer: str = "InfiniBand") -> dict[str, str | bytes]:

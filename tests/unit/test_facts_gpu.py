@@ -101,6 +101,8 @@ def test_every_attribute_is_told(node: Node) -> None:
         "remap_failure": False,
         "recovery_action": 2,
         "nvlink": 17,
+        "fabric_state": 3,
+        "fabric_status": 0,
         "temperature": 44,
         "pcie_width": 8,
         "pcie_width_max": 16,

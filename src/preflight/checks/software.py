@@ -130,24 +130,39 @@ def cdi_stale(context: Context, limit: float | None) -> Iterator[Finding]:
 FABRIC = "install nvidia-fabricmanager of the driver's version and restart it (else CUDA error 802)"
 
 
-@check("fabric.version", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=FABRIC)
+@check("fabric.version", reads=("install", "driver", "gpus"), phases=HEALTH, action="warn", remedy=FABRIC)
 def fabric_version(context: Context, limit: float | None) -> Iterator[Finding]:
-    """On a node with NVSwitches the fabric manager is exactly of the driver's version."""
+    """On a node with NVSwitches the fabric manager is exactly of the driver's version.
+
+    HGX B200's NVSwitches are no PCI devices of NVIDIA's: there the GPUs' own fabric state says that there are some. A
+    fabric whose manager is on another machine (GB200 NVL72's switch trays, a service VM) is no fault.
+    """
     switches, manager = context.node.get("install.nvswitch"), context.node.get("install.fabric_manager")
-    module = context.node.get("driver.module")
-    unclear = untold("fabric.version", "fabric", switches) or (
-        untold("fabric.version", "fabric", manager) if switches else None
+    module, states = context.node.get("driver.module"), _fabric_states(context)
+    some = switches is True or bool(states)
+    unclear = (None if some else untold("fabric.version", "fabric", switches)) or (
+        untold("fabric.version", "fabric", manager) if some else None
     )
     if unclear:
         yield unclear
-    elif not switches or not isinstance(module, str):
+    elif not some or not isinstance(module, str):
         yield _made("fabric.version", "skip", "fabric", "no NVSwitch on this node, or no driver loaded", FABRIC)
+    elif manager is None and not switches and states == {3}:
+        yield _made("fabric.version", "skip", "fabric", "the fabric is managed from elsewhere", FABRIC)
     elif manager is None:
         yield _made("fabric.version", "fail", "fabric", "NVSwitches and no fabric manager is installed", FABRIC)
     elif manager != module:
         yield _made("fabric.version", "fail", "fabric", f"fabric manager {manager}, driver {module}", FABRIC, manager)
     else:
         yield _made("fabric.version", "pass", "fabric", f"fabric manager is of driver {module}", FABRIC, manager)
+
+
+def _fabric_states(context: Context) -> set[int]:
+    """Return the states of GPUs that are in a fabric, or should be (1 not started, 2 in progress, 3 completed)."""
+    devices = context.node.devices()
+    return (
+        set() if isinstance(devices, Unknown) else {one["fabric_state"] for one in devices if one.get("fabric_state")}
+    )
 
 
 FLAVOUR = "install the other kernel module package of the same driver version"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-LOCAL = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm", "mounts")
+LOCAL = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm", "mounts", "pci")
 FILES = ("ib", "container", "toolkits", "install", "modules", "remote")
 SUBJECTS = (*LOCAL, "driver", "gpus", *FILES)
 PREFIXES = ("/usr/local/cuda*",)
@@ -241,6 +241,10 @@ def _local(subject: str, root: Root, cache_dir: str | None) -> Answer:
         from preflight.facts import cpu
 
         return cpu.read(root)
+    if subject == "pci":
+        from preflight.facts import pci
+
+        return pci.read(root)
     if subject == "mounts":
         from preflight.facts import mounts
 

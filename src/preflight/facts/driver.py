@@ -22,21 +22,3 @@ def _is_version(word: str) -> bool:
     """Return whether a word is a driver version: 550.54.15. The words before it differ from flavour to flavour."""
     parts = word.split(".")
     return len(parts) in (2, 3) and len(parts[0]) == 3 and all(part.isascii() and part.isdigit() for part in parts)
-
-
-PCI = "/sys/bus/pci/devices"
-NVIDIA = "0x10de"
-DISPLAY = "0x03"  # class 03xxxx: VGA and 3D controllers; NVSwitches and audio functions have others
-
-
-def pci_gpus(root: Root) -> int:
-    """Return how many NVIDIA GPUs the PCI bus shows, with or without a driver. Reads sysfs: 2 files a device."""
-    holder = root.holder(PCI)
-    count = 0
-    for name in (holder.names(PCI) or []) if holder else []:
-        assert holder is not None
-        vendor = holder.read_text(f"{PCI}/{name}/vendor", 64)
-        if vendor is not None and vendor.strip() == NVIDIA:
-            kind = holder.read_text(f"{PCI}/{name}/class", 64)
-            count += kind is not None and kind.startswith(DISPLAY)
-    return count

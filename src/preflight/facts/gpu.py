@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 
-from preflight.facts.driver import pci_gpus
+from preflight.facts.gpu_bus import excluded, fabric
 from preflight.facts.isolate import Channel
 from preflight.facts.nvml import GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, error_name, load
+from preflight.facts.pci import own_gpus
 from preflight.facts.rootfs import Root
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -43,7 +44,7 @@ def probe(channel: Channel, library: str, devices: bool, root: Root) -> None:
     except Fault as fault:
         if devices and fault.name in ("LibraryNotFound", "DriverNotLoaded"):
             channel.doing("reading /sys/bus/pci/devices")
-            channel.tell({"pci": pci_gpus(root)})
+            channel.tell({"pci": own_gpus(root)})
         channel.tell({"nvml": fault.name})
         return
     channel.tell({"nvml": OK})
@@ -78,6 +79,8 @@ def _devices(channel: Channel, nvml: Any) -> None:
         channel.tell({"count_error": fault.name})
         return
     channel.tell({"count": count})
+    channel.doing("nvmlGetExcludedDeviceCount")
+    channel.tell({"excluded": excluded(nvml)})
     for index in range(count):
         channel.doing(f"gpu {index} nvmlDeviceGetHandleByIndex")
         try:
@@ -221,6 +224,7 @@ CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] 
     ),
     ("nvmlDeviceGetFieldValues", ("recovery_action",), _recovery),
     ("nvmlDeviceGetNvLinkState", ("nvlink",), _nvlinks),
+    ("nvmlDeviceGetGpuFabricInfoV", ("fabric_state", "fabric_status"), fabric),
     _row(("temperature",), _one("nvmlDeviceGetTemperature", int, TEMPERATURE_GPU)),
     _row(("pcie_width",), _one("nvmlDeviceGetCurrPcieLinkWidth", int)),
     _row(("pcie_width_max",), _one("nvmlDeviceGetMaxPcieLinkWidth", int)),

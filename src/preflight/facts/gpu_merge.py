@@ -28,6 +28,7 @@ class Told:
         self.count: int | None = None
         self.count_error: str | None = None
         self.pci = 0
+        self.excluded: list[dict[str, Any]] = []
         self.timings: dict[str, float] = {}
         self.gpus: dict[int, dict[str, Any]] = {}
         self.done: set[int] = set()
@@ -113,13 +114,17 @@ def gpus(told: Told) -> Answer:
         return unknown(f"NVML: {told.count_error}" if told.count_error else told.outcome.why())
     devices = [told.gpus.get(index, {"index": index}) for index in range(told.count)]
     if told.outcome.finished:
-        return Answer({"count": told.count, "devices": devices, "stuck_at": None})
+        return Answer({"count": told.count, "devices": devices, "stuck_at": None, **_excluded(told)})
     left = [device for device in devices if device["index"] not in told.done]
     why: dict[str, str] = {}
     for position, device in enumerate(left):
         device["error"] = NOT_READ if position else told.ending
         why[str(device["index"])] = "not read: an earlier GPU hangs" if position else told.outcome.why()
-    return Answer({"count": told.count, "devices": devices, "stuck_at": told.outcome.stuck_at}, why)
+    return Answer({"count": told.count, "devices": devices, "stuck_at": told.outcome.stuck_at, **_excluded(told)}, why)
+
+
+def _excluded(told: Told) -> dict[str, Any]:
+    return {"excluded": told.excluded} if told.excluded else {}
 
 
 def _each(keys: tuple[str, ...], told: Told, state: str) -> dict[str, str]:

@@ -12,13 +12,19 @@ Rows = dict[str, tuple[Any, bool]]
 
 _PROCESS: Rows = {"pid": (COUNT, False), "used_memory": (COUNT, True)}
 _PORT: Rows = {"device": (TEXT, False), "port": (COUNT, False), "state": (TEXT, False), "rate": (NUMBER, True)}
+_EXCLUDED: Rows = {"bus_id": (TEXT, True)}
+_PCI_GPU: Rows = {
+    **dict.fromkeys(("device", "driver"), (TEXT, True)),
+    **dict.fromkeys(("bus_id", "class"), (TEXT, False)),
+    "listed": (FLAG, True),
+}
 GPU: Rows = {
     **dict.fromkeys(("name", "uuid", "bus_id", "compute_capability", "error"), (TEXT, True)),
     **dict.fromkeys(("ecc", "ecc_pending", "remap_pending", "remap_failure", "mig"), (FLAG, True)),
     **dict.fromkeys(("minor", "memory", "memory_used", "recovery_action", "nvlink"), (COUNT, True)),
     **dict.fromkeys(("ecc_uncorrected_volatile", "ecc_uncorrected_aggregate"), (COUNT, True)),
     **dict.fromkeys(("remap_correctable", "remap_uncorrectable"), (COUNT, True)),
-    **dict.fromkeys(("temperature", "pcie_width", "pcie_width_max"), (COUNT, True)),
+    **dict.fromkeys(("temperature", "pcie_width", "pcie_width_max", "fabric_state", "fabric_status"), (COUNT, True)),
     "index": (COUNT, False),
     "processes": (_PROCESS, True),
     "errors": ("object of texts", False),
@@ -53,7 +59,13 @@ SUBJECTS: dict[str, Rows] = {
         "secure_boot": (FLAG, True),
     },
     "driver": dict.fromkeys(("version", "cuda", "module", "nvml"), (TEXT, True)),
-    "gpus": {"count": (COUNT, False), "devices": (GPU, False), "stuck_at": (TEXT, True)},
+    "gpus": {
+        "count": (COUNT, False),
+        "devices": (GPU, False),
+        "stuck_at": (TEXT, True),
+        "excluded": (_EXCLUDED, False),
+    },
+    "pci": {"gpus": (_PCI_GPU, False), "confined": (TEXT, True)},
     "modules": {"names": (TEXTS, False)},
     "container": {"runtimes": (TEXTS, False)},
     "ib": {"ports": (_PORT, False), "roce": (_PORT, False), "rate": (NUMBER, True)},

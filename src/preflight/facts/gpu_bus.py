@@ -1,0 +1,55 @@
+"""What NVML says beside a GPU's own sensors: its place in the NVSwitch fabric, and the GPUs that it leaves out."""
+
+from __future__ import annotations
+
+from preflight.facts.nvml import NOT_SUPPORTED, Fault, call
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def fabric(nvml: Any, handle: Any) -> tuple[int, int]:
+    """Return (state, status) of the GPU's registration with its NVLink fabric.
+
+    ``state``: 0 not supported, 1 not started, 2 in progress, 3 completed; ``status``, an nvmlReturn_t, holds once
+    completed (nvmlGpuFabricState_t of nvml.h). Drivers before 525 know no fabric, and run no GPU that has one.
+    """
+    from ctypes import byref
+
+    for function, kind in (
+        ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v2_t"),
+        ("nvmlDeviceGetGpuFabricInfo", "c_nvmlGpuFabricInfo_t"),
+    ):
+        if not hasattr(nvml, function) or not hasattr(nvml, kind):
+            continue
+        info = getattr(nvml, kind)()
+        if hasattr(info, "version"):
+            info.version = nvml.nvmlGpuFabricInfo_v2
+        try:
+            call(nvml, function, handle, byref(info))
+        except Fault as fault:
+            if fault.name in ("FunctionNotFound", "ArgumentVersionMismatch"):
+                continue
+            raise
+        return int(info.state), int(info.status)
+    if not hasattr(nvml, "nvmlDeviceGetGpuFabricInfo"):
+        raise Fault("FunctionNotFound")
+    raise Fault(NOT_SUPPORTED)
+
+
+def excluded(nvml: Any) -> list[dict[str, str | None]]:
+    """Return {bus_id} of each GPU that the administrator excluded from the driver; bus_id None where NVML keeps it."""
+    try:
+        count = min(int(call(nvml, "nvmlGetExcludedDeviceCount")), 64)
+    except Fault:
+        return []
+    found: list[dict[str, str | None]] = []
+    for index in range(count):
+        try:
+            info = call(nvml, "nvmlGetExcludedDeviceInfoByIndex", index)
+            bus = info.pciInfo.busId
+            found.append({"bus_id": bus.decode("ascii", "replace") if isinstance(bus, bytes) else str(bus)})
+        except (Fault, AttributeError):
+            found.append({"bus_id": None})
+    return found
