@@ -340,3 +340,18 @@ def test_a_bug_in_a_check_is_unknown_and_loses_no_other_finding(monkeypatch: pyt
     (one,) = [one for one in found if one.check == "checker"]
     assert re.search("a.broken.*ZeroDivisionError", one.message)
     assert of(found, "gpu.responds") == {"gpu0": "pass"}
+
+
+def test_the_gpu_of_the_jobs_mig_device_is_judged_as_the_jobs_own() -> None:
+    devices = [{"index": at, "profile": profile} for at, profile in enumerate(("3g.40gb", "1g.10gb"))]
+    view = node(gpu(3, mig=True, mig_devices=devices, ecc_uncorrected_volatile=2), gpu(4, ecc_uncorrected_volatile=1))
+    found = findings(view, "prolog", gpus=JobGpus((), slices=((0, 0),)))
+    told = {one.subject: (one.status, one.message) for one in found if one.check == "gpu.ecc.uncorrected"}
+    assert told == {
+        "gpu3": ("fail", "GPU 3 MIG 3g.40gb: 2 uncorrected ECC errors (00000000:3B:00.0)"),
+        "gpu4": ("warn", "1 uncorrected ECC errors (00000000:3B:00.0); not a GPU of this job"),
+    }
+    whole = findings(view, "health")
+    assert [one.message for one in whole if one.subject == "gpu3" and one.status == "fail"] == [
+        "2 uncorrected ECC errors (00000000:3B:00.0)"
+    ]

@@ -67,8 +67,8 @@ def test_processes_that_stay_are_the_users() -> None:
 
 def test_only_the_jobs_gpus_count_and_they_are_told_apart_by_uuid() -> None:
     after = facts(gpu(1, ecc_uncorrected_volatile=2), gpu(0))  # their order changed
-    assert changes(SAME, after, (1,)) == []
-    assert [one["fact"] for one in changes(SAME, after, (0,))] == ["gpu1.ecc_uncorrected_volatile"]
+    assert changes(SAME, after, JobGpus((1,))) == []
+    assert [one["fact"] for one in changes(SAME, after, JobGpus((0,)))] == ["gpu1.ecc_uncorrected_volatile"]
 
 
 def test_a_gpu_that_was_not_there_before_or_says_less_now_is_no_change() -> None:
@@ -112,3 +112,43 @@ def test_errors_that_came_while_the_job_ran_are_told() -> None:
     assert ("gpu.ecc.risen", "gpu0", "warn", "node") in epilog(after, SAME, (0, 1))
     assert not [row for row in epilog(after, SAME, (0, 1)) if row[:2] == ("gpu.ecc.risen", "gpu1")]
     assert not [row for row in epilog(after, None, (0,)) if row[0] == "gpu.ecc.risen"]
+
+
+def cut(*processes: tuple[int, int], **more: Any) -> dict[str, Any]:
+    """A GPU with two MIG devices, and (pid, gpu instance) of its processes."""
+    listed = [{"index": at, "profile": "3g.40gb", "gi": at + 1, "ci": 0} for at in range(2)]
+    running = [{"pid": pid, "used_memory": 1, "gi": gi, "ci": 0} for pid, gi in processes]
+    return gpu(0, mig_devices=listed, processes=running, **more)
+
+
+def test_what_others_do_on_the_gpu_of_a_mig_device_is_no_blame_of_the_job() -> None:
+    mine = JobGpus((), slices=((0, 0),))
+    others = facts(cut((9, 2), memory_used=9 << 30))
+    view = View(others, {})
+    found = run_checks(Context("epilog", view, view, Policy(), gpus=mine, before=facts(cut())))
+    assert [one.status for one in found if one.check == "gpu.processes"] == ["pass"]
+    assert changes(facts(cut()), others, mine) == []
+    assert [one["fact"] for one in changes(facts(cut()), others, None)] == ["gpu0.memory_used", "gpu0.processes"]
+
+
+def test_a_process_left_on_the_jobs_mig_device_is_told() -> None:
+    mine = JobGpus((), slices=((0, 1),))
+    after = facts(cut((8, 1), (9, 2)))
+    view = View(after, {})
+    found = run_checks(Context("epilog", view, view, Policy(), gpus=mine, before=facts(cut())))
+    (left,) = (one for one in found if one.check == "gpu.processes")
+    assert (left.status, left.blame, left.observed) == ("warn", "user", "9")
+    assert left.message == "1 processes left on GPU 0 MIG 3g.40gb: 9"
+    assert changes(facts(cut()), after, mine) == [
+        {"fact": "gpu0.processes", "before": [], "after": [9], "blame": "user"}
+    ]
+
+
+def test_an_error_that_came_on_the_gpu_of_a_mig_device_is_told_to_its_job() -> None:
+    after = facts(cut(ecc_uncorrected_aggregate=9))
+    view = View(after, {})
+    for place in (0, 1):
+        mine = JobGpus((), slices=((0, place),))
+        found = run_checks(Context("epilog", view, view, Policy(), gpus=mine, before=facts(cut())))
+        (risen,) = (one for one in found if one.check == "gpu.ecc.risen")
+        assert risen.message.startswith("GPU 0 MIG 3g.40gb: 4 uncorrected ECC errors")

@@ -91,6 +91,7 @@ def test_every_attribute_is_told(node: Node) -> None:
         "memory_used": 1 << 30,
         "compute_capability": "9.0",
         "mig": True,
+        "mig_devices": [],
         "ecc": True,
         "ecc_pending": False,
         "ecc_uncorrected_volatile": 2,
@@ -110,7 +111,7 @@ def test_every_attribute_is_told(node: Node) -> None:
 
 
 def test_the_schema_knows_every_attribute() -> None:
-    assert set(GPU) == {*ATTRIBUTES, "index", "error", "errors"}
+    assert set(GPU) == {*ATTRIBUTES, "index", "error", "errors", "mig_devices"}
 
 
 def test_what_a_gpu_does_not_have_is_not_supported(node: Node) -> None:

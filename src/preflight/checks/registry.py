@@ -33,16 +33,31 @@ class Asked(NamedTuple):
 
 
 class JobGpus(NamedTuple):
-    """The GPUs Slurm gave the job: positions in the devices list, what of them is missing, or why neither is known."""
+    """The GPUs Slurm gave the job: positions in the devices list, what of them is missing, or why neither is known.
+
+    ``slices``: its MIG devices, each (position in the devices list, position in that GPU's ``mig_devices``).
+    """
 
     positions: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
     problem: str = ""
+    slices: tuple[tuple[int, int], ...] = ()
 
     @property
     def some(self) -> bool:
         """Return whether the job has a GPU at all."""
-        return bool(self.positions or self.missing or self.problem)
+        return bool(self.positions or self.slices or self.missing or self.problem)
+
+    def has(self, position: int) -> bool:
+        """Return whether the GPU at ``position`` is the job's, whole or a MIG device of it."""
+        return position in self.positions or any(at == position for at, _ in self.slices)
+
+    def label(self, position: int, device: dict[str, Any]) -> str:
+        """Return "GPU 3 MIG 3g.40gb, 1g.10gb": the job's MIG devices on ``device``, the GPU at ``position``."""
+        listed = device.get("mig_devices") or []
+        places = [place for at, place in self.slices if at == position]
+        profiles = [str((listed[place].get("profile") if place < len(listed) else None) or "?") for place in places]
+        return f"GPU {device.get('index', '?')} MIG {', '.join(profiles)}"
 
 
 class Context(NamedTuple):
@@ -65,8 +80,8 @@ class Context(NamedTuple):
     today: str = ""
 
     def is_jobs(self, position: int) -> bool:
-        """Return whether the GPU at ``position`` is judged as the job's own."""
-        return self.gpus is None or position in self.gpus.positions
+        """Return whether the GPU at ``position``, or a MIG device of it, is judged as the job's own."""
+        return self.gpus is None or self.gpus.has(position)
 
 
 class Answer(NamedTuple):

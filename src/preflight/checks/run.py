@@ -55,6 +55,8 @@ def _run(check: Check, context: Context, limit: float | None) -> Iterator[Findin
 
 def _settle(finding: Finding, check: Check, action: str, context: Context) -> Finding:
     """Turn a fail into a warning where the policy says so, or where it is about a GPU that is not the job's."""
+    if finding.status in ("fail", "warn") and check.device:
+        finding = _named(finding, context)
     if finding.status != "fail":
         return finding
     if action == "warn":
@@ -64,11 +66,28 @@ def _settle(finding: Finding, check: Check, action: str, context: Context) -> Fi
     return finding
 
 
+def _named(finding: Finding, context: Context) -> Finding:
+    """Name the job's MIG devices in what is found about their GPU: it is theirs, but not only theirs."""
+    at = _position(finding, context)
+    if context.gpus is None or at is None or at in context.gpus.positions or not context.gpus.has(at):
+        return finding
+    label = context.gpus.label(at, context.node.facts["gpus"]["devices"][at])
+    return finding if label in finding.message else finding._replace(message=f"{label}: {finding.message}")
+
+
+def _position(finding: Finding, context: Context) -> int | None:
+    """Return where in the list of devices the GPU stands that a finding is about, None where it is about none."""
+    if not (finding.subject.startswith("gpu") and finding.subject[3:].isdigit()):
+        return None
+    index = int(finding.subject[3:])
+    devices = context.node.facts.get("gpus", {}).get("devices") or []
+    return next((at for at, device in enumerate(devices) if device.get("index") == index), None)
+
+
 def _concerns_job(finding: Finding, context: Context) -> bool:
     if context.gpus is None or finding.subject in context.gpus.missing:
         return True
     if finding.subject.startswith("gpu") and finding.subject[3:].isdigit():
-        index = int(finding.subject[3:])
-        devices = context.node.facts.get("gpus", {}).get("devices") or []
-        return any(context.is_jobs(at) for at, device in enumerate(devices) if device.get("index") == index)
+        at = _position(finding, context)
+        return at is not None and context.is_jobs(at)
     return context.gpus.some  # the driver as a whole: whichever GPUs are the job's, they hang on it

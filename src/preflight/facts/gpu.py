@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import time
 
+from preflight.facts import mig
 from preflight.facts.gpu_bus import excluded, fabric
 from preflight.facts.isolate import Channel
+from preflight.facts.mig import Lookup
 from preflight.facts.nvml import GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, error_name, load
 from preflight.facts.pci import own_gpus
 from preflight.facts.rootfs import Root
@@ -26,6 +28,7 @@ MAX_LINKS = 18
 FIELD_RECOVERY = 230  # NVML_FI_DEV_GET_GPU_RECOVERY_ACTION: driver 570 and later
 UNCORRECTED, VOLATILE, AGGREGATE = 1, 0, 1
 MEMORY_V2 = 0x02000028
+NO_INSTANCE = 0xFFFFFFFF  # of a process on a GPU without MIG
 TEMPERATURE_GPU = 0  # NVML_TEMPERATURE_GPU: the sensor on the die
 
 
@@ -51,7 +54,7 @@ def probe(channel: Channel, library: str, devices: bool, root: Root) -> None:
     _driver(channel, nvml)
     channel.tell({"timing": "driver", "ms": _since(began)})
     if devices:
-        _devices(channel, nvml)
+        _devices(channel, nvml, root)
         channel.tell({"timing": "gpus", "ms": _since(began)})
 
 
@@ -71,7 +74,7 @@ def _driver(channel: Channel, nvml: Any) -> None:
             channel.tell({"driver": key, "error": fault.name})
 
 
-def _devices(channel: Channel, nvml: Any) -> None:
+def _devices(channel: Channel, nvml: Any, root: Root) -> None:
     channel.doing("nvmlDeviceGetCount")
     try:
         count = min(int(call(nvml, "nvmlDeviceGetCount")), MAX_GPUS)
@@ -81,6 +84,7 @@ def _devices(channel: Channel, nvml: Any) -> None:
     channel.tell({"count": count})
     channel.doing("nvmlGetExcludedDeviceCount")
     channel.tell({"excluded": excluded(nvml)})
+    lookup = Lookup(root)
     for index in range(count):
         channel.doing(f"gpu {index} nvmlDeviceGetHandleByIndex")
         try:
@@ -88,24 +92,44 @@ def _devices(channel: Channel, nvml: Any) -> None:
         except Fault as fault:
             channel.tell({"gpu": index, "error": fault.name})
         else:
-            _device(channel, nvml, index, handle)
+            _device(channel, nvml, index, handle, lookup)
         channel.tell({"gpu": index, "done": True})
 
 
-def _device(channel: Channel, nvml: Any, index: int, handle: Handle) -> None:
+def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Lookup) -> None:
     """Tell one GPU's attributes, call by call; what the GPU as a whole suffers from becomes its ``error``."""
+    known: dict[str, Any] = {"index": index}
     for name, keys, read in CALLS:
         channel.doing(f"gpu {index} {name}")
         try:
             values = read(nvml, handle)
         except Fault as fault:
-            channel.tell({"gpu": index, "errors": dict.fromkeys(keys, fault.name)})
-            if fault.name in GPU_ERRORS:
-                channel.tell({"gpu": index, "error": fault.name})
+            _refused(channel, index, keys, fault)
             if fault.name == "GpuIsLost":
                 return  # every other call would only say so again, or hang
             continue
-        channel.tell({"gpu": index, "set": dict(zip(keys, values, strict=True))})
+        told = dict(zip(keys, values, strict=True))
+        channel.tell({"gpu": index, "set": told})
+        known.update(told)
+        if told.get("mig") and not _mig_devices(channel, nvml, handle, known, lookup):
+            return
+
+
+def _refused(channel: Channel, index: int, keys: tuple[str, ...], fault: Fault) -> None:
+    channel.tell({"gpu": index, "errors": dict.fromkeys(keys, fault.name)})
+    if fault.name in GPU_ERRORS:
+        channel.tell({"gpu": index, "error": fault.name})
+
+
+def _mig_devices(channel: Channel, nvml: Any, handle: Handle, known: dict[str, Any], lookup: Lookup) -> bool:
+    """Tell the GPU's MIG devices; False where the GPU is lost."""
+    try:
+        found = mig.read(channel, nvml, handle, known, lookup)
+    except Fault as fault:
+        _refused(channel, known["index"], ("mig_devices",), fault)
+        return fault.name != "GpuIsLost"
+    channel.tell({"gpu": known["index"], "set": {"mig_devices": found}})
+    return True
 
 
 def _text(value: Any) -> str:
@@ -155,15 +179,23 @@ def _nvlinks(nvml: Any, handle: Handle) -> Values:
 
 
 def _processes(nvml: Any, handle: Handle) -> Values:
-    """({pid, used_memory} of each compute process, MPS clients too; used_memory None where NVML does not say."""
+    """([{pid, used_memory}] of compute processes, MPS clients too,); used_memory None where NVML does not say.
+
+    With MIG on also ``gi`` and ``ci``, the instances that the process runs on: the GPU's list is of all its devices.
+    """
     told = list(_newest(nvml, "nvmlDeviceGetComputeRunningProcesses", handle))
     try:
         told += _newest(nvml, "nvmlDeviceGetMPSComputeRunningProcesses", handle)
     except Fault as fault:
         if fault.name not in (NOT_SUPPORTED, "FunctionNotFound"):
             raise
-    found = {int(one.pid): _bytes(one.usedGpuMemory) for one in told}
-    return ([{"pid": pid, "used_memory": used} for pid, used in found.items()],)
+    found: dict[Any, dict[str, Any]] = {}
+    for one in told:
+        instances = {"gi": getattr(one, "gpuInstanceId", None), "ci": getattr(one, "computeInstanceId", None)}
+        within = {key: int(number) for key, number in instances.items() if number not in (None, NO_INSTANCE)}
+        key = (int(one.pid), *within.values())
+        found[key] = {"pid": int(one.pid), "used_memory": _bytes(one.usedGpuMemory), **within}
+    return (list(found.values()),)
 
 
 def _newest(nvml: Any, name: str, handle: Handle) -> Any:

@@ -6,11 +6,19 @@ MAX_NUMBER = 1 << 63
 MAX_TEXT = 4096
 MAX_ITEMS = 50_000
 
-TEXT, COUNT, NUMBER, FLAG, TEXTS = "text", "whole number", "number", "true or false", "list of texts"
+TEXT, COUNT, NUMBER, FLAG = "text", "whole number", "number", "true or false"
+TEXTS, COUNTS = "list of texts", "list of whole numbers"
 # (kind, may be null); a tuple of rows is a list of objects with those keys.
 Rows = dict[str, tuple[Any, bool]]
 
-_PROCESS: Rows = {"pid": (COUNT, False), "used_memory": (COUNT, True)}
+_PROCESS: Rows = {"pid": (COUNT, False), **dict.fromkeys(("used_memory", "gi", "ci"), (COUNT, True))}
+_MIG: Rows = {
+    "index": (COUNT, False),
+    **dict.fromkeys(("uuid", "name", "profile"), (TEXT, True)),
+    **dict.fromkeys(("gi", "ci", "memory"), (COUNT, True)),
+    "caps": (COUNTS, True),
+    "errors": ("object of texts", False),
+}
 _PORT: Rows = {"device": (TEXT, False), "port": (COUNT, False), "state": (TEXT, False), "rate": (NUMBER, True)}
 _EXCLUDED: Rows = {"bus_id": (TEXT, True)}
 _PCI_GPU: Rows = {
@@ -27,6 +35,7 @@ GPU: Rows = {
     **dict.fromkeys(("temperature", "pcie_width", "pcie_width_max", "fabric_state", "fabric_status"), (COUNT, True)),
     "index": (COUNT, False),
     "processes": (_PROCESS, True),
+    "mig_devices": (_MIG, True),
     "errors": ("object of texts", False),
 }
 SUBJECTS: dict[str, Rows] = {
@@ -98,9 +107,9 @@ def _value(value: Any, kind: Any, at: str) -> None:
         for position, item in enumerate(_list(value, at, "list of objects")):
             _object(item, f"{at}[{position}]")
             _rows(item, kind, f"{at}[{position}]")
-    elif kind == TEXTS:
+    elif kind in (TEXTS, COUNTS):
         for position, item in enumerate(_list(value, at, kind)):
-            _value(item, TEXT, f"{at}[{position}]")
+            _value(item, TEXT if kind == TEXTS else COUNT, f"{at}[{position}]")
     elif kind == "object of texts":
         _object(value, at)
         for key, item in value.items():

@@ -30,11 +30,13 @@ class View(NamedTuple):
     ``facts``    subject -> key -> plain JSON value; sizes in bytes, versions as text.
     ``unknown``  "subject" or "subject.key" -> reason why it could not be told.
     ``gpus``     positions in ``facts["gpus"]["devices"]`` that are judged; None means all of them.
+    ``slices``   beside them MIG devices: (position in devices, position in its ``mig_devices``).
     """
 
     facts: Facts
     unknown: dict[str, str]
     gpus: tuple[int, ...] | None = None
+    slices: tuple[tuple[int, int], ...] = ()
 
     def get(self, path: str) -> Any:
         """Return the value at "subject.key": a JSON value, None (known absent) or Unknown."""
@@ -48,12 +50,38 @@ class View(NamedTuple):
         return keys[key]
 
     def devices(self) -> list[dict[str, Any]] | Unknown:
-        """Return the GPUs that are judged, each a dict of attributes, or Unknown."""
+        """Return the GPUs and MIG devices that are judged, each a dict of attributes, or Unknown."""
         found = self.get("gpus.devices")
         if isinstance(found, Unknown):
             return found
         every: list[dict[str, Any]] = found or []
-        return every if self.gpus is None else [every[i] for i in self.gpus if i < len(every)]
+        if self.gpus is None:
+            return every
+        slices = [mig_device(every[at], place) for at, place in self.slices if at < len(every)]
+        return [every[at] for at in self.gpus if at < len(every)] + slices
+
+
+# A MIG device has them of its GPU. NVLink it has not: with MIG on, no GPU reaches another one's memory (NVIDIA's MIG
+# user guide, application considerations).
+_OF_PARENT = ("index", "error", "compute_capability", "ecc")
+
+
+def mig_device(gpu: dict[str, Any], place: int) -> dict[str, Any]:
+    """Return the MIG device at ``place`` in the GPU's ``mig_devices`` in the shape of a GPU.
+
+    Its memory, name ("NVIDIA A100-SXM4-40GB MIG 3g.20gb") and ``profile`` are its own; whether it answers, its compute
+    capability and ECC are the GPU's. ``index`` is the GPU's.
+    """
+    listed = gpu.get("mig_devices") or []
+    own = listed[place] if place < len(listed) else {}
+    errors = {**gpu.get("errors", {}), **own.get("errors", {})}
+    found: dict[str, Any] = {key: gpu[key] for key in _OF_PARENT if key in gpu}
+    found |= {"mig": True, "nvlink": None, "errors": errors}
+    for key in ("memory", "profile", "uuid"):
+        if own.get(key) is not None:
+            found[key] = own[key]
+    name = f"{gpu['name']} MIG {own['profile']}" if gpu.get("name") and own.get("profile") else own.get("name")
+    return {**found, "name": name} if name else found
 
 
 def attribute(device: dict[str, Any], name: str) -> Any:

@@ -149,4 +149,4 @@ def job_view(node: View, gpus: JobGpus | None) -> View:
     if not gpus.some:
         unknown = {name: why for name, why in node.unknown.items() if name.split(".")[0] != "gpus"}
         return View({**node.facts, "gpus": {"count": 0, "devices": []}}, unknown)
-    return node._replace(gpus=gpus.positions)
+    return node._replace(gpus=gpus.positions, slices=gpus.slices)

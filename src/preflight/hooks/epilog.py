@@ -22,8 +22,7 @@ def epilog(run: Run) -> int:
     question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run), before=facts)
     found = assess(question, run.source, run.probe_deadline)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
-    positions = found.gpus.positions if found.gpus else None
-    report = record.make(run, found, decision, changes(facts, found.document.facts, positions))
+    report = record.make(run, found, decision, changes(facts, found.document.facts, found.gpus))
     if decision.kind != "none" and decision.enforced:
         act(run, found, decision, report)
     record.finish(run, report)

@@ -68,7 +68,8 @@ def _indexes(found: Assessment, gpus: JobGpus | None) -> list[int] | None:
     if gpus is None or gpus.problem:
         return None
     devices = (found.document.facts.get("gpus") or {}).get("devices") or []
-    return [devices[at]["index"] for at in gpus.positions]
+    places = dict.fromkeys((*gpus.positions, *(at for at, _ in gpus.slices)))
+    return [devices[at]["index"] for at in places]
 
 
 def _requirement(found: Assessment) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # Of a GPU: what requirements read, and what their answers name. A serial number must not make two nodes differ.
-_OF_GPU = ("index", "name", "memory", "compute_capability", "ecc", "mig", "nvlink", "error")
+_OF_GPU = ("index", "name", "memory", "compute_capability", "ecc", "mig", "mig_devices", "nvlink", "error")
 _NO_REFERENCES = 2  # marshal's format in which equal values give equal bytes
 
 
@@ -39,7 +39,7 @@ def _key(view: View, subjects: list[str]) -> bytes | None:
     facts = view.facts
     values = [_gpus(facts.get(one)) if one == "gpus" else facts.get(one) for one in subjects]
     try:
-        return marshal.dumps((values, view.unknown, view.gpus), _NO_REFERENCES)
+        return marshal.dumps((values, view.unknown, view.gpus, view.slices), _NO_REFERENCES)
     except ValueError:
         return None
 
