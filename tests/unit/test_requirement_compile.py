@@ -287,7 +287,7 @@ def test_what_cannot_be_placed_is_said(spec: str, why: str) -> None:
     assert why in compiled.not_placeable[0][1]
 
 
-CLUSTER = ["os_ubuntu_22.04", "os_rocky_9.4", "cuda_runs_12.999", "cuda_runs_11.8", "gpu_h100", "driver_550", "big"]
+CLUSTER = ["os_ubuntu_22.04", "os_rocky_9.4", "os_sle_hpc_15.5", "cuda_runs_12.999", "cuda_runs_11.8", "gpu_h100", "driver_550", "big"]
 
 
 @pytest.mark.parametrize(
@@ -295,6 +295,8 @@ CLUSTER = ["os_ubuntu_22.04", "os_rocky_9.4", "cuda_runs_12.999", "cuda_runs_11.
     [
         ("cuda>=12.4, ubuntu>=22.04|rhel>=9", "cuda_runs_12.999&(os_rocky_9.4|os_ubuntu_22.04)"),
         ("ubuntu>=22.04|rhel>=9", "os_rocky_9.4|os_ubuntu_22.04"),
+        ("sles>=15.4", "os_sle_hpc_15.5"),
+        ("os=sle_hpc", "os_sle_hpc_15.5"),
         ("gpu=h100, mount=/x", "gpu_h100"),
         ("driver>=525", "driver_550"),
         ("arch=x86_64", ""),

@@ -218,7 +218,7 @@ def _of_group(features: list[str], prefix: str) -> list[str]:
 def _system(facts: dict[str, dict[str, Any]], features: list[str]) -> None:
     stated = [one.removeprefix("os_") for one in features if one.startswith("os_")]
     if len(stated) == 1:
-        os_id, _, version = stated[0].partition("_")
+        os_id, version = encode.system_of(stated[0])
         facts["os"] = {"id": os_id, **({"version": version} if version else {})}
 
 

@@ -236,12 +236,21 @@ def _system(view: View) -> list[str]:
     os_id, version = view.get("os.id"), view.get("os.version")
     row = names.find("os")
     folded = row.kind.encode(os_id) if row and isinstance(os_id, str) else None
-    if not isinstance(folded, str) or not plain(folded):
+    if not isinstance(folded, str) or not plain(folded.replace("_", "-")):
+        return []
+    if folded.rpartition("_")[2][:1].isdigit():  # system_of would take it for a version
         return []
     stated = ".".join(str(part) for part in _VERSION.read(version))
     # Ubuntu writes 22.04: keep it as written where that says the same.
     written = version if isinstance(version, str) and plain(version) and _VERSION.read(version) else stated
     return [f"os_{folded}_{written}" if stated else f"os_{folded}"]
+
+
+def system_of(feature: str) -> tuple[str, str]:
+    """Return (ID, version or "") of a feature os_ubuntu_22.04, os_arch, os_sle_hpc_15.5: an ID may hold "_"."""
+    stated = feature.removeprefix("os_")
+    os_id, _, version = stated.rpartition("_")
+    return (os_id, version) if os_id and version[:1].isdigit() else (stated, "")
 
 
 def _texts(prefix: str, have: str) -> list[str]:

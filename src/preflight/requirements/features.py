@@ -108,7 +108,7 @@ def _proves(requirement: Requirement, row: Row, prefix: str, feature: str) -> bo
     value: Any = feature.removeprefix(prefix)
     facts: dict[str, dict[str, Any]]
     if prefix == "os_":
-        os_id, _, version = value.partition("_")
+        os_id, version = encode.system_of(feature)
         facts = {"os": {"id": os_id, "version": version or None}}
     elif row.name == "gpu.count":
         number = int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0
