@@ -11,6 +11,7 @@ from preflight.checks.run import run_checks
 from preflight.facts.view import View
 from preflight.policy.model import CheckPolicy, Policy
 from preflight.requirements.grammar import parse
+from preflight.verdict import verdict
 
 H100 = {
     "minor": 0,
@@ -263,6 +264,30 @@ def test_little_memory_and_space_warn() -> None:
     assert of(none, "node.tmp") == {"/tmp": "skip"}
     untold = findings(node(gpu(0), unknown={"tmp": "live sources are off"}))
     assert of(untold, "node.tmp") == {"/tmp": "unknown"}
+
+
+@pytest.mark.parametrize("phase", ["prolog", "health"])
+@pytest.mark.parametrize("text", ["shm>=16G", "tmp>=1T", "!tmp<1T", "gpu=a100|shm>=16G", "kernel>=5, shm>=16G"])
+def test_what_users_can_use_up_drains_no_node(text: str, phase: str) -> None:
+    view = node(gpu(0), shm={"path": "/dev/shm", "size": 8 << 30, "free": 0})
+    found = findings(view, phase, asked=(asked(text, "policy"),))
+    failed = [one for one in found if one.status == "fail"]
+    assert [(one.check, one.blame) for one in failed] == [("expectation", "user")]
+    assert "drains no node" in (failed[0].remedy or "")
+    assert verdict(found) == "degraded"
+    jobs = findings(view, "prolog", asked=(asked("shm>=16G", "--require"),))
+    assert verdict(jobs) == "mismatch"  # a job that asks for room is moved to where there is some
+
+
+def test_a_lack_of_memory_or_space_never_drains_whatever_the_policy_says() -> None:
+    little = {"memory": {"total": 1 << 30, "available": 0}, "tmp": {"path": "/tmp", "size": 1, "free": 0}}
+    policy = Policy(checks={"node.memory": CheckPolicy("drain"), "node.tmp": CheckPolicy("drain")})
+    found = findings(node(gpu(0), **little), policy=policy)
+    assert [(one.check, one.blame) for one in found if one.status == "fail"] == [
+        ("node.memory", "user"),
+        ("node.tmp", "user"),
+    ]
+    assert verdict(found) == "degraded"
 
 
 def asked(text: str, source: str) -> Asked:

@@ -287,7 +287,16 @@ def test_what_cannot_be_placed_is_said(spec: str, why: str) -> None:
     assert why in compiled.not_placeable[0][1]
 
 
-CLUSTER = ["os_ubuntu_22.04", "os_rocky_9.4", "os_sle_hpc_15.5", "cuda_runs_12.999", "cuda_runs_11.8", "gpu_h100", "driver_550", "big"]
+CLUSTER = [
+    "os_ubuntu_22.04",
+    "os_rocky_9.4",
+    "os_sle_hpc_15.5",
+    "cuda_runs_12.999",
+    "cuda_runs_11.8",
+    "gpu_h100",
+    "driver_550",
+    "big",
+]
 
 
 @pytest.mark.parametrize(

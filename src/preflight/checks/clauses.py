@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context, check
-from preflight.requirements.evaluate import evaluate
+from preflight.requirements.evaluate import consumable, evaluate
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def requirement(context: Context, limit: float | None) -> Iterator[Finding]:
     yield from _clauses("requirement", context, ours=False)
 
 
+USED_UP = "look for what users and ended jobs left there; what users can use up drains no node"
 REPAIR = "repair the node, or correct [[expect]] in the policy"
 
 
@@ -37,13 +38,17 @@ def _clauses(name: str, context: Context, ours: bool) -> Iterator[Finding]:
     for asked in context.asked:
         if (asked.source == "policy") is not ours:
             continue
-        for result in evaluate(asked.requirement, view, cuda_minor=minor, tables=tables):
-            told = None if result.status == "pass" else REPAIR if ours else result.remedy
+        results = evaluate(asked.requirement, view, cuda_minor=minor, tables=tables)
+        for clause, result in zip(asked.requirement.clauses, results):  # noqa: B905 - one result a clause
+            # A user can fill /dev/shm; were that the node's fault, any user could have it drained.
+            used_up = ours and consumable(clause)
+            remedy = (USED_UP if used_up else REPAIR) if ours else result.remedy
+            told = None if result.status == "pass" else remedy
             subject = result.text.replace(":", " ")
             yield Finding(
                 name,
                 result.status,
-                asked.blame,
+                "user" if used_up else asked.blame,
                 subject,
                 result.text,
                 result.observed,

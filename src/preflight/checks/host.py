@@ -1,4 +1,4 @@
-"""The host itself: memory that is left, and room in /tmp."""
+"""The host itself: memory that is left, and room in /tmp. Users can use both up, so neither is the node's fault."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MIB = 1 << 20
 def _room(name: str, subject: str, value: Any, limit: float | None, what: str, remedy: str) -> Finding:
     """Judge bytes left (``value``) against ``limit`` in MiB."""
     if isinstance(value, Unknown):
-        return Finding(name, "unknown", "node", subject, None, None, f"could not tell: {value.reason}", None, None)
+        return Finding(name, "unknown", "user", subject, None, None, f"could not tell: {value.reason}", None, None)
     if value is None:
-        return Finding(name, "skip", "node", subject, None, None, f"no {what} on this node", None, None)
+        return Finding(name, "skip", "user", subject, None, None, f"no {what} on this node", None, None)
     left, bound = value // MIB, f">= {limit or 0:g} MiB"
     if left < (limit or 0):
         return Finding(
-            name, "fail", "node", subject, bound, f"{left} MiB", f"only {left} MiB {what} left", remedy, None
+            name, "fail", "user", subject, bound, f"{left} MiB", f"only {left} MiB {what} left", remedy, None
         )
-    return Finding(name, "pass", "node", subject, bound, f"{left} MiB", f"{left} MiB {what} left", None, None)
+    return Finding(name, "pass", "user", subject, bound, f"{left} MiB", f"{left} MiB {what} left", None, None)
 
 
 MEMORY = "look for processes that no job owns, and for /dev/shm and /tmp in memory"

@@ -60,6 +60,11 @@ def facts_needed(requirement: Requirement) -> frozenset[str]:
     return frozenset(subject for row in rows for subject in (row.subject, *row.also))
 
 
+def consumable(clause: Clause) -> bool:
+    """Return whether the clause hangs on what users' processes can use up, in one of its alternatives at least."""
+    return any(_row(predicate).consumable for predicate in clause.predicates)
+
+
 def _row(predicate: Predicate) -> Row:
     row = names.find(predicate.name)
     if row is None:  # the grammar lets no unknown name through

@@ -214,7 +214,7 @@ _GPUS = (
 def _free(name: str, noun: str, where: str, example: str) -> Row:
     """Return the row of free space: it changes from hour to hour, so it is verified but never published."""
     row = _node(name, _BINARY, f"{name}.free", noun, f"free space {where}", example, words=f"free space {where}")
-    return row._replace(extra=None, feature=None)
+    return row._replace(extra=None, feature=None, consumable=True)
 
 
 _CAPACITY = (

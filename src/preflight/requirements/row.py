@@ -73,6 +73,7 @@ class Row(NamedTuple):
     ``words``       plain English: of a name or flag the sentence and its negation with {} for the value, else the
                     sentence's subject.
     ``also``        more subjects of facts that it reads.
+    ``consumable``  users' processes can use it up (free space, free memory): a lack of it is never the node's fault.
     ``noun``        what the value is called in "driver 550.54.15"; ``absent`` what is said when it is known absent.
     """
 
@@ -91,6 +92,7 @@ class Row(NamedTuple):
     words: tuple[str, ...]
     remedy: str
     also: tuple[str, ...] = ()
+    consumable: bool = False
 
     @property
     def subject(self) -> str:
