@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from preflight.checks.finding import BLAMES, STATUSES, Finding
-from preflight.checks.registry import PHASES, REGISTRY, Asked, Context, JobGpus, check, every_check
+from preflight.checks.registry import PHASES, REGISTRY, Asked, Context, Expected, JobGpus, check, every_check
 from preflight.checks.run import run_checks
 from preflight.facts.view import View
 from preflight.policy.model import CheckPolicy, Policy
@@ -161,7 +161,7 @@ def test_a_gpu_that_nobody_asked_is_no_fault(error: str) -> None:
 )
 def test_a_driver_that_is_not_well_fails(driver: dict[str, Any], name: str, subject: str) -> None:
     view = node(unknown={"gpus": f"NVML: {driver['nvml']}"}, driver=driver, gpus=None)
-    fails = [(one.check, one.subject) for one in findings(view, configured=(0,)) if one.status == "fail"]
+    fails = [(one.check, one.subject) for one in findings(view, expected=Expected(1)) if one.status == "fail"]
     assert fails == [(name, subject)]
 
 
@@ -187,9 +187,9 @@ def test_the_call_that_hung_is_named() -> None:
 
 
 def test_a_gpu_that_slurm_configures_and_nobody_sees_is_missing() -> None:
-    found = findings(node(gpu(0)), configured=(0, 1))
+    found = findings(node(gpu(0)), expected=Expected(2, ("/dev/nvidia1",)))
     assert bad(found) == [("gpu.present", "/dev/nvidia1", "fail")]
-    assert bad(findings(node(gpu(0), gpu(1)), configured=(1, 0))) == []
+    assert bad(findings(node(gpu(0), gpu(1)), expected=Expected(2))) == []
     job = findings(node(gpu(0)), "prolog", gpus=JobGpus((0,), ("/dev/nvidia3",)))
     assert bad(job) == [("gpu.present", "/dev/nvidia3", "fail")]
     by_hand = findings(node(gpu(0)), "prolog", gpus=JobGpus((0,), ("gpu9",)))

@@ -8,11 +8,12 @@ import pytest
 from preflight.checks.registry import JobGpus, every_check
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Unknown
-from preflight.hooks.assess import Question, assess, job_gpus, job_view, requirements, subjects
+from preflight.hooks.assess import Question, assess, job_view, requirements, subjects
 from preflight.hooks.source import source_of
 from preflight.policy.model import CheckPolicy, Expectation, Policy
 from preflight.slurm.environment import Job, job_from
 from preflight.slurm.gres import Gres
+from preflight.slurm.gres.model import Line
 from preflight.verdict import verdict
 
 DEFAULTS = Policy()
@@ -40,46 +41,17 @@ def ask(who: Job | None, gres: Gres = Gres(), **more: Any) -> Question:  # noqa:
 
 
 FOUR = document((3, 1, 0, 2))  # minor numbers shuffled against NVML's indexes
-
-
-def test_slurms_number_goes_through_gres_conf_to_the_minor_number() -> None:
-    gres = Gres((2, 3, 0, 1))  # File=/dev/nvidia[2-3,0-1]
-    assert job_gpus(ask(job("0"), gres), FOUR) == JobGpus((3,))
-    assert job_gpus(ask(job("1,2"), gres), FOUR) == JobGpus((0, 2))
-    assert job_gpus(ask(job("0-3"), gres), FOUR) == JobGpus((3, 0, 2, 1))
-
-
-def test_a_gpu_that_does_not_answer_is_missing() -> None:
-    assert job_gpus(ask(job("0,1"), Gres((2, 7))), FOUR) == JobGpus((3,), ("/dev/nvidia7",))
-
-
-@pytest.mark.parametrize(
-    ("text", "gres", "says"),
-    [
-        ("4", Gres((0, 1, 2, 3)), "beyond gres.conf's 4 GPUs"),
-        ("0,1", Gres(problem="gres.conf names no File="), "names no File="),
-        ("gpu:a", Gres((0,)), "not a list of numbers"),
-        ("0,1,2,3", Gres(problem="twice"), ""),  # all of them: no number needs to be known
-    ],
+ALL_FOUR = Gres(
+    (
+        Line(
+            None,
+            "/dev/nvidia[0-3]",
+            tuple(f"/dev/nvidia{one}" for one in range(4)),
+            ("gpu:0", "gpu:1", "gpu:2", "gpu:3"),
+            4,
+        ),
+    )
 )
-def test_what_is_ambiguous_is_a_problem(text: str, gres: Gres, says: str) -> None:
-    found = job_gpus(ask(job(text), gres), FOUR)
-    assert found is not None
-    assert says in found.problem
-    assert bool(found.problem) is bool(says)
-    if not says:
-        assert found.positions == (0, 1, 2, 3)
-
-
-def test_without_minor_numbers_not_even_all_of_them_are_known() -> None:
-    found = job_gpus(ask(job("0,1"), Gres(problem="x")), document((None, None)))
-    assert found == JobGpus(problem="x")
-
-
-def test_a_job_without_gpus_has_none_and_no_job_means_the_whole_node() -> None:
-    assert job_gpus(ask(job("")), FOUR) == JobGpus()
-    assert job_gpus(ask(None), FOUR) is None
-    assert job_gpus(ask(None, gpus=(1, 9)), FOUR) == JobGpus((1,), ("gpu9",))
 
 
 def test_a_view_is_of_the_jobs_gpus() -> None:
@@ -186,14 +158,14 @@ def test_a_check_that_is_off_is_not_read_for() -> None:
 def test_an_expectation_is_judged_on_the_whole_node_of_a_job_with_one_gpu() -> None:
     policy = DEFAULTS._replace(expect=(Expectation("n1", (), "gpu.count=4"),))
     who = job("0", SPANK__SLURM_SPANK_OPTION_preflight_require="gpu.count=1")
-    found = assess(ask(who, Gres((0, 1, 2, 3)), policy=policy), NOWHERE, LATE, FOUR)
+    found = assess(ask(who, ALL_FOUR, policy=policy), NOWHERE, LATE, FOUR)
     said = {one.check: one.status for one in found.findings if one.check in ("requirement", "expectation")}
     assert said == {"requirement": "pass", "expectation": "pass"}
 
 
 def test_whose_gpu_it_is_decides_the_verdict() -> None:
     sick = document((3, 1, 0, 2), ecc2=5)  # NVML index 2, minor 0
-    gres = Gres((0, 1, 2, 3))
+    gres = ALL_FOUR
     assert verdict(assess(ask(job("0"), gres), NOWHERE, LATE, sick).findings) == "unhealthy"
     assert verdict(assess(ask(job("2"), gres), NOWHERE, LATE, sick).findings) == "degraded"
     assert verdict(assess(ask(None), NOWHERE, LATE, sick).findings) == "unhealthy"

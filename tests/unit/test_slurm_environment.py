@@ -1,12 +1,8 @@
-"""What Slurm's environment tells of a job, and what gres.conf tells of its GPU numbers."""
-
-import os
-from pathlib import Path
+"""What Slurm's environment tells of a job."""
 
 import pytest
 
 from preflight.slurm.environment import Job, job_from, positions
-from preflight.slurm.gres import Gres, cached_gres, conf_directory, parse_gres, read_gres
 
 PROLOG = {
     "SLURM_JOB_ID": "4711",
@@ -82,63 +78,24 @@ def test_gpu_numbers_are_numbers_and_ranges(text: str, found: tuple[int, ...] | 
     assert positions(text) == found
 
 
-@pytest.mark.parametrize(
-    ("text", "minors"),
-    [
-        ("Name=gpu File=/dev/nvidia0", (0,)),
-        ("NodeName=n[1-4] Name=gpu Type=h100 File=/dev/nvidia[0-3]", (0, 1, 2, 3)),
-        ("Name=gpu File=/dev/nvidia[2-3]\nname=GPU file=/dev/nvidia[0-1]", (2, 3, 0, 1)),
-        ("Name=gpu File=/dev/nvidia3,/dev/nvidia1", (3, 1)),
-        ("NodeName=n9 Name=gpu File=/dev/nvidia7\nNodeName=n1 Name=gpu File=/dev/nvidia1", (1,)),
-        ("NodeName=n1,n2 Name=gpu File=/dev/nvidia1 # File=/dev/nvidia2", (1,)),
-        ("NodeName=n1 Name=gpu \\\n File=/dev/nvidia5", (5,)),
-        ("AutoDetect=off\nName=nic File=/dev/nic0\nName=gpu File=/dev/nvidia0 Cores=0-3", (0,)),
-    ],
-)
-def test_minor_numbers_come_in_slurms_order(text: str, minors: tuple[int, ...]) -> None:
-    assert parse_gres(text, "n1") == Gres(minors)
+UUID = "GPU-1b2c3d4e-0000-1111-2222-333344445555"
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "found"),
     [
-        ("", "lists no GPU"),
-        ("NodeName=n2 Name=gpu File=/dev/nvidia0", "lists no GPU"),
-        ("AutoDetect=nvml\nName=gpu Type=h100", "no File="),
-        ("Name=gpu MultipleFiles=/dev/nvidia0,/dev/nvidia-caps/cap3", "MultipleFiles"),
-        ("Name=gpu File=/dev/nvidia0\nName=gpu File=/dev/nvidia0", "twice"),
-        ("Name=gpu File=/dev/gpu", "minor number"),
+        ("", ()),
+        ("0,2", ("0", "2")),
+        (UUID, (UUID,)),
+        (f"MIG-{UUID}/1/0,0", (f"MIG-{UUID}/1/0", "0")),
+        ("NoDevFiles", ()),
+        ("GPU-../../etc/shadow", ()),
+        (f"{UUID}\n", ()),
+        ("GPU-" + "a" * 90, ()),
+        ("0," * 9000, ()),
     ],
 )
-def test_where_the_order_cannot_be_known_that_is_said(text: str, says: str) -> None:
-    assert says in parse_gres(text, "n1").problem
-
-
-def test_gres_conf_is_looked_for_beside_slurm_conf(tmp_path: Path) -> None:
-    (tmp_path / "gres.conf").write_text("Name=gpu File=/dev/nvidia4")
-    assert conf_directory(str(tmp_path / "slurm.conf")) == str(tmp_path)
-    assert read_gres(str(tmp_path), "n1") == Gres((4,))
-    assert "No such file" in read_gres(str(tmp_path / "no"), "n1").problem
-
-
-def test_gres_conf_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
-    file, run_dir = tmp_path / "gres.conf", str(tmp_path / "run")
-    assert "No such file" in cached_gres(str(tmp_path), "n1", run_dir).problem
-    file.write_text("Name=gpu File=/dev/nvidia[0-1]")
-    assert cached_gres(str(tmp_path), "n1", run_dir) == Gres((0, 1))
-    info = file.stat()
-    file.write_text("Name=gpu File=/dev/nvidia[2-3]")
-    os.utime(file, ns=(info.st_atime_ns, info.st_mtime_ns))
-    assert cached_gres(str(tmp_path), "n1", run_dir) == Gres((0, 1))  # kept: the same file by all we look at
-    os.utime(file, ns=(5, 5))
-    assert cached_gres(str(tmp_path), "n1", run_dir) == Gres((2, 3))
-    file.write_text("nothing")
-    os.utime(file, ns=(6, 6))
-    for _ in range(2):
-        assert "lists no GPU" in cached_gres(str(tmp_path), "n1", run_dir).problem
-
-
-def test_a_missing_run_dir_costs_only_the_cache(tmp_path: Path) -> None:
-    (tmp_path / "gres.conf").write_text("Name=gpu File=/dev/nvidia0")
-    (tmp_path / "run").write_text("no directory")
-    assert cached_gres(str(tmp_path), "n1", str(tmp_path / "run")) == Gres((0,))
+def test_visible_devices_are_numbers_and_uuids(text: str, found: tuple[str, ...]) -> None:
+    job = job_from({**PROLOG, "CUDA_VISIBLE_DEVICES": text})
+    assert job is not None
+    assert job.visible == found

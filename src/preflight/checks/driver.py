@@ -26,7 +26,7 @@ def _gpus_here(context: Context) -> bool:
     """Return whether this node should have a driver: Slurm or the PCI bus says that it has GPUs."""
     asked = context.gpus is not None and context.gpus.some
     on_the_bus = any(name.split(".")[0] == "gpus" for name in context.node.unknown)  # asked for, and not zero
-    return asked or bool(context.configured) or on_the_bus
+    return asked or context.expected.total > 0 or on_the_bus
 
 
 LOADED = "load the NVIDIA driver (modprobe nvidia), or install it; see dmesg for why it is not there"

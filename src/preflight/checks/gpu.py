@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding
-from preflight.checks.registry import Answer, Context, check, of_gpu, subject_of, untold_minor
+from preflight.checks.registry import Answer, Context, check, of_gpu, subject_of
 from preflight.facts.view import Unknown
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -18,32 +18,35 @@ RESET = "drain, then reset the GPU (nvidia-smi --gpu-reset) or reboot"
 
 @check("gpu.present", reads=("gpus",), remedy=PRESENT, device=True)
 def present(context: Context, limit: float | None) -> Iterator[Finding]:
-    """The GPUs that Slurm gave the job, or that gres.conf names for the node, are there."""
+    """The GPUs that Slurm gave the job, or that its configuration gives the node, are there."""
     devices = context.node.devices()
-    job = context.gpus
+    job, expected = context.gpus, context.expected
+    other = expected.other if job is None else job.other
     if job is not None and job.problem:
         yield _about("unknown", "job", f"cannot tell which GPUs are the job's: {job.problem}")
+    if other:
+        whose = "this node's" if job is None else "the job's"
+        yield _about("skip", "node", f"{whose} GPUs are not NVIDIA's ({other}): they are not judged")
     if isinstance(devices, Unknown):
-        if job is None or job.some:
+        if (job is None or job.some) and not other:
             yield _about("unknown", "node", f"GPUs could not be counted: {devices.reason}")
         return
-    missing = list(job.missing) if job else []
-    if job is None and context.configured:
-        minors = {device.get("minor") for device in devices}
-        if any(untold_minor(device) for device in devices):
-            yield _about("unknown", "node", "some GPUs did not tell their minor number: none can be called missing")
-            return
-        missing = [f"/dev/nvidia{minor}" for minor in context.configured if minor not in minors]
+    missing = job.missing if job is not None else expected.missing
     for name in missing:
         why = "asked for" if name.startswith("gpu") else "configured in Slurm"
         yield _about("fail", name, f"GPU {name} is {why} and does not answer")
-    if not missing and (devices or context.configured):
+    if job is None and expected.short:
+        text = f"{expected.short} of the {expected.total} GPUs that slurm.conf gives this node are not there"
+        yield _about("fail", "node", text, "slurm.conf")
+    elif job is None and expected.problem:
+        yield _about("unknown", "node", f"cannot tell whether a GPU is missing: {expected.problem}")
+    elif not missing and not (job is not None and job.problem) and (devices or expected.total):
         yield _about("pass", "node", f"{len(devices)} GPUs are there")
 
 
-def _about(status: str, subject: str, message: str) -> Finding:
+def _about(status: str, subject: str, message: str, source: str = "gres.conf") -> Finding:
     remedy = PRESENT if status == "fail" else None
-    return Finding("gpu.present", status, "node", subject, None, None, message, remedy, "gres.conf")
+    return Finding("gpu.present", status, "node", subject, None, None, message, remedy, source)
 
 
 @check("gpu.responds", reads=("gpus",), remedy=RESPONDS, device=True)

@@ -36,16 +36,18 @@ class JobGpus(NamedTuple):
     """The GPUs Slurm gave the job: positions in the devices list, what of them is missing, or why neither is known.
 
     ``slices``: its MIG devices, each (position in the devices list, position in that GPU's ``mig_devices``).
+    ``other``: the device file of a GPU that is another vendor's; none of the job's is NVIDIA's then.
     """
 
     positions: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
     problem: str = ""
     slices: tuple[tuple[int, int], ...] = ()
+    other: str = ""
 
     @property
     def some(self) -> bool:
-        """Return whether the job has a GPU at all."""
+        """Return whether the job has an NVIDIA GPU at all."""
         return bool(self.positions or self.slices or self.missing or self.problem)
 
     def has(self, position: int) -> bool:
@@ -60,10 +62,25 @@ class JobGpus(NamedTuple):
         return f"GPU {device.get('index', '?')} MIG {', '.join(profiles)}"
 
 
+class Expected(NamedTuple):
+    """The GPUs that Slurm's configuration gives the node.
+
+    ``total``: how many of NVIDIA's. ``missing``: device files of those that NVML does not list. ``short``: how many
+    more are missing, of which no file is known (AutoDetect). ``problem``: why that cannot be told. ``other``: a
+    device file where they are another vendor's.
+    """
+
+    total: int = 0
+    missing: tuple[str, ...] = ()
+    short: int = 0
+    problem: str = ""
+    other: str = ""
+
+
 class Context(NamedTuple):
     """All that a check may read. ``gpus`` None: no job, the whole node is judged.
 
-    ``configured``: minor numbers that gres.conf gives the node, where the whole node is judged. ``broken``: (text,
+    ``expected``: the GPUs that Slurm's configuration gives the node, where the whole node is judged. ``broken``: (text,
     source, why) of requirements that cannot be read. ``before``: the facts of the job's prolog, in its epilog.
     ``today``: the day ("2026-11-24") on which something is supported or not.
     """
@@ -74,7 +91,7 @@ class Context(NamedTuple):
     policy: Policy
     asked: tuple[Asked, ...] = ()
     gpus: JobGpus | None = None
-    configured: tuple[int, ...] = ()
+    expected: Expected = Expected()
     broken: tuple[tuple[str, str, str], ...] = ()
     before: Facts | None = None
     today: str = ""

@@ -95,10 +95,10 @@ def _gpus(text: str | None) -> tuple[int, ...] | None:
 
 
 def _configured(policy: Policy, node: str) -> "Gres":
-    """Return this node's GPUs as the hooks find them in gres.conf: one that Slurm hands out and that is gone fails."""
-    from preflight.slurm.gres import conf_directory, read_gres
+    """Return this node's GPUs as Slurm's configuration gives them: one that it hands out and that is gone fails."""
+    from preflight.slurm.gres import conf_directory, read
 
-    return read_gres(conf_directory(policy.hook.slurm_conf or os.environ.get("SLURM_CONF", "")), node)
+    return read(conf_directory(policy.hook.slurm_conf or os.environ.get("SLURM_CONF", "")), node)
 
 
 def _report(policy: Policy, node: str, phase: str, started: float, began: float, found: "Assessment") -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding
-from preflight.checks.registry import Asked, Context, JobGpus, untold_minor
+from preflight.checks.registry import Asked, Context, Expected, JobGpus
 from preflight.checks.run import checks_for, run_checks
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Facts, View
+from preflight.hooks.gpus import expected, job_gpus
 from preflight.hooks.source import Source
 from preflight.policy.model import Policy
 from preflight.requirements.evaluate import facts_needed
@@ -50,7 +51,7 @@ def assess(question: Question, source: Source, deadline: float, document: FactsD
     asked, broken = requirements(question)
     if document is None:
         document = source.collect(subjects(question, asked), deadline)
-    gpus = job_gpus(question, document)
+    gpus = job_gpus(question.job, question.gpus, question.gres, document)
     node = document.view()
     context = Context(
         phase=question.phase,
@@ -60,7 +61,7 @@ def assess(question: Question, source: Source, deadline: float, document: FactsD
         asked=asked,
         broken=broken,
         gpus=gpus,
-        configured=question.gres.minors if question.job is None else (),
+        expected=expected(question.gres, document) if question.job is None else Expected(),
         before=question.before,
         today=document.collected[:10],
     )
@@ -107,45 +108,13 @@ def subjects(question: Question, asked: tuple[Asked, ...]) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def job_gpus(question: Question, document: FactsDocument) -> JobGpus | None:
-    """Return which of the node's GPUs are the job's; None where there is no job and none were named."""
-    devices = (document.facts.get("gpus") or {}).get("devices") or []
-    if question.job is None:
-        if question.gpus is None:
-            return None
-        return _found(question.gpus, [device.get("index") for device in devices], "gpu")
-    job = question.job
-    if not job.gpus_text:
-        return JobGpus()
-    if not job.gpus:
-        return JobGpus(problem=f"SLURM_JOB_GPUS={job.gpus_text[:40]!r} is not a list of numbers")
-    minors = [device.get("minor") for device in devices]
-    if question.gres.problem:
-        if len(job.gpus) == len(devices) and all(isinstance(minor, int) for minor in minors):
-            return JobGpus(tuple(range(len(devices))))  # the job has all of them: no number needs to be known
-        return JobGpus(problem=question.gres.problem)
-    if any(number >= len(question.gres.minors) for number in job.gpus):
-        return JobGpus(
-            problem=f"SLURM_JOB_GPUS={job.gpus_text[:40]} is beyond gres.conf's {len(question.gres.minors)} GPUs"
-        )
-    found = _found(tuple(question.gres.minors[number] for number in job.gpus), minors, "/dev/nvidia")
-    silent = [device for device in devices if untold_minor(device)]
-    if found.missing and silent:
-        return JobGpus(problem=f"{len(silent)} GPUs did not tell their minor number")
-    return found
-
-
-def _found(wanted: tuple[int, ...], numbers: list[int | None], prefix: str) -> JobGpus:
-    positions = tuple(numbers.index(one) for one in wanted if one in numbers)
-    return JobGpus(positions, tuple(f"{prefix}{one}" for one in wanted if one not in numbers))
-
-
 def job_view(node: View, gpus: JobGpus | None) -> View:
     """Return the facts as the job sees them: its own GPUs, and no GPU where it has none."""
     if gpus is None:
         return node
-    if gpus.problem:
-        return View(node.facts, {**node.unknown, "gpus": gpus.problem})
+    if gpus.problem or gpus.other:
+        why = gpus.problem or f"the job's GPUs are not NVIDIA's ({gpus.other})"
+        return View(node.facts, {**node.unknown, "gpus": why})
     if not gpus.some:
         unknown = {name: why for name, why in node.unknown.items() if name.split(".")[0] != "gpus"}
         return View({**node.facts, "gpus": {"count": 0, "devices": []}}, unknown)

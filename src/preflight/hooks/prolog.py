@@ -5,7 +5,7 @@ from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.pending import begin
 from preflight.hooks.run import Run
 from preflight.report.model import Report
-from preflight.slurm.gres import Gres, cached_gres, conf_directory
+from preflight.slurm.gres import Gres, cached
 from preflight.verdict import Decision, decide
 
 STOP = 10
@@ -45,7 +45,7 @@ def act(run: Run, found: Assessment, decision: Decision, report: Report) -> bool
 
 
 def gres(run: Run) -> Gres:
-    """Return the node's GPUs as gres.conf lists them; not read for a job without GPUs."""
+    """Return the node's GPUs as Slurm's configuration gives them; not read for a job without GPUs."""
     if run.job is not None and not run.job.gpus_text:
         return Gres()
-    return cached_gres(conf_directory(run.policy.hook.slurm_conf or run.slurm_conf), run.node, run.run_dir)
+    return cached(run.policy.hook.slurm_conf or run.slurm_conf, run.node, run.run_dir)

@@ -10,11 +10,15 @@ from preflight.tuples import NamedTuple
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Mapping
+UUID = "GPU0123456789abcdefABCDEF-/"
 SPANK_REQUIRE = "SPANK__SLURM_SPANK_OPTION_preflight_require"
 
 
 class Job(NamedTuple):
-    """One job on this node. ``gpus``: Slurm's gres positions; ``restart``: None where Slurm does not say."""
+    """One job on this node. ``gpus``: Slurm's gres positions; ``restart``: None where Slurm does not say.
+
+    ``visible``: CUDA_VISIBLE_DEVICES, of which "GPU-…" and "MIG-…" are UUIDs; () where it is anything else.
+    """
 
     id: int
     user: str = ""
@@ -32,6 +36,7 @@ class Job(NamedTuple):
     array_task_id: int | None = None
     het_job_id: int | None = None
     cluster: str = ""
+    visible: tuple[str, ...] = ()
 
 
 def job_from(environment: Mapping[str, str]) -> Job | None:
@@ -57,6 +62,7 @@ def job_from(environment: Mapping[str, str]) -> Job | None:
         array_task_id=_number(environment.get("SLURM_ARRAY_TASK_ID")),
         het_job_id=_number(environment.get("SLURM_HET_JOB_ID")),
         cluster=environment.get("SLURM_CLUSTER_NAME", ""),
+        visible=visible(environment.get("CUDA_VISIBLE_DEVICES", "")),
     )
 
 
@@ -70,6 +76,21 @@ def positions(text: str) -> tuple[int, ...] | None:
             return None
         found += range(first, last + 1)
     return tuple(found)
+
+
+def visible(text: str) -> tuple[str, ...]:
+    """Return the parts of CUDA_VISIBLE_DEVICES: numbers and UUIDs; () where one is anything else.
+
+    slurmd sets it in the prolog's environment from its own list; nothing of the job's environment comes there (seen on
+    22.05, 24.11 and 26.05). It is checked all the same.
+    """
+    parts = tuple(text.split(",")) if len(text) < 16384 else ()
+    return parts if all(_number(part) is not None or is_uuid(part) for part in parts) else ()
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether ``text`` may be a GPU's or MIG device's UUID, "MIG-GPU-…/1/0" of old drivers among them."""
+    return text[:4] in ("GPU-", "MIG-") and 8 < len(text) < 80 and not text[4:].strip(UUID)
 
 
 def _number(text: str | None) -> int | None:

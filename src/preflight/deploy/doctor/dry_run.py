@@ -24,7 +24,7 @@ from preflight.files import read_json
 from preflight.policy.model import Policy
 from preflight.policy.write import to_toml
 from preflight.slurm.environment import SPANK_REQUIRE
-from preflight.slurm.gres import conf_directory, read_gres
+from preflight.slurm.gres import conf_directory, read
 from preflight.verdict import MUST_BE_TOLD
 
 JOB, NOBODY = 0, 65534
@@ -190,7 +190,8 @@ def environment(host: Host, name: str) -> dict[str, str]:
     if name == "taskprolog":
         return {**node, "SLURM_JOB_ID": str(JOB), "SLURM_JOB_UID": str(NOBODY)}
     conf = host.policy.hook.slurm_conf or host.conf.path
-    gpus = len(read_gres(conf_directory(conf), host.node).minors)
+    gres = read(conf_directory(conf), host.node)
+    gpus = gres.total or sum(line.number for line in gres.lines)
     asked = {"SLURM_JOB_GPUS": ",".join(map(str, range(gpus)))} if gpus else {}
     return {
         **node,
