@@ -31,8 +31,10 @@ def installed(plugin_directories: str, slurmd: str) -> Installed:
     ``plugin_directories``: slurm.conf's PluginDir, "" where it is not set. ``slurmd``: the daemon's path, "" unknown.
     Several installations that differ, with neither of the two to say which counts, are unknown.
     """
+    if plugin_directories:
+        return _in_order([place.rstrip("/") for place in plugin_directories.split(":") if place])
     found = list[Installed]()
-    for place in _places(plugin_directories, slurmd):
+    for place in _places(slurmd):
         witness = f"{place}/{WITNESS}"
         if os.path.exists(witness):
             paths = (witness, f"{place}/gpu_nvml.so")
@@ -41,19 +43,26 @@ def installed(plugin_directories: str, slurmd: str) -> Installed:
         return Installed()
     first = found[0]
     alike = all(one[:2] == first[:2] for one in found)
-    if alike or plugin_directories or _of_prefix(first.paths[0], slurmd):
+    if alike or _of_prefix(first.paths[0], slurmd):
         return first
     return Installed(paths=tuple(path for one in found for path in one.paths))
+
+
+def _in_order(places: list[str]) -> Installed:
+    """Return what PluginDir's directories hold together: Slurm looks for each plugin in one after another."""
+    witnesses = [f"{place}/{WITNESS}" for place in places]
+    present = [path for path in witnesses if os.path.exists(path)]
+    if not present:
+        return Installed()
+    nvml = [f"{place}/gpu_nvml.so" for place in places]
+    return Installed(plugin_release(present[0]), any(os.path.exists(path) for path in nvml), (*witnesses, *nvml))
 
 
 def _of_prefix(path: str, slurmd: str) -> bool:
     return bool(slurmd) and path.startswith(f"{os.path.dirname(os.path.dirname(slurmd))}/")
 
 
-def _places(plugin_directories: str, slurmd: str) -> Iterator[str]:
-    if plugin_directories:
-        yield from (place.rstrip("/") for place in plugin_directories.split(":") if place)
-        return
+def _places(slurmd: str) -> Iterator[str]:
     own = os.path.dirname(os.path.dirname(slurmd)) if slurmd else ""
     seen = set[str]()
     for prefix in ([own] if own else []) + list(PREFIXES):
