@@ -10,12 +10,13 @@ import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lab import Lab, LabNode, Release, places, releases
-from nvml import sim
+from lab.driver import Driver
+from nvml import devices, sim
 from preflight.report.schema import schema
 
 SYSTEMS = {
@@ -29,7 +30,10 @@ COMMANDS = ("squeue", "scontrol", "scancel", "sinfo")
 
 @dataclass(frozen=True)
 class Site:
-    """One simulated node: its system, the text of its GPU scenario (None: no driver), what Slurm knows of it."""
+    """One simulated node: its system, the text of its GPU scenario (None: no driver), what Slurm knows of it.
+
+    ``gres``: Gres= of slurm.conf, where Slurm's own NVML plugin is to find the GPUs (AutoDetect=nvml).
+    """
 
     name: str
     system: str = "ubuntu"
@@ -37,6 +41,7 @@ class Site:
     gpus: int = 0
     minors: tuple[int, ...] | None = None
     features: tuple[str, ...] = ()
+    gres: str | None = None
 
     @property
     def node(self) -> LabNode:
@@ -75,7 +80,7 @@ class Cluster:
         hooks: Any = {name: f"{self.prefix}/libexec/{name}" for name in names}
         self.lab = Lab(
             self.directory,
-            [site.node for site in self.sites],
+            [self._node(site) for site in self.sites],
             slurm_conf_extra=self.extra,
             plugstack=f"optional {self.prefix}/lib/slurm/preflight.so preflight={self.prefix}/bin/preflight\n",
             health_interval=self.health_interval,
@@ -100,6 +105,16 @@ class Cluster:
         """Return a node's own directory: root, spool, reports."""
         return Path(self.directory, "nodes", node)
 
+    def _node(self, site: Site) -> LabNode:
+        if site.gres is None or site.scenario is None:
+            return site.node
+        proc = devices.write_proc(self.node_dir(site.name) / "root" / "proc" / "driver", site.scenario)
+        driver = Driver(self._library, str(self._scenario(site.name)), str(proc))
+        return replace(site.node, gres=site.gres, driver=driver)
+
+    def _scenario(self, node: str) -> Path:
+        return Path(self.directory, "nvml", "scenarios", f"{node}.scenario")
+
     def set_system(self, node: str, system: str) -> None:
         """Give the node another distribution."""
         etc = self.node_dir(node) / "root" / "etc"
@@ -108,7 +123,7 @@ class Cluster:
 
     def set_gpus(self, node: str, *parts: "str | Mapping[str, object] | None") -> None:
         """Give the node's driver another scenario; None: it has no driver at all."""
-        path = Path(self.directory, "nvml", "scenarios", f"{node}.scenario")
+        path = self._scenario(node)
         path.parent.mkdir(parents=True, exist_ok=True)
         if parts == (None,):
             path.unlink(missing_ok=True)

@@ -33,11 +33,15 @@ exec "$@"
 
 @dataclass(frozen=True)
 class Driver:
-    """Absolute paths: the library, the node's scenario, and the directory to show as /proc/driver ("" for none)."""
+    """Absolute paths: the library, the node's scenario, and the directory to show as /proc/driver ("" for none).
+
+    ``files``: names of device files below /dev beside those of the scenario's GPUs.
+    """
 
     library: str
     scenario: str
     proc: str = ""
+    files: tuple[str, ...] = ()
 
     def environment(self, loader: str) -> dict[str, str]:
         """Return slurmd's variables; makes the directory ``loader``, which holds the library by both its names.
@@ -58,7 +62,7 @@ class Driver:
         """
         os.makedirs(stage, exist_ok=True)
         with open(self.scenario, encoding="utf-8") as text:
-            files = " ".join(devices.of(text.read()).files())
+            files = " ".join(dict.fromkeys([*devices.of(text.read()).files(), *self.files]))
         # slave: what a test mounts later is seen inside, and nothing of this outside.
         own = ["unshare", "--mount", "--propagation", "slave", "/bin/sh", "-c", _ENTER, "lab-driver"]
         return [*own, root, stage, self.proc, files, *command]

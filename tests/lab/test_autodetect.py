@@ -1,0 +1,150 @@
+"""AutoDetect=nvml by Slurm's own plugin: each job is judged by the GPUs, the slice or the shard that Slurm gave it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab import releases, unavailable
+from lab.cluster import Cluster, Site
+from nvml import sim
+
+pytestmark = pytest.mark.lab
+
+# NVML's order, Slurm's positions with it: H100, A100, H100, A100. Minors are in no order at all.
+MIXED = sim.scenario(
+    sim.example("h100x2"),
+    sim.near_every_cpu(),
+    {"gpus": 4, "gpu.0.minor": 2, "gpu.1.minor": 3, "gpu.2.minor": 0, "gpu.3.minor": 1, "seed": "mixed"},
+    {f"gpu.{gpu}.name": "NVIDIA A100-SXM4-40GB" for gpu in (1, 3)},
+    {f"gpu.{gpu}.memory.total": 42949672960 for gpu in (1, 3)},
+    {f"gpu.{gpu}.compute_capability": "8.0" for gpu in (1, 3)},
+)
+# A whole A100 of 80 GB (minor 1), and one cut in 3g.40gb, 2g.20gb, 1g.10gb (minor 0).
+CUT = sim.scenario(sim.example("mig"), sim.near_every_cpu(), {"gpu.0.minor": 1, "gpu.1.minor": 0})
+SHARED = sim.scenario(sim.example("h100x2"), sim.near_every_cpu(), {"gpu.0.minor": 1, "gpu.1.minor": 0})
+
+
+def _sick(gpu: int) -> dict[str, object]:
+    return {f"gpu.{gpu}.ecc.uncorrected.volatile": 2, f"gpu.{gpu}.ecc.uncorrected.aggregate": 2}
+
+
+def _sliced(profile: str, rounded: str) -> str:
+    """Return a MIG device's type: 22.05 rounds its memory, which 3g.40gb does not survive."""
+    return rounded if releases.chosen().version() < (23, 0) else profile
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[Cluster]:
+    """Nodes of whole GPUs."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    sites = [
+        Site("mixed1", scenario=MIXED, gres="gpu:a100:2,gpu:h100:2"),
+        Site("shared1", scenario=SHARED, gres="gpu:2,shard:8"),
+    ]
+    with Cluster(sites, extra="GresTypes=gpu,shard") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def cut() -> Iterator[Cluster]:
+    """A node with MIG; a cluster of its own, because 22.05 takes MIG devices apart where GresTypes has shard."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    gres = f"gpu:{_sliced('3g.40gb', '3g.39gb')}:1,gpu:2g.20gb:1,gpu:1g.10gb:1,gpu:sxm4:1"
+    with Cluster([Site("cut1", scenario=CUT, gres=gres)]) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(whole: Cluster) -> Iterator[Cluster]:
+    whole.reset()
+    yield whole
+    whole.lift_faults()
+
+
+@pytest.fixture
+def mig(cut: Cluster) -> Iterator[Cluster]:
+    cut.reset()
+    yield cut
+    cut.lift_faults()
+
+
+def _judged(cluster: Cluster, *options: str, script: str = "true") -> tuple[str, dict[str, Any]]:
+    job = cluster.lab.sbatch(script, *options)
+    return job, cluster.wait_report(job)
+
+
+def _own(report: dict[str, Any]) -> list[str]:
+    """Return the names of the job's GPUs in its report."""
+    return [gpu["name"] for gpu in report["facts"]["gpus"]["devices"]]
+
+
+def test_two_jobs_on_one_node_are_each_judged_by_their_own_gpus(cluster: Cluster) -> None:
+    a100 = ("-w", "mixed1", "--gres=gpu:a100:1", "--require=gpu=a100, gpu.memory<=45G, gpu.count=1")
+    h100 = ("-w", "mixed1", "--gres=gpu:h100:1", "--require=gpu=h100, gpu.memory>=80G, gpu.count=1")
+    first, one = _judged(cluster, *a100, script="sleep 30")
+    second, other = _judged(cluster, *h100)
+    assert (one["verdict"], other["verdict"]) == ("ready", "ready")
+    assert {clause["status"] for report in (one, other) for clause in report["requirement"]["clauses"]} == {"pass"}
+    assert (one["job"]["gpus"], other["job"]["gpus"]) == ([1], [0])
+    cluster.lab.wait_job(second, "COMPLETED")
+    assert cluster.lab.job_state(first) == "RUNNING"
+    assert cluster.called() == []
+
+
+def test_what_the_other_type_has_is_no_answer(cluster: Cluster) -> None:
+    _, report = _judged(cluster, "-w", "mixed1", "--gres=gpu:a100:2", "--require=gpu=h100")
+    assert report["verdict"] == "mismatch"
+    assert "DRAIN" not in cluster.lab.node_state("mixed1")
+
+
+def test_a_sick_gpu_stops_its_own_job_only(cluster: Cluster) -> None:
+    cluster.set_gpus("mixed1", MIXED, _sick(3))
+    sound, one = _judged(cluster, "-w", "mixed1", "--gres=gpu:a100:1", script="sleep 3")
+    beside, two = _judged(cluster, "-w", "mixed1", "--gres=gpu:h100:2", script="sleep 3")
+    assert [report["action"]["kind"] for report in (one, two)] == ["none", "none"]
+    sick, three = _judged(cluster, "-w", "mixed1", "--gres=gpu:a100:1")
+    assert (three["verdict"], three["action"]["kind"]) == ("unhealthy", "drain")
+    assert [one["subject"] for one in three["findings"] if one["status"] == "fail"] == ["gpu3"]
+    cluster.lab.wait_until(lambda: "DRAIN" in cluster.lab.node_state("mixed1"), 10, "the drain")
+    for job in (sound, beside):
+        cluster.lab.wait_job(job, "COMPLETED")
+    cluster.lab.wait_until(lambda: cluster.lab.job_state(sick) == "PENDING", 20, "the sick GPU's job to be requeued")
+
+
+def test_a_shard_job_is_judged_by_its_gpu(cluster: Cluster) -> None:
+    cluster.set_gpus("shared1", SHARED, _sick(1))
+    sound, one = _judged(cluster, "-w", "shared1", "--gres=shard:4", "--require=gpu.count=1", script="sleep 3")
+    assert (one["job"]["gpus"], one["action"]["kind"]) == ([0], "none")
+    assert one["requirement"]["clauses"][0]["status"] == "pass"
+    _, two = _judged(cluster, "-w", "shared1", "--gres=shard:4")
+    assert (two["job"]["gpus"], two["verdict"]) == ([1], "unhealthy")
+    cluster.lab.wait_job(sound, "COMPLETED")
+
+
+def test_a_mig_job_is_judged_by_its_slice(mig: Cluster) -> None:
+    gres = f"--gres=gpu:{_sliced('3g.40gb', '3g.39gb')}:1"
+    job, report = _judged(mig, gres, "--require=gpu.memory>=40G, gpu.memory<=45G, mig, gpu.count=1, gpu=a100")
+    assert report["verdict"] == "ready", report["requirement"]
+    mig.lab.wait_job(job, "COMPLETED")
+    assert mig.called() == []
+    _, report = _judged(mig, gres, "--require=gpu.memory>=80G")
+    assert report["verdict"] == "mismatch"
+    job, report = _judged(mig, "--gres=gpu:1g.10gb:1", "--require=gpu.memory>=20G")
+    assert report["verdict"] == "mismatch"
+
+
+def test_a_whole_gpu_beside_slices_is_judged_by_itself(mig: Cluster) -> None:
+    _, report = _judged(mig, "--gres=gpu:sxm4:1", "--require=!mig, gpu.memory>=80G, gpu.count=1")
+    assert report["verdict"] == "ready", report["requirement"]
+
+
+def test_a_sick_parent_stops_the_slices_job_and_not_the_other_gpus(mig: Cluster) -> None:
+    mig.set_gpus("cut1", CUT, _sick(1))
+    whole, one = _judged(mig, "--gres=gpu:sxm4:1", script="sleep 3")
+    assert one["action"]["kind"] == "none"
+    _, two = _judged(mig, "--gres=gpu:2g.20gb:1")
+    assert two["verdict"] == "unhealthy"
+    mig.lab.wait_job(whole, "COMPLETED")
