@@ -31,7 +31,7 @@ def job_gpus(job: Job | None, named: tuple[int, ...] | None, gres: Gres, documen
     uuids = job.visible if len(job.visible) == len(job.gpus) else ("",) * len(job.gpus)
     if job.visible and all(is_uuid(one) for one in job.visible):
         uuids = job.visible
-    found = list[Place]() if TYPE_CHECKING else []
+    found: list[Place] = []
     for at, uuid in enumerate(uuids):
         number = job.gpus[at] if at < len(job.gpus) else len(table)
         by_uuid = _by_uuid(uuid, devices) if is_uuid(uuid) else None
@@ -110,16 +110,25 @@ def expected(gres: Gres, document: FactsDocument) -> Expected:
     devices = _devices(document)
     table, problem = places(gres, devices)
     others = [place.other for place in table if place.other]
-    count = (len(table) if gres.total is None else gres.total) - len(others)
-    if others and count <= 0:
+    total = (len(table) if gres.total is None else gres.total) - len(others)
+    if others and total <= 0:
         return Expected(other=others[0])
     missing = tuple(place.missing for place in table if place.missing)
     if missing and any(untold_minor(device) for device in devices):
-        return Expected(count, problem="some GPUs did not tell their minor number: none can be called missing")
+        return Expected(total, problem="some GPUs did not tell their minor number: none can be called missing")
     if gres.autodetect.lower() in ("", "off"):
-        return Expected(min(count, len(table) or count), missing, problem=problem)
-    there = len(devices) if problem else len(table) - len(others)
-    return Expected(count, missing, max(0, count - there), problem)
+        return Expected(min(total, len(table) or total), missing, problem=problem)
+    there = _listed(devices)
+    if there is not None and not problem and len(table) - len(others) < total <= there:
+        problem = f"slurmd takes {len(table)} of slurm.conf's {total} GPUs: their types name none that is there"
+    return Expected(total, missing, 0 if there is None else max(0, total - there), problem)
+
+
+def _listed(devices: list[dict[str, Any]]) -> int | None:
+    """Return how many GPUs, whole or MIG devices, NVML lists; None where MIG devices were not read."""
+    if any(device.get("mig") and device.get("mig_devices") is None for device in devices):
+        return None
+    return sum(len(device.get("mig_devices") or ()) or 1 for device in devices)
 
 
 def _devices(document: FactsDocument) -> list[dict[str, Any]]:

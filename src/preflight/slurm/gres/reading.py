@@ -7,7 +7,7 @@ import os
 from preflight.slurm.gres.device_files import expand, split, target
 from preflight.slurm.gres.installed import Installed, installed
 from preflight.slurm.gres.model import Gres, Line, release_number
-from preflight.slurm.gres.syntax import ConfError, Files, pairs
+from preflight.slurm.gres.syntax import ConfError, Files, pairs, parsed
 
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -50,7 +50,7 @@ def _slurm_conf(directory: str, node: str, files: Files) -> tuple[tuple[tuple[st
     found: str | None = None
     known, types, plugins = False, "", ""
     for line in files.lines(directory, "slurm.conf"):
-        keys = dict(pairs(line))
+        keys = pairs(line)
         first = next(iter(keys), "")
         if first == "nodename" and keys["nodename"].upper() == "DEFAULT":
             default = keys.get("gres", default)
@@ -95,22 +95,28 @@ def wanted(text: str) -> tuple[tuple[str | None, int], ...]:
 
 
 def _gres_conf(gres: Gres, directory: str, node: str, files: Files) -> Gres:
-    """Return ``gres`` with gres.conf's lines for ``node``: those that begin with Name= come before NodeName=."""
+    """Return ``gres`` with gres.conf's lines for ``node``: those that begin with Name= come before NodeName=.
+
+    Raises ConfError for a line that slurmd refuses: it does not start then, and runs with what stood there before.
+    """
     if not os.path.exists(f"{directory}/gres.conf"):
         files.paths.append(f"{directory}/gres.conf")
         return gres
     everywhere, here = list[Line](), list[Line]()
     over_all, of_node = "", ""
     for text in files.lines(directory, "gres.conf"):
-        keys = dict(pairs(text))
+        keys, rest = parsed(text)
         first = next(iter(keys), "")
-        if first == "autodetect":
+        if first == "autodetect" and len(keys) == 1 and not rest:
             over_all = keys["autodetect"]
-        if "nodename" in keys:
+            continue
+        if rest or first not in ("name", "nodename") or (first == "name" and "nodename" in keys):
+            raise ConfError(f"gres.conf: slurmd refuses the line {text[:60]!r}")
+        if first == "nodename":
             if not names(keys["nodename"], node):
                 continue
             of_node = keys.get("autodetect", of_node)
-        if first in ("name", "nodename") and keys.get("name", "").lower() == "gpu":
+        if keys.get("name", "").lower() == "gpu":
             (everywhere if first == "name" else here).append(_line(keys))
     return gres._replace(lines=(*everywhere, *here), autodetect=of_node or over_all)
 

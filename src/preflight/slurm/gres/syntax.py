@@ -39,9 +39,8 @@ class Files:
         for line in logical_lines(_text(path)):
             included = _included(line)
             if included is None:
-                key, value = next(pairs(line), ("", ""))
-                if key == "clustername":
-                    self.cluster = value.lower()
+                if line[:11].lower() == "clustername":
+                    self.cluster = pairs(line).get("clustername", "").lower()
                 yield line
             elif "*" in included:
                 continue  # Slurm knows no patterns here: it passes such a line over, with an error
@@ -111,32 +110,45 @@ def _included(line: str) -> str | None:
     return None
 
 
-def pairs(line: str) -> Iterator[tuple[str, str]]:
-    """Yield (key in lower case, value) as they stand; blanks around "=" and quotes are Slurm's. Stops where it does."""
+def pairs(line: str) -> dict[str, str]:
+    """Return {key in lower case: value} of a line, in order, the last value of a key given twice; see `parsed`."""
+    return parsed(line)[0]
+
+
+def parsed(line: str) -> tuple[dict[str, str], str]:
+    """Return the key=value pairs of a line, and what is left where Slurm would read no further.
+
+    Blanks may stand around "=", a value may be in quotes ("+=" and its like are taken for "=").
+    """
+    found: dict[str, str] = {}
     at, end = 0, len(line)
     while at < end:
-        while at < end and line[at].isspace():
-            at += 1
-        start = at
+        begin = at
+        start = _past_blanks(line, at)
+        at = start
         while at < end and line[at] in KEY:
             at += 1
         key = line[start:at].lower()
-        while at < end and line[at].isspace():
-            at += 1
+        at = _past_blanks(line, at)
         at += at < end and line[at] in "-*+/"
-        if not key or at >= end or line[at] != "=":
-            return
-        at += 1
-        while at < end and line[at].isspace():
-            at += 1
-        quoted = line.find('"', at + 1) if line[at : at + 1] == '"' else -1
+        if not key or line[at : at + 1] != "=":
+            return found, line[begin:].strip()
+        start = _past_blanks(line, at + 1)
+        quoted = line.find('"', start + 1) if line[start : start + 1] == '"' else -1
         if quoted >= 0 and (quoted + 1 == end or line[quoted + 1].isspace()):
-            yield key, line[at + 1 : quoted]
             at = quoted + 1
+            found[key] = line[start + 1 : quoted]
             continue
-        start = at
+        at = start
         while at < end and not line[at].isspace():
             at += 1
         if start == at:
-            return
-        yield key, line[start:at]
+            return found, line[begin:].strip()
+        found[key] = line[start:at]
+    return found, ""
+
+
+def _past_blanks(line: str, at: int) -> int:
+    while at < len(line) and line[at].isspace():
+        at += 1
+    return at
