@@ -247,6 +247,7 @@ def test_several_installations_count_only_where_one_is_named(tmp_path: Path, mon
     assert installed("", "")[:2] == (0, None)
     assert installed("", f"{tmp_path}/new/sbin/slurmd")[:2] == (2411, True)
     assert installed(f"/nowhere:{tmp_path}/old/lib/slurm", "")[:2] == (2205, False)
+    assert installed(f"{tmp_path}/old/lib/slurm:{tmp_path}/new/lib/slurm/", "")[:2] == (2205, True)
     assert installed("/nowhere", "") == (0, None, ())
 
 

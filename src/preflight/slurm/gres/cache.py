@@ -7,6 +7,7 @@ import os
 from preflight import __version__
 from preflight.files import read_json, tolerate, write_json
 from preflight.slurm.gres.model import Gres, from_json, to_json
+from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ PLACES = (
     "/usr/local/etc",
 )
 NAMES = ("slurm.conf", "gres.conf")
-DAEMONS = ("slurmd", "slurmstepd")
-ANCESTORS = 6
+DAEMON = "slurmd"
+ANCESTORS = 8
 
 
 def conf_directory(slurm_conf: str, before: str = "") -> str:
@@ -50,14 +51,14 @@ def cached(slurm_conf: str, node: str, run_dir: str) -> Gres:
     before = stored.get("told")
     directory = conf_directory(slurm_conf, before if isinstance(before, str) else "")
     daemon = slurm_daemon()
-    key = [directory, os.path.dirname(daemon), __version__]
+    key = [directory, *daemon, __version__]
     if stored.get("key") == key:
         with tolerate((KeyError, TypeError, ValueError)):
             if all(identity(path) == known for path, known in stored["files"]):
                 return from_json(stored["gres"])
     from preflight.slurm.gres.reading import read_with_files
 
-    gres, files = read_with_files(directory, node, slurmd=daemon)
+    gres, files = read_with_files(directory, node, slurmd=daemon.path, pid=daemon.pid)
     kept: dict[str, Any] = {
         "key": key,
         "told": directory if slurm_conf else before,
@@ -78,16 +79,25 @@ def identity(path: str) -> list[int]:
     return [info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_rdev]
 
 
-def slurm_daemon() -> str:
-    """Return the path of the Slurm daemon that runs this process, "" where none does or it cannot be told."""
-    process = os.getppid()
+class Daemon(NamedTuple):
+    """A running slurmd: its program's path, process id and start (clock ticks since boot); "" and 0 unknown."""
+
+    path: str = ""
+    pid: int = 0
+    start: str = ""
+
+
+def slurm_daemon() -> Daemon:
+    """Return the Slurm daemon that runs this process: the outermost one, as slurmd forks before it runs a script."""
+    process, found = os.getppid(), Daemon()
     with tolerate((OSError, ValueError, IndexError)):
         for _ in range(ANCESTORS):
             if process < 2:
                 break
-            program = os.readlink(f"/proc/{process}/exe").removesuffix(" (deleted)")
-            if os.path.basename(program) in DAEMONS:
-                return program
             with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
-                process = int(file.read(4096).rpartition(")")[2].split()[1])
-    return ""
+                fields = file.read(4096).rpartition(")")[2].split()
+            program = os.readlink(f"/proc/{process}/exe").removesuffix(" (deleted)")
+            if os.path.basename(program) == DAEMON:
+                found = Daemon(program, process, fields[19])
+            process = int(fields[1])
+    return found

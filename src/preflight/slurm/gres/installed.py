@@ -6,10 +6,6 @@ import os
 
 from preflight.tuples import NamedTuple
 
-TYPE_CHECKING = False  # as typing's, without importing it
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 WITNESS = "gres_gpu.so"  # a plugin of every release that has GPUs; the symbol plugin_version is in every plugin
 SYMBOL = b"plugin_version"
 BELOW_A_PREFIX = ("lib/slurm", "lib64/slurm", "lib/x86_64-linux-gnu/slurm-wlm", "lib/aarch64-linux-gnu/slurm-wlm")
@@ -25,52 +21,55 @@ class Installed(NamedTuple):
     paths: tuple[str, ...] = ()
 
 
-def installed(plugin_directories: str, slurmd: str) -> Installed:
+def installed(plugin_directories: str, slurmd: str, pid: int = 0) -> Installed:
     """Return what the plugins on this host tell of Slurm.
 
-    ``plugin_directories``: slurm.conf's PluginDir, "" where it is not set. ``slurmd``: the daemon's path, "" unknown.
-    Several installations that differ, with neither of the two to say which counts, are unknown.
+    ``plugin_directories``: slurm.conf's PluginDir, "" where it is not set. ``slurmd``, ``pid``: the daemon's path and
+    process, "" and 0 unknown: what it has loaded counts before what is there. Several installations that differ, with
+    nothing to say which counts, are unknown.
     """
+    found = _on_disk(plugin_directories, slurmd)
+    loaded = _loaded(pid) if pid else ""
+    return found._replace(nvml=loaded == "nvml") if loaded else found
+
+
+def _on_disk(plugin_directories: str, slurmd: str) -> Installed:
     if plugin_directories:
-        return _in_order([place.rstrip("/") for place in plugin_directories.split(":") if place])
-    found = list[Installed]()
-    for place in _places(slurmd):
-        witness = f"{place}/{WITNESS}"
-        if os.path.exists(witness):
-            paths = (witness, f"{place}/gpu_nvml.so")
-            found.append(Installed(plugin_release(witness), os.path.exists(paths[1]), paths))
-    if not found:
-        return Installed()
-    first = found[0]
-    alike = all(one[:2] == first[:2] for one in found)
-    if alike or _of_prefix(first.paths[0], slurmd):
-        return first
+        named = [place.rstrip("/") for place in plugin_directories.split(":") if place]
+        return _of(named) or Installed()
+    own = os.path.dirname(os.path.dirname(slurmd)) if slurmd else ""
+    theirs = _of([f"{own}/{below}" for below in BELOW_A_PREFIX]) if own else None
+    if theirs:
+        return theirs
+    found = [one for prefix in PREFIXES for below in BELOW_A_PREFIX if (one := _of([f"{prefix}/{below}"]))]
+    if all(one[:2] == found[0][:2] for one in found):
+        return found[0] if found else Installed()
     return Installed(paths=tuple(path for one in found for path in one.paths))
 
 
-def _in_order(places: list[str]) -> Installed:
-    """Return what PluginDir's directories hold together: Slurm looks for each plugin in one after another."""
-    witnesses = [f"{place}/{WITNESS}" for place in places]
-    present = [path for path in witnesses if os.path.exists(path)]
-    if not present:
-        return Installed()
-    nvml = [f"{place}/gpu_nvml.so" for place in places]
-    return Installed(plugin_release(present[0]), any(os.path.exists(path) for path in nvml), (*witnesses, *nvml))
+def _loaded(pid: int) -> str:
+    """Return which GPU plugin a running slurmd has loaded ("nvml", "generic" …), "" where that cannot be told.
+
+    22.05 to 24.11 keep it: 22.05 opens libnvidia-ml.so only, and without it takes the generic one and finds no GPU.
+    26.05 unloads it once the GPUs are known.
+    """
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+            names = [line.rstrip().rpartition("/")[2] for line in file]
+    except OSError:
+        return ""
+    found = {name[4:-3] for name in names if name.startswith("gpu_") and name.endswith(".so")}
+    return found.pop() if len(found) == 1 else ""
 
 
-def _of_prefix(path: str, slurmd: str) -> bool:
-    return bool(slurmd) and path.startswith(f"{os.path.dirname(os.path.dirname(slurmd))}/")
-
-
-def _places(slurmd: str) -> Iterator[str]:
-    own = os.path.dirname(os.path.dirname(slurmd)) if slurmd else ""
-    seen = set[str]()
-    for prefix in ([own] if own else []) + list(PREFIXES):
-        for below in BELOW_A_PREFIX:
-            real = os.path.realpath(f"{prefix}/{below}")
-            if real not in seen:
-                seen.add(real)
-                yield f"{prefix}/{below}"
+def _of(places: list[str]) -> Installed | None:
+    """Return what the plugins of one Slurm tell, whose directories are ``places``; None where there are none."""
+    witness = next((f"{place}/{WITNESS}" for place in places if os.path.exists(f"{place}/{WITNESS}")), "")
+    if not witness:
+        return None
+    plugins = [f"{place}/gpu_nvml.so" for place in places]
+    nvml = any(os.path.exists(path) for path in plugins)
+    return Installed(plugin_release(witness), nvml, (witness, *plugins))
 
 
 def plugin_release(path: str) -> int:

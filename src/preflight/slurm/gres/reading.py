@@ -20,7 +20,9 @@ def read(conf_directory: str, node: str, release: str = "") -> Gres:
     return read_with_files(conf_directory, node, release)[0]
 
 
-def read_with_files(conf_directory: str, node: str, release: str = "", slurmd: str = "") -> tuple[Gres, list[str]]:
+def read_with_files(
+    conf_directory: str, node: str, release: str = "", slurmd: str = "", pid: int = 0
+) -> tuple[Gres, list[str]]:
     """Return `read`'s answer and the paths it depends on, of which some may be missing.
 
     ``slurmd``: the daemon's own path, where it is known; its plugins tell the release.
@@ -35,7 +37,7 @@ def read_with_files(conf_directory: str, node: str, release: str = "", slurmd: s
             raise ConfError(f"{conf_directory}/fake_gpus.conf: slurmd takes its GPUs from a test file")
     except ConfError as error:
         gres = gres._replace(problem=str(error))
-    known = installed(plugins, slurmd) if not release_number(release) else Installed(release_number(release), True)
+    known = installed(plugins, slurmd, pid) if not release_number(release) else Installed(release_number(release), True)
     gres = gres._replace(release=known.release, nvml=known.nvml)
     links = [path for line in gres.lines for path in line.files if os.path.islink(path)]
     return gres, [*files.paths, f"{conf_directory}/fake_gpus.conf", *known.paths, *links]
