@@ -14,7 +14,7 @@ from preflight.requirements.extra import to_extra
 from preflight.requirements.grammar import Predicate, Requirement, parse
 from preflight.requirements.many import evaluate_many
 from slurm_grammar import extra_holds
-from unit.test_requirement_compile import CLAUSES, MIB, NODE, POLICIES, predicates, requirement_of, views
+from unit.test_requirement_compile import CLAUSES, MIB, NODE, POLICIES, PROFILES, predicates, requirement_of, views
 
 HOLDS = ("pass", "warn")
 
@@ -26,7 +26,7 @@ def full_views() -> st.SearchStrategy[View]:
     gpu = st.sampled_from([("NVIDIA H100 80GB HBM3", "9.0"), ("NVIDIA A100-SXM4-80GB", "8.0"), ("Tesla V100", "7.0")])
     sizes = st.sampled_from([80 * 1000**3, 81559 * MIB, 64 << 30, 76294 * MIB])
     return st.builds(
-        lambda os, drv, one, count, memory, flag: View(
+        lambda os, drv, one, count, memory, flag, cut: View(
             {
                 "os": {"id": os[0], "version": os[1], "like": []},
                 "kernel": {"release": "5.14.0-427.13.1.el9_4.x86_64"},
@@ -45,8 +45,9 @@ def full_views() -> st.SearchStrategy[View]:
                             "compute_capability": one[1],
                             "memory": memory,
                             "ecc": flag,
-                            "mig": False,
+                            "mig": bool(cut),
                             "nvlink": 18,
+                            **({"mig_devices": cut} if cut else {}),
                         }
                         for index in range(count)
                     ]
@@ -60,6 +61,9 @@ def full_views() -> st.SearchStrategy[View]:
         st.integers(0, 3),
         sizes,
         st.booleans(),
+        st.lists(
+            st.builds(lambda name: {"profile": name, "memory": 40192 * MIB}, st.sampled_from(PROFILES)), max_size=2
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from preflight.requirements.compile import (
 from preflight.requirements.encode import PREFIXES, extra_of, features_of, is_ours
 from preflight.requirements.evaluate import evaluate
 from preflight.requirements.grammar import Clause, Predicate, Requirement, parse
+from preflight.requirements.kinds_of_names import with_profile
 from slurm_grammar import extra_holds, features_hold
 
 POLICIES = ("accept", "warn", "reject")
@@ -35,6 +36,12 @@ SIZES = st.sampled_from([0, 80 * 1000**3, 81559 * MIB, 76294 * MIB, 64 << 30, (6
 RATES = st.sampled_from([0, 100, 400, 2.5, None])
 FLAGS = st.sampled_from([True, False, None])
 
+PROFILES = ("3g.40gb", "1g.10gb+me", "1g.24gb-me", "1c.2g.20gb")
+CUT = st.fixed_dictionaries(
+    {},
+    optional={"profile": st.sampled_from([*PROFILES, "odd", None]), "memory": st.sampled_from([40192 * MIB, 1, None])},
+)
+
 DEVICE = st.fixed_dictionaries(
     {},
     optional={
@@ -45,6 +52,8 @@ DEVICE = st.fixed_dictionaries(
         "mig": FLAGS,
         "nvlink": st.sampled_from([0, 1, 18, None]),
         "error": st.just("GpuIsLost"),
+        "errors": st.just({"mig_devices": "Unknown"}),
+        "mig_devices": st.lists(CUT, max_size=3),
     },
 )
 FACTS = {
@@ -89,9 +98,17 @@ def predicates(draw: st.DrawFn) -> Predicate:
         "version": VERSION | st.sampled_from(["9", "9.0", "9.4", "22.04", "12.4", "550.54", "550.54.15", "15", "15.6"]),
         "size": st.sampled_from(["80G", "64G", "0K", "81559MiB", "1K", "65536M"]),
         "count": st.sampled_from(["0", "1", "2", "100", "400", "64"]),
-        "name": st.sampled_from(["ubuntu", "x86_64", "we|ird", "/scratch", "a100 sxm4", "my_os", "b=(ä)", *WORDS]),
+        "name": st.sampled_from(["ubuntu", "x86_64", "we|ird", "/scratch", "a100 sxm4", "my_os", "b=(ä)", *WORDS])
+        | st.sampled_from(
+            ["3g.40gb", "a100_3g.40gb", "h100 mig 1g.10gb+me", "1g.24gb-me", "1g.24gb", "nvidia_1c.2g.20gb"]
+        ),
+        "profile": st.builds(
+            "{}{}".format, st.sampled_from([*PROFILES, "7g.80gb"]), st.sampled_from([":0", ":1", ":2", ":4"])
+        ),
     }
     value = None if op is None else draw(values[row.kind.name])
+    if row.kind.name == "profile" and op in ("=", "!=") and draw(st.booleans()):
+        value = str(value).partition(":")[0]
     if op == "~=" and value is not None and "." not in value:
         value += ".4"
     return Predicate(row.name, op, value, op != "!=" and draw(st.booleans()))
@@ -120,6 +137,8 @@ def tells(requirement: Requirement, view: View) -> bool:
         keys = ["os", "os_version"] if row in names.DISTRIBUTION_ROWS else [str(key)]
         if row.scope == "gpu":
             keys.append("gpu_count")
+        if row.name == "mig.profile" or (row.name == "gpu" and with_profile(row.kind.parse(str(one.value)))[1]):
+            keys = [*(key for key in keys if key != "mig_"), "mig_count"]
         if any(name not in extra for name in keys):
             return False
         if row.kind.name == "size":
@@ -225,6 +244,7 @@ def test_a_node_with_gpus_as_slurm_is_told_it() -> None:
         "gpu_name_hbm3": 1,
         "gpu_name_nvidia": 1,
         "mig": 0,
+        "mig_count": 0,
         "os": "ubuntu",
         "os_version": 22004000,
         "os_version_parts": 2,
@@ -247,7 +267,7 @@ def test_which_cuda_runs_on_a_node_is_as_evaluation_says(release: str, policy: s
 def test_a_node_without_a_driver_says_so() -> None:
     view = View({"driver": {"version": None, "cuda": None}, "gpus": {"devices": []}}, {})
     assert extra_of(view) == {
-        "cuda": -1, "cuda_runs": -1, "driver": -1, "ecc": 0, "gpu_count": 0, "mig": 0, "nvlink": 0,
+        "cuda": -1, "cuda_runs": -1, "driver": -1, "ecc": 0, "gpu_count": 0, "mig": 0, "mig_count": 0, "nvlink": 0,
     }  # fmt: skip
     assert features_of(view) == ["cuda_none", "cuda_runs_none", "driver_none", "gpu_count_0"]
 

@@ -41,6 +41,7 @@ def predicates(draw: st.DrawFn) -> Predicate:
         "size": st.builds("{}{}".format, st.integers(0, 10**6), st.sampled_from("KMGT")),
         "count": st.integers(0, 10**6).map(str),
         "name": PRINTABLE.map(lambda text: "x" + text),
+        "profile": st.builds("{}g.{}gb:{}".format, st.integers(1, 7), st.integers(1, 280), st.integers(0, 9)),
     }
     value = None if op is None else draw(values[kind.name])
     return Predicate(row.name, op, value, op != "!=" and draw(st.booleans()))
@@ -152,7 +153,7 @@ JSON = st.recursive(
 )
 FACTS = sorted({row.fact for row in names.ROWS if row.scope == "node"} | {"driver.version", "os.id"})
 DEVICE = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("name", "memory", "ecc", "mig", "nvlink", "compute_capability"), JSON)
+    {}, optional=dict.fromkeys(("name", "memory", "ecc", "mig", "nvlink", "compute_capability", "mig_devices"), JSON)
 )
 
 

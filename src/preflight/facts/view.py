@@ -69,18 +69,23 @@ _OF_PARENT = ("index", "error", "compute_capability", "ecc")
 def mig_device(gpu: dict[str, Any], place: int) -> dict[str, Any]:
     """Return the MIG device at ``place`` in the GPU's ``mig_devices`` in the shape of a GPU.
 
-    Its memory, name ("NVIDIA A100-SXM4-40GB MIG 3g.20gb") and ``profile`` are its own; whether it answers, its compute
-    capability and ECC are the GPU's. ``index`` is the GPU's.
+    Its memory, name ("NVIDIA A100-SXM4-40GB MIG 3g.20gb") and ``profile`` (a key that no GPU has) are its own; whether
+    it answers, its compute capability and ECC are the GPU's. ``index`` is the GPU's.
     """
     listed = gpu.get("mig_devices") or []
     own = listed[place] if place < len(listed) else {}
     errors = {**gpu.get("errors", {}), **own.get("errors", {})}
     found: dict[str, Any] = {key: gpu[key] for key in _OF_PARENT if key in gpu}
     found |= {"mig": True, "nvlink": None, "errors": errors}
-    for key in ("memory", "profile", "uuid"):
+    found["profile"] = own.get("profile")
+    for key in ("memory", "uuid"):
         if own.get(key) is not None:
             found[key] = own[key]
-    name = f"{gpu['name']} MIG {own['profile']}" if gpu.get("name") and own.get("profile") else own.get("name")
+    name, profile = gpu.get("name"), own.get("profile")
+    if name and profile:  # a list: the words that all GPUs of a node share, as it published them
+        name = [*name, "mig", profile] if isinstance(name, list) else f"{name} MIG {profile}"
+    else:
+        name = own.get("name")
     return {**found, "name": name} if name else found
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from preflight.catalog import families
 from preflight.facts.view import View
-from preflight.requirements import encode, names
+from preflight.requirements import encode, mig, names
+from preflight.requirements.decode_mig import MOST, cut, cut_of_features
 from preflight.requirements.kinds import Flag, Size, Version
 from preflight.requirements.row import Row
 
@@ -50,6 +51,8 @@ def view_of(extra: Mapping[str, Any], features: Iterable[str] = ()) -> View:
             return View({}, dict.fromkeys(_SUBJECTS, NOTHING))
         facts = _from_features(ours)
     unknown = {path: UNTOLD for path in _PATHS if not _has(facts, path)}
+    if not all("mig_devices" in one for one in facts.get("gpus", {}).get("devices", ())):
+        unknown[mig.PATH] = UNTOLD
     return View(facts, unknown)
 
 
@@ -79,6 +82,7 @@ def _from_extra(extra: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     count = _whole(extra.get("gpu_count"))
     if count is not None and 0 <= count <= _MOST_GPUS:
         facts["gpus"] = {"count": count, "devices": _devices(count, _attributes(extra))}
+        cut(facts["gpus"]["devices"], _whole(extra.get("mig_count")), _mig_devices(extra))
     return facts
 
 
@@ -115,6 +119,20 @@ def _value(row: Row, extra: Mapping[str, Any]) -> Any:
     if isinstance(row.kind, Size):
         return _bounds(have)
     return have if have >= 0 else _MISSING
+
+
+def _mig_devices(extra: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the MIG devices of the profiles that are published."""
+    found: list[dict[str, Any]] = []
+    for key in sorted(extra):
+        number, profile = _whole(extra[key]), encode.profile_of(key)
+        if profile is None or number is None or key.endswith(encode.MIG_MEMORY):
+            continue
+        memory = _whole(extra.get(key + encode.MIG_MEMORY))
+        bounds = _MISSING if memory is None else _bounds(memory)
+        device = {"profile": profile} if isinstance(bounds, _Missing) else {"profile": profile, "memory": bounds}
+        found += [device] * max(0, min(number, MOST + 1 - len(found)))
+    return found
 
 
 def _whole(have: Any) -> int | None:
@@ -247,11 +265,12 @@ def _gpus_of_features(facts: dict[str, dict[str, Any]], features: list[str]) -> 
         shared["name"] = words
     shared = {key: value for key, value in shared.items() if isinstance(value, str | list)}
     facts["gpus"] = {"count": int(counts[0]), "devices": _devices(int(counts[0]), shared)}
+    cut_of_features(facts["gpus"]["devices"], features)
 
 
 _VERSION = Version()
 _TWO_DIGITS = frozenset(one.id for one in families.DISTRIBUTIONS if ".0" in one.release and len(one.release) == 5)
-_OF_GPUS = tuple(row for row in names.ROWS if row.extra and row.subject == "gpus" and row.name != "gpu.count")
+_OF_GPUS = tuple(row for row in names.ROWS if row.extra and row.subject == "gpus" and row.quantifier == "all")
 # One row a fact: the distributions share os_version, ib and ib.rate the rate, whose key says more.
 _ONE_OF = tuple(
     {

@@ -9,11 +9,11 @@ from __future__ import annotations
 from preflight.catalog import cuda as cuda_catalog
 from preflight.catalog.tables import SHIPPED, Tables
 from preflight.facts.view import Unknown, View, attribute
-from preflight.requirements import names
+from preflight.requirements import mig, names
 from preflight.requirements.evaluate import evaluate
 from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.kinds import Count, Flag, Version
-from preflight.requirements.kinds_of_names import TokenName
+from preflight.requirements.kinds_of_names import TokenName, is_profile
 from preflight.requirements.row import Row
 from preflight.tuples import NamedTuple
 
@@ -29,6 +29,8 @@ RUNS = "cuda_runs"
 FROM = "cuda_from"  # the lowest: a program of an older CUDA than its GPU does not run
 FIRST_MAJOR = 9  # of the CUDA releases that are tried
 MINORS = (*range(10), 998)
+MIG = "mig_"  # Extra key of a MIG profile: how many devices of it
+MIG_MEMORY = "_memory"  # the key of a profile with this behind it: MiB of the smallest of its devices
 WORD = "gpu_name_"  # Extra key of one word that is in the name of every GPU, with the value 1
 
 _VERSION = Version()
@@ -71,7 +73,13 @@ def escape(text: str) -> str:
 
 def is_ours(key: str) -> bool:
     """Tell whether a key of a node's Extra is one that Preflight publishes."""
-    return key in KEYS or key.startswith(WORD)
+    return key in KEYS or key.startswith(WORD) or profile_of(key) is not None
+
+
+def profile_of(key: str) -> str | None:
+    """Return the MIG profile whose number of devices a key of Extra states, None of another key."""
+    profile = key[len(MIG) :].removesuffix(MIG_MEMORY).replace("%2b", "+") if key.startswith(MIG) else ""
+    return profile if is_profile(profile) else None
 
 
 def extra_of(view: View, cuda_minor: str = "warn", tables: Tables = SHIPPED) -> dict[str, int | float | str]:
@@ -126,6 +134,8 @@ def _value(row: Row, key: str, have: Any) -> dict[str, int | float | str]:
 
 def _gpus(row: Row, view: View) -> dict[str, int | float | str]:
     """Return what holds for every GPU: of flags whether all have it, of sizes the least, of others the common value."""
+    if row.fact == mig.PATH:
+        return _mig(view) if row.name == "mig.count" else {}
     devices, key = view.devices(), row.extra or ""
     if isinstance(devices, Unknown):
         return {}
@@ -145,6 +155,19 @@ def _gpus(row: Row, view: View) -> dict[str, int | float | str]:
     if isinstance(row.kind, Version):
         return encoded[0] if all(one == encoded[0] for one in encoded) else {}
     return {key: min(one[key] for one in encoded)}
+
+
+def _mig(view: View) -> dict[str, int | float | str]:
+    """Return how many MIG devices there are, and of each profile how many and with how much memory."""
+    found = mig.published(view)
+    if found is None:
+        return {}
+    keys: dict[str, int | float | str] = {MIG + "count": sum(number for number, _ in found.values())}
+    for profile, (number, memory) in found.items():
+        if is_profile(profile):
+            keys[MIG + escape(profile)] = number
+            keys |= {} if memory is None else {MIG + escape(profile) + MIG_MEMORY: memory}
+    return keys
 
 
 def _words(kind: TokenName, key: str, values: list[Any]) -> dict[str, int | float | str]:
@@ -220,6 +243,10 @@ def features_of(view: View, cuda_minor: str = "warn", tables: Tables = SHIPPED) 
     found |= {f"gpu_{key.removeprefix(WORD)}" for key in extra if key.startswith(WORD) and "%" not in key}
     if "gpu_count" in extra:
         found.add(f"gpu_count_{extra['gpu_count']}")
+    if extra.get("mig_count"):
+        found.add(f"gpu_mig_count_{extra['mig_count']}")
+        profiles = mig.published(view) or {}
+        found |= {f"gpu_mig_{one}_{number}" for one, (number, _) in profiles.items() if is_profile(one) and plain(one)}
     if "gpu_arch" in extra:
         devices = view.devices()
         capability = attribute(devices[0], "compute_capability") if isinstance(devices, list) else ""
@@ -267,7 +294,7 @@ def _texts(prefix: str, have: str) -> list[str]:
 def _keys() -> frozenset[str]:
     keys = {RUNS, FROM}
     for row in names.ROWS:
-        if row.extra:
+        if row.extra and row.extra != MIG:
             keys |= {row.extra, row.extra + PARTS} if isinstance(row.kind, Version) else {row.extra}
     return frozenset(keys)
 

@@ -17,6 +17,7 @@ from preflight.requirements.placeable import (
     NotPlaceable,
     lowest,
     must_ask_for_more,
+    one_profile,
     one_word,
     read,
     released_cuda,
@@ -56,8 +57,11 @@ def _extra(predicate: Predicate) -> Node:
     if row.name == "cuda" and predicate.op in (">=", "=", "~="):
         low = released_cuda(asked, negated)
         return both(leaf(encode.RUNS, ">=", low), leaf(encode.FROM, "<=", low))
-    if row.name == "gpu.count":
+    if row.name in ("gpu.count", "mig.count"):
         must_ask_for_more(predicate)
+    if row.extra == encode.MIG:
+        profile, least = one_profile(predicate, asked)
+        return leaf(encode.MIG + encode.escape(profile), ">=", least)
     if isinstance(row.kind, Version):
         formula = _version(row.extra, str(op), asked, negated)
     elif isinstance(row.kind, Size):
@@ -67,10 +71,12 @@ def _extra(predicate: Predicate) -> Node:
     elif isinstance(row.kind, Count):
         formula = _count(row.extra, op, asked, negated)
     elif isinstance(row.kind, TokenName):
-        return leaf(encode.WORD + encode.escape(one_word(asked, negated)), "=", 1)
+        word, profile = one_word(asked, negated)
+        named = [leaf(encode.WORD + encode.escape(word), "=", 1)] if word else []
+        return both(*named, *([leaf(encode.MIG + encode.escape(profile), ">=", 1)] if profile else []))
     else:
         formula = leaf(row.extra, "!=" if negated else "=", encode.escape(str(row.kind.encode(asked))))
-    every_gpu = negated and row.scope == "gpu" and row.name != "gpu.count"
+    every_gpu = negated and row.scope == "gpu" and row.quantifier == "all"
     return either(leaf("gpu_count", "=", 0), formula) if every_gpu else formula
 
 

@@ -7,7 +7,15 @@ from preflight.requirements import encode, names
 from preflight.requirements.evaluate import evaluate
 from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.kinds import Version
-from preflight.requirements.placeable import Compiled, NotPlaceable, must_ask_for_more, one_word, read, released_cuda
+from preflight.requirements.placeable import (
+    Compiled,
+    NotPlaceable,
+    must_ask_for_more,
+    one_profile,
+    one_word,
+    read,
+    released_cuda,
+)
 from preflight.requirements.row import Row
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -56,11 +64,17 @@ def _features(predicate: Predicate, known: list[str]) -> list[str]:
     """Return the features of which each proves the predicate."""
     row, asked, negated = read(predicate)
     if row.name == "gpu":
-        word = one_word(asked, negated)
+        word, profile = one_word(asked, negated)
+        if profile:
+            if word:
+                raise NotPlaceable("a GPU's name and a MIG profile are features of their own, and it asks for both")
+            return _cut(known, row, profile, 1)
         _published([one for one in known if _gpu_word(one)], row)
         return [f"gpu_{word}"] if f"gpu_{word}" in known else []
-    if row.name == "gpu.count":
+    if row.name in ("gpu.count", "mig.count"):
         must_ask_for_more(predicate)
+    if row.name == "mig.profile":
+        return _cut(known, row, *one_profile(predicate, asked))
     if row.name == "cuda" and predicate.op in (">=", "=", "~="):
         released_cuda(asked, negated)
         starts = _of(known, f"{encode.FROM}_")
@@ -75,12 +89,21 @@ def _features(predicate: Predicate, known: list[str]) -> list[str]:
     return [one for one in _published(group, row) if _proves(requirement, row, prefix, one)]
 
 
+def _cut(known: list[str], row: Row, profile: str, least: int) -> list[str]:
+    """Return the features that state ``least`` or more MIG devices of a profile."""
+    if not encode.plain(profile):
+        raise NotPlaceable(f"{profile} cannot stand in a feature")
+    found = _published(_of(known, "gpu_mig_"), row)
+    mine = [one for one in found if one.startswith(f"gpu_mig_{profile}_")]
+    return [one for one in mine if one.rpartition("_")[2].isdigit() and int(one.rpartition("_")[2][:9]) >= least]
+
+
 def _prefix(row: Row) -> str:
     """Return the beginning of the features that state what the row reads; "" where none does."""
     if row.name == "os" or row in names.DISTRIBUTION_ROWS:
         return "os_"
-    if row.name in ("gpu.count", "gpu.arch"):
-        return f"{row.extra}_"
+    if row.name in ("gpu.count", "gpu.arch", "mig.count"):
+        return str(row.feature)
     return next((group.prefix for group in encode.GROUPS if group.fact == row.fact), "")
 
 
@@ -113,6 +136,9 @@ def _proves(requirement: Requirement, row: Row, prefix: str, feature: str) -> bo
     elif row.name == "gpu.count":
         number = int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0
         facts = {"gpus": {"devices": [{}] * number}}
+    elif row.name == "mig.count":
+        number = int(value) if value.isascii() and value.isdigit() and len(value) < 5 else 0
+        facts = {"gpus": {"devices": [{"mig_devices": [{}] * number}]}}
     elif row.name == "gpu.arch":
         facts = {"gpus": {"devices": [{"compute_capability": value}]}}
     else:

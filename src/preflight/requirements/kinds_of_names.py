@@ -43,6 +43,33 @@ def _plain(word: str) -> bool:
     return word.replace(".", "").isalnum()
 
 
+def is_profile(word: str) -> bool:
+    """Tell whether a word is a MIG profile: 3g.40gb, 1c.3g.40gb, 1g.10gb+me (folded: "~me" for "-me")."""
+    core = word
+    for sign in "+-~":
+        core, found, flags = core.partition(sign)
+        if found and not flags:
+            return False
+    parts = core.split(".")
+    units = ("c", "g", "gb")[3 - len(parts) :]
+    return 2 <= len(parts) <= 3 and all(
+        part.endswith(unit) and part[: -len(unit)].isascii() and part[: -len(unit)].isdigit()
+        for part, unit in zip(parts, units, strict=True)
+    )
+
+
+def with_profile(asked: str) -> tuple[str, str]:
+    """Return the words of a GPU's name and the MIG profile behind them ("a100 3g.20gb"), each "" where it is not there.
+
+    ``asked``: folded as `TokenName` does. The word mig between them, as in NVML's names, says nothing more.
+    """
+    words = asked.split()
+    profile = words.pop().replace("~", "-") if words and is_profile(words[-1]) else ""
+    if profile and words[-1:] == ["mig"]:
+        words.pop()
+    return " ".join(words), profile
+
+
 class AliasedName(Name):
     """A name that people write in more ways than one; ``canonical`` maps each to the same."""
 
@@ -67,16 +94,24 @@ class TokenName(Name):
         return folded
 
     def fold(self, text: str) -> str:
-        """Return the words of a name, folded: blanks, "-", "_" and "/" part them."""
+        """Return the words of a name, folded: blanks, "-", "_" and "/" part them, but not the profile 1g.24gb-me."""
+        text = text.casefold().replace("gb-me", "gb~me")
         for separator in "-_/":
             text = text.replace(separator, " ")
-        return " ".join(text.casefold().split())
+        return " ".join(text.split())
 
     def compare(self, op: str, asked: Any, have: Any) -> bool | None:
         """Compare by ``match``. A list holds the words that are in every GPU's name, in no order, as nodes publish."""
         if not isinstance(have, list):
             return super().compare(op, asked, have)
         words = asked.split()
+        rest, profile = with_profile(asked)
+        if profile and "mig" in have:
+            if profile not in have:
+                return op != "="
+            words = rest.split()
+        if not words:
+            return op == "="
         if all(word in have for word in words):
             return (op == "=") if len(words) == 1 else None
         # A word with other characters may be in the names without being published.
@@ -88,8 +123,16 @@ class TokenName(Name):
         return super().show(" ".join(map(str, have)) if isinstance(have, list) else have)
 
     def match(self, asked: str, have: str) -> bool:
-        """Tell whether the asked words stand in the name, whole and in this order."""
-        return f" {asked} " in f" {have} "
+        """Tell whether the asked words stand in the name, whole and in this order.
+
+        Of a MIG device ("NVIDIA A100-SXM4-40GB MIG 3g.20gb") they may be its profile, words of its GPU, or those and
+        the profile with what stands between left out: a100_3g.20gb, as Slurm names its types.
+        """
+        gpu, mig, own = have.rpartition(" mig ")
+        if not mig:
+            return f" {asked} " in f" {have} "
+        rest, profile = with_profile(asked)
+        return profile in ("", own.replace("~", "-")) and (not rest or rest == "mig" or f" {rest} " in f" {gpu} ")
 
 
 class PathName(Name):

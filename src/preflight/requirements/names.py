@@ -1,7 +1,7 @@
 """The names a requirement may use: one row each, from which help, evaluation, publishing and the docs come."""
 
 from preflight.catalog import families
-from preflight.requirements import cuda, judges
+from preflight.requirements import cuda, judges, mig
 from preflight.requirements.kinds import Count, Flag, Size, Version
 from preflight.requirements.kinds_of_names import AliasedName, Name, PathName, TokenName
 from preflight.requirements.row import Row
@@ -63,6 +63,26 @@ def _gpu(name: str, kind: Version | Size | TokenName | Flag, attribute: str, nou
         "no GPU",
         words,
         _OTHER_GPU,
+    )
+
+
+def _mig(name: str, kind: Count | mig.Profiles, key: str, help: str, example: str, *words: str) -> Row:
+    """Return the row of a number of MIG devices."""
+    return Row(
+        name,
+        kind,
+        "gpus.mig_devices",
+        mig.judge,
+        "gpu",
+        "one",
+        key,
+        f"gpu_{key.removesuffix('_')}_",
+        help,
+        example,
+        "MIG devices",
+        "no MIG device",
+        words,
+        "ask Slurm for a MIG device of that profile (--gres=gpu:3g.40gb:1), or relax this clause",
     )
 
 
@@ -164,7 +184,7 @@ _GPUS = (
         "words of the name of every GPU, whole: a10 does not match A100",
         "every GPU is a {}",
         "no GPU is a {}",
-    ),
+    )._replace(judge=mig.name),
     Row(
         "gpu.count",
         _COUNT,
@@ -208,6 +228,24 @@ _GPUS = (
     ),
     _gpu("ecc", _FLAG, "ecc", "ECC", "ECC is on for every GPU", "ECC is on for every GPU", "ECC is off for every GPU"),
     _gpu("mig", _FLAG, "mig", "MIG", "MIG is on for every GPU", "MIG is on for every GPU", "MIG is off for every GPU"),
+    _mig(
+        "mig.count",
+        _COUNT,
+        "mig_count",
+        "number of MIG devices",
+        "mig.count>=7",
+        "the number of MIG devices",
+    ),
+    _mig(
+        "mig.profile",
+        mig.Profiles(),
+        "mig_",  # and the profile
+        "number of MIG devices of a profile: 1g.5gb:7 is seven; without a number, any at all",
+        "mig.profile=1g.5gb:7",
+        "the number of MIG devices of profile {}",
+        "a MIG device has profile {}",
+        "no MIG device has profile {}",
+    ),
 )
 
 

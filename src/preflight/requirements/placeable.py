@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preflight.requirements import encode, names
 from preflight.requirements.grammar import Clause, Predicate
+from preflight.requirements.kinds_of_names import with_profile
 from preflight.requirements.row import Row
 from preflight.tuples import NamedTuple
 
@@ -43,15 +44,32 @@ def must_ask_for_more(predicate: Predicate) -> None:
     """Raise NotPlaceable for a clause on gpu.count that a node with more GPUs than the job gets may fail."""
     if predicate.negated or predicate.op not in (None, ">=", ">"):
         raise NotPlaceable("it is about the GPUs that the job gets, of which a node may have more")
+    if predicate.name == "mig.count" and (predicate.op, (predicate.value or "").strip("0")) == (">=", ""):
+        raise NotPlaceable("every node has none or more")
 
 
-def one_word(asked: str, negated: bool) -> str:
-    """Return the one word of a GPU's name that is asked; raises NotPlaceable for several."""
+def one_word(asked: str, negated: bool) -> tuple[str, str]:
+    """Return the one word of a GPU's name that is asked and the MIG profile, "" where there is none of them.
+
+    Raises NotPlaceable for several words.
+    """
     if negated:
         raise NotPlaceable("a word that a GPU's name does not have is not published")
-    if " " in asked:
+    word, profile = with_profile(asked)
+    if " " in word:
         raise NotPlaceable("a GPU's name is published word by word, and it asks for several in a row")
-    return asked
+    return word, profile
+
+
+def one_profile(predicate: Predicate, asked: tuple[str, int | None]) -> tuple[str, int]:
+    """Return the MIG profile of which at least so many devices are asked; raises NotPlaceable for another question."""
+    profile, number = asked
+    least = 1 if number is None else number + (predicate.op == ">")
+    if predicate.negated or predicate.op not in ((">=", ">") if number is not None else ("=",)):
+        raise NotPlaceable("it is about the MIG devices that the job gets, of which a node may have more")
+    if not least:
+        raise NotPlaceable("a profile that no device has is not published")
+    return profile, least
 
 
 def released_cuda(asked: tuple[int, ...], negated: bool) -> int:

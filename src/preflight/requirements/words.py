@@ -4,6 +4,7 @@ from preflight.catalog import families
 from preflight.requirements import names
 from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.kinds import Count, Version
+from preflight.requirements.mig import Profiles
 from preflight.requirements.row import Row
 from preflight.requirements.text import safe
 
@@ -29,6 +30,12 @@ def _predicate(predicate: Predicate) -> str:
     if len(row.words) == 2:
         negative = predicate.negated or predicate.op == "!="
         return row.words[negative].format(_shown(row, predicate.value or ""))
+    if isinstance(row.kind, Profiles):
+        profile, number = row.kind.parse(predicate.value or "")
+        if number is None:
+            return row.words[1 + (predicate.negated or predicate.op == "!=")].format(safe(profile, 48))
+        row = row._replace(words=(row.words[0].format(safe(profile, 48)),))
+        predicate = predicate._replace(value=str(number))
     said = _compared(row, predicate)
     return f"it is not so that {said}" if predicate.negated else said
 

@@ -5,7 +5,7 @@ prolog's to verify instead, and no reason to leave a node out.
 """
 
 from preflight.facts.view import Unknown, View, attribute
-from preflight.requirements import encode, names
+from preflight.requirements import encode, mig, names
 from preflight.requirements.evaluate import ClauseResult
 from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.row import Row
@@ -65,6 +65,9 @@ def _states(view: View, one: Predicate) -> bool:
         return bool(runs) and not isinstance(runs, Unknown)
     if row.subject != "gpus":
         return not isinstance(view.get(row.fact), Unknown)
+    if row.fact == mig.PATH:
+        listed = mig.listed(view)
+        return not isinstance(listed, Unknown) and not listed.more
     devices = view.devices()
     if isinstance(devices, Unknown):
         return False
