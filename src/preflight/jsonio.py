@@ -32,17 +32,26 @@ class _Settings:
 
 
 def loads(text: str | bytes) -> Any:
-    """Return the JSON value of ``text`` (bytes are UTF-8); raises ValueError, RecursionError where nested too deep."""
+    """Return the JSON value of ``text`` (bytes are UTF-8); raises ValueError, also where it is nested too deep."""
     if _json is None:
         import json
 
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise ValueError("not JSON: nested too deep") from None
     decoded = text.decode() if isinstance(text, bytes) else text
     start = len(decoded) - len(decoded.lstrip(BLANKS))
     try:
         value, end = _json.make_scanner(_Settings())(decoded, start)  # type: ignore[arg-type]
     except StopIteration as stop:
         raise ValueError(f"not JSON at character {stop.value}") from None
+    except (
+        SystemError
+    ):  # CPython 3.10 and 3.11, where json is not imported: the scanner looks for its error class there
+        raise ValueError("not JSON: it is cut off or malformed") from None
+    except RecursionError:
+        raise ValueError("not JSON: nested too deep") from None
     if decoded[end:].strip(BLANKS):
         raise ValueError(f"not JSON: more text at character {end}")
     return value

@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -163,6 +164,8 @@ kill_switch = "{self.directory}/etc/off"
         path.parent.mkdir(exist_ok=True)
         temporary = path.with_suffix(".new")
         temporary.write_text(text, encoding="utf-8")
+        settled = time.time() - 60  # hooks wait with a file that was written just now
+        os.utime(temporary, (settled, settled))
         temporary.rename(path)
 
     def policy_text(self) -> str:

@@ -46,9 +46,10 @@ class DoctorSite:
 
     def policy(self, top: str = "", more: str = "", publish: str = "") -> None:
         """Write the policy; ``top`` are keys before the first table."""
+        mode = "" if "mode =" in top else 'mode = "enforce"\n'
         publish = publish or f"[publish]\nenabled = {'true' if self.extra else 'false'}\n"
         Path(self.target.config).write_text(
-            f'version = 1\n{top}\n[hook]\nslurm_bin = "{self.bin}"\nslurm_conf = "{self.slurm}/slurm.conf"\n'
+            f'version = 1\n{mode}{top}\n[hook]\nslurm_bin = "{self.bin}"\nslurm_conf = "{self.slurm}/slurm.conf"\n'
             f'[report]\nspool = "{self.place}/spool"\n[drain]\nkill_switch = "{self.place}/off"\n{publish}{more}'
         )
 

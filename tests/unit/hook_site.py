@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,12 @@ from typing import Any
 from nvml import sim
 
 H100X2 = sim.example("h100x2")
+
+
+def settle(policy: Path) -> None:
+    """Make the policy older than a file that somebody may still be writing."""
+    written = time.time() - 60
+    os.utime(policy, (written, written))
 
 
 class Site:
@@ -40,14 +47,17 @@ class Site:
             (self.place / "root" / name).write_text(text)
 
     def policy(self, more: str = "", top: str = "", live: bool = True, deadline_s: float = 30) -> None:
-        """Write the policy; ``top`` are keys before the first table, ``more`` tables at the end."""
+        """Write the policy, as of a while ago; ``top`` are keys before the first table, ``more`` tables at the end."""
+        mode = "" if "mode =" in top else 'mode = "enforce"\n'
         self.config.write_text(
-            f'version = 1\ncluster = "lab"\n{top}\n[facts]\nroot = "{self.place}/root"\nlive = {str(live).lower()}\n'
+            f'version = 1\ncluster = "lab"\n{mode}{top}\n'
+            f'[facts]\nroot = "{self.place}/root"\nlive = {str(live).lower()}\n'
             f'[nvml]\nlibrary = "{self.library}"\n[report]\nspool = "{self.spool}"\n'
             f'[hook]\ndeadline_s = {deadline_s}\nslurm_bin = "{self.place}/bin"\n'
             f'slurm_conf = "{self.place}/slurm.conf"\n'
             f'[drain]\nkill_switch = "{self.place}/off"\n{more}\n'
         )
+        settle(self.config)
 
     def scenario(self, *parts: Any) -> None:
         """Write what the simulated driver answers."""

@@ -31,15 +31,14 @@ def test_a_wrong_policy_names_file_line_and_key_for_each_mistake(site: Site) -> 
     assert second.startswith(f"preflight: {site.config}:5: expect.0.require: ")
 
 
-def test_unknown_keys_and_checks_warn(site: Site) -> None:
+def test_unknown_keys_and_checks_are_refused(site: Site) -> None:
     site.policy('[hok]\n[checks."gpu.ecc.uncorected"]\naction = "warn"')
     done = site.run("config", "check")
-    assert done.returncode == 0
+    assert (done.returncode, done.stdout) == (2, "")
     key, name = done.stderr.splitlines()
-    assert key.startswith("preflight: warning: ")
     assert "hok: unknown key" in key
     line = site.config.read_text().splitlines().index('[checks."gpu.ecc.uncorected"]') + 1
-    assert name.startswith(f'preflight: warning: {site.config}:{line}: checks."gpu.ecc.uncorected": no check has')
+    assert name.startswith(f'preflight: {site.config}:{line}: checks."gpu.ecc.uncorected": no check has')
     assert name.endswith("did you mean gpu.ecc.uncorrected?")
 
 

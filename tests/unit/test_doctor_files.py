@@ -375,7 +375,7 @@ def test_root_runs_nothing_that_another_may_change(sound: DoctorSite, lib: Path,
 
 def test_the_policy_of_the_dry_run_reads_back_as_it_was(sound: DoctorSite) -> None:
     text = (
-        'version = 1\ncluster = "a\\"b\\u00e9\\U0001f600"\n[facts]\ncuda_prefixes = ["/a", "/b*"]\n'
+        'version = 1\nmode = "enforce"\ncluster = "a\\"b\\u00e9\\U0001f600"\n[facts]\ncuda_prefixes = ["/a", "/b*"]\n'
         "[hook]\ndeadline_s = 7.5\n"
         '[checks."gpu.ecc.uncorrected"]\nlimit = 3\naction = "drain"\n[[expect]]\nnodes = "n[1-2]"\n'
         'partitions = ["p"]\nrequire = "cuda>=12.4,gpu=\\"a b\\""\n[catalog]\nfile = ""\n'
@@ -450,3 +450,14 @@ def test_text_from_slurm_does_not_reach_the_terminal_as_it_is(sound: DoctorSite)
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert "\\x1b" in done.stdout
+
+
+def test_what_was_set_aside_and_what_is_in_memory_alone_is_said(sound: DoctorSite) -> None:
+    spool, run_dir = Path(sound.place, "spool"), Path(sound.target.run_dir)
+    for path in (spool / "outbox/7.n1.0.prolog.json.unreadable", run_dir / "unkept/8.n1.0.prolog.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    found = {one.subject: one for one in sound.findings()}
+    assert "1 files could not be read" in found["unreadable files"].text
+    assert found["unreadable files"].where.endswith("outbox/7.n1.0.prolog.json.unreadable")
+    assert "1 records are in memory alone" in found["records"].text

@@ -1,6 +1,9 @@
 """Our JSON against the package's: the same values, the same text, the same refusals."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -28,7 +31,8 @@ def test_read_as_the_package_reads(text: str) -> None:
         with pytest.raises(ValueError):  # noqa: PT011 - that it is refused is the point
             jsonio.loads(text)
     except RecursionError:
-        return
+        with pytest.raises(ValueError, match="too deep"):
+            jsonio.loads(text)
     else:
         assert repr(jsonio.loads(text)) == repr(expected)
 
@@ -57,3 +61,31 @@ def test_without_the_accelerator_the_package_does_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(jsonio, "_json", None)
     assert jsonio.loads(b'{"a": [1, null]}') == {"a": [1, None]}
     assert jsonio.dumps({"a": [1, None]}) == '{"a":[1,null]}'
+
+
+def test_a_torn_text_is_a_value_error_where_json_is_not_imported() -> None:
+    """As in a hook: CPython 3.10 and 3.11 answer with SystemError there."""
+    whole = jsonio.dumps({"a": [1, -2.5e3, None, {"b": "c\n\u00e9"}], "d": {"e": True}})
+    code = f"""
+import sys
+from preflight import jsonio
+assert "json" not in sys.modules
+whole = {whole!r}
+for end in range(len(whole)):
+    try:
+        jsonio.loads(whole[:end])
+    except ValueError:
+        continue
+    raise SystemExit(f"{{end}} characters were read as a value")
+for deep in ("[", '{{"a":'):
+    try:
+        jsonio.loads(deep * 100000)
+    except ValueError:
+        continue
+    raise SystemExit("nested too deep was read as a value")
+"""
+    # -S: a site directory may import json for its .pth files.
+    source = Path(jsonio.__file__).parents[1]
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(source)!r})\n{code}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from preflight.policy import cache, load
 from preflight.policy.cache import cached_policy
 from preflight.policy.model import Policy
 
-GOOD = 'version = 1\ncluster = "one"\n[[expect]]\nnodes = "n[1-2]"\nrequire = "kernel>=5"\n[report]\nspool = "/s/%n"\n'
+GOOD = (
+    'version = 1\ncluster = "one"\nmode = "enforce"\n[[expect]]\nnodes = "n[1-2]"\nrequire = "kernel>=5"\n'
+    '[report]\nspool = "/s/%n"\n'
+)
 
 
 class Site:
@@ -19,17 +23,25 @@ class Site:
 
     def __init__(self, place: Path, patch: pytest.MonkeyPatch) -> None:
         self.file, self.run_dir, self.parsed = place / "p.toml", place / "run", 0
-        self.file.write_text(GOOD)
+        self.write(GOOD)
         parse = load.parse_policy
 
-        def counting(text: str, path: str) -> Policy:
+        def counting(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -> Policy:
             self.parsed += 1
-            return parse(text, path)
+            return parse(text, path, more)
 
         patch.setattr(load, "parse_policy", counting)
 
     def policy(self, node: str = "n1") -> Policy:
         return cached_policy(str(self.file), node, str(self.run_dir))
+
+    def write(self, text: str, name: str = "p.toml", age_s: float = 60) -> None:
+        """Write the policy, or a drop-in of it, as of ``age_s`` ago."""
+        path = self.file.parent / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        written = time.time_ns() - int(age_s * 1e9)
+        os.utime(path, ns=(written, written))
 
     def stored(self, node: str = "n1") -> Path:
         return self.run_dir / f"policy-{node}.json"
@@ -114,7 +126,7 @@ def test_a_missing_file_is_a_problem_not_a_crash(site: Site) -> None:
 def test_a_repaired_file_enforces_again(site: Site) -> None:
     site.file.write_text("version = 2\n")
     assert site.policy().mode == "observe"
-    site.file.write_text(GOOD)
+    site.write(GOOD)
     assert (site.policy().mode, site.policy().problem) == ("enforce", "")
 
 
@@ -149,3 +161,46 @@ def test_a_cache_that_somebody_else_could_have_written_is_not_read(site: Site) -
 def test_without_a_place_for_the_cache_the_policy_still_comes(site: Site) -> None:
     site.run_dir.write_text("not a directory")
     assert site.policy().cluster == "one"
+
+
+def test_a_file_written_just_now_does_not_replace_a_good_one_yet(site: Site) -> None:
+    site.policy()
+    half = GOOD.partition("[[expect]]")[0]  # cut at a line's end it is valid TOML
+    site.write(half, age_s=0)
+    assert site.policy().expect
+    site.write(half, age_s=cache.SETTLE_S + 0.1)
+    assert not site.policy().expect
+
+
+def test_the_first_policy_counts_at_once_and_so_does_one_from_the_future(site: Site) -> None:
+    site.write(GOOD, age_s=0)
+    assert site.policy().cluster == "one"
+    site.write(GOOD.replace("one", "two"), age_s=-3600)
+    assert site.policy().cluster == "two"
+
+
+def test_a_drop_in_counts_when_it_comes_changes_and_goes(site: Site) -> None:
+    assert site.policy().cluster == "one"
+    site.write('cluster = "two"\n', "p.d/10-site.toml")
+    assert (site.policy().cluster, site.policy().cluster) == ("two", "two")
+    assert site.parsed == 2
+    site.write('cluster = "three"\n', "p.d/10-site.toml")
+    assert site.policy().cluster == "three"
+    site.write('cluster = "late"\n', "p.d/20-new.toml", age_s=0)
+    assert site.policy().cluster == "three"
+    (site.file.parent / "p.d/20-new.toml").unlink()
+    (site.file.parent / "p.d/10-site.toml").unlink()
+    assert site.policy().cluster == "one"
+
+
+def test_what_no_check_is_called_is_found_once_a_policy(site: Site) -> None:
+    asked: list[str] = []
+
+    def examine(policy: Policy) -> list[str]:
+        asked.append(policy.cluster)
+        return ["p.toml:1: no such check"]
+
+    for _ in range(2):
+        policy = cached_policy(str(site.file), "n1", str(site.run_dir), examine)
+        assert policy.doubts() == ("p.toml:1: no such check",)
+    assert asked == ["one"]

@@ -1,5 +1,6 @@
 """preflight.toml: every mistake gets file, line and key; what is right reaches the model."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -76,9 +77,8 @@ def test_every_key_of_the_design_reaches_the_model() -> None:
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
-    policy = parse_policy("version = 1\n", "p.toml")
+    policy = parse_policy('version = 1\nmode = "enforce"\n', "p.toml")
     assert policy._replace(path="", sha256="") == Policy()
-    assert policy.mode == "enforce"
     assert policy.facts[:3] == ("/", False, ("/usr/local/cuda*",))
     assert policy.hook == (8.0, "run", 3, "", "")
     assert policy.report[:2] == ("/var/spool/preflight", "")
@@ -89,7 +89,53 @@ def test_the_defaults_are_those_of_the_design() -> None:
 def test_the_annotated_policy_stands_at_the_defaults() -> None:
     policy = parse_policy(SITE.read_text(), str(SITE))
     assert policy.warnings == ()
-    assert policy._replace(path="", sha256="") == Policy()
+    assert policy._replace(path="", sha256="") == Policy(mode="observe")
+    assert policy.doubts() == ()
+
+
+def test_a_policy_without_its_mode_observes_and_is_refused_by_config_check() -> None:
+    policy = parse_policy('version = 1\nMode = "enforce"\n', "p.toml")
+    assert policy.mode == "observe"
+    missing, unknown = policy.doubts()
+    assert missing.startswith("p.toml:1: mode: missing")
+    assert unknown == "p.toml:2: Mode: unknown key; did you mean mode?"
+
+
+def test_drop_ins_are_merged_in_order(tmp_path: Path) -> None:
+    main = tmp_path / "preflight.toml"
+    main.write_text(FULL)
+    place = tmp_path / "preflight.d"
+    place.mkdir()
+    (place / "20-b.toml").write_text('cluster = "b"\n[hook]\nmax_requeues = 7\n[[expect]]\nrequire = "ib"\n')
+    (place / "10-a.toml").write_text(
+        'cluster = "a"\nmode = "enforce"\n[hook]\nmax_requeues = 6\ndeadline_s = 5\n'
+        '[checks."gpu.ecc.uncorrected"]\nlimit = 9\n'
+    )
+    (place / ".20-b.toml.swp").write_text("x")
+    (place / ".hidden.toml").write_text("x")
+    (place / "README").write_text("x")
+    policy = load.read_policy(str(main))
+    assert (policy.cluster, policy.mode, policy.hook.max_requeues, policy.hook.deadline_s) == ("b", "enforce", 7, 5)
+    assert policy.hook.on_unknown == "move"
+    assert policy.check("gpu.ecc.uncorrected") == CheckPolicy("warn", 9.0, "")
+    assert [one.require for one in policy.expect][1:] == ["kernel>=5.14", "ib"]
+    assert policy.sha256 != parse_policy(FULL, str(main)).sha256
+    assert load.place_of(str(main), ("hook", "max_requeues")) == f"{place}/20-b.toml:3"
+    (place / "20-b.toml").write_text("[hook]\nmax_requeues = -1\nnone = 1\n")
+    with pytest.raises(PolicyError) as caught:
+        load.read_policy(str(main))
+    assert [line.partition(": ")[0] for line in caught.value.lines] == [f"{place}/20-b.toml:2"]
+
+
+def test_nested_past_any_sense_is_one_line() -> None:
+    (only,) = mistakes(f"version = 1\ncluster = {'[' * 20000}{']' * 20000}\n")
+    assert only == "p.toml: tables or lists within each other, too deep to be a policy"
+
+
+def test_a_fifo_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.toml")
+    with pytest.raises(PolicyError, match="not a regular file"):
+        read_text(str(tmp_path / "p.toml"))
 
 
 def test_the_example_for_checks_and_expectations_is_well_formed_too() -> None:
@@ -171,7 +217,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert [line.split(": ")[1] for line in lines] == ["mode", "version", "hook.deadline_s", "expect.0.require"]
 
 
-def test_unknown_keys_only_warn_and_name_the_nearest() -> None:
+def test_unknown_keys_are_named_with_the_nearest() -> None:
     policy = parse_policy(
         'version = 1\nmodus = "x"\n[hook]\ndeadline = 4\n[shop]\na = 1\n[checks.x]\nlimits = 1\n'
         '[[expect]]\nrequire = "ib"\nnode = "n1"\n',
@@ -222,7 +268,7 @@ def test_the_named_file_is_read_and_must_be_there(tmp_path: Path, monkeypatch: p
 def test_without_a_file_the_defaults_are_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREFLIGHT_CONFIG", raising=False)
     monkeypatch.setattr(load.model, "DEFAULT_PATH", str(tmp_path / "none"))
-    assert load_policy() == Policy()
+    assert load_policy() == Policy(mode="observe")
 
 
 @pytest.mark.parametrize(

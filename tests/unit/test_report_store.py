@@ -187,6 +187,17 @@ def test_old_jobs_are_pruned(tmp_path):
     assert os.listdir(tmp_path / "s/reports") == ["42"]
 
 
+def test_one_run_removes_a_days_worth_and_never_what_waits(tmp_path):
+    """A clock that jumped makes every record old."""
+    spool = str(tmp_path / "s")
+    day = 86400
+    for job in range(1, 11):
+        store.write_spool(spool, report(job={"id": job}))
+        os.utime(tmp_path / f"s/reports/{job}", (job * day / 2, job * day / 2))
+    assert store.prune_spool(spool, before=400 * day, keep=frozenset({"1"})) == 2
+    assert sorted(os.listdir(tmp_path / "s/reports"), key=int) == ["1", *(str(job) for job in range(4, 11))]
+
+
 def test_pruning_gets_past_jobs_that_are_recent(tmp_path):
     """Job ids begin again: low ones may be new, and the old ones behind them must go in the end."""
     spool = str(tmp_path / "s")

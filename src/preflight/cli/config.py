@@ -16,12 +16,15 @@ def config() -> None:
 @click.argument("file", required=False)
 @config_option
 def check(file: str | None, config: str | None) -> None:
-    """Validate FILE (default: the installed policy); errors name file, line and key."""
+    """Validate FILE (default: the installed policy) and its drop-ins; errors name file, line and key."""
     from preflight.checks.names import unknown_checks
 
-    policy = policy_for(file or config)
-    for line in unknown_checks(policy):
-        click.echo(f"preflight: warning: {line}", err=True)
+    policy = policy_for(file or config, quiet=True)
+    wrong = (*policy.doubts(), *unknown_checks(policy))
+    for line in wrong:
+        click.echo(f"preflight: {line}", err=True)
+    if wrong:
+        raise SystemExit(2)
     where = policy.path or "no policy file: the defaults"
     click.echo(f"{where}: fine ({len(policy.expect)} expectations for this node, mode {policy.mode})")
 

@@ -9,8 +9,11 @@ if TYPE_CHECKING:
     from preflight.policy.model import Policy
 
 
-def policy_for(config: str | None, node: str | None = None) -> Policy:
-    """Return the policy in force; exits with 2 and the errors on stderr where it is wrong."""
+def policy_for(config: str | None, node: str | None = None, quiet: bool = False) -> Policy:
+    """Return the policy in force; exits with 2 and the errors on stderr where it is wrong.
+
+    Its warnings go to stderr as well, unless ``quiet``.
+    """
     from preflight.policy.load import PolicyError, load_policy
 
     try:
@@ -19,6 +22,6 @@ def policy_for(config: str | None, node: str | None = None) -> Policy:
         for line in error.lines:
             sys.stderr.write(f"preflight: {line}\n")
         raise SystemExit(2) from None
-    for warning in policy.warnings:
+    for warning in () if quiet else policy.warnings:
         sys.stderr.write(f"preflight: warning: {warning}\n")
     return policy

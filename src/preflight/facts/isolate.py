@@ -76,6 +76,18 @@ class Child:
         self.closed = False
         self._board = board
 
+    def wait(self, until: float) -> bool:
+        """Return whether the child ended by ``until`` (time.monotonic seconds); if not it goes on."""
+        from select import POLLIN, poll
+
+        waiter = poll()
+        waiter.register(self.descriptor, POLLIN)
+        return bool(waiter.poll(max(0.0, (until - time.monotonic()) * 1000)))
+
+    def so_far(self) -> list[dict[str, Any]]:
+        """Return the messages that have come; the child may go on."""
+        return _Told(self._board.read()).messages
+
     def collect(self, deadline: float) -> Outcome:
         """Return the outcome of this child alone; see `gather`."""
         return gather([self], deadline)[0]

@@ -21,7 +21,10 @@ DESCRIBES = ("toolkits",)  # for the report's reader; a child of its own reads t
 
 
 class Question(NamedTuple):
-    """What is to be judged. ``gpus``: NVML indexes asked for by hand; ``before``: the prolog's facts, in the epilog."""
+    """What is to be judged. ``gpus``: NVML indexes asked for by hand; ``before``: the prolog's facts, in the epilog.
+
+    ``clock_jump_s`` as in `preflight.checks.registry.Context`.
+    """
 
     phase: str
     node: str
@@ -31,6 +34,7 @@ class Question(NamedTuple):
     gpus: tuple[int, ...] | None = None
     gres: Gres = Gres()
     before: Facts | None = None
+    clock_jump_s: float = 0.0
 
 
 class Assessment(NamedTuple):
@@ -64,6 +68,7 @@ def assess(question: Question, source: Source, deadline: float, document: FactsD
         expected=expected(question.gres, document) if question.job is None else Expected(),
         before=question.before,
         today=document.collected[:10],
+        clock_jump_s=question.clock_jump_s,
     )
     return Assessment(document, run_checks(context), asked, broken, gpus)
 

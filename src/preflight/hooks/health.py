@@ -3,8 +3,9 @@
 import time
 
 from preflight.files import tolerate
-from preflight.hooks import record
+from preflight.hooks import outbox, record
 from preflight.hooks.assess import Assessment, Question, assess
+from preflight.hooks.clock import jump
 from preflight.hooks.drain import Drained, adopt, ours, resume_ours
 from preflight.hooks.pending import Pending, left_over
 from preflight.hooks.prolog import act, gres
@@ -20,7 +21,8 @@ WAITING = ("PENDING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD")  # a requeued jo
 
 def health(run: Run) -> int:
     """Judge the node, drain or resume it, finish or undo what was left, deliver what waits; always returns 0."""
-    question = Question(run.phase, run.node, run.policy, None, gres=gres(run))
+    jumped = jump(run.run_dir, run.node)
+    question = Question(run.phase, run.node, run.policy, None, gres=gres(run), clock_jump_s=jumped)
     found = assess(question, run.source, run.probe_deadline)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
@@ -30,16 +32,25 @@ def health(run: Run) -> int:
         resumed = _resume(run, found)
         if resumed is not None:
             report["action"] = {"kind": "resume", "detail": resumed.detail, "enforced": resumed.enforced}
-    record.finish(run, report)
+    if not record.finish(run, report):
+        return 0  # the spool is full, frozen or gone: what follows works in it
     repair(run)
     if run.policy.publish.enabled:
         from preflight.hooks.publish import tell
 
         tell(run, found.document)
-    record.deliver_left_over(run)
-    with tolerate(OSError):
-        prune_spool(run.policy.report.spool, time.time() - run.policy.report.keep_days * DAY_S)
+    outbox.deliver(run)
+    if not jumped:
+        _prune(run)
     return 0
+
+
+def _prune(run: Run) -> None:
+    """Remove records past their time, but for those whose copies still wait."""
+    spool = run.policy.report.spool
+    with tolerate(OSError):
+        before = time.time() - run.policy.report.keep_days * DAY_S
+        prune_spool(spool, before, keep=outbox.waiting_jobs(spool))
 
 
 def _resume(run: Run, found: Assessment) -> Drained | None:

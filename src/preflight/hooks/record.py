@@ -7,10 +7,10 @@ import time
 
 from preflight import catalog
 from preflight.checks.registry import JobGpus
-from preflight.facts.isolate import Channel, Child, StuckGuard, start
-from preflight.files import read_json, tolerate, unlink, write_json
-from preflight.hooks import journal
+from preflight.files import tolerate, unlink, write_json
+from preflight.hooks import journal, outbox
 from preflight.hooks.assess import Assessment
+from preflight.hooks.keep import Delivery
 from preflight.hooks.notes import note_path
 from preflight.hooks.run import Run
 from preflight.report import store
@@ -20,8 +20,6 @@ from preflight.verdict import Decision, verdict
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
-
-NO_GID = -1
 
 
 def make(run: Run, found: Assessment, decision: Decision, changes: list[dict[str, Any]] | None = None) -> Report:
@@ -84,108 +82,26 @@ def _spent(run: Run) -> float:
     return (time.monotonic() - run.began) * 1000
 
 
-def finish(run: Run, report: Report) -> None:
-    """Write the report everywhere it goes; a place that fails costs only itself and is named in syslog."""
+def finish(run: Run, report: Report) -> bool:
+    """Write the report everywhere it goes and return whether root's record is kept where it belongs.
+
+    A place that fails costs only itself and is named in syslog; what could not be written waits for the health check.
+    """
     report["duration_ms"] = round(_spent(run), 3)
     troubles = []
-    copied = Copy(run, report) if run.job is not None and run.policy.report.dir else None
-    try:
-        store.write_spool(run.policy.report.spool, report)
-    except OSError as error:
-        troubles.append(f"spool: {error.strerror}")
+    delivery = Delivery(run, report, copy=run.job is not None and bool(run.policy.report.dir))
     if run.phase == "prolog":
         _note_for_tasks(run, report)
-    trouble = copied.end() if copied else ""
-    if trouble:
-        troubles.append(f"report dir: {trouble}")
-        _keep_for_later(run, report)
+    delivery.end()
+    if delivery.record:
+        troubles.append(f"spool: {delivery.record}")
+        outbox.keep_record(run, report)
+    if delivery.copy:
+        troubles.append(f"report dir: {delivery.copy}")
+        if not delivery.record:
+            outbox.keep_copy(run, report)
     say(run, report, troubles)
-
-
-class Copy:
-    """The user's copy on its way: written by a child, since the directory may hang, while the hook goes on."""
-
-    def __init__(self, run: Run, report: Report) -> None:
-        seconds = min(run.policy.report.write_s, run.deadline - time.monotonic() - 0.3)
-        self._where = run.policy.report.dir
-        self._until = time.monotonic() + seconds
-        self._guard = StuckGuard(run.run_dir, f"copy-{run.node}")
-        self._child: Child | None = None
-        self._trouble = "no time left" if seconds <= 0 else ""
-        self.refused = False  # this copy alone: its job's directory is not ours, say
-        stuck = self._guard.stuck()
-        if stuck:
-            self._trouble = f"an earlier write still hangs ({stuck})"
-        if self._trouble:
-            return
-
-        def write(channel: Channel) -> None:
-            channel.doing("writing the copy")
-            uid = (report["job"] or {}).get("uid")
-            try:
-                store.write_copy(self._where, report, NO_GID if uid is None else uid, _admin_gid(run))
-            except OSError as error:
-                told = f"{error.strerror}: {error.filename}"
-                channel.tell({"trouble": told, "refused": error.filename != self._where})
-
-        try:
-            self._child = start("copy", write, seconds)
-        except OSError as error:
-            self._trouble = str(error.strerror)
-
-    def end(self) -> str:
-        """Wait for the child as long as the policy lets it; return "" or what went wrong."""
-        if self._child is None:
-            return self._trouble
-        outcome = self._child.collect(self._until)
-        self._guard.record(outcome)
-        if outcome.messages:
-            self.refused = bool(outcome.messages[0]["refused"])
-            return str(outcome.messages[0]["trouble"])
-        return "" if outcome.finished else f"{self._where}: {outcome.why()}"
-
-
-def _admin_gid(run: Run) -> int:
-    if not run.policy.report.admin_group:
-        return NO_GID
-    import grp
-
-    try:
-        return grp.getgrnam(run.policy.report.admin_group).gr_gid
-    except KeyError:
-        return NO_GID
-
-
-def _keep_for_later(run: Run, report: Report) -> None:
-    with tolerate(OSError):
-        name = f"{store.job_folder(report)}.{store.file_name(report)}"
-        write_json(f"{run.policy.report.spool}/outbox/{name}", report)
-
-
-def deliver_left_over(run: Run) -> None:
-    """Try again to write the users' copies that could not be written.
-
-    Stops where the directory is missing or hangs. A copy that is refused holds up no other, and is given up when its
-    record is.
-    """
-    directory = f"{run.policy.report.spool}/outbox"
-    try:
-        names = sorted(os.listdir(directory))
-    except OSError:
-        return
-    oldest = time.time() - run.policy.report.keep_days * 86400
-    for name in names:
-        report = read_json(f"{directory}/{name}")
-        if isinstance(report, dict):
-            copy = Copy(run, report)
-            if copy.end():
-                if not copy.refused:
-                    return
-                with tolerate(OSError):
-                    if os.stat(f"{directory}/{name}").st_mtime < oldest:
-                        unlink(f"{directory}/{name}")
-                continue
-        unlink(f"{directory}/{name}")
+    return not delivery.record
 
 
 def _note_for_tasks(run: Run, report: Report) -> None:
@@ -223,6 +139,9 @@ def say(run: Run, report: Report, troubles: list[str]) -> None:
     )
     if run.policy.problem:
         troubles = [*troubles, f"policy: {run.policy.problem}"]
+    elif doubts := run.policy.doubts():
+        more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
+        troubles = [*troubles, f"policy: {doubts[0]}{more}"]
     if troubles:
         line += f" trouble={' / '.join(troubles)}"
     quiet = report["verdict"] == "ready" and not troubles

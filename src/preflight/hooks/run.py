@@ -61,7 +61,7 @@ def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str],
     """Return the run that Slurm's ``environment`` describes; never fails for a wrong policy."""
     node = environment.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
     make_run_dir(run_dir)
-    policy = cached_policy(config, node, run_dir)
+    policy = cached_policy(config, node, run_dir, _unknown_checks)
     slurm_conf = environment.get("SLURM_CONF", "")
     job = job_from(environment)
     source = source_of(policy, node, run_dir)
@@ -69,6 +69,13 @@ def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str],
         source = source.ahead(began + policy.hook.deadline_s * PROBE_SHARE)
     started = time.time() - (time.monotonic() - began)  # so that started and duration_ms add up to the end
     return Run(phase, node, policy, run_dir, job, slurm_conf, started, began, source)
+
+
+def _unknown_checks(policy: Policy) -> list[str]:
+    """Return a warning for each [checks."NAME"] that names no check; asked once a policy."""
+    from preflight.checks.names import unknown_checks
+
+    return unknown_checks(policy)
 
 
 def make_run_dir(run_dir: str) -> None:

@@ -1,67 +1,83 @@
 """The policy's cached form, for the hook: JSON beside nothing that a user can write.
 
-The key is the file's identity (path, device, inode, size, mtime_ns), the package version and the node; checking it is
-one stat. A policy that became wrong is answered with the last good one, turned to observe, and says so.
+The key is the identity of each file (path, device, inode, size, mtime_ns), the package version and the node; checking
+it is a stat a file. A policy that became wrong is answered with the last good one, turned to observe, and says so.
 """
 
 from __future__ import annotations
 
-import os
+import time
 
 from preflight import __version__
 from preflight.files import read_json, tolerate, write_json
+from preflight.policy.files import drop_ins, identity
 from preflight.policy.model import Policy, from_json, to_json
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any
 
+# An editor or a copy may be half way through a file that was written just now.
+SETTLE_S = 2.0
+_NOT_OURS = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 
-def cached_policy(path: str, node: str, directory: str) -> Policy:
+
+def cached_policy(
+    path: str, node: str, directory: str, examine: Callable[[Policy], Iterable[str]] | None = None
+) -> Policy:
     """Return the policy for ``node``; never raises.
 
     ``directory`` is root's runtime directory. A wrong or unreadable file gives the last good policy, else the
-    defaults, with mode "observe" and ``problem`` set: nothing is drained or moved by a policy nobody can read.
+    defaults, with mode "observe" and ``problem`` set: nothing is drained or moved by a policy nobody can read. A file
+    younger than SETTLE_S may be half of one, and does not replace a good policy yet.
+    ``examine`` yields further warnings, once a policy.
     """
     key = policy_key(path, node)
     place = f"{directory}/policy-{node}.json"
     stored = read_json(place)
-    if isinstance(stored, dict) and key and stored.get("key") == key:
-        try:
-            policy = from_json(stored["policy"])
-            if stored["catalog"] == _catalog_key(policy, node):
-                return policy
-        except (KeyError, TypeError, AttributeError):
-            stored = None
-    from preflight.policy.load import PolicyError, for_node, parse_policy, read_text
+    good = _stored(stored, path)
+    same = good is not None and bool(key) and stored["key"] == key
+    if good is not None and same and stored.get("catalog") == _catalog_key(good):
+        return good
+    from preflight.policy.load import PolicyError, for_node, read_policy
 
     try:
-        policy = for_node(parse_policy(read_text(path), path), node)
+        policy = for_node(read_policy(path), node)
     except PolicyError as error:
-        return _last_good(stored, path, node)._replace(mode="observe", problem=str(error).splitlines()[0])
+        last = for_node(Policy(), node) if good is None else good
+        return last._replace(mode="observe", problem=str(error).splitlines()[0])
+    if good is not None and not same and _young(key):
+        return good
+    if examine is not None:
+        policy = policy._replace(warnings=(*policy.warnings, *examine(policy)))
     with tolerate(OSError):  # a full or read-only file system only costs the cache
-        write_json(place, {"key": key, "catalog": _catalog_key(policy, node), "policy": to_json(policy)})
+        write_json(place, {"key": key, "catalog": _catalog_key(policy), "policy": to_json(policy)})
     return policy
 
 
-def _last_good(stored: Any, path: str, node: str) -> Policy:
-    from preflight.policy.load import for_node
-
-    with tolerate((KeyError, IndexError, TypeError, AttributeError)):
+def _stored(stored: Any, path: str) -> Policy | None:
+    """Return the policy of the cached form if that is of the file ``path``, else None."""
+    with tolerate(_NOT_OURS):
         if stored["key"][0] == path:
             return from_json(stored["policy"])
-    return for_node(Policy(), node)
+    return None
 
 
-def _catalog_key(policy: Policy, node: str) -> list[Any]:
+def _young(key: list[Any]) -> bool:
+    """Return whether a file of the policy was written less than SETTLE_S ago, by a clock that has not jumped since."""
+    written = max((one[4] for one in (key[:5], *key[7:]) if one), default=0)
+    return 0 <= time.time() - written / 1e9 < SETTLE_S
+
+
+def _catalog_key(policy: Policy) -> list[Any]:
     """Return the identity of the site's catalog file, [] where the policy names none."""
-    return policy_key(policy.catalog.file, node) if policy.catalog.file else []
+    return identity(policy.catalog.file) if policy.catalog.file else []
 
 
 def policy_key(path: str, node: str) -> list[Any]:
-    """Return the identity of the policy file for ``node``, which a cached form must have; [] without the file."""
-    try:
-        info = os.stat(path)
-    except OSError:
+    """Return the identity of the policy for ``node``, which a cached form must have; [] without the file."""
+    file = identity(path)
+    if not file:
         return []
-    return [path, info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, __version__, node]
+    return [*file, __version__, node, *(identity(one) for one in drop_ins(path))]

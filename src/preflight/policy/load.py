@@ -1,21 +1,25 @@
-"""Reading preflight.toml: every mistake gets file, line and key; an unknown key is a warning."""
+"""Reading preflight.toml and its drop-ins: every mistake gets file, line and key.
+
+An unknown key and a missing ``mode`` are warnings of the policy: `preflight config check` refuses them, a hook goes on
+without them. A policy that does not say its mode, half of a file say, observes.
+"""
+
+from __future__ import annotations
 
 import difflib
 import hashlib
 import os
 import tomllib
-from collections.abc import Callable
 from typing import Any
 
 from preflight.catalog import site
 from preflight.catalog.schema import CatalogError
-from preflight.hostlist import HostlistError, contains, names
+from preflight.hostlist import contains
 from preflight.policy import model
+from preflight.policy.files import MAX_BYTES, drop_ins, read_bytes
 from preflight.policy.locate import Path, line_of
 from preflight.policy.model import CheckPolicy, Expectation, Policy
-from preflight.requirements.grammar import RequirementError, parse
-
-MAX_BYTES = 1 << 20
+from preflight.policy.rules import CHECK, EXPECT, RULES, Rule
 
 
 class PolicyError(ValueError):
@@ -24,116 +28,6 @@ class PolicyError(ValueError):
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
-
-
-Rule = Callable[[Any], Any]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.isprintable():
-        raise ValueError(f"needs a text, not {value!r}")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"needs true or false, not {value!r}")
-    return value
-
-
-def _path(value: Any) -> str:
-    if _text(value) and not value.startswith("/"):
-        raise ValueError(f"needs an absolute path, not {value!r}")
-    return str(value)
-
-
-def _place(value: Any) -> str:
-    if not _path(value):
-        raise ValueError("needs an absolute path, not an empty text")
-    return str(value)
-
-
-def _list(rule: Rule) -> Rule:
-    def apply(value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise ValueError(f"needs a list, not {value!r}")
-        return tuple(rule(one) for one in value)
-
-    return apply
-
-
-def _number(low: float, high: float, unit: str, kind: type[int] | type[float] = float) -> Rule:
-    def apply(value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, (int, kind)) or not low <= value <= high:
-            raise ValueError(f"needs {low:g} to {high:g} {unit}, not {value!r}")
-        return kind(value)
-
-    return apply
-
-
-def _choice(*words: str) -> Rule:
-    def apply(value: Any) -> str:
-        if value not in words:
-            raise ValueError(f"needs one of {', '.join(words)}, not {value!r}")
-        return str(value)
-
-    return apply
-
-
-def _share(value: Any) -> str:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    digits = text.removesuffix("%") if isinstance(text, str) else ""
-    if not (digits.isascii() and digits.isdigit()) or (text.endswith("%") and int(digits) > 100):
-        raise ValueError(f'needs a number of nodes or a share such as "5%", not {value!r}')
-    return str(text)
-
-
-def _nodes(value: Any) -> str:
-    try:
-        names(_text(value))
-    except HostlistError as error:
-        raise ValueError(f"is {error}") from error
-    return str(value)
-
-
-def _require(value: Any) -> str:
-    try:
-        return parse(_text(value)).text()
-    except RequirementError as error:
-        raise ValueError(f"is not a requirement: {error.message}") from error
-
-
-MODE = _choice("enforce", "observe")
-RULES: dict[str, dict[str, Rule]] = {
-    "": {"version": _number(1, 1, "(the only version there is)", int), "cluster": _text, "mode": MODE},
-    "facts": {"root": _place, "live": _flag, "cuda_prefixes": _list(_path), "module_paths": _list(_path)},
-    "nvml": {"library": _path},
-    "hook": {
-        "deadline_s": _number(1, 60, "seconds"),
-        "on_unknown": _choice("run", "move"),
-        "max_requeues": _number(0, 1000, "requeues", int),
-        "slurm_bin": _path,
-        "slurm_conf": _path,
-    },
-    "report": {
-        "spool": _place,
-        "dir": _path,
-        "search": _list(_path),
-        "admin_group": _text,
-        "write_s": _number(0, 30, "seconds"),
-        "keep_days": _number(1, 36500, "days", int),
-    },
-    "drain": {"max_nodes": _share, "kill_switch": _path},
-    "publish": {"enabled": _flag, "via": _choice("auto", "extra", "features")},
-    "cuda": {"minor_version_compatibility": _choice("accept", "warn", "reject")},
-    "catalog": {"file": _path},
-}
-CHECK: dict[str, Rule] = {
-    "action": _choice("drain", "warn", "off"),
-    "limit": _number(0, 1e18, "in the check's unit"),
-    "mode": MODE,
-}
-EXPECT: dict[str, Rule] = {"nodes": _nodes, "partitions": _list(_text), "require": _require}
 
 
 class _Reader:
@@ -149,10 +43,20 @@ class _Reader:
         name = ".".join(f"{key}" if str(key).isidentifier() or isinstance(key, int) else f'"{key}"' for key in keys)
         return f"{self.path}{f':{line}' if line else ''}: {name}"
 
+    def toml(self) -> dict[str, Any]:
+        """Return the file as plain values; raises PolicyError where it is no TOML."""
+        try:
+            return tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            line = _line(self.text, str(error))
+            raise PolicyError([f"{self.path}:{line}: not TOML: {error}"]) from error
+        except RecursionError as error:
+            raise PolicyError([f"{self.path}: tables or lists within each other, too deep to be a policy"]) from error
+
     def table(self, data: Any, rules: dict[str, Rule], at: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         if not isinstance(data, dict):
-            self.errors.append(f"{self.where(at)}: needs a table, not {data!r}")
+            self.errors.append(f"{self.where(at)}: needs a table, not {data!r:.100}")
             return values
         for key, value in data.items():
             if key not in rules:
@@ -167,28 +71,51 @@ class _Reader:
         return values
 
 
-def parse_policy(text: str, path: str) -> Policy:
-    """Return the policy in ``text``; raises PolicyError. ``path`` is only named in messages."""
-    reader = _Reader(text, path)
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError([f"{path}:{_line(text, str(error))}: not TOML: {error}"]) from error
-    tables = {"checks": data.pop("checks", {}), "expect": data.pop("expect", [])}
+def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -> Policy:
+    """Return the policy in ``text`` and its drop-ins ``more`` ((text, path) in order of name); raises PolicyError.
+
+    A later file's key stands over an earlier one's; its [[expect]] are added. Paths are only named in messages.
+    """
+    files = [_Reader(text, path), *(_Reader(*one) for one in more)]
+    merged: dict[str, Any] = {"": {}, **{name: {} for name in model.SECTIONS}, "checks": {}, "expect": []}
+    errors: list[str] = []
+    warnings: list[str] = []
+    for reader in files:
+        try:
+            _merge(merged, reader)
+        except PolicyError as error:
+            errors += error.lines
+        errors += reader.errors
+        warnings += reader.warnings
+    values = merged.pop("")
+    if errors:
+        raise PolicyError(errors)
+    if "mode" not in values:
+        values.update(mode="observe", mode_written=False)
+    values["checks"] = {name: CheckPolicy(**one) for name, one in merged.pop("checks").items()}
+    values["expect"] = tuple(merged.pop("expect"))
+    values.update((name, model.SECTIONS[name](**section)) for name, section in merged.items())
+    digest = hashlib.sha256("\n".join(reader.text for reader in files).encode()).hexdigest()
+    return Policy(**values, path=path, sha256=digest, warnings=tuple(warnings))
+
+
+def _merge(merged: dict[str, Any], reader: _Reader) -> None:
+    """Add one file's values to ``merged``; its mistakes stay in ``reader``."""
+    data = reader.toml()
+    first = not merged[""]
+    checks, expect = data.pop("checks", {}), data.pop("expect", [])
     sections = {name: data.pop(name) for name in model.SECTIONS if name in data}
-    values = reader.table(data, RULES[""], ())
-    if "version" not in data:
-        reader.errors.append(f"{path}:1: version: missing; write version = 1")
+    merged[""].update(reader.table(data, RULES[""], ()))
+    if first and "version" not in data:
+        reader.errors.append(f"{reader.path}:1: version: missing; write version = 1")
     for name, section in sections.items():
-        values[name] = model.SECTIONS[name](**reader.table(section, RULES[name], (name,)))
-    values["checks"] = _checks(reader, tables["checks"])
-    values["expect"] = _expectations(reader, tables["expect"])
-    if "catalog" in values and values["catalog"].file:
-        values["catalog_rows"] = _catalog_rows(reader, values["catalog"].file)
-    if reader.errors:
-        raise PolicyError(reader.errors)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return Policy(**values, path=path, sha256=digest, warnings=tuple(reader.warnings))
+        merged[name].update(reader.table(section, RULES[name], (name,)))
+    for name, check in _checks(reader, checks).items():
+        merged["checks"].setdefault(name, {}).update(check)
+    merged["expect"] += _expectations(reader, expect)
+    file = merged["catalog"].get("file")
+    if file and "catalog" in sections:
+        merged[""]["catalog_rows"] = _catalog_rows(reader, file)
 
 
 def _catalog_rows(reader: _Reader, path: str) -> dict[str, Any]:
@@ -206,24 +133,24 @@ def _line(text: str, message: str) -> int:
     return int(digits) if digits.isdigit() else max(1, len(text.splitlines()))
 
 
-def _checks(reader: _Reader, data: Any) -> dict[str, CheckPolicy]:
+def _checks(reader: _Reader, data: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(data, dict):
         reader.errors.append(f'{reader.where(("checks",))}: needs tables such as [checks."gpu.ecc.uncorrected"]')
         return {}
-    return {name: CheckPolicy(**reader.table(one, CHECK, ("checks", name))) for name, one in data.items()}
+    return {name: reader.table(one, CHECK, ("checks", name)) for name, one in data.items()}
 
 
-def _expectations(reader: _Reader, data: Any) -> tuple[Expectation, ...]:
+def _expectations(reader: _Reader, data: Any) -> list[Expectation]:
     if not isinstance(data, list):
         reader.errors.append(f"{reader.where(('expect',))}: write [[expect]], with two brackets")
-        return ()
+        return []
     found = []
     for position, one in enumerate(data):
         values = reader.table(one, EXPECT, ("expect", position))
         if isinstance(one, dict) and "require" not in one:
             reader.errors.append(f"{reader.where(('expect', position))}: needs a key require")
         found.append(Expectation(**values))
-    return tuple(found)
+    return found
 
 
 def for_node(policy: Policy, node: str) -> Policy:
@@ -246,22 +173,27 @@ def _named(value: Any, node: str) -> Any:
 def load_policy(path: str | None = None, node: str | None = None) -> Policy:
     """Return the site's policy for ``node`` (default: this host), or the defaults where no file is named or installed.
 
-    ``path``, else $PREFLIGHT_CONFIG, names the file; else it is DEFAULT_PATH.
+    ``path``, else $PREFLIGHT_CONFIG, names the file; else it is DEFAULT_PATH. Its drop-ins are read with it.
 
     Raises PolicyError where the file is named but cannot be read, or is wrong.
     """
     asked = path or os.environ.get("PREFLIGHT_CONFIG")
     named = asked or model.DEFAULT_PATH
     if not asked and not os.path.exists(named):
-        return for_node(Policy(), node or node_name())
-    return for_node(parse_policy(read_text(named), named), node or node_name())
+        return for_node(Policy(mode="observe"), node or node_name())
+    return for_node(read_policy(named), node or node_name())
+
+
+def read_policy(path: str) -> Policy:
+    """Return the policy in the file ``path`` and in its drop-ins, for any node; raises PolicyError."""
+    more = tuple((read_text(one), one) for one in drop_ins(path))
+    return parse_policy(read_text(path), path, more)
 
 
 def read_text(path: str) -> str:
     """Return the policy file's text; raises PolicyError with one line."""
     try:
-        with open(path, "rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_bytes(path)
         if len(raw) > MAX_BYTES:
             raise PolicyError([f"{path}: larger than {MAX_BYTES} bytes; is this the policy?"])
         return raw.decode()
@@ -269,6 +201,18 @@ def read_text(path: str) -> str:
         raise PolicyError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise PolicyError([f"{path}: not UTF-8 text at byte {error.start}"]) from error
+
+
+def place_of(path: str, keys: Path) -> str:
+    """Return "FILE:LINE" of ``keys`` in the policy or the drop-in that sets them last; FILE where none does."""
+    for file in reversed([path, *drop_ins(path)]):
+        try:
+            line = line_of(read_text(file), keys, exact=True)
+        except PolicyError:  # gone since it was read
+            continue
+        if line:
+            return f"{file}:{line}"
+    return path
 
 
 def node_name() -> str:

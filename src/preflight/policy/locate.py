@@ -4,19 +4,21 @@ Each line that opens a table or a value is given to tomllib alone, so that TOML'
 what the key is.
 """
 
+from __future__ import annotations
+
 import tomllib
 from collections.abc import Iterator
 
 Path = tuple[str | int, ...]
 
 
-def line_of(text: str, path: Path) -> int | None:
+def line_of(text: str, path: Path, exact: bool = False) -> int | None:
     """Return the 1-based line where ``path`` (keys, and positions in arrays of tables) is set.
 
-    Falls back to the nearest enclosing table; None where even that is not written in the file.
+    Falls back to the nearest enclosing table unless ``exact``; None where even that is not written in the file.
     """
     lines = dict(reversed(list(_places(text))))
-    for length in range(len(path), 0, -1):
+    for length in range(len(path), len(path) - 1 if exact else 0, -1):
         if path[:length] in lines:
             return lines[path[:length]]
     return None
@@ -50,7 +52,7 @@ def _keys(fragment: str) -> Path:
     """Return the keys of one line: '[checks."gpu.ecc"]' gives ("checks", "gpu.ecc")."""
     try:
         value: object = tomllib.loads(fragment)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return ()
     keys: list[str | int] = []
     while isinstance(value, dict) and value:

@@ -111,6 +111,8 @@ SECTIONS: dict[str, type] = {
 class Policy(NamedTuple):
     """All of it, defaults merged. ``problem`` is set where the file could not be used (then mode is "observe").
 
+    ``warnings``: lines on unknown keys and checks.
+
     ``catalog_rows``: what the site's catalog file holds, table -> rows; read when the policy is.
     """
 
@@ -130,12 +132,22 @@ class Policy(NamedTuple):
     path: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = ()
+    mode_written: bool = True
     problem: str = ""
     catalog_rows: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never written
 
     def tables(self) -> Tables:
         """Return the catalog, with the site's own rows in it."""
         return Tables(self.catalog_rows) if self.catalog_rows else SHIPPED
+
+    def doubts(self) -> tuple[str, ...]:
+        """Return the lines for which `preflight config check` refuses the policy; a hook goes on and says them."""
+        if self.mode_written:
+            return self.warnings
+        return (
+            f'{self.path}:1: mode: missing, so it is "observe"; write mode = "observe" or "enforce"',
+            *self.warnings,
+        )
 
     def check(self, name: str) -> CheckPolicy:
         """Return what the site says about one check."""

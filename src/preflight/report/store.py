@@ -14,6 +14,7 @@ import os
 import time
 
 from preflight import jsonio
+from preflight.files import tolerate
 from preflight.report.model import FORMAT, PHASES, Report, run_of
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -23,22 +24,23 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4 << 20
 KEEP_HEALTH = 8
+DAY_S = 86400
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def write_spool(spool: str, report: Report, keep: int = KEEP_HEALTH) -> str:
+def write_spool(spool: str, report: Report, keep: int = KEEP_HEALTH, durable: bool = False) -> str:
     """Write a report into root's spool and return its path; raises OSError.
 
     Directories are made 0700. A report without a job goes to reports/node, where the ``keep`` latest of the
-    node stay.
+    node stay. ``durable``: it is on the disk when this returns, and outlives a power cut.
     """
     folder = job_folder(report)
     name = file_name(report)
     os.makedirs(spool, mode=0o700, exist_ok=True)
     with _opened(spool) as top, _folder(top, "reports", 0o700) as reports, _folder(reports, folder, 0o700) as place:
         _require_private(top, spool)
-        replace(place, name, encode(report), 0o600)
+        replace(place, name, encode(report), 0o600, durable=durable)
         if folder == "node":
             _keep_latest(place, report["node"], name, keep)
     return os.path.join(spool, "reports", folder, name)
@@ -75,23 +77,31 @@ def read_spool(spool: str, job_id: int, node: str, phase: str = "prolog") -> Rep
         return None
 
 
-def prune_spool(spool: str, before: float, limit: int = 1000) -> int:
+def prune_spool(spool: str, before: float, limit: int = 1000, keep: frozenset[str] = frozenset()) -> int:
     """Remove job directories of the spool last written before ``before`` (seconds since the epoch).
 
     Looks at ``limit`` directories at most, from a random one on (job ids begin again after MaxJobId, so no order of
     theirs is one of time), and returns how many it removed; raises OSError only where the spool cannot be opened.
+    Removes what was written within one day of the oldest, so that a clock that jumps costs a day of records, and
+    never the directories in ``keep``.
     """
     removed = 0
+    old: list[tuple[float, str]] = []
     with _opened(os.path.join(spool, "reports"), _NO_LINK) as reports:
         jobs = [name for name in os.listdir(reports) if _digits(name)]
         start = time.monotonic_ns() % max(len(jobs), 1)
         for job in (jobs[start:] + jobs[:start])[:limit]:
-            try:
-                if os.stat(job, dir_fd=reports, follow_symlinks=False).st_mtime < before:
-                    _remove(reports, job)
-                    removed += 1
-            except OSError:
-                continue  # a hook of that job may be writing; the next health check tries again
+            with tolerate(OSError):
+                written = os.stat(job, dir_fd=reports, follow_symlinks=False).st_mtime
+                if written < before and job not in keep:
+                    old.append((written, job))
+        old.sort()
+        for written, job in old:
+            if written >= old[0][0] + DAY_S:
+                break
+            with tolerate(OSError):  # a hook of that job may be writing; the next health check tries again
+                _remove(reports, job)
+                removed += 1
     return removed
 
 
@@ -130,10 +140,13 @@ def encode(report: Mapping[str, Any]) -> bytes:
     return data
 
 
-def replace(place: int, name: str, data: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
+def replace(
+    place: int, name: str, data: bytes, mode: int, owner: tuple[int, int] | None = None, durable: bool = False
+) -> None:
     """Write ``name`` in the open directory ``place``: a new temporary file, then rename. Raises OSError.
 
-    No fsync: it can take a second on a busy disk, and what it would save from is a power cut, not a crash of ours.
+    Without ``durable`` no fsync: it can take a second on a busy disk, and what it saves from is a power cut, not a
+    crash of ours.
     """
     temporary = f".{name}.{os.getpid()}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
@@ -150,9 +163,13 @@ def replace(place: int, name: str, data: bytes, mode: int, owner: tuple[int, int
             if owner is not None:
                 os.fchown(file, *owner)
             os.fchmod(file, mode)
+            if durable:
+                os.fsync(file)
         finally:
             os.close(file)  # NFS and full quotas report their errors here
         os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+        if durable:
+            os.fsync(place)
     except OSError:
         os.unlink(temporary, dir_fd=place)
         raise
@@ -215,9 +232,16 @@ def _read(place: int, name: str) -> Report | None:
             return None
         try:
             report = jsonio.loads(file.read(MAX_BYTES))
-        except (ValueError, RecursionError):
+        except ValueError:
             return None
-    return report if isinstance(report, dict) and report.get("format") == FORMAT else None
+    return report if _has_the_form(report) else None
+
+
+def _has_the_form(report: Any) -> bool:
+    """Return whether what was read has a report's outermost form; a torn or strange file has not."""
+    if not isinstance(report, dict) or report.get("format") != FORMAT or not isinstance(report.get("facts"), dict):
+        return False
+    return report.get("job") is None or isinstance(report["job"], dict)
 
 
 def _runs(names: list[str], node: str, phase: str) -> Iterator[int]:

@@ -4,12 +4,14 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from glob import escape, glob
 from shlex import quote
 
 from preflight.deploy.doctor.host import LOGIN, NODE, Host
 from preflight.deploy.doctor.mounts import file_system, is_remote
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.facts.isolate import Channel, start
+from preflight.hooks.aside import SUFFIX
 from preflight.policy.model import Policy
 
 SHARED_S = 5.0
@@ -33,6 +35,7 @@ def look(host: Host) -> Iterator[Result]:
     if host.has(NODE):
         yield _spool(host)
         yield _run_dir(host)
+        yield from _left_behind(host)
     yield _reports(host)
 
 
@@ -145,6 +148,8 @@ def _inside(lib: str) -> Iterator[Result]:
 
 def _spool(host: Host) -> Result:
     path, subject = host.policy.report.spool, "spool"
+    if host.policy_errors:
+        return skip(subject, "the policy is not valid")
     make = f"install -d -m 700 -o root -g root {quote(path)}"
     remote = is_remote(path)
     if remote:
@@ -192,6 +197,23 @@ def _run_dir(host: Host) -> Result:
         text = "not root's: hooks do not read it"
         return wrong(subject, text, foreign[0], f"rm {quote(foreign[0])}")
     return ok(subject, f"root's, on {file_system(path) or 'a local disk'}", path)
+
+
+def _left_behind(host: Host) -> Iterator[Result]:
+    """What hooks set aside since it could not be read, and records that are in memory since the spool took none."""
+    if not host.root or host.policy_errors:
+        return
+    spool, run_dir = host.policy.report.spool, host.target.run_dir
+    aside = [
+        path for place in (spool, run_dir) for path in sorted(glob(f"{escape(place)}/**/*{SUFFIX}", recursive=True))
+    ]
+    if aside:
+        text = f"{len(aside)} files could not be read (a power cut?) and were set aside; the first:"
+        yield warn("unreadable files", text, aside[0], f"look at them, then: rm {quote(aside[0])}")
+    unkept = sorted(glob(f"{escape(run_dir)}/unkept/*.json"))
+    if unkept:
+        text = f"{len(unkept)} records are in memory alone: {spool} took none; the next health check tries again"
+        yield warn("records", text, os.path.dirname(unkept[0]), f"df -h {quote(spool)}")
 
 
 def _files(directory: str) -> list[str]:

@@ -29,7 +29,7 @@ def _valid(host: Host) -> Iterator[Result]:
         where, _, text = line.partition(": ")
         fix = f"correct it, then: preflight config check {path}" if os.path.exists(path) else host.again
         yield wrong("policy", f"{text}; hooks use the last good one, and drain and move nothing", where, fix)
-    for line in (*host.policy.warnings, *unknown_checks(host.policy)):
+    for line in (*host.policy.doubts(), *unknown_checks(host.policy)):
         where, _, text = line.partition(": ")
         yield warn("policy", text, where, f"correct it, then: preflight config check {path}")
     if not host.policy_errors:

@@ -1,0 +1,118 @@
+"""What each key of preflight.toml may hold: a rule takes TOML's value and returns the model's, or raises ValueError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from preflight.hostlist import HostlistError, names
+from preflight.requirements.grammar import RequirementError, parse
+
+Rule = Callable[[Any], Any]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"needs a text, not {value!r}")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"needs true or false, not {value!r}")
+    return value
+
+
+def _path(value: Any) -> str:
+    if _text(value) and not value.startswith("/"):
+        raise ValueError(f"needs an absolute path, not {value!r}")
+    return str(value)
+
+
+def _place(value: Any) -> str:
+    if not _path(value):
+        raise ValueError("needs an absolute path, not an empty text")
+    return str(value)
+
+
+def _list(rule: Rule) -> Rule:
+    def apply(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise ValueError(f"needs a list, not {value!r}")
+        return tuple(rule(one) for one in value)
+
+    return apply
+
+
+def _number(low: float, high: float, unit: str, kind: type[int] | type[float] = float) -> Rule:
+    def apply(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (int, kind)) or not low <= value <= high:
+            raise ValueError(f"needs {low:g} to {high:g} {unit}, not {value!r}")
+        return kind(value)
+
+    return apply
+
+
+def _choice(*words: str) -> Rule:
+    def apply(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"needs one of {', '.join(words)}, not {value!r}")
+        return str(value)
+
+    return apply
+
+
+def _share(value: Any) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    digits = text.removesuffix("%") if isinstance(text, str) else ""
+    if not (digits.isascii() and digits.isdigit()) or (text.endswith("%") and int(digits) > 100):
+        raise ValueError(f'needs a number of nodes or a share such as "5%", not {value!r}')
+    return str(text)
+
+
+def _nodes(value: Any) -> str:
+    try:
+        names(_text(value))
+    except HostlistError as error:
+        raise ValueError(f"is {error}") from error
+    return str(value)
+
+
+def _require(value: Any) -> str:
+    try:
+        return parse(_text(value)).text()
+    except RequirementError as error:
+        raise ValueError(f"is not a requirement: {error.message}") from error
+
+
+MODE = _choice("enforce", "observe")
+RULES: dict[str, dict[str, Rule]] = {
+    "": {"version": _number(1, 1, "(the only version there is)", int), "cluster": _text, "mode": MODE},
+    "facts": {"root": _place, "live": _flag, "cuda_prefixes": _list(_path), "module_paths": _list(_path)},
+    "nvml": {"library": _path},
+    "hook": {
+        "deadline_s": _number(1, 60, "seconds"),
+        "on_unknown": _choice("run", "move"),
+        "max_requeues": _number(0, 1000, "requeues", int),
+        "slurm_bin": _path,
+        "slurm_conf": _path,
+    },
+    "report": {
+        "spool": _place,
+        "dir": _path,
+        "search": _list(_path),
+        "admin_group": _text,
+        "write_s": _number(0, 30, "seconds"),
+        "keep_days": _number(1, 36500, "days", int),
+    },
+    "drain": {"max_nodes": _share, "kill_switch": _path},
+    "publish": {"enabled": _flag, "via": _choice("auto", "extra", "features")},
+    "cuda": {"minor_version_compatibility": _choice("accept", "warn", "reject")},
+    "catalog": {"file": _path},
+}
+CHECK: dict[str, Rule] = {
+    "action": _choice("drain", "warn", "off"),
+    "limit": _number(0, 1e18, "in the check's unit"),
+    "mode": MODE,
+}
+EXPECT: dict[str, Rule] = {"nodes": _nodes, "partitions": _list(_text), "require": _require}

@@ -1,0 +1,138 @@
+"""A spool that hangs holds no hook: a file system that is frozen, a policy on a server that is gone."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from unit.hook_site import JOB, Site, settle
+
+GPUS = {**JOB, "SLURM_JOB_GPUS": "0,1"}
+DEADLINE_S = 3.0
+TOOLS = ("mkfs.ext4", "mount", "umount", "fsfreeze")
+
+
+@pytest.fixture
+def disk(hooked: Site) -> Iterator[Path]:
+    """A file system of its own for the spool, which a test may freeze."""
+    if os.geteuid() != 0 or not all(shutil.which(tool) for tool in TOOLS):
+        pytest.skip("root and mkfs.ext4 alone make a file system to freeze")
+    image, place = hooked.place / "image", hooked.place / "disk"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(24 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    if subprocess.run(["mount", "-o", "loop", image, place], capture_output=True, check=False).returncode:
+        pytest.skip("no loop device to be had")
+    hooked.spool = place / "spool"
+    hooked.policy(deadline_s=DEADLINE_S)
+    yield place
+    subprocess.run(["fsfreeze", "-u", place], capture_output=True, check=False)
+    for _ in range(50):  # what was stuck in it ends first
+        if subprocess.run(["umount", place], capture_output=True, check=False).returncode == 0:
+            break
+        time.sleep(0.1)
+
+
+def test_a_frozen_spool_costs_no_hook_its_deadline_and_no_report(hooked: Site, disk: Path) -> None:
+    assert hooked.hook("prolog", **GPUS).returncode == 0
+    subprocess.run(["fsfreeze", "-f", disk], check=True)
+    for job in ("8", "9"):
+        began = time.monotonic()
+        assert hooked.hook("prolog", **{**GPUS, "SLURM_JOB_ID": job}).returncode == 0
+        assert time.monotonic() - began < DEADLINE_S + 5  # a frozen disk holds a writer for ever
+    assert hooked.hook("health").returncode == 0
+    stuck = list(hooked.run_dir.glob("stuck-spool-*.json"))
+    assert len(stuck) == 1
+    waiting = sorted(path.name for path in (hooked.run_dir / "unkept").iterdir())
+    assert [name.partition(".")[0] for name in waiting] == ["8", "9", "node"]
+    subprocess.run(["fsfreeze", "-u", disk], check=True)
+    pid = json.loads(stuck[0].read_text())["pid"]
+    for _ in range(100):
+        if not os.path.exists(f"/proc/{pid}"):
+            break
+        time.sleep(0.1)
+    assert hooked.hook("health").returncode == 0
+    assert list((hooked.run_dir / "unkept").iterdir()) == []
+    for job in ("7", "8", "9"):
+        assert (hooked.spool / f"reports/{job}/n1.0.prolog.json").exists()
+
+
+def test_a_full_spool_keeps_the_report_in_memory(hooked: Site, disk: Path) -> None:
+    hooked.hook("prolog", **GPUS)
+    filler = disk / "filler"
+    with filler.open("wb") as file:
+        while True:
+            try:
+                file.write(b"x" * (1 << 20))
+                file.flush()
+            except OSError:
+                break
+    for size in (4096, 1):
+        try:
+            with filler.open("ab") as file:
+                while True:
+                    file.write(b"x" * size)
+                    file.flush()
+        except OSError:
+            continue
+    assert hooked.hook("prolog", **{**GPUS, "SLURM_JOB_ID": "8"}).returncode == 0
+    assert [path.name for path in (hooked.run_dir / "unkept").iterdir()] == ["8.n1.0.prolog.json"]
+    filler.unlink()
+    assert hooked.hook("health").returncode == 0
+    assert (hooked.spool / "reports/8/n1.0.prolog.json").exists()
+
+
+def test_a_policy_that_hangs_ends_the_hook_and_not_the_job(hooked: Site) -> None:
+    """A FUSE server that is stopped, or NFS that is gone: opening the policy sleeps, and the alarm is set before."""
+    code = (
+        "import os, sys, time\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[2] / 'src')!r})\n"
+        "from preflight.hooks import main, run\n"
+        "main.DEADLINE_S = 1.0\n"
+        "run.cached_policy = lambda *_: time.sleep(60)\n"
+        f"sys.exit(main.main(['prolog', '--config', {str(hooked.config)!r}, '--run-dir', {str(hooked.run_dir)!r}]))\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], env=GPUS, check=False, timeout=50)
+    assert done.returncode == -14  # SIGALRM; the script makes 0 of it
+    assert time.monotonic() - began < 30
+
+
+def test_a_fifo_for_a_policy_is_a_broken_policy(hooked: Site) -> None:
+    hooked.hook("prolog", **GPUS)
+    hooked.config.unlink()
+    os.mkfifo(hooked.config)
+    assert hooked.hook("prolog", **GPUS).returncode == 0
+    (said,) = [one for one in hooked.report()["findings"] if one["check"] == "policy"]
+    assert "not a regular file" in said["message"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a', "[" * 200000, "[]", "4", '{"format": "preflight.report/1"}', "\0\0"])
+def test_what_the_prolog_left_torn_blinds_no_epilog(hooked: Site, text: str) -> None:
+    hooked.hook("prolog", **GPUS)
+    (hooked.spool / "reports/7/n1.0.prolog.json").write_text(text)
+    assert hooked.hook("epilog", **GPUS).returncode == 0
+    assert hooked.report(phase="epilog")["verdict"] == "ready"
+
+
+def test_a_torn_copy_in_the_outbox_is_set_aside_and_holds_up_no_other(hooked: Site) -> None:
+    shared = hooked.place / "shared"
+    hooked.policy()
+    hooked.config.write_text(hooked.config.read_text().replace("[report]", f'[report]\ndir = "{shared}"'))
+    settle(hooked.config)
+    hooked.hook("prolog", **GPUS)
+    outbox = hooked.spool / "outbox"
+    assert [path.name for path in outbox.iterdir()] == ["7.n1.0.prolog.json"]
+    for number, text in enumerate(("{", "[]", '{"job": 4}')):
+        (outbox / f"{number}.n1.0.prolog.json").write_text(text)
+    shared.mkdir(mode=0o755)
+    assert hooked.hook("health").returncode == 0
+    assert sorted(path.name for path in outbox.iterdir()) == [f"{at}.n1.0.prolog.json.unreadable" for at in range(3)]
+    assert (shared / "7/n1.0.prolog.json").exists()
