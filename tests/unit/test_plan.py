@@ -11,7 +11,7 @@ from preflight.requirements.evaluate import evaluate
 from preflight.requirements.features import to_constraint
 from preflight.requirements.grammar import Requirement, parse
 from preflight.submit.plan import ClusterState, PlanError, constraint
-from preflight.submit.plan.terms import gpus_of
+from preflight.submit.plan.gres import gpus_of
 from unit.test_requirement_compile import CLAUSES
 
 GPU = "--gpus-per-node=1"

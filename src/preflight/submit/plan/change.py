@@ -13,10 +13,11 @@ from preflight.requirements import names
 from preflight.requirements.evaluate import ClauseResult
 from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.kinds import Count, Size, Version
+from preflight.submit.plan.gres import gpus_of, noun, published
 from preflight.submit.plan.judge import Row
-from preflight.submit.plan.kinds import Kinds, published_gpus
+from preflight.submit.plan.kinds import Given, Kinds
 from preflight.submit.plan.model import Change, Need
-from preflight.submit.plan.terms import Terms, gpus_of
+from preflight.submit.plan.terms import Terms
 from preflight.submit.plan.told import Told
 from preflight.tuples import NamedTuple
 
@@ -30,7 +31,7 @@ class Ground(NamedTuple):
 
     rows: Sequence[Row]
     kinds: Kinds
-    gpus: int | None
+    gpus: Given
     cuda_minor: str
     tables: Any
     told: Told
@@ -156,28 +157,30 @@ def _of_options(ground: Ground) -> list[Change]:
 
 def _of_gpus(ground: Ground, terms: Terms) -> list[Change]:
     """Return fewer GPUs a node, where that is all that is amiss."""
-    if terms.gpus is None or ground.gpus is None:
+    if terms.gpus is None or ground.gpus.number is None:
         return []
     found: dict[int, list[Row]] = {}
     for row in ground.rows:
-        if len(row.lacks) != 1 or "GPUs <" not in row.lacks[0].what or row.left_out or row.away:
+        if len(row.lacks) != 1 or not row.lacks[0].of_gpus or row.left_out or row.away:
             continue
-        have, published = gpus_of(row.node.gres, terms.gpus.type), published_gpus(row.view)
-        have = have if published is None else min(have, published)
+        told = published(row.view, terms.gpus.type, row.node.gres)
+        have = gpus_of(row.node.gres, terms.gpus.type)
+        have = have if told is None else min(have, told)
         if have:
             found.setdefault(have, []).append(row)
     proven = []
     for have, some in found.items():
         asked = Requirement(tuple(_clauses(some[0])))
-        answers = ground.kinds.judged(asked, have, ground.cuda_minor, ground.tables) if asked.clauses else []
+        given = ground.gpus._replace(number=have)
+        answers = ground.kinds.judged(asked, given, ground.cuda_minor, ground.tables) if asked.clauses else []
         fitting = [
             row
             for row in some
             if not answers or all(ground.may(one, row) for one in answers[ground.kinds.of[row.node.name]])
         ]
         if fitting:
-            noun = "GPU" if have == 1 else "GPUs"
-            proven.append(Change(f"{have} {noun} a node instead of {terms.gpus.least}", _names(fitting)))
+            text = f"{noun(have, terms.gpus.type)} a node instead of {terms.gpus.least}"
+            proven.append(Change(text, _names(fitting)))
     return proven
 
 

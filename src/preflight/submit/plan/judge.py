@@ -15,7 +15,8 @@ from preflight.requirements.evaluate import ClauseResult
 from preflight.requirements.grammar import Clause
 from preflight.requirements.kinds import Count, Size, Version
 from preflight.slurm.models import Node
-from preflight.submit.plan.kinds import Kinds, published_gpus
+from preflight.submit.plan.gres import published
+from preflight.submit.plan.kinds import Kinds
 from preflight.submit.plan.model import Group, Need, Nodes
 from preflight.submit.plan.terms import Lack, Terms
 from preflight.submit.plan.told import Told
@@ -62,15 +63,15 @@ class _Found:
 def rows(nodes: Iterable[Node], terms: Terms, answers: Sequence[list[ClauseResult]], kinds: Kinds) -> list[Row]:
     """Return the nodes of a component's partitions, judged. ``answers`` by kind."""
     fails = [tuple(one.text for one in answer if one.status == "fail") for answer in answers]
-    gpus = [published_gpus(view) for view in kinds.views]
-    lacks: dict[tuple[str, int, int, int | None], tuple[Lack, ...]] = {}
+    asked = terms.gpus.type if terms.gpus else None
+    lacks: dict[tuple[str, int, int, int], tuple[Lack, ...]] = {}
     away: dict[tuple[str, ...], bool] = {}
     found = []
     for node in nodes:
         kind = kinds.of[node.name]
-        size = (node.gres, node.cpus, node.memory, gpus[kind])
+        size = (node.gres, node.cpus, node.memory, kind)
         if size not in lacks:
-            lacks[size] = tuple(terms.lacks(node, gpus[kind]))
+            lacks[size] = tuple(terms.lacks(node, published(kinds.views[kind], asked, node.gres)))
         if node.state not in away:
             away[node.state] = is_away(node)
         left_out = terms.left_out(node)

@@ -12,6 +12,15 @@ from preflight.requirements.evaluate import ClauseResult
 from preflight.requirements.grammar import Requirement
 from preflight.requirements.many import evaluate_many
 from preflight.slurm.models import Node
+from preflight.submit.plan.gres import is_other, profile_of
+from preflight.tuples import NamedTuple
+
+
+class Given(NamedTuple):
+    """The GPUs or MIG devices that a job gets on a node: their number (None where that is not one) and their type."""
+
+    number: int | None
+    type: str | None = None
 
 
 class Kinds:
@@ -47,19 +56,11 @@ class Kinds:
         return contents[content]
 
     def judged(
-        self, requirement: Requirement, gpus: int | None, cuda_minor: str, tables: Tables = SHIPPED
+        self, requirement: Requirement, gpus: Given, cuda_minor: str, tables: Tables = SHIPPED
     ) -> Sequence[list[ClauseResult]]:
-        """Return each kind's answers, as for a job with ``gpus`` GPUs on a node (None: the number is not one)."""
-        views = [_of_job(view, gpus) for view in self.views]
+        """Return each kind's answers, as for a job that gets ``gpus`` on a node."""
+        views = [_of_job(view, gpus.number, gpus.type) for view in self.views]
         return list(evaluate_many(requirement, views, cuda_minor=cuda_minor, tables=tables))
-
-
-def published_gpus(view: View) -> int | None:
-    """Return how many GPUs a node published, 0 where it published that it has no driver, None where it told neither."""
-    devices = view._replace(gpus=None).devices()
-    if not isinstance(devices, Unknown):
-        return len(devices)
-    return 0 if view.get("driver.version") is None else None
 
 
 def read_extra(text: str) -> dict[str, Any]:
@@ -73,11 +74,34 @@ def read_extra(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _of_job(view: View, gpus: int | None) -> View:
-    """Return the facts as a job sees them that gets ``gpus`` of the node's GPUs, where the node has so many."""
+def _of_job(view: View, gpus: int | None, kind: str | None) -> View:
+    """Return the facts as a job sees them that gets ``gpus`` of the node's GPUs, where the node has so many.
+
+    ``kind``: their type. Of one that names a MIG profile it gets MIG devices; without a number, one stands for all.
+    """
+    profile = profile_of(kind)
+    if profile:
+        return _with_slices(view, profile, 1 if gpus is None else gpus)
     if gpus is None:
         return view
     devices = view.devices()
     if gpus and (not isinstance(devices, list) or len(devices) < gpus):
+        if not devices and kind and is_other(kind):
+            return view._replace(unknown={**view.unknown, "gpus": "what is published is about NVIDIA's GPUs"})
         return view
     return view._replace(gpus=tuple(range(gpus)))
+
+
+def _with_slices(view: View, profile: str, number: int) -> View:
+    devices = view.devices()
+    if isinstance(devices, Unknown) or not devices:
+        return view
+    places = [
+        (at, place)
+        for at, device in enumerate(devices)
+        for place, one in enumerate(device.get("mig_devices") or [])
+        if one.get("profile") == profile
+    ]
+    if len(places) < number:
+        return view._replace(unknown={**view.unknown, "gpus": f"so many MIG devices {profile} are not published"})
+    return view._replace(gpus=(), slices=tuple(places[:number]))

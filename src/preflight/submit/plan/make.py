@@ -8,7 +8,7 @@ from preflight.requirements.grammar import Predicate, Requirement
 from preflight.slurm.models import Node
 from preflight.submit.infer import Inference
 from preflight.submit.plan import change, judge
-from preflight.submit.plan.kinds import Kinds
+from preflight.submit.plan.kinds import Given, Kinds
 from preflight.submit.plan.model import Group, Inferring, Nodes, Part, Placement, Plan, Wants
 from preflight.submit.plan.needs import requirement_of, wants
 from preflight.submit.plan.placement import placement
@@ -65,12 +65,12 @@ def _part(one: Wants, terms: Terms, cluster: ClusterState, kinds: Kinds, policy:
     if cluster.by_extra and not kinds.by_extra and placed.value != asked.extra:  # such a job would wait for ever
         placed = placed._replace(value=asked.extra, problem="no node has published its facts by Extra")
     places = frozenset(clause.text for clause in requirement.clauses) - {clause.text for clause, _ in placed.not_placed}
-    gpus = 0 if terms.gpus is None else terms.gpus.exact
+    gpus = Given(0) if terms.gpus is None else Given(terms.gpus.exact, terms.gpus.type)
     minor, tables = policy.cuda.minor_version_compatibility, policy.tables()
-    answers = kinds.judged(_judged_here(requirement, gpus), gpus, minor, tables)
+    answers = kinds.judged(_judged_here(requirement, gpus.number), gpus, minor, tables)
     asks = told(requirement, places, cluster.by_extra)
     rows = judge.rows(chosen, terms, answers, kinds)
-    nodes = judge.sort(rows, one.needs, asks, gpus)
+    nodes = judge.sort(rows, one.needs, asks, gpus.number)
     nodes = nodes._replace(lacking=_lacking(terms, nodes, rows))
     ground = change.Ground(rows, kinds, gpus, minor, tables, asks)
     inferring = _inferring(one, nodes, kinds, gpus, policy)
@@ -129,7 +129,7 @@ def _lacking(terms: Terms, nodes: Nodes, rows: Sequence[judge.Row]) -> tuple[Gro
     return tuple(Group("--nodelist", text, found) for text, found in groups.items())
 
 
-def _inferring(one: Wants, nodes: Nodes, kinds: Kinds, gpus: int | None, policy: Policy) -> tuple[Inferring, ...]:
+def _inferring(one: Wants, nodes: Nodes, kinds: Kinds, gpus: Given, policy: Policy) -> tuple[Inferring, ...]:
     """Return how each inferred need fares on the nodes that fit."""
     fared = []
     for need in one.inferred:

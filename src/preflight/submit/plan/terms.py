@@ -3,6 +3,7 @@
 from preflight.hostlist import HostlistError, names
 from preflight.slurm.models import Node
 from preflight.submit.plan import constraint
+from preflight.submit.plan.gres import gpus_of, noun, profile_of
 from preflight.submit.plan.model import PlanError
 from preflight.submit.script import Asked
 from preflight.tuples import NamedTuple
@@ -21,6 +22,7 @@ class Lack(NamedTuple):
 
     what: str
     detail: str
+    of_gpus: bool = False
 
 
 class Terms(NamedTuple):
@@ -48,24 +50,24 @@ class Terms(NamedTuple):
         return found
 
     def lacks(self, node: Node, published: int | None = None) -> list[Lack]:
-        """Return what a node has too little of, as Slurm knows; of GPUs it must have ``published`` so many as well."""
+        """Return what a node has too little of, as Slurm knows; of GPUs it must have ``published`` so many as well.
+
+        ``published``: `gres.published` of the type that is asked.
+        """
         found = []
         if self.gpus is not None:
             have = gpus_of(node.gres, self.gpus.type)
             kind = f"{self.gpus.type} " if self.gpus.type else ""
+            what = f"{kind}{'MIG devices' if profile_of(self.gpus.type) else 'GPUs'} < {self.gpus.least}"
             if have < self.gpus.least:
-                found.append(Lack(f"{kind}GPUs < {self.gpus.least}", _gpu_noun(have)))
+                found.append(Lack(what, noun(have, self.gpus.type), True))
             elif published is not None and published < self.gpus.least:
-                found.append(Lack(f"{kind}GPUs < {self.gpus.least}", f"publishes {_gpu_noun(published)}"))
+                found.append(Lack(what, f"publishes {noun(published, self.gpus.type)}", True))
         if node.memory and self.memory > node.memory:
             found.append(Lack(f"memory < {self.memory} MiB", f"{node.memory} MiB"))
         if node.cpus and self.cpus > node.cpus:
             found.append(Lack(f"CPUs < {self.cpus}", f"{node.cpus} CPUs"))
         return found
-
-
-def _gpu_noun(number: int) -> str:
-    return f"{number or 'no'} GPU{'s' * (number > 1)}"
 
 
 def terms_of(asked: Asked) -> Terms:
@@ -105,27 +107,3 @@ def _gpus(asked: Asked, one_node: bool) -> Gpus | None:
         exact = want.per_task * (asked.ntasks_per_node or asked.ntasks or 1)
     least = exact or max(want.per_task or 1, want.per_socket or 1)
     return Gpus(exact, least, want.type)
-
-
-def gpus_of(gres: str, kind: str | None = None) -> int:
-    """Return the number of GPUs in a node's Gres ("gpu:h100:8(S:0-1),gpu:a100:2"), of one type where it is named."""
-    total = 0
-    for one in _parts(gres):
-        name, *rest = one.partition("(")[0].strip().split(":")
-        count = rest[-1] if rest and rest[-1].isascii() and rest[-1].isdigit() else "1"
-        types = rest[:-1] if rest and rest[-1] == count else rest
-        if name == "gpu" and (kind is None or kind.casefold() in [part.casefold() for part in types]):
-            total += int(count[:9])
-    return total
-
-
-def _parts(gres: str) -> list[str]:
-    """Split at the commas outside parentheses."""
-    found, depth = [""], 0
-    for char in gres:
-        depth += (char == "(") - (char == ")")
-        if char == "," and depth == 0:
-            found.append("")
-        else:
-            found[-1] += char
-    return found

@@ -1,0 +1,81 @@
+"""GPUs as Slurm's Gres names and counts them, beside what a node published: GPUs, MIG devices, other vendors' GPUs."""
+
+from preflight.catalog.gpus import look_up
+from preflight.facts.view import Unknown, View
+from preflight.requirements import mig
+from preflight.requirements.kinds_of_names import TokenName, with_profile
+
+_WORDS = TokenName()
+_NVIDIA = frozenset({"nvidia", "tesla", "quadro", "geforce", "gtx", "rtx"})
+
+
+def gpus_of(gres: str, kind: str | None = None) -> int:
+    """Return the number of GPUs in a node's Gres ("gpu:h100:8(S:0-1),gpu:a100:2"), of one type where it is named."""
+    return sum(count for name, count in _listed(gres) if kind is None or name.casefold() == kind.casefold())
+
+
+def _listed(gres: str) -> list[tuple[str, int]]:
+    """Return (type, number) of each GPU entry, the type "" where none is named."""
+    found = []
+    for one in _parts(gres):
+        name, *rest = one.partition("(")[0].strip().split(":")
+        last = rest[-1] if rest else ""
+        counted = last.isascii() and last.isdigit()
+        types = rest[:-1] if counted else rest
+        if name == "gpu":
+            found.append((types[0] if types else "", int(last[:9]) if counted else 1))
+    return found
+
+
+def _parts(gres: str) -> list[str]:
+    """Split at the commas outside parentheses."""
+    found, depth = [""], 0
+    for char in gres:
+        depth += (char == "(") - (char == ")")
+        if char == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += char
+    return found
+
+
+def profile_of(kind: str | None) -> str:
+    """Return the MIG profile in a type ("1g.5gb", "a100_3g.20gb"), "" where it is a whole GPU's."""
+    return with_profile(_WORDS.fold(kind))[1] if kind else ""
+
+
+def is_other(kind: str) -> bool:
+    """Tell whether a type may be another vendor's GPU, or a word of the site's own: nothing NVIDIA calls a GPU."""
+    if not kind or profile_of(kind) or _NVIDIA.intersection(_WORDS.fold(kind).split()):
+        return False
+    return look_up(kind).capability is None
+
+
+def published(view: View, kind: str | None, gres: str) -> int | None:
+    """Return how many a node published of the GPUs or MIG devices that a job of type ``kind`` asks; None: not told.
+
+    ``gres``: the node's Gres. A node without NVIDIA GPUs whose Gres has others is not told; nor is, beside MIG devices,
+    how many GPUs are whole. 22.05 rounds profiles (3g.39gb for 3g.40gb): one that the node lacks is not told while it
+    has others.
+    """
+    devices = view._replace(gpus=None, slices=()).devices()
+    number = len(devices) if isinstance(devices, list) else 0 if view.get("driver.version") is None else None
+    cut = mig.listed(view._replace(gpus=None, slices=()))
+    some = not isinstance(cut, Unknown) and bool(cut.profiles)
+    profile = profile_of(kind)
+    if profile:
+        if number == 0 or isinstance(cut, Unknown) or cut.more:
+            return number if number == 0 else None
+        return cut.profiles.count(profile) or (None if some else 0)
+    if some:
+        return None
+    kinds = [kind] if kind else [name for name, _ in _listed(gres)]
+    if number == 0 and kinds and all(is_other(one) for one in kinds):
+        return None
+    return number
+
+
+def noun(number: int, kind: str | None) -> str:
+    """Return "2 GPUs", "no GPU", "1 MIG device"."""
+    word = "MIG device" if profile_of(kind) else "GPU"
+    return f"{number or 'no'} {word}{'s' * (number > 1)}"
