@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from nvml import sim
 from preflight.cli import check as module
 from preflight.report.schema import schema
 from unit.hook_site import H100X2, Site
@@ -307,3 +308,61 @@ def test_hooks_that_are_switched_off_are_said(site: Site) -> None:
     site.policy(top='mode = "observe"')
     end = f"\nObserve mode ({site.config}): hooks judge and report, and drain and move nothing.\n"
     assert site.run("check").stdout.endswith(end)
+
+
+MIG = sim.example("mig")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "require", "code"),
+    [
+        ("1:0", "gpu.memory>=40G, gpu.memory<45G, mig, gpu.count=1, gpu=3g.40gb, gpu=a100_3g.40gb, !nvlink", 0),
+        ("1:2", "gpu.memory>=40G", 3),
+        ("1:0-1", "gpu.count=2, mig.count=2, gpu.memory>=20G", 0),
+        ("0", "!mig, gpu.memory>=80G, gpu.count=1", 0),
+        ("0,1:1", "gpu.count=2, gpu=a100", 0),
+        ("0", "gpu=3g.40gb", 3),
+        ("1:6", "gpu.count=1", 1),
+    ],
+)
+def test_mig_devices_named_by_their_numbers(site: Site, tmp_path: Path, gpus: str, require: str, code: int) -> None:
+    site.scenario(MIG)
+    live = judged(site, "--gpus", gpus, "--require", require, code=code)
+    recorded = tmp_path / "n1.json"
+    recorded.write_text(site.run("facts", "--json").stdout)
+    again = judged(site, "--facts", str(recorded), "--gpus", gpus, "--require", require, code=code)
+    assert [one["status"] for one in live["findings"] if one["check"] == "requirement"] == [
+        one["status"] for one in again["findings"] if one["check"] == "requirement"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expected", "code"),
+    [
+        ("mig.profile=3g.40gb:1, mig.profile=2g.20gb:1, mig.profile=1g.10gb:1, mig.count=3, gpu.count=2", 0),
+        ("mig.profile=1g.10gb:7", 1),
+        ("mig.count=0", 1),
+    ],
+)
+def test_the_policy_expects_how_gpus_are_cut(site: Site, expected: str, code: int) -> None:
+    site.scenario(MIG)
+    site.policy(f'[[expect]]\nrequire = "{expected}"')
+    report = judged(site, "--phase", "health", code=code)
+    said = [one for one in report["findings"] if one["check"] == "expectation" and one["status"] == "fail"]
+    assert {one["blame"] for one in said} == ({"node"} if code else set())
+    assert not said or "the node has MIG devices 3g.40gb:1, 2g.20gb:1, 1g.10gb:1" in said[0]["message"]
+
+
+def test_a_fault_of_the_gpu_is_one_of_each_mig_device_on_it(site: Site) -> None:
+    site.scenario(MIG, {"gpu.1.ecc.uncorrected.volatile": 3})
+    report = judged(site, "--gpus", "1:1", code=1)
+    (found,) = (one for one in report["findings"] if one["status"] == "fail")
+    assert (found["subject"], found["blame"]) == ("gpu1", "node")
+    assert found["message"].startswith("GPU 1 MIG 2g.20gb: 3 uncorrected ECC errors")
+    assert judged(site, "--gpus", "0", code=0)["verdict"] == "degraded"
+
+
+def test_gpus_that_are_no_numbers_are_refused(site: Site) -> None:
+    for text in ("1:", "a:1", "0-1:2", "1:2:3", ":"):
+        done = site.run("check", "--gpus", text)
+        assert (done.returncode, "of a MIG device its GPU's and its own" in done.stderr) == (2, True), text

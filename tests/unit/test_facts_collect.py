@@ -260,6 +260,16 @@ def test_the_page_is_printable_narrow_and_ends_with_what_is_unknown(node: Path) 
     assert f"\n  gpus          {NOT_LIVE}\n" in out.partition("\nNot known\n")[2]
 
 
+def test_mig_devices_on_the_page() -> None:
+    cut = {"index": 0, "profile": "3g.40gb", "memory": 42144366592, "gi": 1, "ci": 0}
+    odd = {"index": 2, "profile": "\x1b[2J" + "x" * 99, "memory": None, "gi": 2, "errors": {"memory": "Unknown"}}
+    gpu = {"index": 0, "minor": 5, "name": "NVIDIA H100 80GB HBM3", "mig": True, "mig_devices": [cut, odd]}
+    lines = list(page(FactsDocument("n1", "now", {"gpus": {"count": 1, "devices": [gpu]}}, {}, {})))
+    assert lines[5] == "      MIG 0  3g.40gb      42.1 GB   gpu instance 1, compute instance 0"
+    assert lines[6].startswith("      MIG 2  \\x1b[2J")
+    assert all(line.isprintable() and len(line) <= COLUMNS for line in lines)
+
+
 def test_gpus_on_the_page() -> None:
     gpu = {"index": 0, "minor": 5, "name": "NVIDIA H100 80GB HBM3", "memory": 85520809984, "ecc": True, "nvlink": 18}
     lost = {"index": 1, "error": "GpuIsLost"}

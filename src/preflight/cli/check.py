@@ -20,7 +20,7 @@ EXIT = {"ready": 0, "degraded": 0, "unhealthy": 1, "mismatch": 3, "unknown": 4}
 @click.command()
 @click.option("--require", "spec", metavar="SPEC", default="", help="What a job asks for.")
 @click.option("--phase", type=click.Choice(["prolog", "epilog", "health"]), default="prolog", show_default=True)
-@click.option("--gpus", metavar="0,1", help="NVML indexes of the GPUs to judge; default all.")
+@click.option("--gpus", metavar="0,1", help="NVML indexes of the GPUs to judge, 0:2 for a MIG device; default all.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report, format preflight.report/1.")
 @click.option("--facts", "facts_file", metavar="FILE", help="Judge recorded facts (preflight facts --json).")
 @click.option("--root", metavar="DIR", help="Read the files beneath DIR: a chroot, an image, a recorded node.")
@@ -83,15 +83,20 @@ def _directory(root: str) -> str:
     return os.path.abspath(root)
 
 
-def _gpus(text: str | None) -> tuple[int, ...] | None:
+def _gpus(text: str | None) -> tuple[int | tuple[int, int], ...] | None:
+    """Return NVML indexes, a MIG device as (its GPU's, its own)."""
     if text is None:
         return None
     from preflight.slurm.environment import positions
 
-    found = positions(text)
-    if found is None:
-        fail(f"--gpus {text!r}: needs NVML indexes such as 0,1")
-    return found
+    found: list[int | tuple[int, int]] = []
+    for part in text.split(","):
+        gpu, colon, mig = part.partition(":")
+        numbers = positions(gpu), positions(mig) if colon else ()
+        if numbers[0] is None or numbers[1] is None or (colon and len(numbers[0]) > 1):
+            fail(f"--gpus {text!r}: needs NVML indexes such as 0,1, of a MIG device its GPU's and its own: 0:2")
+        found += [(numbers[0][0], one) for one in numbers[1]] if colon else numbers[0]
+    return tuple(found)
 
 
 def _configured(policy: Policy, node: str) -> "Gres":

@@ -163,8 +163,18 @@ def _gpus(devices: list[dict[str, Any]]) -> Iterator[str]:
             _or(device.get("nvlink")),
         )
         yield f"  {' '.join(cells)}".rstrip()
+        yield from _mig_devices(device)
         for problem in _problems(device):
             yield from textwrap.wrap(problem, COLUMNS, initial_indent=f"      {PROBLEM} ", subsequent_indent=" " * 8)
+
+
+def _mig_devices(device: dict[str, Any]) -> Iterator[str]:
+    for one in device.get("mig_devices") or []:
+        memory = one.get("memory")
+        size = "-" if memory is None else f"{memory / 1e9:.1f} GB"
+        where = f"gpu instance {_or(one.get('gi'))}, compute instance {_or(one.get('ci'))}"
+        refused = "".join(f", {error}" for error in sorted(set(one.get("errors", {}).values())))
+        yield clean(f"      MIG {_or(one.get('index'))}  {_or(one.get('profile')):<12} {size:<8}  {where}{refused}", 79)
 
 
 def _problems(device: dict[str, Any]) -> Iterator[str]:

@@ -21,7 +21,8 @@ DESCRIBES = ("toolkits",)  # for the report's reader; a child of its own reads t
 
 
 class Question(NamedTuple):
-    """What is to be judged. ``gpus``: NVML indexes asked for by hand; ``before``: the prolog's facts, in the epilog.
+    """What is to be judged. ``gpus``: NVML indexes asked for by hand, of a MIG device its
+    GPU's and its own; ``before``: the prolog's facts, in the epilog.
 
     ``clock_jump_s`` as in `preflight.checks.registry.Context`.
     """
@@ -31,7 +32,7 @@ class Question(NamedTuple):
     policy: Policy
     job: Job | None = None
     require: str = ""
-    gpus: tuple[int, ...] | None = None
+    gpus: tuple[int | tuple[int, int], ...] | None = None
     gres: Gres = Gres()
     before: Facts | None = None
     clock_jump_s: float = 0.0

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
     from preflight.slurm.gres.match import Place
 
+    Named = tuple[int | tuple[int, int], ...]
 
-def job_gpus(job: Job | None, named: tuple[int, ...] | None, gres: Gres, document: FactsDocument) -> JobGpus | None:
-    """Return which of the node's GPUs are judged: the job's, or those ``named`` by NVML's index; None for all."""
+
+def job_gpus(job: Job | None, named: Named | None, gres: Gres, document: FactsDocument) -> JobGpus | None:
+    """Return which of the node's GPUs are judged: the job's, or those ``named`` by NVML's index; None for all.
+
+    A MIG device is named by its GPU's index and its own on that GPU.
+    """
     devices = _devices(document)
     if job is None:
         return None if named is None else _by_index(named, devices)
@@ -95,10 +100,22 @@ def _sum(found: list[Place], devices: list[dict[str, Any]]) -> JobGpus:
     )
 
 
-def _by_index(wanted: tuple[int, ...], devices: list[dict[str, Any]]) -> JobGpus:
+def _by_index(wanted: Named, devices: list[dict[str, Any]]) -> JobGpus:
     numbers = [device.get("index") for device in devices]
-    positions = tuple(numbers.index(one) for one in wanted if one in numbers)
-    return JobGpus(positions, tuple(f"gpu{one}" for one in wanted if one not in numbers))
+    positions: list[int] = []
+    slices: list[tuple[int, int]] = []
+    missing: list[str] = []
+    for one in wanted:
+        index, mig = one if isinstance(one, tuple) else (one, None)
+        at = numbers.index(index) if index in numbers else None
+        cut = [] if at is None else [device.get("index") for device in devices[at].get("mig_devices") or []]
+        if at is not None and mig is None:
+            positions.append(at)
+        elif at is not None and mig in cut:
+            slices.append((at, cut.index(mig)))
+        else:
+            missing.append(f"gpu{index}" if mig is None else f"gpu{index} mig{mig}")
+    return JobGpus(tuple(positions), tuple(missing), slices=tuple(slices))
 
 
 def expected(gres: Gres, document: FactsDocument) -> Expected:

@@ -185,6 +185,12 @@ def _gpus(facts: Subjects) -> str:
     return ", ".join(f"{count} {TIMES} {name}" for name, count in names.most_common(_LISTED)) or "none"
 
 
+def _mig_devices(facts: Subjects) -> str | None:
+    cut = [one for device in facts["gpus"]["devices"] or () for one in device.get("mig_devices") or ()]
+    counts = Counter(str(one.get("profile") or "profile unknown") for one in cut)
+    return ", ".join(f"{count} {TIMES} {profile}" for profile, count in counts.most_common(_LISTED)) or None
+
+
 def _of_gpus(key: str, text: Callable[[Any], str]) -> Shown:
     def show(facts: Subjects) -> str | None:
         values = Counter(text(one[key]) for one in facts["gpus"]["devices"] or () if one.get(key) is not None)
@@ -215,6 +221,7 @@ ROWS: tuple[Rule, ...] = (
     ("GPU architecture", (), _of_gpus("compute_capability", str)),
     ("ECC", (), _of_gpus("ecc", _switch)),
     ("MIG", (), _of_gpus("mig", _switch)),
+    ("MIG devices", (), _mig_devices),
     ("NVLinks", (), _of_gpus("nvlink", lambda value: f"{value} active")),
     ("CUDA toolkits", ("toolkits.versions",), _list("toolkits", "versions")),
     ("Modules", ("modules.names",), _list("modules", "names")),
