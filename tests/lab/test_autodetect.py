@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lab import releases, unavailable
+from lab import Release, releases, unavailable
 from lab.cluster import Cluster, Site
 from nvml import sim
 
@@ -25,43 +25,56 @@ CUT = sim.scenario(sim.example("mig"), sim.near_every_cpu(), {"gpu.0.minor": 1, 
 SHARED = sim.scenario(sim.example("h100x2"), sim.near_every_cpu(), {"gpu.0.minor": 1, "gpu.1.minor": 0})
 
 
+def _largest(release: Release) -> str:
+    """Return the type of the 3g.40gb: 22.05 rounds a MIG device's memory down."""
+    return "3g.39gb" if release.version() < (23, 0) else "3g.40gb"
+
+
 def _sick(gpu: int) -> dict[str, object]:
     return {f"gpu.{gpu}.ecc.uncorrected.volatile": 2, f"gpu.{gpu}.ecc.uncorrected.aggregate": 2}
 
 
-def _sliced(profile: str, rounded: str) -> str:
-    """Return a MIG device's type: 22.05 rounds its memory, which 3g.40gb does not survive."""
-    return rounded if releases.chosen().version() < (23, 0) else profile
+def _parts_mig(release: Release) -> bool:
+    """Whether it takes MIG devices apart, file by file, where GresTypes has shard; jobs get other devices then."""
+    return release.version() < (23, 0)
+
+
+def _mig_site(release: Release) -> Site:
+    return Site("cut1", scenario=CUT, gres=f"gpu:{_largest(release)}:1,gpu:2g.20gb:1,gpu:1g.10gb:1,gpu:sxm4:1")
 
 
 @pytest.fixture(scope="module")
-def whole() -> Iterator[Cluster]:
-    """Nodes of whole GPUs."""
+def detected() -> Iterator[Cluster]:
+    """Two types, shards, and MIG where the release can have that beside shards."""
     if reason := unavailable():
         pytest.skip(reason)
+    release = releases.chosen()
     sites = [
         Site("mixed1", scenario=MIXED, gres="gpu:a100:2,gpu:h100:2"),
         Site("shared1", scenario=SHARED, gres="gpu:2,shard:8"),
     ]
-    with Cluster(sites, extra="GresTypes=gpu,shard") as cluster:
+    if not _parts_mig(release):
+        sites.append(_mig_site(release))
+    with Cluster(sites, extra="GresTypes=gpu,shard", release=release) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module")
-def cut() -> Iterator[Cluster]:
-    """A node with MIG; a cluster of its own, because 22.05 takes MIG devices apart where GresTypes has shard."""
-    if reason := unavailable():
-        pytest.skip(reason)
-    gres = f"gpu:{_sliced('3g.40gb', '3g.39gb')}:1,gpu:2g.20gb:1,gpu:1g.10gb:1,gpu:sxm4:1"
-    with Cluster([Site("cut1", scenario=CUT, gres=gres)]) as cluster:
+def cut(detected: Cluster) -> Iterator[Cluster]:
+    """The cluster that has the node with MIG."""
+    if not _parts_mig(detected.release):
+        yield detected
+        return
+    release = releases.chosen()
+    with Cluster([_mig_site(release)], release=release) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def cluster(whole: Cluster) -> Iterator[Cluster]:
-    whole.reset()
-    yield whole
-    whole.lift_faults()
+def cluster(detected: Cluster) -> Iterator[Cluster]:
+    detected.reset()
+    yield detected
+    detected.lift_faults()
 
 
 @pytest.fixture
@@ -74,11 +87,6 @@ def mig(cut: Cluster) -> Iterator[Cluster]:
 def _judged(cluster: Cluster, *options: str, script: str = "true") -> tuple[str, dict[str, Any]]:
     job = cluster.lab.sbatch(script, *options)
     return job, cluster.wait_report(job)
-
-
-def _own(report: dict[str, Any]) -> list[str]:
-    """Return the names of the job's GPUs in its report."""
-    return [gpu["name"] for gpu in report["facts"]["gpus"]["devices"]]
 
 
 def test_two_jobs_on_one_node_are_each_judged_by_their_own_gpus(cluster: Cluster) -> None:
@@ -125,26 +133,26 @@ def test_a_shard_job_is_judged_by_its_gpu(cluster: Cluster) -> None:
 
 
 def test_a_mig_job_is_judged_by_its_slice(mig: Cluster) -> None:
-    gres = f"--gres=gpu:{_sliced('3g.40gb', '3g.39gb')}:1"
-    job, report = _judged(mig, gres, "--require=gpu.memory>=40G, gpu.memory<=45G, mig, gpu.count=1, gpu=a100")
+    largest = ("-w", "cut1", f"--gres=gpu:{_largest(mig.release)}:1")
+    job, report = _judged(mig, *largest, "--require=gpu.memory>=40G, gpu.memory<=45G, mig, gpu.count=1, gpu=a100")
     assert report["verdict"] == "ready", report["requirement"]
     mig.lab.wait_job(job, "COMPLETED")
     assert mig.called() == []
-    _, report = _judged(mig, gres, "--require=gpu.memory>=80G")
+    _, report = _judged(mig, *largest, "--require=gpu.memory>=80G")
     assert report["verdict"] == "mismatch"
-    job, report = _judged(mig, "--gres=gpu:1g.10gb:1", "--require=gpu.memory>=20G")
+    job, report = _judged(mig, "-w", "cut1", "--gres=gpu:1g.10gb:1", "--require=gpu.memory>=20G")
     assert report["verdict"] == "mismatch"
 
 
 def test_a_whole_gpu_beside_slices_is_judged_by_itself(mig: Cluster) -> None:
-    _, report = _judged(mig, "--gres=gpu:sxm4:1", "--require=!mig, gpu.memory>=80G, gpu.count=1")
+    _, report = _judged(mig, "-w", "cut1", "--gres=gpu:sxm4:1", "--require=!mig, gpu.memory>=80G, gpu.count=1")
     assert report["verdict"] == "ready", report["requirement"]
 
 
 def test_a_sick_parent_stops_the_slices_job_and_not_the_other_gpus(mig: Cluster) -> None:
     mig.set_gpus("cut1", CUT, _sick(1))
-    whole, one = _judged(mig, "--gres=gpu:sxm4:1", script="sleep 3")
+    whole, one = _judged(mig, "-w", "cut1", "--gres=gpu:sxm4:1", script="sleep 3")
     assert one["action"]["kind"] == "none"
-    _, two = _judged(mig, "--gres=gpu:2g.20gb:1")
+    _, two = _judged(mig, "-w", "cut1", "--gres=gpu:2g.20gb:1")
     assert two["verdict"] == "unhealthy"
     mig.lab.wait_job(whole, "COMPLETED")
