@@ -33,7 +33,8 @@ COMMANDS = ("squeue", "scontrol", "scancel", "sinfo")
 class Site:
     """One simulated node: its system, the text of its GPU scenario (None: no driver), what Slurm knows of it.
 
-    ``gres``: Gres= of slurm.conf, where Slurm's own NVML plugin is to find the GPUs (AutoDetect=nvml).
+    ``gres``: Gres= of slurm.conf, where Slurm's own NVML plugin is to find the GPUs (AutoDetect=nvml), or the
+    cluster's own gres.conf names them.
     """
 
     name: str
@@ -52,11 +53,16 @@ class Site:
 
 @dataclass
 class Cluster:
-    """A lab whose nodes run Preflight. ``policy`` is TOML added to the lab's own; ``extra`` lines of slurm.conf."""
+    """A lab whose nodes run Preflight. ``policy`` is TOML added to the lab's own; ``extra`` lines of slurm.conf.
+
+    ``gres_conf``: gres.conf in place of the lab's, DEV standing for the directory of the device files; no slurmd
+    detects GPUs then unless it says so.
+    """
 
     sites: list[Site]
     policy: str = ""
     extra: str = ""
+    gres_conf: str | None = None
     health_interval: int = 0
     directory: str = field(default_factory=places.temporary)
     keep: bool = False
@@ -85,6 +91,7 @@ class Cluster:
             slurm_conf_extra=self.extra,
             plugstack=f"optional {self.prefix}/lib/slurm/preflight.so preflight={self.prefix}/bin/preflight\n",
             health_interval=self.health_interval,
+            gres_conf=self.gres_conf and self.gres_conf.replace("DEV", f"{self.directory}/dev"),
             release=self.release,
             **hooks,
         )
@@ -107,8 +114,8 @@ class Cluster:
         return Path(self.directory, "nodes", node)
 
     def _node(self, site: Site) -> LabNode:
-        if site.gres is None or site.scenario is None:
-            return site.node
+        if site.gres is None or site.scenario is None or self.gres_conf is not None:
+            return replace(site.node, gres=site.gres)
         proc = devices.write_proc(self.node_dir(site.name) / "root" / "proc" / "driver", site.scenario)
         driver = Driver(self._library, str(self._scenario(site.name)), str(proc))
         return replace(site.node, gres=site.gres, driver=driver)

@@ -93,7 +93,8 @@ def _repair_move(run: Run, slurm: Slurm, pending: Pending) -> None:
     from preflight.slurm.environment import Job
 
     try:
-        job = Job(**{**pending.entry["move"], "gpus": tuple(pending.entry["move"]["gpus"])})
+        told = pending.entry["move"]
+        job = Job(**{**told, "gpus": tuple(told["gpus"]), "visible": tuple(told.get("visible", ()))})
         what = Move(job, run.node, pending.entry["cause"], run.policy.hook.max_requeues)
     except (KeyError, TypeError):
         pending.done()
