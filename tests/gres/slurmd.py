@@ -60,7 +60,7 @@ class Slurmd:
         self.scenario = sim.write(self.directory / "node.scenario", configuration.scenario)
         self.root = self.directory / "root"
         shutil.rmtree(self.root, ignore_errors=True)
-        devices.write_proc(self.root / "proc" / "driver", configuration.scenario)
+        devices.write_root(self.root, configuration.scenario)
 
     def slurm_conf(self, configuration: Configuration) -> str:
         """Return a slurm.conf in which the node has these GRES; with auth/none no munged has to run."""
@@ -76,7 +76,7 @@ class Slurmd:
     def ask(self, configuration: Configuration) -> Answer:
         """Return what slurmd makes of it."""
         self.write(configuration)
-        driver = Driver(str(self.library), str(self.scenario), str(self.root / "proc" / "driver"), configuration.files)
+        driver = Driver(str(self.library), str(self.scenario), str(self.root), configuration.files)
         words = ["-f", f"{self.directory}/slurm.conf", "-N", NODE, "-G"]
         command = driver.around(
             self.release.argv("slurmd", words), self.release.outside(""), str(self.directory / "stage")
@@ -93,6 +93,9 @@ class Slurmd:
             timeout=60,
             check=False,
         )
+        if done.returncode < 0:
+            # A node has no such files: a mistake in what was made up.
+            raise RuntimeError(f"slurmd died of signal {-done.returncode} with {configuration}\n{done.stdout}")
         if done.returncode:
             return Answer(None, [], done.stdout)
         return parse(done.stdout)

@@ -116,8 +116,8 @@ class Cluster:
     def _node(self, site: Site) -> LabNode:
         if site.gres is None or site.scenario is None or self.gres_conf is not None:
             return replace(site.node, gres=site.gres)
-        proc = devices.write_proc(self.node_dir(site.name) / "root" / "proc" / "driver", site.scenario)
-        driver = Driver(self._library, str(self._scenario(site.name)), str(proc))
+        root = devices.write_root(self.node_dir(site.name) / "root", site.scenario)
+        driver = Driver(self._library, str(self._scenario(site.name)), str(root))
         return replace(site.node, gres=site.gres, driver=driver)
 
     def _scenario(self, node: str) -> Path:

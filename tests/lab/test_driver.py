@@ -47,8 +47,8 @@ def shared() -> Iterator[Shared]:
     nodes = []
     for name, gres, scenario in (("whole", "gpu:h100:1,gpu:a100:1", WHOLE), ("cut", "gpu:4", CUT)):
         path = sim.write(directory / "nvml" / "scenarios" / f"{name}.scenario", scenario)
-        proc = devices.write_proc(directory / "nodes" / name / "root" / "proc" / "driver", scenario)
-        nodes.append(LabNode(name, gres=gres, driver=Driver(str(library), str(path), str(proc))))
+        root = devices.write_root(directory / "nodes" / name / "root", scenario)
+        nodes.append(LabNode(name, gres=gres, driver=Driver(str(library), str(path), str(root))))
     prolog = directory / "prolog"
     prolog.write_text(PROLOG.replace("DIR", str(directory)), encoding="utf-8")
     prolog.chmod(0o755)

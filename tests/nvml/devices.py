@@ -63,24 +63,32 @@ def mig_minors(gpus: int = 16) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_proc(directory: Path, scenario: str, *, name: str = "NVIDIA GPU") -> Path:
-    """Write what the driver shows in /proc/driver: nvidia/gpus/*/information, and mig-minors where MIG is on."""
+def write_root(root: Path, scenario: str) -> Path:
+    """Write what the driver shows in /proc/driver and /sys/bus/pci/drivers/nvidia, below ``root``; return that.
+
+    Slurm's AutoDetect=nvidia reads each GPU's information and local_cpulist; 24.11 dies of a local_cpulist that is
+    missing. mig-minors is there where MIG is on.
+    """
     keys = _read(scenario)
     found = of(scenario)
     for index, minor in enumerate(found.minors):
         bus = (_gpu(keys, index, "bus_id") or f"{index // 255:08x}:{index % 255 + 1:02x}:00.0").lower()
-        place = directory / "nvidia" / "gpus" / re.sub(r"^0000(?=....:)", "", bus)
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "information").write_text(
-            f"Model: \t\t {_gpu(keys, index, 'name') or name}\nIRQ:   \t\t 100\n"
+        bus = re.sub(r"^0000(?=....:)", "", bus)
+        _write(
+            root / "proc/driver/nvidia/gpus" / bus / "information",
+            f"Model: \t\t {_gpu(keys, index, 'name') or 'NVIDIA GPU'}\nIRQ:   \t\t 100\n"
             f"Bus Type: \t PCIe\nBus Location: \t {bus}\nDevice Minor: \t {minor}\n",
-            encoding="utf-8",
         )
+        cpus = _gpu(keys, index, "affinity.cpus") or "0"
+        _write(root / "sys/bus/pci/drivers/nvidia" / bus / "local_cpulist", f"{cpus}\n")
     if found.migs:
-        caps = directory / "nvidia-caps"
-        caps.mkdir(parents=True, exist_ok=True)
-        (caps / "mig-minors").write_text(mig_minors(max(found.minors) + 1), encoding="utf-8")
-    return directory
+        _write(root / "proc/driver/nvidia-caps/mig-minors", mig_minors(max(found.minors) + 1))
+    return root
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _read(scenario: str) -> dict[str, str]:

@@ -33,9 +33,10 @@ def test_mig_minors_name_each_file_once() -> None:
         assert f"gpu{one.minor}/gi{one.gi}/ci{one.ci}/access {one.caps[1]}" in lines
 
 
-def test_proc_driver(tmp_path: Path) -> None:
-    devices.write_proc(tmp_path, sim.scenario(sim.example("mig"), CUT))
-    text = (tmp_path / "nvidia/gpus/0000:02:00.0/information").read_text()
+def test_what_the_driver_shows_in_proc_and_sys(tmp_path: Path) -> None:
+    devices.write_root(tmp_path, sim.scenario(sim.example("mig"), CUT))
+    text = (tmp_path / "proc/driver/nvidia/gpus/0000:02:00.0/information").read_text()
     assert "Device Minor: \t 0\n" in text
     assert "Model: \t\t NVIDIA A100-SXM4-80GB\n" in text
-    assert (tmp_path / "nvidia-caps/mig-minors").read_text() == devices.mig_minors(4)
+    assert (tmp_path / "proc/driver/nvidia-caps/mig-minors").read_text() == devices.mig_minors(4)
+    assert (tmp_path / "sys/bus/pci/drivers/nvidia/0000:01:00.0/local_cpulist").read_text() == "0\n"
