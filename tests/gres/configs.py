@@ -39,7 +39,10 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class Configuration:
-    """``kind`` says in words what it is; ``gres`` is slurm.conf's Gres=; ``files`` are device files of no GPU."""
+    """``kind`` says in words what it is; ``gres`` is slurm.conf's Gres=; ``files`` are device files of no GPU.
+
+    ``included``: the text of gpus.conf, which gres.conf includes; ``by_default``: Gres= stands in NodeName=DEFAULT.
+    """
 
     seed: int
     kind: str
@@ -47,11 +50,13 @@ class Configuration:
     gres: str
     gres_conf: str
     files: tuple[str, ...] = ()
+    included: str = ""
+    by_default: bool = False
 
     @property
     def gres_types(self) -> str:
         """GresTypes= of slurm.conf."""
-        return "gpu,shard" if "shard" in self.gres else "gpu"
+        return ",".join(["gpu", *(name for name in ("shard", "mps") if f"{name}:" in self.gres)])
 
     def __str__(self) -> str:
         found = devices.of(self.scenario)
@@ -59,6 +64,7 @@ class Configuration:
         return (
             f"seed {self.seed} ({self.kind})\n  Gres={self.gres}\n  gres.conf:\n    "
             + self.gres_conf.rstrip("\n").replace("\n", "\n    ")
+            + ("\n  gpus.conf:\n    " + self.included.rstrip("\n").replace("\n", "\n    ") if self.included else "")
             + f"\n  minors in NVML's order {list(found.minors)}\n  names {names}"
             + f"\n  MIG {[tuple(one) for one in found.migs]}"
         )
@@ -88,12 +94,12 @@ class _Maker:
         self.gpus = self.some_gpus()
         self.typed = self.chance(0.7)
         lines = self.file_lines()
+        gres, gres_conf = self.gres(), self.gres_conf(lines)
+        gres_conf, included = self.included(gres_conf)
+        kind = ", ".join([f"AutoDetect {self.auto}", *self.words])
+        by_default = self.chance(0.1)
         return Configuration(
-            self.seed,
-            ", ".join([f"AutoDetect {self.auto}", *self.words]),
-            self.scenario(),
-            self.gres(),
-            self.gres_conf(lines),
+            self.seed, kind, self.scenario(), gres, gres_conf, included=included, by_default=by_default
         )
 
     def chance(self, share: float) -> bool:
@@ -183,16 +189,31 @@ class _Maker:
             one = self.random.choice(list(kinds))
             kinds[one] = max(1, kinds[one] + (1 if change == "above" else -1))
             self.say(f"count {change}")
-        parts = [f"gpu:{kind}:{count}" if kind else f"gpu:{count}" for kind, count in kinds.items()]
+        parts = [
+            part for kind, count in kinds.items() for part in self.counted(f"gpu:{kind}" if kind else "gpu", count)
+        ]
         if self.typed and self.chance(0.04):
             parts = [f"gpu:nonesuch:{len(units)}"]
             self.say("type of no GPU")
         self.random.shuffle(parts)
         if self.chance(0.12):
             # Shards must divide among the GPUs that there are.
-            parts.insert(self.random.randrange(len(parts) + 1), f"shard:{4 * len(units)}")
-            self.say("shards")
+            shared = self.pick(shard=3, mps=1)
+            each = 4 if shared == "shard" else 100
+            parts.insert(self.random.randrange(len(parts) + 1), f"{shared}:{each * len(units)}")
+            self.say(shared)
         return ",".join(parts)
+
+    def counted(self, name: str, count: int) -> list[str]:
+        """Write a GRES and its count in one of the ways that Slurm takes."""
+        how = self.pick(plain=16, short=2, parted=1, sockets=1)
+        # Slurm takes "2g.20gb" for a number where no count follows, and refuses it.
+        if how == "short" and count == 1 and "g." not in name:
+            return [name]
+        if how == "parted" and count > 1:
+            self.say("Gres= in parts")
+            return [f"{name}:1", f"{name}:{count - 1}"]
+        return [f"{name}:{count}(S:0)" if how == "sockets" else f"{name}:{count}"]
 
     # gres.conf
 
@@ -233,6 +254,10 @@ class _Maker:
                 words.append(f"Type={group[0].kind}")
             if self.chance(0.1):
                 words.append(f"Count={len(group)}")
+            if self.chance(0.05):
+                words.append("Flags=nvidia_gpu_env")
+            if self.chance(0.07):
+                words = [word.replace("=", '="', 1) + '"' for word in words]
             self.random.shuffle(words)
             lines.append(" ".join(words))
         return lines
@@ -288,6 +313,16 @@ class _Maker:
         if self.chance(0.3):
             lines.insert(self.random.randrange(len(lines) + 1), "NodeName=other[1-9] Name=gpu File=/dev/nvidia[0-3]")
         return self.spelled(lines)
+
+    def included(self, text: str) -> tuple[str, str]:
+        """Move the last lines into another file."""
+        if "\\" in text or not self.chance(0.12):
+            return text, ""
+        lines = text.splitlines()
+        at = self.random.randrange(len(lines))
+        self.say("Include")
+        word = self.random.choice(("Include", "include"))
+        return "\n".join([*lines[:at], f"{word} gpus.conf"]) + "\n", "\n".join(lines[at:]) + "\n"
 
     def spelled(self, lines: list[str]) -> str:
         if self.chance(0.2):

@@ -55,14 +55,14 @@ class Seen(NamedTuple):
 
 
 def candidates(release: Release, count: int, first: int = 0) -> list[Candidate]:
-    """Return ``count`` configurations with several GPUs, without shards, in which Gres= counts what slurmd finds."""
+    """Return ``count`` configurations of several GPUs, without shards or MPS; Gres= counts what slurmd finds."""
     found: list[Candidate] = []
     with Slurmd(release) as slurmd, Facts(slurmd.library) as facts:
         seed = first
         while len(found) < count and seed < first + 50 * count:
             configuration = configs.make(seed)
             seed += 1
-            if "shard" in configuration.gres:
+            if configuration.gres_types != "gpu" or configuration.included:
                 continue
             result = compare(slurmd, facts, configuration)
             if result.word == SAME and len(result.ours) > 1 and _asked(configuration) == Counter(result.slurmd.types):
@@ -73,8 +73,9 @@ def candidates(release: Release, count: int, first: int = 0) -> list[Candidate]:
 def _asked(configuration: Configuration) -> Counter[str]:
     kinds: Counter[str] = Counter()
     for part in configuration.gres.split(","):
-        _, *kind, count = part.split(":")
-        kinds[kind[0] if kind else "(null)"] += int(count)
+        _, *rest = part.removesuffix("(S:0)").split(":")
+        count = int(rest.pop()) if rest and rest[-1].isdigit() and len(rest[-1]) < 4 else 1
+        kinds[rest[0] if rest else "(null)"] += count
     return kinds
 
 

@@ -57,6 +57,7 @@ class Slurmd:
         """Write slurm.conf, gres.conf, the scenario and /proc/driver."""
         (self.directory / "slurm.conf").write_text(self.slurm_conf(configuration), encoding="utf-8")
         (self.directory / "gres.conf").write_text(configuration.gres_conf, encoding="utf-8")
+        (self.directory / "gpus.conf").write_text(configuration.included, encoding="utf-8")
         self.scenario = sim.write(self.directory / "node.scenario", configuration.scenario)
         self.root = self.directory / "root"
         shutil.rmtree(self.root, ignore_errors=True)
@@ -64,12 +65,16 @@ class Slurmd:
 
     def slurm_conf(self, configuration: Configuration) -> str:
         """Return a slurm.conf in which the node has these GRES; with auth/none no munged has to run."""
+        gres = f"Gres={configuration.gres}"
+        default = f"NodeName=DEFAULT {gres}\n" if configuration.by_default else ""
         host = socket.gethostname().split(".")[0]
         return (
             f"ClusterName=x\nSlurmctldHost={host}(127.0.0.1)\nAuthType=auth/none\nCredType=cred/none\n"
-            f"GresTypes={configuration.gres_types}\n{self.plugins}SlurmdParameters=config_overrides\nProctrackType=proctrack/linuxproc\n"
+            f"GresTypes={configuration.gres_types}\n{self.plugins}SlurmdParameters=config_overrides\n"
+            "ProctrackType=proctrack/linuxproc\n"
             f"TaskPlugin=task/none\nSlurmdSpoolDir={self.directory}/spool\nSlurmdPidFile={self.directory}/slurmd.pid\n"
-            f"NodeName={NODE} NodeAddr=127.0.0.1 NodeHostname={host} CPUs=4 RealMemory=1000 Gres={configuration.gres}\n"
+            f"{default}NodeName={NODE} NodeAddr=127.0.0.1 NodeHostname={host} CPUs=4 "
+            f"RealMemory=1000 {'' if default else gres}\n"
             "PartitionName=p Nodes=ALL\n"
         )
 
