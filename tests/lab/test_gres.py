@@ -1,5 +1,6 @@
 """GPUs by File= lines as sites write them: two types interleaved in an included file, a short Gres=, AMD's devices."""
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -116,3 +117,12 @@ def test_a_users_own_variables_do_not_reach_the_prolog(cluster: Cluster) -> None
     assert (report["verdict"], report["job"]["gpus"]) == ("ready", [3])
     _, report = _judged(cluster, "-w", "two1", export)
     assert (report["verdict"], report["job"]["gpus"]) == ("ready", [])
+
+
+def test_a_hook_knows_the_slurmd_that_runs_it(cluster: Cluster) -> None:
+    _judged(cluster, "-w", "two1", "--gres=gpu:a100:1")
+    kept = json.loads(Path(cluster.run_dir, "gres-two1.json").read_text())
+    assert kept["key"][0] == cluster.directory
+    assert kept["key"][1].startswith("/usr/sbin/slurmd")
+    assert kept["key"][2] == cluster.lab.pids()["slurmd-two1"]
+    assert kept["gres"][4] // 100 == cluster.release.version()[0]

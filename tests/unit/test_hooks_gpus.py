@@ -89,6 +89,9 @@ def test_a_uuid_beats_every_table() -> None:
     assert of("0,1", wrong, uuids, "GPU-bbbb-1111,GPU-aaaa-0000") == JobGpus((1, 0))
     assert of("0", wrong, uuids, "GPU-cccc-2222") == JobGpus(missing=("GPU-cccc-2222",))
     assert of("0", BACKWARDS, FOUR, "0") == JobGpus((3,))  # a number is Slurm's own
+    # One UUID for two numbers: the table has both.
+    assert of("0,1", Gres((line(1, 0),)), uuids, "GPU-bbbb-1111") == JobGpus((1, 0))
+    assert of("0,1", wrong, document(gpu(0, "GPU-aaaa-0000")), "GPU-aaaa-0000") == JobGpus((0,))
 
 
 def test_a_uuid_that_a_silent_gpu_may_have_is_asked_of_the_table() -> None:

@@ -34,7 +34,7 @@ def job_gpus(job: Job | None, named: Named | None, gres: Gres, document: FactsDo
     if not problem:
         problem = _doubt(job, gres, table)
     uuids = job.visible if len(job.visible) == len(job.gpus) else ("",) * len(job.gpus)
-    if job.visible and all(is_uuid(one) for one in job.visible):
+    if problem and job.visible and all(is_uuid(one) for one in job.visible):
         uuids = job.visible
     found: list[Place] = []
     for at, uuid in enumerate(uuids):

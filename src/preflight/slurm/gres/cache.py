@@ -25,7 +25,6 @@ PLACES = (
     "/usr/local/etc",
 )
 NAMES = ("slurm.conf", "gres.conf")
-DAEMON = "slurmd"
 ANCESTORS = 8
 
 
@@ -97,7 +96,8 @@ def slurm_daemon() -> Daemon:
             with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
                 fields = file.read(4096).rpartition(")")[2].split()
             program = os.readlink(f"/proc/{process}/exe").removesuffix(" (deleted)")
-            if os.path.basename(program) == DAEMON:
+            # Debian's program is slurmd-wlm; slurmdbd is another.
+            if f"{os.path.basename(program)}-".startswith("slurmd-"):
                 found = Daemon(program, process, fields[19])
             process = int(fields[1])
     return found
