@@ -1,16 +1,18 @@
 # make demo    a private Slurm on this machine with four simulated nodes; shows what Preflight does to jobs
 # make test    everything that is checked, cheap things first
 # make lint    style, types, import order
+# make unit    the tests that need no Slurm
+# make lab     the lab's tests on this machine's Slurm
 # make test-matrix   the lab's tests on this machine's Slurm and, in chroots, on 24.11 and 26.05
 # make bench   what the hooks cost
 # make clean   remove what the others made
-# demo, test, test-matrix and bench start a private Slurm on loopback: they need root. scripts/setup installs what is
+# demo, test, lab, test-matrix and bench start a private Slurm on loopback: they need root. scripts/setup installs what is
 # missing.
 
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-matrix lint unit bench format clean
+.PHONY: demo test test-matrix lint unit lab bench format clean
 
 demo:
 	@scripts/setup demo
@@ -18,7 +20,7 @@ demo:
 
 test:
 	@scripts/setup test
-	@$(MAKE) --no-print-directory lint unit
+	@$(MAKE) --no-print-directory lint unit lab
 
 lint:
 	@scripts/setup test
@@ -28,7 +30,12 @@ lint:
 	.venv/bin/lint-imports
 
 unit:
-	$(PY) -m pytest tests/unit tests/nvml tests/lab --cov --cov-report=term
+	@scripts/setup test
+	$(PY) -m pytest tests/unit tests/nvml -n auto --dist worksteal --cov --cov-report=term
+
+lab:
+	@scripts/setup test
+	@scripts/test-labs
 
 test-matrix:
 	@scripts/setup matrix
