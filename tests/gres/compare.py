@@ -8,6 +8,7 @@ PREFLIGHT_LAB_RELEASE names the release. The status is 1 where an answer differs
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ from gres.configs import NODE, Configuration
 from gres.facts import Facts
 from gres.slurmd import Answer, Device, Slurmd
 from lab import releases
+from nvml import sim
 from preflight.slurm import gres
 
 NOWHERE: Device = (None, ())  # a number whose device NVML does not have
@@ -54,6 +56,27 @@ def compare(slurmd: Slurmd, facts: Facts, configuration: Configuration) -> Resul
     else:
         word = SAME if ours == theirs.devices else WRONG
     return Result(configuration, theirs, ours, problem, word)
+
+
+def misled(slurmd: Slurmd, facts: Facts, result: Result) -> str:
+    """Lose one GPU of a node whose slurmd has all of them; return what is then said wrongly of a number, "" nothing.
+
+    A list that is shorter than slurmd's is no answer: hooks.gpus takes it for unknown.
+    """
+    configuration = result.configuration
+    slurmd.write(configuration)
+    sound = facts.gpus(slurmd.scenario, slurmd.root)
+    lost = random.Random(configuration.seed).randrange(len(sound))
+    sim.write(slurmd.scenario, configuration.scenario, {f"gpu.{lost}.lost": 1})
+    read = gres.read(str(slurmd.directory), NODE, slurmd.version)
+    found, problem = gres.devices(read, facts.gpus(slurmd.scenario, slurmd.root), slurmd.version)
+    if problem or len(found) < len(result.ours):
+        return ""
+    for number, (one, wanted) in enumerate(zip(found, result.ours, strict=True)):
+        is_lost = wanted[0] == sound[lost]["minor"]
+        if (one[0] != lost if one else False) if is_lost else one is None or device(sound, *one) != wanted:
+            return f"GPU {lost} is lost: {number} is taken for {one}, and is {wanted}\n{result}"
+    return ""
 
 
 def device(gpus: list[dict[str, Any]], position: int, place: int | None) -> Device:

@@ -200,6 +200,27 @@ def test_the_types_of_mig_devices(tmp_path: Path, release: str, memory: int, kin
     assert devices(gres, [gpu], release) == ([(0, at) for at in range(number)], "")
 
 
+def test_a_lost_gpu_is_of_the_type_that_the_others_are_not(tmp_path: Path) -> None:
+    gres = read_conf(tmp_path, "gpu:a100:1,gpu:v100:1", "AutoDetect=nvml")
+    there = [{"index": 0, "error": "GpuIsLost"}, *gpus("10", "av")[:1]]
+    assert devices(gres, there) == ([(0, None), (1, None)], "")
+
+
+def test_a_lost_gpus_minor_may_be_one_of_gres_conf(tmp_path: Path) -> None:
+    text = "AutoDetect=nvml\n" + lines("File=/dev/nvidia3", "File=/dev/nvidia9", "File=/dev/nvidia8")
+    there = gpus("398")
+    there[1] = {"index": 1, "error": "GpuIsLost"}
+    assert devices(read_conf(tmp_path, "gpu:3", text), there) != ([(0, None), (2, None), None], "")
+
+
+@pytest.mark.parametrize("given", ["gpu:7", "gpu:3g.20gb:2,gpu:a100:1"])
+def test_a_lost_gpu_may_have_been_cut_in_mig_devices(tmp_path: Path, given: str) -> None:
+    gres = read_conf(tmp_path, given, "AutoDetect=nvml")
+    whole = [] if "3g" in given else TWO_AND_A_WHOLE[:1]
+    there = [*whole, *gpus("9"), {"index": 2, "error": "GpuIsLost"}]
+    assert "does not answer" in devices(gres, there)[1]
+
+
 MULTIPLE = lines(*(f"MultipleFiles=/dev/nvidia{one}" for one in (
     "1,/dev/nvidia-caps/nvidia-cap66,/dev/nvidia-caps/nvidia-cap67",
     "0,/dev/nvidia-caps/nvidia-cap30,/dev/nvidia-caps/nvidia-cap31",

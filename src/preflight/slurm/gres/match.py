@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 RELEASES = (2205, 2311, 2411, 2605)  # one of each kind that differs here
 MOST_UNSAID = 256  # GPUs of a node whose slurm.conf was not found
+PROFILE = "g."  # of a MIG device's type: a100_3g.40gb
 FAR = 4096  # a minor number beyond every other
 
 
@@ -40,8 +41,8 @@ def places(gres: Gres, gpus: list[dict[str, Any]], release: int = 0) -> tuple[li
     found = list[tuple[list[Place], str]]()
     try:
         for number, nvml, why in _possible(gres, release or gres.release):
-            for complete, untold in _complete(gpus):
-                how = method(gres, number, nvml)
+            how = method(gres, number, nvml)
+            for complete, untold in _complete(gres, gpus, how):
                 if how == "other":
                     answer = _others(gres)
                 else:
@@ -67,25 +68,34 @@ def _possible(gres: Gres, release: int) -> Iterator[tuple[int, bool, str]]:
             yield number, nvml, why
 
 
-def _complete(gpus: list[dict[str, Any]]) -> Iterator[tuple[list[dict[str, Any]], str]]:
-    """Yield the GPUs as slurmd may have seen them at its start: those that do not answer now did so then."""
+def _complete(gres: Gres, gpus: list[dict[str, Any]], how: str) -> Iterator[tuple[list[dict[str, Any]], str]]:
+    """Yield the GPUs as slurmd may have seen them at its start: those that do not answer now did so then.
+
+    Raises Ambiguous where one of them may have been several MIG devices.
+    """
     silent = [at for at, gpu in enumerate(gpus) if not isinstance(gpu.get("minor"), int)]
-    named = dict.fromkeys(gpu["name"] for gpu in gpus if isinstance(gpu.get("name"), str))
+    types = [kind for kind, _ in gres.wanted or () if kind]
+    named = dict.fromkeys([gpu["name"] for gpu in gpus if isinstance(gpu.get("name"), str)][:4] + types)
     if not silent and all(isinstance(gpu.get("name"), str) for gpu in gpus):
         yield gpus, ""
         return
+    why = "a GPU does not answer, and Slurm's order depends on it"
+    if how == "nvml" and (any(gpu.get("mig") for gpu in gpus) or any(PROFILE in kind for kind in types)):
+        raise Ambiguous(why)
     used = {gpu["minor"] for gpu in gpus if isinstance(gpu.get("minor"), int)}
     free = [minor for minor in range(len(gpus)) if minor not in used]
+    files = [int(one[4:]) for line in gres.lines for one in line.targets if one.startswith("gpu:")]
+    configured = [minor for minor in dict.fromkeys(files) if minor not in used]
     guesses = [free] if len(free) == len(silent) == 1 else [free, free[::-1], list(range(FAR, FAR + len(silent)))]
-    for minors in guesses:
+    for minors in [*guesses, configured, configured[::-1]] if configured else guesses:
         by_position = dict(zip(silent, minors + list(range(FAR, FAR + len(silent)))))  # noqa: B905
-        for name in list(named)[:4] or [""]:
+        for name in list(named) or [""]:
             yield (
                 [
                     {**gpu, "minor": by_position.get(at, gpu.get("minor")), "name": gpu.get("name") or name}
                     for at, gpu in enumerate(gpus)
                 ],
-                "a GPU does not answer, and Slurm's order depends on it",
+                why,
             )
 
 
