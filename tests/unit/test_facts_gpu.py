@@ -274,15 +274,6 @@ def test_only_the_module_needs_no_nvml(node: Node) -> None:
     assert document.facts == {"driver": {"module": None}}
 
 
-def test_an_earlier_probe_that_still_hangs_is_not_joined_by_another(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("preflight.facts.isolate.StuckGuard.stuck", lambda self: "pid 7 in gpu 0 nvmlX")
-    document = node.facts(H100, run_dir=str(node.place))
-    assert document.facts["driver"]["nvml"] == "Timeout"
-    assert document.unknown["gpus"] == "an earlier probe still hangs: pid 7 in gpu 0 nvmlX"
-
-
 # without the simulator
 
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from nvml import sim
-from preflight.facts.isolate import start_time
+from preflight.facts.stuck import start_time
 from preflight.files import write_json
 from preflight.hooks import main as hook_main
 from preflight.hooks.notes import RUN_DIR, note_path
@@ -177,6 +177,10 @@ def test_a_hook_without_a_place_for_anything_still_returns(hooked: Site) -> None
 def test_a_hang_returns_within_the_deadline_and_names_the_call(hooked: Site) -> None:
     hooked.policy(deadline_s=3, top='mode = "observe"')
     hooked.scenario(H100X2, {"gpu.1.delay_ms.nvmlDeviceGetMemoryInfo": 600000})
+    assert hooked.hook("prolog", **GPUS).returncode == 0
+    report = hooked.report()
+    assert report["verdict"] == "degraded"  # it may only be slow
+    assert "nvmlDeviceGetMemoryInfo" in report["facts"]["gpus"]["stuck_at"]
     assert hooked.hook("prolog", **GPUS).returncode == 0
     report = hooked.report()
     assert report["verdict"] == "unhealthy"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MISSING = ("DriverNotLoaded", "LibraryNotFound")
 MISMATCH = "LibRmVersionMismatch"
-HUNG = "Timeout"
+HUNG, LATE = "Timeout", "Late"
 # What nvmlInit answers where the driver or a GPU is broken; another answer may be a fault of ours.
 BROKEN = ("NoPermission", "Unknown", "IrqIssue", "InsufficientPower", "GpuIsLost", "GpuNotFound", "ResetRequired")
 
@@ -43,7 +43,7 @@ def loaded(context: Context, limit: float | None) -> Iterator[Finding]:
     elif state in MISSING:
         what = "driver is not loaded" if state == MISSING[0] else "library libnvidia-ml.so.1 is missing"
         yield _finding("driver.loaded", "fail", state, f"NVIDIA {what} on a node with GPUs", LOADED)
-    elif state == "ok" or state in (MISMATCH, HUNG):
+    elif state == "ok" or state in (MISMATCH, HUNG, LATE):
         yield _finding("driver.loaded", "pass", context.node.get("driver.module"), "driver is loaded")
     elif state in BROKEN:
         yield _finding("driver.loaded", "fail", state, f"NVML does not start: {state}", LOADED)
@@ -71,16 +71,34 @@ def match(context: Context, limit: float | None) -> Iterator[Finding]:
 
 
 RESPONDS = "the GPU driver hangs: look for Xids in dmesg, then reboot the node"
+STARTS = "keep the GPUs awake: run nvidia-persistenced (nvidia-smi -pm 1); look at dmesg if it does"
 
 
 @check("driver.responds", reads=("driver",), remedy=RESPONDS, device=True)
 def responds(context: Context, limit: float | None) -> Iterator[Finding]:
-    """The driver answers within the hook's deadline; the call that hung is named."""
+    """The driver answers, or is only slow: hung is what is stuck in the same call in two runs, or in state D."""
     state = context.node.get("driver.nvml")
     hung = context.node.unknown.get("gpus") or context.node.unknown.get("driver.version") or "NVML did not answer"
     if state == HUNG:
         yield _finding("driver.responds", "fail", state, hung, RESPONDS)
+    elif state == LATE:
+        text = f"{hung}; it may only be slow: a fault if the next run finds it in the same call"
+        yield _finding("driver.responds", "warn", state, text, STARTS)
     elif state == "ok":
         yield _finding("driver.responds", "pass", state, "the driver answers")
     else:
         yield _finding("driver.responds", "skip", state, "no driver to ask")
+
+
+@check("driver.slow", reads=("driver",), action="warn", limit=3, unit="s", remedy=STARTS, device=True)
+def slow(context: Context, limit: float | None) -> Iterator[Finding]:
+    """Asking NVML for all there is takes no longer than the limit; without persistence the driver wakes each GPU."""
+    state = context.node.get("driver.nvml")
+    took = context.node.facts.get("driver", {}).get("slow")
+    if state != "ok" and not took:
+        yield _finding("driver.slow", "skip", state, "no driver answers that could be timed")
+    elif took and took["took_s"] > (limit or 0):
+        text = f"NVML took {took['took_s']:.1f} s, {took['call_s']:.1f} s of it in {took['call']}"
+        yield _finding("driver.slow", "fail", f"{took['took_s']:.1f} s", text, STARTS)
+    else:
+        yield _finding("driver.slow", "pass", "ok", "NVML answers in time")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 PRESENT = "look at lspci and dmesg for the missing GPU; reset or reboot the node, then hardware service"
 RESPONDS = "GPU lost: reboot the node; if it comes back, hardware service"
 UNTOLD = ("NotRead", "ProbeDied")
+LATE = "Late"
 RESET = "drain, then reset the GPU (nvidia-smi --gpu-reset) or reboot"
 
 
@@ -59,6 +60,8 @@ def responds(context: Context, limit: float | None) -> Iterator[Finding]:
         )
         if error is None or error == "ResetRequired":
             answer = Answer("pass", f"{subject_of(device)} answers")
+        elif error == LATE:
+            answer = Answer("warn", f"{subject_of(device)} has not answered yet, and may only be slow", error)
         elif error in UNTOLD:
             answer = Answer("unknown", f"{subject_of(device)} was not asked: the probe ended before it", error)
         else:

@@ -10,7 +10,8 @@ import time
 
 from preflight.facts.answer import NOT_LIVE, Answer, explain, unknown
 from preflight.facts.document import FactsDocument
-from preflight.facts.isolate import Channel, Child, Outcome, StuckGuard, gather, start
+from preflight.facts.isolate import Channel, Outcome, wait
+from preflight.facts.probe import Probe
 from preflight.facts.rootfs import Root
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -40,6 +41,8 @@ def collect(
 ) -> FactsDocument:
     """Return the facts of ``subjects`` ("gpus", or a path such as "driver.module"), within ``deadline_s`` seconds.
 
+    Without a ``run_dir`` NVML gets as long again, where it has not answered: one run has to show whether it hangs.
+
     ``root``, ``live``: where files are read, and whether this machine's live sources count (NVML, uname, statvfs,
     /proc where the root has none). ``cuda_prefixes``: globs of toolkit directories. ``nvml_library``: path of
     libnvidia-ml.so.1. ``module_paths``: directories of modulefiles. ``cache_dir``: root-only directory for static
@@ -56,10 +59,10 @@ def collect(
         module_paths=module_paths,
         cache_dir=cache_dir,
         run_dir=run_dir,
-        deadline_s=deadline_s,
+        deadline_s=deadline_s if run_dir else 2 * deadline_s,
         node=node,
     )
-    return started.finish(deadline)
+    return started.finish(deadline, deadline_s if run_dir is None else 0.0)
 
 
 class Collection:
@@ -76,13 +79,20 @@ class Collection:
         self.wants: tuple[str, ...] = ()
         self.module = Answer({})
 
-    def finish(self, deadline: float) -> FactsDocument:
-        """Return the document, with what the children told by ``deadline`` (time.monotonic seconds)."""
+    def finish(self, deadline: float, longer_s: float = 0.0) -> FactsDocument:
+        """Return the document, with what the children told by ``deadline`` (time.monotonic seconds).
+
+        ``longer_s``: seconds more for NVML, where it has not answered by then and nothing shows that it hangs. Without
+        a runtime directory they are a second look: what is in the same call after them hangs.
+        """
         probes = [probe for probe in (self.files, self.nvml) if probe is not None]
-        running = [probe for probe in probes if probe.child is not None]
-        outcomes = gather([probe.child for probe in running if probe.child], deadline)
-        for probe, outcome in zip(running, outcomes, strict=True):
-            probe.ended(outcome)
+        for probe in probes:
+            probe.settle_earlier(deadline)
+        wait([probe.child for probe in probes if probe.child], deadline)
+        if longer_s and self.nvml is not None:
+            self.nvml.wait_longer(deadline + longer_s)
+        for probe in probes:
+            probe.conclude()
         if self.files is not None:
             from preflight.facts.files_probe import merge
 
@@ -158,28 +168,6 @@ def begin(
     return collection
 
 
-class Probe:
-    """A probe child behind its StuckGuard; one that could not be started has its outcome already."""
-
-    def __init__(self, name: str, function: Callable[[Channel], None], run_dir: str | None, deadline_s: float) -> None:
-        self._guard = StuckGuard(run_dir, name)
-        self.child: Child | None = None
-        self.outcome = Outcome([], False)
-        stuck = self._guard.stuck()
-        if stuck:
-            self.outcome = Outcome([], False, reason=f"an earlier probe still hangs: {stuck}")
-            return
-        try:
-            self.child = start(name, function, deadline_s)
-        except OSError as error:
-            self.outcome = Outcome([], False, died="fork", reason=f"no probe could be started: {error.strerror}")
-
-    def ended(self, outcome: Outcome) -> None:
-        """Take the child's outcome, and remember a child that had to be abandoned."""
-        self.child, self.outcome = None, outcome
-        self._guard.record(outcome)
-
-
 def begin_nvml(root: Root, library: str, run_dir: str | None, deadline_s: float, devices: bool = True) -> Probe:
     """Start the NVML child ahead of everything else: importing pynvml there takes as long as the parent's imports."""
 
@@ -188,7 +176,7 @@ def begin_nvml(root: Root, library: str, run_dir: str | None, deadline_s: float,
 
         probe(channel, library, devices, root)
 
-    return Probe("nvml", child, run_dir, deadline_s)
+    return Probe("nvml", child, run_dir, deadline_s, lasting=run_dir is not None)
 
 
 def _begin_gpus(

@@ -1,4 +1,4 @@
-"""A probe that may hang runs in a forked child, which is killed, or abandoned, at a deadline.
+"""A probe that may hang runs in a forked child, which is killed, left alone, or abandoned at a deadline.
 
 The child has a session of its own, /dev/null as descriptors 0 to 2 and no descriptor of ours but a pipe that says when
 it ended: slurmd waits for the end of the prolog's output, not for its exit. It announces each call that may hang before
@@ -14,8 +14,6 @@ import time
 
 from preflight import jsonio
 from preflight.facts.board import Board
-from preflight.facts.cache import boot_id
-from preflight.files import read_json, unlink, write_json
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -24,7 +22,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 REAP_S = 0.2
+LASTING_S = 3600.0  # seconds after which a child that was left to go on ends by its own alarm
 SPARE_S = 1.0  # the child's own alarm rings this much after its deadline, should the parent have died
+
+
+class Pace(NamedTuple):
+    """How long a child took. ``took_s``: from its first announced call on. ``call``, ``call_s``: the slowest call and
+    its seconds. ``stuck_s``: how long the last call had lasted when the child was looked at, 0 where it finished.
+    """
+
+    took_s: float
+    call: str
+    call_s: float
+    stuck_s: float = 0.0
 
 
 class Outcome(NamedTuple):
@@ -33,7 +43,10 @@ class Outcome(NamedTuple):
     ``finished``  the function returned. ``stuck_at``  the call it had announced when it ended otherwise.
     ``abandoned_pid``  a child that SIGKILL did not end (D state). ``died``  how it ended before the deadline
     without finishing ("signal 11", "ValueError: …"), None where the deadline ended it. ``reason``  why it was not
-    started at all.
+    started at all. ``running``  a child that was left to go on, because it may only be slow; ``since`` when its
+    call began (time.monotonic()), ``board`` the descriptor of its board. ``state``  its letter of
+    /proc/PID/stat ("D": not to be interrupted). ``evidence``  why it is known to hang. ``aged``  the messages are an
+    earlier run's. ``pace``  None where nothing was announced.
     """
 
     messages: list[dict[str, Any]]
@@ -42,6 +55,13 @@ class Outcome(NamedTuple):
     abandoned_pid: int | None = None
     died: str | None = None
     reason: str | None = None
+    running: int | None = None
+    since: float | None = None
+    board: int | None = None
+    state: str = ""
+    evidence: str | None = None
+    aged: bool = False
+    pace: Pace | None = None
 
     def why(self) -> str:
         """Return one line for what was not told."""
@@ -63,18 +83,19 @@ class Channel:
 
     def doing(self, what: str) -> None:
         """Announce the call that comes next: after this the child may hang."""
-        self.tell({"doing": what})
+        self.tell({"doing": what, "at": round(time.monotonic(), 4)})
 
 
 class Child:
-    """A started probe."""
+    """A started probe. ``lasting``: one that has not finished by the deadline is left to go on."""
 
-    def __init__(self, name: str, pid: int, descriptor: int, board: Board) -> None:
+    def __init__(self, name: str, pid: int, descriptor: int, board: Board, lasting: bool = False) -> None:
         self.name = name
         self.pid = pid
         self.descriptor = descriptor
         self.closed = False
-        self._board = board
+        self.lasting = lasting
+        self.board = board
 
     def wait(self, until: float) -> bool:
         """Return whether the child ended by ``until`` (time.monotonic seconds); if not it goes on."""
@@ -101,14 +122,21 @@ class Child:
     def conclude(self) -> Outcome:
         """Close the pipe, make sure that the child is gone (REAP_S at most) and return what it told.
 
-        A child that finished is not waited for: closing the GPUs may take the kernel seconds.
+        A child that finished is not waited for: closing the GPUs may take the kernel seconds. A lasting one that has
+        not finished is left to go on, until its own alarm: whether it comes to an end shows whether it hangs.
         """
         os.close(self.descriptor)
-        told = _Told(self._board.read())
+        told = Said(self.board.read())
+        shared = self.board.descriptor
+        self.board.close()
         if told.finished:
             if _reap(self.pid, 0.0) is None:
                 _ending_alone.append(self.pid)
-            return Outcome(told.messages, True)
+            return Outcome(told.messages, True, pace=told.pace())
+        if self.lasting and not self.closed:
+            _ending_alone.append(self.pid)
+            going = Outcome(told.messages, False, told.doing, pace=told.pace())
+            return going._replace(running=self.pid, since=told.since, board=shared, state=process_state(self.pid))
         status = _reap(self.pid, 0.02) if self.closed else None
         died: str | None = None
         if status is None:
@@ -117,7 +145,9 @@ class Child:
             died = "closed its pipe" if self.closed else None
         else:
             died = told.crash or _ending(status)
-        return Outcome(told.messages, False, told.doing, self.pid if status is None else None, died)
+        left = self.pid if status is None else None
+        state = "" if left is None else process_state(left)
+        return Outcome(told.messages, False, told.doing, left, died, state=state, pace=told.pace())
 
 
 # Children that finished and were not waited for; reaped when the next one starts, in a process that lives long.
@@ -129,8 +159,15 @@ def gather(children: list[Child], deadline: float) -> list[Outcome]:
 
     Returns their outcomes in order, at most REAP_S a hung child later than the deadline.
     """
+    wait(children, deadline)
+    return [child.conclude() for child in children]
+
+
+def wait(children: list[Child], deadline: float) -> None:
+    """Wait until each child that is not closed yet has ended, ``deadline`` (time.monotonic seconds) at most."""
+    children = [child for child in children if not child.closed]
     if not children:
-        return []
+        return
     from select import POLLIN, poll
 
     waiter = poll()
@@ -145,29 +182,30 @@ def gather(children: list[Child], deadline: float) -> list[Outcome]:
             if not waiting[descriptor].read():
                 waiter.unregister(descriptor)
                 del waiting[descriptor]
-    return [child.conclude() for child in children]
 
 
-def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60.0) -> Child:
+def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60.0, lasting: bool = False) -> Child:
     """Fork a child that runs ``function(channel)`` and return at once. Raises OSError when it can't be forked.
 
-    ``deadline_s``: seconds after which (and SPARE_S) the child ends by itself, in case nobody collects it.
+    ``deadline_s``: seconds after which (and SPARE_S) the child ends by itself, in case nobody collects it; of a
+    ``lasting`` one LASTING_S.
     """
     if not hasattr(os, "fork"):
         raise OSError(errno.ENOSYS, "this system cannot fork")
     _ending_alone[:] = [pid for pid in _ending_alone if _reap(pid, 0.0) is None]
-    board = Board()
+    board = Board(shared=lasting)
     reading, writing = os.pipe()
     try:
         pid = os.fork()
     except OSError:
         os.close(reading)
         os.close(writing)
+        board.close()
         raise
     if pid == 0:
-        _run(function, board, writing, deadline_s)
+        _run(function, board, writing, LASTING_S if lasting else deadline_s)
     os.close(writing)
-    return Child(name, pid, reading, board)
+    return Child(name, pid, reading, board, lasting)
 
 
 def run_child(name: str, function: Callable[[Channel], None], deadline_s: float) -> Outcome:
@@ -176,58 +214,17 @@ def run_child(name: str, function: Callable[[Channel], None], deadline_s: float)
     return start(name, function, deadline_s).collect(deadline)
 
 
-class StuckGuard:
-    """Remembers an abandoned child in root's runtime directory, so that a second is not started while it hangs."""
-
-    def __init__(self, directory: str | None, name: str) -> None:
-        self._path = None if directory is None else f"{directory}/stuck-{name}.json"
-
-    def stuck(self) -> str | None:
-        """Return what an earlier child still hangs in ("pid 4711 in gpu 3 nvml…"), None when it is gone or none was."""
-        stored = read_json(self._path) if self._path else None
-        if not isinstance(stored, dict):
-            return None
-        pid = stored.get("pid")
-        if not isinstance(pid, int) or stored.get("boot") != boot_id() or start_time(pid) != stored.get("start"):
-            self.clear()
-            return None
-        return f"pid {pid} in {stored.get('doing') or 'a probe'}"
-
-    def record(self, outcome: Outcome) -> None:
-        """Remember ``outcome``'s abandoned child, if it left one; a file that can't be written is no error."""
-        pid = outcome.abandoned_pid
-        began = start_time(pid) if pid and self._path else None
-        if self._path is None or began is None:
-            return
-        try:
-            write_json(self._path, {"pid": pid, "start": began, "boot": boot_id(), "doing": outcome.stuck_at})
-        except OSError:
-            return
-
-    def clear(self) -> None:
-        """Forget it."""
-        if self._path:
-            unlink(self._path)
-
-
-def start_time(pid: int) -> int | None:
-    """Return when a process began (field 22 of /proc/PID/stat, clock ticks after boot); None when gone or a zombie."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read(4096).rpartition(b")")[2].split()  # a command's name may hold blanks and brackets
-    except OSError:
-        return None
-    return int(fields[19]) if len(fields) > 19 and fields[0] not in (b"Z", b"X") else None
-
-
-class _Told:
+class Said:
     """The lines of a board, taken apart; a line that is cut off or no JSON object ends them."""
 
     def __init__(self, data: bytes) -> None:
         self.messages: list[dict[str, Any]] = []
         self.doing: str | None = None
+        self.since: float | None = None
         self.crash: str | None = None
         self.finished = False
+        self._began: float | None = None
+        self._slowest = ("", 0.0)
         for line in data.split(b"\n")[:-1]:
             try:
                 message = jsonio.loads(line)
@@ -239,24 +236,56 @@ class _Told:
 
     def _take(self, message: dict[str, Any]) -> None:
         if "doing" in message:
+            self._next(message.get("at"))
             self.doing = str(message["doing"])
         elif "end" in message:
+            self._next(message.get("at"))
             self.finished = True
         elif "crash" in message:
             self.crash = str(message["crash"])
         else:
             self.messages.append(message)
 
+    def _next(self, now: Any) -> None:
+        """Take the instant at which one call ended and the next began."""
+        if not isinstance(now, (int, float)):
+            return
+        if self.since is not None and self.doing is not None and now - self.since > self._slowest[1]:
+            self._slowest = (self.doing, now - self.since)
+        self.since = now
+        self._began = now if self._began is None else self._began
+
+    def pace(self) -> Pace | None:
+        """Return how long it took so far, None where no call was announced."""
+        if self.since is None or self._began is None:
+            return None
+        if self.finished:
+            return Pace(self.since - self._began, *self._slowest)
+        now = time.monotonic()
+        stuck = now - self.since
+        slowest = (self.doing or "", stuck) if stuck > self._slowest[1] else self._slowest
+        return Pace(now - self._began, *slowest, stuck)
+
+
+def process_state(pid: int) -> str:
+    """Return the letter of a process's state in /proc/PID/stat, "" where it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read(4096).rpartition(b")")[2].split()
+    except OSError:
+        return ""
+    return fields[0].decode("ascii", "replace") if fields else ""
+
 
 def _run(function: Callable[[Channel], None], board: Board, writing: int, deadline_s: float) -> None:
     """The child: never returns, runs nothing of the parent's on its way out."""
     status = 1
     try:
-        _detach(writing, deadline_s)
+        _detach(writing, deadline_s, board.descriptor)
         channel = Channel(board)
         try:
             function(channel)
-            channel.tell({"end": True})
+            channel.tell({"end": True, "at": round(time.monotonic(), 4)})
             status = 0
         except Exception as error:
             channel.tell({"crash": f"{type(error).__name__}: {error}"[:300]})
@@ -265,7 +294,7 @@ def _run(function: Callable[[Channel], None], board: Board, writing: int, deadli
         os._exit(status)
 
 
-def _detach(writing: int, deadline_s: float) -> None:
+def _detach(writing: int, deadline_s: float, keep: int | None) -> None:
     import _signal as signal  # the package around it imports enum
     import gc
 
@@ -277,7 +306,7 @@ def _detach(writing: int, deadline_s: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, max(0.1, deadline_s + SPARE_S))
     os.dup2(writing, 3, inheritable=False) if writing != 3 else None
     for descriptor in _open_descriptors():
-        if descriptor > 3:
+        if descriptor > 3 and descriptor != keep:
             _close(descriptor)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):

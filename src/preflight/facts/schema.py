@@ -67,7 +67,7 @@ SUBJECTS: dict[str, Rows] = {
         **dict.fromkeys(("fabric_manager", "lockdown", "module"), (TEXT, True)),
         "secure_boot": (FLAG, True),
     },
-    "driver": dict.fromkeys(("version", "cuda", "module", "nvml"), (TEXT, True)),
+    "driver": {**dict.fromkeys(("version", "cuda", "module", "nvml"), (TEXT, True)), "slow": ("object", True)},
     "gpus": {
         "count": (COUNT, False),
         "devices": (GPU, False),
@@ -110,6 +110,9 @@ def _value(value: Any, kind: Any, at: str) -> None:
     elif kind in (TEXTS, COUNTS):
         for position, item in enumerate(_list(value, at, kind)):
             _value(item, TEXT if kind == TEXTS else COUNT, f"{at}[{position}]")
+    elif kind == "object":
+        _object(value, at)
+        _rows(value, {"took_s": (NUMBER, False), "call": (TEXT, False), "call_s": (NUMBER, False)}, at)
     elif kind == "object of texts":
         _object(value, at)
         for key, item in value.items():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 
-from preflight.facts.isolate import Channel, Child, StuckGuard, start
+from preflight.facts.isolate import Channel, Child, start
+from preflight.facts.stuck import StuckGuard
 from preflight.hooks.run import Run
 from preflight.report import store
 from preflight.report.model import Report

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from preflight.facts.isolate import start_time
+from preflight.facts.stuck import start_time
 from preflight.files import read_json, tolerate, unlink, write_json
 from preflight.tuples import NamedTuple
 

@@ -1,0 +1,206 @@
+"""NVML that is slow and NVML that hangs: the first is a warning, the second needs evidence from two runs."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nvml import sim
+from preflight.checks.finding import Finding
+from preflight.checks.registry import Context
+from preflight.checks.run import run_checks
+from preflight.facts import gpu_merge
+from preflight.facts.collect import begin
+from preflight.facts.document import FactsDocument
+from preflight.facts.gpu_merge import Told
+from preflight.facts.isolate import Outcome, Pace
+from preflight.facts.schema import check_facts
+from preflight.facts.stuck import start_time
+from preflight.policy.model import Policy
+from preflight.verdict import verdict
+
+H100 = sim.example("h100x8")
+SHORT_S = 1.0  # for all before a hang, on a machine under load
+FOREVER_MS = 600_000
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(sim.build(tmp_path_factory.mktemp("nvml")))
+
+
+class Node:
+    """A node with the simulated driver and a runtime directory that lasts from run to run."""
+
+    def __init__(self, library: str, place: Path, patch: pytest.MonkeyPatch) -> None:
+        self.library, self.place, self._patch = library, place, patch
+        (place / "root").mkdir()
+
+    def scenario(self, **changes: Any) -> None:
+        path = sim.write(self.place / "node.scenario", H100, {"gpus": 3}, changes)
+        for name, value in sim.environment(path).items():
+            self._patch.setenv(name, value)
+
+    def run(self, deadline_s: float = SHORT_S, longer_s: float = 0.0) -> FactsDocument:
+        deadline = time.monotonic() + deadline_s
+        collection = begin(
+            ("driver", "gpus"),
+            root=str(self.place / "root"),
+            live=True,
+            nvml_library=self.library,
+            run_dir=str(self.place / "run"),
+            deadline_s=deadline_s,
+        )
+        document = collection.finish(deadline, longer_s)
+        check_facts(document.facts)
+        return document
+
+    def left(self) -> dict[str, Any] | None:
+        """Return the record of the probe that was left, None where none lives."""
+        path = self.place / "run/stuck-nvml.json"
+        stored = json.loads(path.read_text()) if path.exists() else None
+        return stored if stored and start_time(stored["pid"]) == stored["start"] else None
+
+
+@pytest.fixture
+def node(library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    made = Node(library, tmp_path, monkeypatch)
+    yield made
+    left = made.left()
+    if left:
+        os.kill(left["pid"], signal.SIGKILL)
+
+
+def judged(document: FactsDocument) -> list[Finding]:
+    view = document.view()
+    every = run_checks(Context("health", view, view, Policy()))
+    return [one for one in every if one.check in ("driver.responds", "driver.slow", "driver.loaded", "gpu.responds")]
+
+
+def bad(document: FactsDocument) -> dict[tuple[str, str], str]:
+    return {(one.check, one.subject): one.status for one in judged(document) if one.status not in ("pass", "skip")}
+
+
+def test_a_slow_start_is_a_warning_and_the_next_run_is_not_harmed(node: Node) -> None:
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": 2500})
+    first = node.run()
+    assert first.facts["driver"]["nvml"] == "Late"
+    assert bad(first) == {("driver.responds", "driver"): "warn"}
+    assert verdict(judged(first)) == "degraded"
+    assert node.left() is not None
+    second = node.run(20.0)  # meets the first one's probe, waits for its end, and asks for itself
+    assert second.facts["driver"]["nvml"] == "ok"
+    assert bad(second) == {}
+    assert node.left() is None
+
+
+def test_what_answers_late_is_waited_for_a_little_longer_and_timed(node: Node) -> None:
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": 3500})
+    document = node.run(SHORT_S, 20.0)
+    assert document.facts["driver"]["nvml"] == "ok"
+    assert document.facts["gpus"]["count"] == 3
+    slow = document.facts["driver"]["slow"]
+    assert slow["call"] == "nvmlInitWithFlags"
+    assert slow["took_s"] >= slow["call_s"] >= 3.5
+    assert slow["answered"] is True
+    (found,) = [one for one in judged(document) if one.check == "driver.slow"]
+    assert (found.status, found.blame) == ("warn", "node")
+    assert "nvmlInitWithFlags" in found.message
+    assert "persistenced" in (found.remedy or "")
+
+
+def test_gpus_that_each_take_their_time_never_hang_however_many_runs_see_it(node: Node) -> None:
+    node.scenario(**{"gpu.*.delay_ms.nvmlDeviceGetName": 800, "gpu.*.delay_ms.nvmlDeviceGetTemperature": 800})
+    for _ in range(4):
+        document = node.run(1.2)
+        devices = document.facts.get("gpus", {}).get("devices", [])  # none where the new probe had no time left
+        assert "Timeout" not in {device.get("error") for device in devices}
+        assert verdict(judged(document)) in ("ready", "degraded")
+
+
+def test_a_hang_is_proven_by_the_second_run_until_the_driver_answers_again(node: Node) -> None:
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": FOREVER_MS})
+    assert node.run().facts["driver"]["nvml"] == "Late"
+    left = node.left()
+    assert left is not None
+    second = node.run()
+    assert second.facts["driver"]["nvml"] == "Timeout"
+    (found,) = [one for one in judged(second) if one.status == "fail"]
+    assert (found.check, found.blame) == ("driver.responds", "node")
+    assert f"pid {left['pid']} in nvmlInitWithFlags" in found.message
+    assert node.left() is None  # what hangs for certain is not kept
+    assert start_time(left["pid"]) is None
+    third = node.run()
+    assert third.facts["driver"]["nvml"] == "Timeout"
+    assert node.left() is None
+    node.scenario()
+    assert node.run(30.0).facts["driver"]["nvml"] == "ok"
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": FOREVER_MS})
+    assert node.run().facts["driver"]["nvml"] == "Late"  # it was well in between: proof is needed anew
+
+
+def test_a_probe_that_nothing_ends_is_not_joined_by_another(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": FOREVER_MS})
+    node.run()
+    monkeypatch.setattr("preflight.facts.probe.kill", lambda earlier: False)  # as for a process in D state
+    for _ in range(3):
+        left = node.left()
+        began = time.monotonic()
+        assert node.run(SHORT_S).facts["driver"]["nvml"] == "Timeout"
+        assert (node.left() or {}).get("pid") == (left or {}).get("pid") is not None
+    assert time.monotonic() - began < SHORT_S / 2  # what is proven is not waited for
+
+
+def test_a_gpu_that_hangs_is_named_and_the_others_are_not_blamed(node: Node) -> None:
+    node.scenario(**{"gpu.1.delay_ms.nvmlDeviceGetTemperature": FOREVER_MS, "gpu.1.minor": 7})
+    first = node.run()
+    assert [device.get("error") for device in first.facts["gpus"]["devices"]] == [None, "Late", "NotRead"]
+    assert bad(first) == {("gpu.responds", "gpu1"): "warn", ("gpu.responds", "gpu2"): "unknown"}
+    second = node.run()
+    devices = second.facts["gpus"]["devices"]
+    assert [device.get("error") for device in devices] == ["NotRead", "Timeout", "NotRead"]
+    assert devices[1]["minor"] == 7  # which GPU it is stays known
+    assert "temperature" not in devices[0]  # how it was a run ago is no fact of now
+    assert bad(second)[("gpu.responds", "gpu1")] == "fail"
+    assert second.facts["driver"]["nvml"] == "ok"
+    assert "the same call since an earlier run" in second.unknown["gpus.1"]
+
+
+def test_without_a_runtime_directory_one_run_looks_twice(node: Node) -> None:
+    def run(longer_s: float) -> dict[str, Any]:
+        deadline = time.monotonic() + SHORT_S
+        where = {"root": str(node.place / "root"), "nvml_library": node.library, "deadline_s": SHORT_S + longer_s}
+        return begin(("driver",), live=True, **where).finish(deadline, longer_s).facts["driver"]
+
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": FOREVER_MS})
+    assert run(0.0)["nvml"] == "Late"
+    assert run(1.0)["nvml"] == "Timeout"
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": 2500})
+    assert run(20.0)["nvml"] == "ok"
+    assert not (node.place / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "call", "stuck_s", "error"),
+    [
+        ("D", "gpu 0 nvmlDeviceGetTemperature", 4.0, "Timeout"),
+        ("S", "gpu 0 nvmlDeviceGetTemperature", 4.0, "Late"),
+        ("D", "gpu 0 nvmlDeviceGetTemperature", 0.5, "Late"),
+        ("D", "gpu 0 nvmlDeviceGetHandleByIndex", 5.0, "Late"),  # waking a GPU takes its time, and in D state
+    ],
+)
+def test_a_call_that_cannot_be_interrupted_is_evidence(state: str, call: str, stuck_s: float, error: str) -> None:
+    pace = Pace(stuck_s + 1, call, stuck_s, stuck_s)
+    told = Told(Outcome([{"nvml": "ok"}, {"count": 1}], False, call, running=5, state=state, pace=pace))
+    assert gpu_merge.gpus(told).values["devices"] == [{"index": 0, "error": error}]
+
+
+def test_a_hang_between_the_gpus_is_the_drivers() -> None:
+    told = Told(Outcome([{"nvml": "ok"}, {"count": 1}], False, "nvmlGetExcludedDeviceCount", evidence="seen twice"))
+    assert gpu_merge.driver(told, gpu_merge.Answer({"module": None})).values["nvml"] == "Timeout"
+    assert gpu_merge.gpus(told).values["devices"] == [{"index": 0, "error": "NotRead"}]
