@@ -107,7 +107,7 @@ class Child:
 
     def so_far(self) -> list[dict[str, Any]]:
         """Return the messages that have come; the child may go on."""
-        return _Told(self._board.read()).messages
+        return Said(self.board.read()).messages
 
     def collect(self, deadline: float) -> Outcome:
         """Return the outcome of this child alone; see `gather`."""
