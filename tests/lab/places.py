@@ -12,13 +12,13 @@ from lab.daemons import LabError
 from lab.mounts import unmount_all
 from lab.users import account
 
-_PARENT, _PREFIX = "/tmp", "preflight-lab-"
+PARENT, PREFIX = "/tmp", "preflight-lab-"
 _OWNER = "owner"
 
 
 def temporary() -> str:
     """Make and return a new lab directory below /tmp (users must reach it, so it is not TMPDIR's)."""
-    return tempfile.mkdtemp(prefix=_PREFIX, dir=_PARENT)
+    return tempfile.mkdtemp(prefix=PREFIX, dir=PARENT)
 
 
 def make(directory: str, nodes: Iterable[str], slurm_user: str) -> None:
@@ -52,9 +52,9 @@ def make(directory: str, nodes: Iterable[str], slurm_user: str) -> None:
 def sweep() -> list[str]:
     """End and remove the temporary labs whose owner died without stopping them; return their directories."""
     swept = []
-    for name in os.listdir(_PARENT):
-        path = os.path.join(_PARENT, name)
-        if not name.startswith(_PREFIX) or not _is_ours(path):
+    for name in os.listdir(PARENT):
+        path = os.path.join(PARENT, name)
+        if not name.startswith(PREFIX) or not _is_ours(path):
             continue
         try:
             with open(os.path.join(path, "run", _OWNER), encoding="ascii") as text:
