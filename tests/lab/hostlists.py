@@ -139,7 +139,7 @@ def guessed(text: str) -> bool:
             read = re.fullmatch(r"\+?([0-9]+)(-(\+?([0-9]+))?)?", one)
             if read is None:
                 return True
-            if read[4] and int(read[1]) > int(read[4]):  # in the first of three brackets
+            if read[4] and not 0 <= int(read[4]) - int(read[1]) < 1 << 16:  # in the first of three brackets
                 return bool(re.search(r"\[[^][]*\][^][,]*\[[^][]*\][^][,]*\[", text))
     return False
 

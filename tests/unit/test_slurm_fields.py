@@ -1,4 +1,4 @@
-"""Host lists in Slurm's answers: read without the library where they are plain, and then as it reads them."""
+"""Host lists in Slurm's answers: as hostlist.py reads them."""
 
 import pytest
 from hypothesis import given
@@ -29,7 +29,7 @@ def test_a_plain_list_is_read_as_the_library_reads_it(parts: tuple[str, list[str
     ("text", "found"),
     [
         ("n1", ["n1"]),
-        ("n1,m2", ["n1", "m2"]),
+        ("n1,m2", ["m2", "n1"]),
         ("n[1-3,05]", ["n05", "n1", "n2", "n3"]),
         ("n[1-2],m[3-4]", ["m3", "m4", "n1", "n2"]),
         ("r[1-2]n[3-4]", ["r1n3", "r1n4", "r2n3", "r2n4"]),
@@ -39,7 +39,11 @@ def test_hosts(text: str, found: list[str]) -> None:
     assert hosts(text) == found
 
 
-@pytest.mark.parametrize("text", ["n[", "n[3-1]", "n[1-]", "n[a]", "n[]"])
+@pytest.mark.parametrize("text", ["n[", "n[3-1]", "n[a]", "n[]"])
 def test_what_is_no_list_is_said(text: str) -> None:
     with pytest.raises(SlurmError):
         hosts(text)
+
+
+def test_a_list_as_sinfo_prints_it_for_grown_clusters() -> None:
+    assert len(hosts("n[01-101]")) == 101

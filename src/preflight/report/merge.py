@@ -5,10 +5,10 @@ A *try* is one run of one job: a job that was moved has several. Reports come fr
 
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from preflight.checks.finding import STATUSES
+from preflight.hostlist import folded
 from preflight.report.clean import clean, clean_tree
 from preflight.report.environment import EnvRow, environment, software
 from preflight.report.model import VERDICTS, job_block, run_of
@@ -176,14 +176,10 @@ def worst_verdict(verdicts: Iterable[str]) -> str:
 
 
 def fold(nodes: Iterable[str]) -> str:
-    """Return node names in Slurm's short form, "gpu[001-004,007]"; odd names are listed as they are."""
+    """Return node names as a host list, "gpu[001-004,007]"; where one is odd, some of them as they are."""
     names = list(dict.fromkeys(nodes))
     if len(names) > 1 and all(_PLAIN.fullmatch(name) for name in names):
-        from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
-
-        with suppress(NodeSetException):
-            folded: Any = NodeSet(",".join(names), resolver=RESOLVER_NOGROUP)  # type: ignore[no-untyped-call]
-            return str(folded)
+        return folded(names)
     shown = ", ".join(names[:_NAMES_SHOWN])
     return f"{shown} and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else shown
 

@@ -10,7 +10,6 @@ import os
 
 from preflight.slurm.commands import Slurm, SlurmError
 
-MOST_HOSTS = 1 << 17  # more than Slurm takes nodes; a list of more is left to the library
 NOTHING = ("", "(null)", "N/A", "n/a", "none", "None assigned")
 
 
@@ -47,41 +46,13 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def hosts(text: str) -> list[str]:
-    """Return the hosts of a host list as sinfo prints it, sorted as text; the usual forms need no library.
+    """Return the hosts of a host list as sinfo prints it, sorted as text, each once.
 
     Raises SlurmError where it is none.
     """
-    if "[" not in text:
-        return [one for one in text.strip().split(",") if one]
-    usual = _numbered(text.strip())
-    if usual is not None:
-        return usual
     from preflight.hostlist import HostlistError, names
 
     try:
         return sorted(names(text))
     except HostlistError as error:
         raise SlurmError(f"sinfo gave {text[:60]!r} for nodes: {error}") from error
-
-
-def _numbered(text: str) -> list[str] | None:
-    """Return the hosts of a list of one bracket, "gpu[01-04,7]", or None for any other.
-
-    A cluster whose nodes differ gives thousands of rows, each with such a list; ClusterShell takes 60 us for one.
-    """
-    head, _, rest = text.partition("[")
-    inside = rest.removesuffix("]")
-    if inside == rest or "," in head or not text.isascii() or not inside.replace(",", "").replace("-", "").isdecimal():
-        return None
-    found: set[str] = set()
-    for one in inside.split(","):
-        first, dash, last = one.partition("-")
-        if not (first.isdigit() and (last.isdigit() if dash else True)):
-            return None
-        width = len(first) if first[0] == "0" else 0
-        if dash and (len(last) != width if width else last[0] == "0"):
-            return None
-        if dash and not 0 <= int(last) - int(first) <= MOST_HOSTS:
-            return None
-        found.update(f"{head}{number:0{width}}" for number in range(int(first), int(last or first) + 1))
-    return sorted(found)

@@ -12,7 +12,8 @@ from preflight.submit.options_values import gres_counts, mebibytes, minutes, nod
 from preflight.tuples import NamedTuple
 
 T = TypeVar("T")
-_HOST = re.compile(r"[A-Za-z0-9._\[\]-]*")  # a part of a host list between commas
+_HOST = re.compile(r"[A-Za-z0-9._\[\],-]*")  # an item of a host list
+_PART = re.compile(r"(?:[^],[]|\[[^][]*\]|[][])+")  # what stands between the commas outside brackets
 _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
 _MOST_HOSTS = 1 << 17  # Slurm takes 64 Ki nodes
 _LARGEST = 1 << 20  # characters of a file of hosts
@@ -196,7 +197,7 @@ def _hosts(option: Option | None, cwd: str) -> str:
     value = "" if option is None else option.value or ""
     if option is not None and ("/" in value or option.text.startswith(("-F", "--nodef"))):
         lines = [line.partition("#")[0].strip() for line in _host_file(os.path.join(cwd, value), option.text)]
-        hosts = [one.partition("*")[0].strip() for line in lines for one in line.split(",")]
+        hosts = [one.partition("*")[0].strip() for line in lines for one in _PART.findall(line)]
         # What else stands in a file is not repeated: root may have been led to it.
         if not all(_HOST.fullmatch(one) for one in hosts):
             raise OptionError(f"{option.text}: the file holds something else than hosts")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from preflight.slurm.gres.device_files import expand, split, target
+from preflight.slurm.gres.device_files import expand, target
 from preflight.slurm.gres.installed import Installed, installed
 from preflight.slurm.gres.model import Gres, Line, release_number
 from preflight.slurm.gres.syntax import ConfError, Files, pairs, parsed
@@ -143,16 +143,11 @@ def _line(keys: dict[str, str]) -> Line:
 
 def names(hosts: str, node: str) -> bool:
     """Return whether ``node`` is among ``hosts``, a host list; raises ConfError for what is none."""
-    for part in split(hosts):
-        head, bracket, _ = part.partition("[")
-        if part == node:
-            return True
-        if bracket and node.startswith(head):
-            from preflight.hostlist import HostlistError, contains
+    if hosts == node:
+        return True
+    from preflight.hostlist import HostlistError, contains
 
-            try:
-                if contains(part, node):
-                    return True
-            except HostlistError as error:
-                raise ConfError(f"NodeName={part[:60]}: {error}") from error
-    return False
+    try:
+        return contains(hosts, node)
+    except HostlistError as error:
+        raise ConfError(f"NodeName={hosts[:60]}: {error}") from error

@@ -116,7 +116,7 @@ def _options(job: JobInfo, requirement: str, gpus: dict[str, str], from_require:
     Nor with a constraint that Preflight set for the requirement: that says the same, in Slurm's words.
     """
     sent = {mark.node for mark in marks(job.admin_comment)}
-    excluded = folded(set(names(job.excluded)) - sent) if job.excluded else ""
+    excluded = folded(names(job.excluded) - sent)
     placed = from_require and all(one.startswith(PREFIXES) for one in _FEATURE.findall(job.features))
     options = {
         "partition": job.partition,
@@ -153,7 +153,7 @@ def _left(made: Part, job: JobInfo, refused: frozenset[str]) -> Left | None:
     nodes = made.nodes
     if nodes is None or not nodes.total:
         return None
-    out = set(names(job.excluded)) if job.excluded else set()
+    out = names(job.excluded)
     untold = _unknown(made, nodes)
     fit, away = set(nodes.fit) - untold, _names_of(nodes.away) - untold
     untold |= (fit | away) & refused

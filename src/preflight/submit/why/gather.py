@@ -166,7 +166,7 @@ def _name_of(report: Report) -> str:
 
 def _expanded(text: str) -> set[str]:
     try:
-        return set(names(text)) if text else set()
+        return names(text)
     except HostlistError:
         return set()
 

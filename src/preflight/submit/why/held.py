@@ -1,5 +1,7 @@
 """A job that is held: by Preflight, by Slurm after a node failed, by its user or an admin."""
 
+import re
+
 from preflight.hostlist import HostlistError, folded, names
 from preflight.slurm.marks import Mark, marks
 from preflight.submit.why.case import Case
@@ -15,6 +17,7 @@ _CAUSES = (
     ("it was moved ", "max-requeues"),
     ("no node is left", "too-few-nodes"),
 )
+_NODE = re.compile(r"[A-Za-z0-9_.-]+")  # what is pasted into a command: AdminComment may hold anything
 _LAUNCH_FAILED = ("launch failed requeued held", "JobLaunchFailure")
 _MAX_REQUEUE = ("JobHoldMaxRequeue", "launch failure limit exceeded requeued held")
 
@@ -115,7 +118,7 @@ def _sources(case: Case) -> set[str]:
 
 def _sent_away(case: Case) -> set[str]:
     """Return the nodes that Preflight moved the job off, in any run."""
-    away = {mark.node for mark in marks(case.job.admin_comment)}
+    away = {mark.node for mark in marks(case.job.admin_comment) if _NODE.fullmatch(mark.node)}
     for stay in case.stays:
         if stay.outcome in ("moved", "held"):
             away |= _names(stay.nodes)
@@ -123,16 +126,23 @@ def _sent_away(case: Case) -> set[str]:
 
 
 def _also_excluded(case: Case, away: set[str]) -> str:
-    return folded(_names(case.job.excluded) | away)
+    """Return the nodes that the job excludes and ``away``; what we cannot read of the user's own is kept as it is."""
+    try:
+        return folded(names(case.job.excluded) | away)
+    except HostlistError:
+        return ",".join(one for one in (case.job.excluded, *sorted(away)) if one)
 
 
 def _without(excluded: str, away: set[str]) -> str:
-    return folded(_names(excluded) - away)
+    try:
+        return folded(names(excluded) - away)
+    except HostlistError:
+        return excluded
 
 
 def _names(text: str) -> set[str]:
     try:
-        return set(names(text)) if text else set()
+        return names(text)
     except HostlistError:
         return set()
 

@@ -1,4 +1,4 @@
-"""Root's own files, and Slurm's host lists."""
+"""Root's own files."""
 
 import json
 import os
@@ -6,12 +6,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
-from hypothesis import given
-from hypothesis import strategies as st
 
 from preflight.files import read_json, unlink, write_atomic, write_json
-from preflight.hostlist import HostlistError, contains, folded, in_order, names
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 
@@ -86,62 +82,3 @@ def test_unlinking_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     unlink(str(tmp_path / "x"))
     assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "hosts"),
-    [
-        ("", set()),
-        ("n1", {"n1"}),
-        ("n[01-03],gpu7", {"n01", "n02", "n03", "gpu7"}),
-        ("r[1-2]n[1-2]", {"r1n1", "r1n2", "r2n1", "r2n2"}),
-        ("n[1,3-4]-ib", {"n1-ib", "n3-ib", "n4-ib"}),
-    ],
-)
-def test_host_lists_are_expanded_and_folded(text: str, hosts: set[str]) -> None:
-    assert names(text) == hosts
-    assert names(folded(hosts)) == hosts
-    assert all(contains(text, host) for host in hosts)
-    assert not contains(text, "other")
-
-
-@pytest.mark.parametrize("text", ["n[1-", "n]1[", "n[a-b]", "n[3-1]"])
-def test_what_is_no_host_list_is_said_in_one_line(text: str) -> None:
-    with pytest.raises(HostlistError, match="not a host list") as caught:
-        names(text)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_group_is_never_asked_for() -> None:
-    """ClusterShell would run the site's group commands for "@gpus"."""
-    try:
-        found = names("@gpus")
-    except HostlistError:
-        return
-    assert found <= {"@gpus"}
-
-
-@pytest.mark.parametrize(
-    ("text", "order"),
-    [
-        ("/dev/nvidia[2,0-1]", ["/dev/nvidia2", "/dev/nvidia0", "/dev/nvidia1"]),
-        ("/dev/nvidia3,/dev/nvidia[1-0]", None),
-        ("/dev/nvidia3,/dev/nvidia[0-1]", ["/dev/nvidia3", "/dev/nvidia0", "/dev/nvidia1"]),
-        ("n2,n1", ["n2", "n1"]),
-    ],
-)
-def test_the_order_written_is_kept(text: str, order: list[str] | None) -> None:
-    if order is None:
-        with pytest.raises(HostlistError):
-            in_order(text)
-    else:
-        assert in_order(text) == order
-
-
-NAMES = st.from_regex(r"(n|gpu-|r1n|7|a-b)?(|[0-9]{1,3})(|-ib)", fullmatch=True).filter(bool)
-
-
-@given(st.sets(NAMES, min_size=1, max_size=12))
-def test_a_folded_list_is_the_librarys_and_holds_the_same_hosts(hosts: set[str]) -> None:
-    assert folded(hosts) == str(NodeSet.fromlist(sorted(hosts), resolver=RESOLVER_NOGROUP))  # type: ignore[no-untyped-call]
-    assert names(folded(hosts)) == hosts
