@@ -174,3 +174,13 @@ def test_whose_gpu_it_is_decides_the_verdict() -> None:
     assert verdict(assess(ask(None, gpus=(9,)), NOWHERE, LATE, document((0,))).findings) == "unhealthy"
     ambiguous = Gres(problem="gres.conf names no File=")
     assert verdict(assess(ask(job("0"), ambiguous), NOWHERE, LATE, sick).findings) == "degraded"
+
+
+def test_a_requirement_that_cannot_be_read_is_shown_short() -> None:
+    """It goes into every report of the job, in root's spool."""
+    job = Job(7, require="gpu=" + "x" * 125_000)
+    _, broken = requirements(Question("prolog", "n1", Policy(), job))
+    ((text, source, why),) = broken
+    assert len(text) < 500
+    assert text.endswith("(125004 characters)")
+    assert (source, "longer than" in why) == ("--require", True)

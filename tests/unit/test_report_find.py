@@ -215,3 +215,38 @@ def test_a_wrong_policy_is_said_in_one_line(tmp_path):
     assert result.exit_code == 2
     assert "p.toml:2: mode" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@as_root
+def test_the_spool_wins_over_what_a_file_server_says_of_the_same_run(places):
+    store.write_spool(places.spool, report(started=1000))
+    forged = {"verdict": "unhealthy", "started": 9000}
+    _own(places, **forged)
+    _own(places, job={"restart": 3}, **forged)
+    _own(places, node="gpu002", started=1500)
+    found = find(places, Wanted(42), 0)
+    mine = report()["node"]
+    assert [(one["node"], one["verdict"]) for one in found.reports] == [(mine, "ready"), ("gpu002", "ready")]
+    assert "2 reports beside this node's own record left out" in found.notes[0]
+
+
+@as_root
+def test_the_same_copy_beside_its_record_is_no_note(places):
+    one = report()
+    store.write_spool(places.spool, one)
+    store.write_copy(places.dir, one, 0, -1)
+    assert find(places, Wanted(42), 0).notes == []
+
+
+@as_root
+def test_a_place_that_is_a_link_is_not_looked_in_by_root(places, tmp_path):
+    _own(places)
+    os.rename(places.dir, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", places.dir)
+    found = find(places, Wanted(42), 0)
+    assert found.reports == []
+    assert "is a link" in found.notes[0]
+    assert len(find(places, Wanted(42), ANYBODY).reports) == 1
+    with pytest.raises(OSError, match="is a link"):
+        _own(places)
+    assert os.listdir(tmp_path / "elsewhere") == ["42"]

@@ -19,6 +19,8 @@ from preflight.tuples import NamedTuple
 ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm")
 DESCRIBES = ("toolkits",)  # for the report's reader; a child of its own reads them, so not again in the epilog
 
+SHOWN = 400  # of a requirement that cannot be read: it goes into every report, and a user wrote it
+
 
 class Question(NamedTuple):
     """What is to be judged. ``gpus``: NVML indexes asked for by hand, of a MIG device its
@@ -94,7 +96,8 @@ def requirements(question: Question) -> tuple[tuple[Asked, ...], tuple[tuple[str
         try:
             asked.append(Asked(parse(text), source))
         except RequirementError as error:
-            broken.append((text, source, error.message))
+            shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
+            broken.append((shown, source, error.message))
     return tuple(asked), tuple(broken)
 
 

@@ -55,7 +55,7 @@ class _Tally:
     """What was left out, counted."""
 
     def __init__(self) -> None:
-        self.copies = self.unreadable = 0
+        self.copies = self.unreadable = self.beside = 0
         self.broken: list[str] = []
         self.foreign: list[str] = []
         self.cut = False
@@ -77,12 +77,19 @@ def find(places: ReportPlaces, wanted: Wanted, euid: int | None = None) -> Found
     """
     effective = _euid() if euid is None else euid
     roots = _roots(places, effective)
+    spool = os.path.normpath(os.path.join(places.spool, "reports")) if places.spool and effective == 0 else ""
     tally = _Tally()
     latest: dict[tuple[Any, ...], Report] = {}
-    for root in roots:
+    on_record: set[tuple[Any, ...]] = set()
+    for root in sorted(roots, key=lambda root: root != spool):  # the record of truth first
         for report in _in_root(root, wanted, effective, tally):
             job = report["job"]
             key = (report["cluster"], report["node"], job["id"], job["restart"] or 0, report["phase"])
+            if root == spool:
+                on_record.add((report["node"], job["id"]))
+            elif (report["node"], job["id"]) in on_record:
+                tally.beside += key not in latest or latest[key]["id"] != report["id"]
+                continue  # whatever a file server says of this node's own runs
             if key not in latest or latest[key]["started"] < report["started"]:
                 latest[key] = report
     reports = sorted(latest.values(), key=lambda report: (report["started"], report["node"]))
@@ -100,7 +107,7 @@ def _roots(places: ReportPlaces, euid: int) -> list[str]:
 
 
 def _in_root(root: str, wanted: Wanted, euid: int, tally: _Tally) -> Iterator[Report]:
-    if euid == 0 and not _roots_own(root):
+    if euid == 0 and (os.path.islink(root) or not _roots_own(root)):
         tally.foreign.append(root)
         return
     own = list(_in_job(os.path.join(root, str(wanted.job)), wanted.job, euid, tally))
@@ -182,7 +189,7 @@ def _one(folder: str, name: str, place: int | None, euid: int, tally: _Tally) ->
             if not stat.S_ISREG(info.st_mode):
                 tally.unreadable += 1
                 return None
-            if euid == 0 and not _only_root(info, stat.S_ISREG):
+            if euid == 0 and not (_only_root(info, stat.S_ISREG) and _on_device(info, place)):
                 tally.copies += 1
                 return None
             return load(file.read(MAX_BYTES + 1))
@@ -194,11 +201,16 @@ def _one(folder: str, name: str, place: int | None, euid: int, tally: _Tally) ->
 
 
 def _roots_own(root: str) -> bool:
-    """Tell whether a place is root's, the link that leads to it included; one that is missing is."""
+    """Tell whether a place is root's; one that is missing is."""
     try:
-        return os.lstat(root).st_uid == 0 and os.stat(root).st_uid == 0
+        return os.lstat(root).st_uid == 0
     except OSError:
         return True
+
+
+def _on_device(info: os.stat_result, place: int | None) -> bool:
+    """Tell whether a file is on its directory's own device: nothing else is mounted over it."""
+    return place is None or info.st_dev == os.fstat(place).st_dev
 
 
 def _only_root(info: os.stat_result, kind: Any) -> bool:
@@ -212,7 +224,9 @@ def _notes(tally: _Tally, wanted: Wanted) -> list[str]:
         notes.append(f"{_many(tally.copies)} in users' copies left out: run as the job's user, e.g. {run}")
     if tally.foreign:
         places = ", ".join(clean(place, 80) for place in tally.foreign[:3])
-        notes.append(f"not looked in, since it is not root's: {places}; run as the job's user, or chown it to root")
+        notes.append(f"not looked in, since it is not root's or is a link: {places}; run as the job's user")
+    if tally.beside:
+        notes.append(f"{_many(tally.beside)} beside this node's own record left out: the spool has it otherwise")
     if tally.unreadable:
         notes.append(f"{_many(tally.unreadable)} left out: not readable by you; ask the job's owner or an admin")
     if tally.broken:

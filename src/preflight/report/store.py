@@ -51,13 +51,16 @@ def write_copy(directory: str, report: Report, uid: int, gid: int) -> str:
 
     ``directory`` (report.dir) must be there: it is not made, since it may be a mount that is missing just now.
     ``uid`` is the job's user, ``gid`` the admin group (-1 leaves root's). Refuses a job directory that is not
-    ours or that others may write.
+    ours or that others may write, and a ``directory`` that is a link: the server of a shared one could turn it
+    anywhere on this node.
     """
     if report.get("job") is None:
         raise OSError(22, "a report without a job has no user's copy", directory)
     folder = job_folder(report)
     name = file_name(report)
-    with _opened(directory) as top, _folder(top, folder, 0o755) as place:
+    if os.path.islink(directory):
+        raise OSError(20, "is a link; name the directory itself in [report] dir", directory)
+    with _opened(directory, _NO_LINK) as top, _folder(top, folder, 0o755) as place:
         replace(place, name, encode(report), 0o640, (uid, gid))
     return os.path.join(directory, folder, name)
 
