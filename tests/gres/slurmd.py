@@ -36,6 +36,7 @@ class Slurmd:
         self.release = release
         self.directory = Path(places.temporary())
         self.directory.chmod(0o755)
+        places.own(str(self.directory))
 
     def __enter__(self) -> Slurmd:
         self.release.prepare(str(self.directory))

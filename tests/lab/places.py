@@ -44,6 +44,12 @@ def make(directory: str, nodes: Iterable[str], slurm_user: str) -> None:
         with open(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as out:
             out.write(secrets.token_bytes(128))
         os.chown(key, munge.uid, munge.gid)
+    own(directory)
+
+
+def own(directory: str) -> None:
+    """Note that this process has the directory: `sweep` removes it once the process has died."""
+    os.makedirs(os.path.join(directory, "run"), exist_ok=True)
     me = processes.identify(os.getpid())
     with open(os.path.join(directory, "run", _OWNER), "w", encoding="ascii") as text:
         text.write(f"{me.pid} {me.started}\n" if me else "")
