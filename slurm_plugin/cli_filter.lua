@@ -31,12 +31,25 @@ local function is_step(options)
     return options.type == "srun" and tonumber(options.jobid) ~= nil
 end
 
+-- Return what the job asks of GPUs, as one more argument of the program; "" unless it names MIG devices (3g.40gb), which
+-- are not placed by what nodes publish of whole GPUs.
+local function gres_of(options)
+    local named = {}
+    for _, name in ipairs({ "gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", "tres-per-task" }) do
+        local ok, text = pcall(function() return options[name] end)
+        if ok and type(text) == "string" and string.match(text, "%dg%.%d+gb") then
+            table.insert(named, text)
+        end
+    end
+    return #named > 0 and " " .. word("--gres=" .. table.concat(named, ",")) or ""
+end
+
 -- Return what the program printed, its warnings and its exit status; nil where it could not be run.
-local function compiled(text, own)
+local function compiled(text, own, gres)
     local mark = "preflight-status="
     -- A user's SHELLOPTS=xtrace would put the shell's own lines among the answer's.
     local command = "{ set +x; } 2>/dev/null; exec 2>&1 </dev/null; timeout -k 1 " .. preflight.limit_s .. " "
-        .. word(preflight.program) .. " require --to " .. word(preflight.to) .. " " .. word("--with=" .. own) .. " -- " .. word(text)
+        .. word(preflight.program) .. " require --to " .. word(preflight.to) .. " " .. word("--with=" .. own) .. gres .. " -- " .. word(text)
         .. "; echo " .. mark .. "$?"
     local pipe = io.popen(command, "r")
     if not pipe then
@@ -76,7 +89,7 @@ function preflight.pre_submit(options)
         -- Slurm takes no empty extra, and nothing unsets it: what every node that has published meets.
         options[preflight.to] = own or "cpus>=0"
     end
-    local lines, status = compiled(text, type(own) == "string" and own or "")
+    local lines, status = compiled(text, type(own) == "string" and own or "", gres_of(options))
     if not lines or (status ~= 0 and status ~= 3) or #lines == 0 then
         local why = status == 124 and "did not answer in time" or "could not be asked"
         warn(preflight.program .. " " .. why .. ": the job is not placed by --require, the prolog verifies it")

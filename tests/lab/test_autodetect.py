@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lab import Release, releases, unavailable
+from lab import Release, placing, releases, unavailable
 from lab.cluster import Cluster, Site
 from nvml import sim
 
@@ -22,6 +22,7 @@ MIXED = sim.scenario(
 )
 # A whole A100 of 80 GB (minor 1), and one cut in 3g.40gb, 2g.20gb, 1g.10gb (minor 0).
 CUT = sim.scenario(sim.example("mig"), sim.near_every_cpu(), {"gpu.0.minor": 1, "gpu.1.minor": 0})
+FILTER = "CliFilterPlugins=cli_filter/lua"
 SHARED = sim.scenario(sim.example("h100x2"), sim.near_every_cpu(), {"gpu.0.minor": 1, "gpu.1.minor": 0})
 
 
@@ -55,7 +56,8 @@ def detected() -> Iterator[Cluster]:
     ]
     if not _parts_mig(release):
         sites.append(_mig_site(release))
-    with Cluster(sites, extra="GresTypes=gpu,shard", release=release) as cluster:
+    with Cluster(sites, extra=f"GresTypes=gpu,shard\n{FILTER}", release=release) as cluster:
+        placing.write_filter(cluster, "constraint")
         yield cluster
 
 
@@ -66,7 +68,8 @@ def cut(detected: Cluster) -> Iterator[Cluster]:
         yield detected
         return
     release = releases.chosen()
-    with Cluster([_mig_site(release)], release=release) as cluster:
+    with Cluster([_mig_site(release)], extra=FILTER, release=release) as cluster:
+        placing.write_filter(cluster, "constraint")
         yield cluster
 
 
@@ -156,3 +159,17 @@ def test_a_sick_parent_stops_the_slices_job_and_not_the_other_gpus(mig: Cluster)
     _, two = _judged(mig, "-w", "cut1", "--gres=gpu:2g.20gb:1")
     assert two["verdict"] == "unhealthy"
     mig.lab.wait_job(whole, "COMPLETED")
+
+
+def test_a_mig_device_is_placed_by_its_profile(mig: Cluster) -> None:
+    """The filter asks Slurm for a node with such a device, and for nothing that whole GPUs are."""
+    placing.publish(mig, "cut1")
+    job = mig.lab.sbatch("true", "-H", "--gres=gpu:1g.10gb:1", "--require=gpu.count>=1, gpu.memory<20G, gpu=1g.10gb")
+    assert mig.lab.job(job)["features"] == "gpu_mig_1g.10gb_1"
+    mig.lab.check_run(["scontrol", "release", job])
+    assert mig.wait_report(job)["verdict"] == "ready"
+    mig.lab.wait_job(job, "COMPLETED")
+    whole = mig.lab.sbatch("true", "-H", "--gres=gpu:sxm4:1", "--require=gpu.count>=1")
+    assert mig.lab.job(whole)["features"] == "gpu_count_2"
+    mig.lab.check_run(["scancel", whole])
+    mig.lab.check_run(["scontrol", "update", "NodeName=cut1", "AvailableFeatures=", "ActiveFeatures="])

@@ -20,6 +20,7 @@ PLAIN = [
     ["--to", "constraint", FEATURES, "gpu=a100"],
     ["ubuntu>=22.04", "--to", "extra"],
     ["--to", "extra", "--with=ö>1", "!mig"],
+    ["--to", "extra", "--gres=gres:gpu:a100_3g.20gb:1", "gpu.count>=1, gpu=3g.20gb"],
 ]
 LONG_WAY = [
     ["cuda>=12.4"],
@@ -46,6 +47,20 @@ def test_both_ways_answer_the_same(arguments: list[str]) -> None:
 @pytest.mark.parametrize("arguments", LONG_WAY)
 def test_all_else_goes_the_long_way(arguments: list[str]) -> None:
     assert quick(arguments) is None
+
+
+@pytest.mark.parametrize("gres", ["gpu:1g.5gb:2", "gres/gpu:a100_1g.5gb=2", "lustre:1,gpu:1g.10gb+me"])
+def test_a_mig_device_is_not_placed_by_what_whole_gpus_are(gres: str) -> None:
+    found = quick(["--to", "extra", f"--gres={gres}", "--", "gpu.count>=2, gpu.memory>=5G|mig, driver>=550, gpu=a100"])
+    assert found is not None
+    assert found.text == "driver>=550000000&gpu_name_a100=1"
+    assert [one.partition("verifies ")[2].partition(":")[0] for one in found.remarks] == [
+        "gpu.count>=2",
+        "gpu.memory>=5G|mig",
+    ]
+    whole = quick(["--to", "extra", "--gres=gpu:a100:2", "--", "gpu.count>=2"])
+    assert whole is not None
+    assert whole.text == "gpu_count>=2"
 
 
 def test_it_imports_little() -> None:

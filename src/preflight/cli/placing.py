@@ -12,7 +12,7 @@ from preflight.requirements.grammar import Requirement, RequirementError, parse
 from preflight.slurm.commands import SlurmError
 from preflight.tuples import NamedTuple
 
-OPTIONS = ("--to", "--with", "--features", "--config")
+OPTIONS = ("--to", "--with", "--features", "--gres", "--config")
 SINFO_S = 5.0
 
 
@@ -55,20 +55,24 @@ def quick(arguments: list[str]) -> Placed | None:
         return None
     own, features, config = given.get("--with", ""), given.get("--features"), given.get("--config")
     try:
-        return place(parse(rest[0]), given["--to"], own, features, config)
+        return place(parse(rest[0]), given["--to"], own, features, config, given.get("--gres", ""))
     except (RequirementError, SlurmError):
         return None
 
 
-def place(requirement: Requirement, form: str, own: str, features: str | None, config: str | None) -> Placed:
+def place(
+    requirement: Requirement, form: str, own: str, features: str | None, config: str | None, gres: str = ""
+) -> Placed:
     """Return the requirement compiled to ``form`` and joined with the user's ``own``.
 
-    ``features``: those of the cluster, separated by commas; None asks sinfo. Raises SlurmError; exits as `policy_for`.
+    ``features``: those of the cluster, separated by commas; None asks sinfo. ``gres``: the GPUs that the job asks for;
+    only a MIG profile among them counts. Raises SlurmError; exits as `policy_for`.
     """
-    from preflight.requirements.placeable import NotPlaceable
+    from preflight.requirements.placeable import NotPlaceable, parted, profile_in
     from preflight.requirements.text import safe
 
     remarks = []
+    requirement, of_device = parted(requirement) if profile_in(gres) else (requirement, ())
     if form == "extra":
         from preflight.requirements.extra import join_extra, to_extra
 
@@ -86,7 +90,7 @@ def place(requirement: Requirement, form: str, own: str, features: str | None, c
             text = own
     remarks += [
         f"preflight: the prolog verifies {safe(clause.text, 120)}: {why_not}"
-        for clause, why_not in compiled.not_placeable
+        for clause, why_not in (*of_device, *compiled.not_placeable)
     ]
     remarks += [f"preflight: no node fits {safe(clause.text, 120)}" for clause in compiled.unmet]
     return Placed(text, tuple(remarks), 3 if compiled.unmet else 0)

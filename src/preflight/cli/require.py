@@ -21,8 +21,11 @@ def _names_help() -> str:
 @click.option("--to", "form", type=click.Choice(FORMS), default="words", help="What to print.")
 @click.option("--with", "own", metavar="TEXT", default="", help="A user's own --extra or --constraint, to be kept.")
 @click.option("--features", metavar="A,B", help="The cluster's node features; default: asked of sinfo.")
+@click.option(
+    "--gres", metavar="TEXT", default="", help="The job's --gres: one with a MIG profile, such as gpu:3g.40gb:1."
+)
 @click.option("--config", metavar="FILE", help="The policy: where Slurm's commands are.")
-def require(spec: str, form: str, own: str, features: str | None, config: str | None) -> int:
+def require(spec: str, form: str, own: str, features: str | None, gres: str, config: str | None) -> int:
     """Parse the requirement SPEC and say in plain English what it asks of a node.
 
     --to extra and --to constraint print what Slurm's scheduler is to be asked, and on stderr which clauses it cannot be
@@ -51,7 +54,7 @@ def require(spec: str, form: str, own: str, features: str | None, config: str | 
         from preflight.slurm.commands import SlurmError
 
         try:
-            return place(requirement, form, own, features, config).say()
+            return place(requirement, form, own, features, config, gres).say()
         except SlurmError as error:
             raise click.ClickException(f"{error}; or name the features with --features") from None
     return 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from preflight.requirements import encode, names
-from preflight.requirements.grammar import Clause, Predicate
-from preflight.requirements.kinds_of_names import with_profile
+from preflight.requirements.grammar import Clause, Predicate, Requirement
+from preflight.requirements.kinds_of_names import TokenName, with_profile
 from preflight.requirements.row import Row
 from preflight.tuples import NamedTuple
 
@@ -12,6 +12,10 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
+# What is published under these names is about GPUs as a whole, of which a MIG device has another.
+_WHOLE = frozenset({"gpu.count", "gpu.memory", "mig", "nvlink"})
+OF_DEVICE = "it is about the MIG devices that the job gets, which Slurm picks by their type"
+_WORDS = TokenName()
 _HIGHEST_PART = 998  # a part above 999 is published as 999, so that number itself cannot be asked
 
 
@@ -30,6 +34,20 @@ class Compiled(NamedTuple):
     placed: tuple[Clause, ...]
     not_placeable: tuple[tuple[Clause, str], ...]
     unmet: tuple[Clause, ...] = ()
+
+
+def parted(requirement: Requirement) -> tuple[Requirement, tuple[tuple[Clause, str], ...]]:
+    """Return what Slurm may be asked for a job that gets MIG devices, and (clause, why) of what it may not."""
+    own = [one for one in requirement.clauses if any(part.name in _WHOLE for part in one.predicates)]
+    rest = Requirement(tuple(one for one in requirement.clauses if one not in own))
+    return rest, tuple((one, OF_DEVICE) for one in own)
+
+
+def profile_in(gres: str) -> str:
+    """Return a MIG profile that a text for --gres or --gpus names ("gpu:a100_3g.20gb:1"), "" where it names none."""
+    for separator in ":=,/":
+        gres = gres.replace(separator, " ")
+    return next(filter(None, (with_profile(_WORDS.fold(word))[1] for word in gres.split())), "")
 
 
 def read(predicate: Predicate) -> tuple[Row, Any, bool]:

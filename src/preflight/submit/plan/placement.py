@@ -12,31 +12,21 @@ from preflight.requirements.extra import join_extra, to_extra
 from preflight.requirements.features import join_constraint, to_constraint
 from preflight.requirements.grammar import Clause, Requirement
 from preflight.requirements.kinds import Count, Size, Version
-from preflight.requirements.placeable import NotPlaceable
+from preflight.requirements.placeable import NotPlaceable, parted
 from preflight.submit.plan.gres import profile_of
 from preflight.submit.plan.model import Placement
 from preflight.submit.script import Asked
 
-# What is published under these names is about GPUs as a whole, of which a MIG device has another.
-_DEVICE = frozenset({"gpu.count", "gpu.memory", "mig", "nvlink"})
-OF_DEVICE = "it is about the MIG devices that the job gets, which Slurm picks by their type"
 EXTRA, CONSTRAINT = "--extra", "--constraint"
 
 
 def placement(requirement: Requirement, asked: Asked, by_extra: bool, features: Iterable[str]) -> Placement:
     """Return the --extra or the --constraint with the user's own in it; ``features``: all that the nodes have."""
-    own = tuple(one for one in requirement.clauses if _of_device(one)) if _gets_mig_devices(asked) else ()
-    rest = Requirement(tuple(one for one in requirement.clauses if one not in own))
+    if asked.gpus is None or not profile_of(asked.gpus.type):
+        return _placement(requirement, asked, by_extra, features)
+    rest, own = parted(requirement)
     made = _placement(rest, asked, by_extra, features)
-    return made._replace(not_placed=(*((one, OF_DEVICE) for one in own), *made.not_placed))
-
-
-def _gets_mig_devices(asked: Asked) -> bool:
-    return asked.gpus is not None and bool(profile_of(asked.gpus.type))
-
-
-def _of_device(clause: Clause) -> bool:
-    return any(one.name in _DEVICE for one in clause.predicates)
+    return made._replace(not_placed=(*own, *made.not_placed))
 
 
 def _placement(requirement: Requirement, asked: Asked, by_extra: bool, features: Iterable[str]) -> Placement:
