@@ -1,6 +1,7 @@
 """Compiled requirements: Slurm's answer, by a second implementation of its grammars, is the evaluator's."""
 
 import pytest
+from allowed_values import allowed
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -109,6 +110,7 @@ def predicates(draw: st.DrawFn) -> Predicate:
     value = None if op is None else draw(values[row.kind.name])
     if row.kind.name == "profile" and op in ("=", "!=") and draw(st.booleans()):
         value = str(value).partition(":")[0]
+    value = allowed(row, op, value)
     if op == "~=" and value is not None and "." not in value:
         value += ".4"
     return Predicate(row.name, op, value, op != "!=" and draw(st.booleans()))

@@ -115,14 +115,14 @@ def test_gpu_names_match_whole_words(asked: str, name: str, expected: bool) -> N
     assert kind.compare("!=", kind.parse(asked), name) is not expected
 
 
-def test_paths_and_modules() -> None:
-    path, module = PathName("/x"), PathName("cuda/12.4", prefix=True)
+def test_paths() -> None:
+    path = PathName()
     assert path.compare("=", path.parse("/scratch/"), "/scratch") is True
     assert path.compare("=", path.parse("/"), "/") is True
     assert path.compare("=", path.parse("/Scratch"), "/scratch") is False
     assert path.compare("=", path.parse("/scratch"), "/scratch/a") is False
-    assert module.compare("=", module.parse("cuda"), "cuda/12.4") is True
-    assert module.compare("=", module.parse("cuda/12"), "cuda/12.4") is False
+    with pytest.raises(ValueError, match="from the root"):
+        path.parse("scratch")
 
 
 def test_encodings() -> None:

@@ -75,7 +75,7 @@ SUBJECTS: dict[str, Rows] = {
         "excluded": (_EXCLUDED, False),
     },
     "pci": {"gpus": (_PCI_GPU, False), "confined": (TEXT, True)},
-    "modules": {"names": (TEXTS, False)},
+    "modules": {"names": (TEXTS, False), "aliases": (TEXTS, False), "unread": (FLAG, False), "system": (TEXT, True)},
     "container": {"runtimes": (TEXTS, False)},
     "ib": {"ports": (_PORT, False), "roce": (_PORT, False), "rate": (NUMBER, True)},
 }

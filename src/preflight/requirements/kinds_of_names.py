@@ -136,19 +136,16 @@ class TokenName(Name):
 
 
 class PathName(Name):
-    """A path, or a name like one: case counts, a trailing slash does not.
+    """A path: case counts, a trailing slash does not."""
 
-    With ``prefix`` the asked name may leave off trailing parts: module=cuda for cuda/12.4.
-    """
+    value_help = "a path such as /scratch"
 
-    def __init__(self, example: str, prefix: bool = False) -> None:
-        self.value_help = example
-        self.prefix = prefix
+    def parse(self, value: str) -> str:
+        """Return the path; raise ValueError where it does not begin at the root: no node could hold it."""
+        if not value.startswith("/"):
+            raise ValueError("is no path from the root, such as /scratch")
+        return self.fold(value)
 
     def fold(self, text: str) -> str:
         """Return the path without trailing slashes."""
         return text.rstrip("/") or text[:1]
-
-    def match(self, asked: str, have: str) -> bool:
-        """Tell whether they are the same, or ``asked`` leads ``have`` by whole parts."""
-        return asked == have or (self.prefix and have.startswith(asked + "/"))

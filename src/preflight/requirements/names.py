@@ -1,9 +1,10 @@
 """The names a requirement may use: one row each, from which help, evaluation, publishing and the docs come."""
 
 from preflight.catalog import families
-from preflight.requirements import cuda, judges, mig
+from preflight.requirements import cuda, judges, mig, modules
 from preflight.requirements.kinds import Count, Flag, Size, Version
 from preflight.requirements.kinds_of_names import AliasedName, Name, PathName, TokenName
+from preflight.requirements.modules import ModuleName
 from preflight.requirements.row import Row
 from preflight.requirements.systems import SYSTEM_ROWS, distribution_row
 
@@ -265,7 +266,7 @@ _CAPACITY = (
 _SERVICES = (
     _set(
         "mount",
-        PathName("a path such as /scratch"),
+        PathName(),
         "mounts.paths",
         "mount",
         "a file system is mounted there",
@@ -276,15 +277,15 @@ _SERVICES = (
     ),
     _set(
         "module",
-        PathName("a module such as cuda/12.4", prefix=True),
+        ModuleName(),
         "modules.names",
         "module",
-        "an environment module; without its version, any version",
+        "an environment module that 'module load' finds: NAME, NAME/VERSION (or its first parts), NAME/default",
         "module=cuda/12.4",
         "see 'module avail' for what there is, or choose nodes that have it",
         "module {} is available",
         "module {} is not available",
-    ),
+    )._replace(judge=modules.judge),
     _set(
         "container",
         Name(),
