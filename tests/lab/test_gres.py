@@ -26,6 +26,8 @@ MIXED = sim.scenario(
 GRES = """
 Include generated_gres.conf
 NodeName=short1 Name = "gpu" File = "DEV/nvidia[0-2]"
+NodeName=mps1 Name=gpu File=DEV/nvidia[1,0]
+NodeName=mps1 Name=mps Count=200
 NodeName=amd1 Name=gpu Type=mi250 File=DEV/renderD[128-129]
 """
 # slurm.conf has a100 first: 0 is minor 1 (NVML's 3), 1 is minor 3 (NVML's 1), 2 is minor 0 (NVML's 2).
@@ -42,9 +44,10 @@ def shared() -> Iterator[Cluster]:
     sites = [
         Site("two1", scenario=MIXED, minors=(0, 1, 2, 3), gres="gpu:a100:2,gpu:h100:2"),
         Site("short1", scenario=sim.example("h100x2"), minors=(0, 1, 2), gres="gpu:2"),
+        Site("mps1", scenario=sim.example("h100x2"), minors=(0, 1), gres="gpu:2,mps:200"),
         Site("amd1", gres="gpu:mi250:2"),
     ]
-    cluster = Cluster(sites, gres_conf=GRES)
+    cluster = Cluster(sites, gres_conf=GRES, extra="GresTypes=gpu,mps")
     place = Path(cluster.directory)
     (place / "dev").mkdir(exist_ok=True)
     for number in (128, 129):
@@ -95,6 +98,16 @@ def test_a_file_beyond_gres_is_nobodys(cluster: Cluster) -> None:
     assert (row["status"], [one for one in report["findings"] if one["status"] == "fail"]) == ("pass", [])
     _, report = _judged(cluster, "-w", "short1", "--gres=gpu:2", "--require=gpu.count=2")
     assert report["verdict"] == "ready"
+
+
+def test_an_mps_job_is_judged_by_its_gpu(cluster: Cluster) -> None:
+    """Its number counts the lines of the GPUs: 0 is minor 1."""
+    job, report = _judged(cluster, "-w", "mps1", "--gres=mps:50", "--require=gpu=h100, gpu.count=1")
+    assert (report["verdict"], report["job"]["gpus"]) == ("ready", [1])
+    cluster.lab.wait_job(job, "COMPLETED")
+    cluster.set_gpus("mps1", sim.example("h100x2"), {"gpu.1.ecc.uncorrected.volatile": 2})
+    _, report = _judged(cluster, "-w", "mps1", "--gres=mps:50")
+    assert report["verdict"] == "unhealthy"
 
 
 def test_another_vendors_gpus_drain_nothing(cluster: Cluster) -> None:

@@ -167,6 +167,41 @@ def test_a_gpu_of_gres_conf_that_is_gone_is_a_fault_where_the_whole_node_is_judg
     judged(site, "--phase", "epilog", code=0)
 
 
+@pytest.mark.parametrize(
+    ("given", "gres_conf", "changes", "found"),
+    [
+        # a short Gres=: slurmd drops the file beyond it
+        ("gpu:2", "Name=gpu File=/dev/nvidia[0-2]", {}, [("node", "pass")]),
+        ("gpu:3", "Name=gpu File=/dev/nvidia[0-2]", {}, [("/dev/nvidia2", "fail")]),
+        ("gpu:2", "include more.conf", {}, [("node", "pass")]),
+        ("gpu:8", "AutoDetect=nvml", {}, [("node", "fail")]),
+        ("gpu:2", "AutoDetect=nvml", {}, [("node", "pass")]),
+        ("gpu:2", "AutoDetect=nvml", {"ret.nvmlInitWithFlags": 9}, [("node", "fail")]),
+        # no GPU of this node, no driver: nothing is missing
+        ("", "AutoDetect=nvml", {"ret.nvmlInitWithFlags": 12}, []),
+        # other vendors
+        ("gpu:2", "Name=gpu File=/dev/dri/renderD[128-129]", {"ret.nvmlInitWithFlags": 12}, [("node", "skip")]),
+        ("gpu:8", "AutoDetect=rsmi", {"ret.nvmlInitWithFlags": 12}, [("node", "skip")]),
+        ("gpu:2", "Name=gpu File=/dev/fakegpu[0-1]", {}, [("node", "skip"), ("node", "pass")]),
+    ],
+)
+def test_what_slurm_configures_is_held_against_what_is_there(
+    site: Site, given: str, gres_conf: str, changes: dict[str, object], found: list[tuple[str, str]]
+) -> None:
+    gres = f" Gres={given}" if given else ""
+    (site.place / "slurm.conf").write_text(f"GresTypes=gpu\nNodeName=n[1-4] CPUs=4{gres}\n")
+    (site.place / "gres.conf").write_text(gres_conf)
+    (site.place / "more.conf").write_text("NodeName=n1 Name=gpu File=/dev/nvidia[0-1]\n")
+    site.scenario(H100X2, changes)
+    faulty = any(status == "fail" for _, status in found)
+    report = judged(site, "--phase", "health", code=1 if faulty else 0)
+    rows = [(one["subject"], one["status"]) for one in report["findings"] if one["check"] == "gpu.present"]
+    assert rows == found
+    assert all(
+        one["check"] in ("gpu.present", "driver.loaded") for one in report["findings"] if one["status"] == "fail"
+    )
+
+
 def test_policy_turns_a_fail_into_a_warning_or_off(site: Site) -> None:
     site.scenario(H100X2, {"gpu.1.ecc.uncorrected.volatile": 2})
     for action, code, left in (("warn", 0, ["warn"]), ("off", 0, []), ("drain", 1, ["fail"])):

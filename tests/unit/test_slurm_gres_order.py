@@ -260,7 +260,8 @@ def test_whether_slurmd_has_its_plugin_may_be_unknown(tmp_path: Path) -> None:
     assert order(lines_backwards._replace(nvml=False), gpus("01"), "") == "10"
     assert "AutoDetect=nvml" in devices(lines_backwards._replace(nvml=None), gpus("01"))[1]
     # Without it slurmd would have no GPU, and the node no job: so it is there.
-    assert order(read_conf(tmp_path, "gpu:2", "AutoDetect=nvml")._replace(nvml=None), gpus("10"), "") == "10"
+    for nvml in (None, False):
+        assert order(read_conf(tmp_path, "gpu:2", "AutoDetect=nvml")._replace(nvml=nvml), gpus("10"), "") == "10"
 
 
 def test_without_slurm_conf_the_lines_alone_count(tmp_path: Path) -> None:

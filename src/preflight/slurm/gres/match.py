@@ -38,24 +38,34 @@ def places(gres: Gres, gpus: list[dict[str, Any]], release: int = 0) -> tuple[li
     """
     if gres.problem:
         return [], gres.problem
-    found = list[tuple[list[Place], str]]()
+    # A node whose slurmd has fewer GPUs than slurm.conf says is INVALID and runs no job.
+    needed = gres.total or 1
     try:
-        for number, nvml, why in _possible(gres, release or gres.release):
-            how = method(gres, number, nvml)
-            for complete, untold in _complete(gres, gpus, how):
-                if how == "other":
-                    answer = _others(gres)
-                else:
-                    answer = [_place(one, gpus) for one in entries(gres, complete, number, how)]
-                if answer not in [one for one, _ in found]:
-                    found.append((answer, why or untold))
+        found = _answers(gres, gpus, release or gres.release)
+        if gres.nvml is False and all(len(answer) < needed for answer, _ in found):
+            # Without the plugin it would be so: it is there, in a place that is not known.
+            found = _answers(gres._replace(nvml=True), gpus, release or gres.release)
     except Ambiguous as error:
         return [], str(error)
-    # A node whose slurmd has fewer GPUs than slurm.conf says is INVALID and runs no job.
-    likely = [one for one in found if len(one[0]) >= (gres.total or 1)] or found
+    likely = [one for one in found if len(one[0]) >= needed] or found
     if len(likely) > 1:
         return [], likely[1][1] or likely[0][1]
     return likely[0][0], _twice(likely[0][0])
+
+
+def _answers(gres: Gres, gpus: list[dict[str, Any]], release: int) -> list[tuple[list[Place], str]]:
+    """Return each different answer with what it is that is not known; raises Ambiguous."""
+    found = list[tuple[list[Place], str]]()
+    for number, nvml, why in _possible(gres, release):
+        how = method(gres, number, nvml)
+        for complete, untold in _complete(gres, gpus, how):
+            if how == "other":
+                answer = _others(gres)
+            else:
+                answer = [_place(one, gpus) for one in entries(gres, complete, number, how)]
+            if answer not in [one for one, _ in found]:
+                found.append((answer, why or untold))
+    return found
 
 
 def _possible(gres: Gres, release: int) -> Iterator[tuple[int, bool, str]]:
