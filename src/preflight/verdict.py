@@ -77,7 +77,17 @@ def _wanted(phase: str, findings: list[Finding], policy: Policy) -> Decision:
 
 
 def drain_reason(finding: Finding) -> str:
-    """Return the machine-readable reason, at most 160 printable characters: "preflight:CHECK:SUBJECT: MESSAGE"."""
-    subject = finding.subject.replace(":", " ")[:SUBJECT]  # a long clause must not push the message out
-    text = f"preflight:{finding.check}:{subject}: {finding.message}"
-    return "".join(c if c.isprintable() else "?" for c in text)[:160].rstrip()
+    """Return the machine-readable reason, at most 160 printable characters: "preflight:CHECK:SUBJECT: MESSAGE".
+
+    It holds no " : ", with which Slurm appends a reason of its own.
+    """
+    text = f"preflight:{finding.check}:{reason_subject(finding.subject)}: {finding.message}"
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    while " : " in shown:
+        shown = shown.replace(" : ", ": ")
+    return shown[:160].rstrip(" :")
+
+
+def reason_subject(subject: str) -> str:
+    """Return a finding's subject as it stands in a drain reason: a long clause must not push the message out."""
+    return "".join(c if c.isprintable() else "?" for c in subject.replace(":", " "))[:SUBJECT]

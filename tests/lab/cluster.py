@@ -198,7 +198,7 @@ kill_switch = "{self.directory}/etc/off"
         """Make slurm_bin: each command writes a line to ``calls``, then becomes the real one.
 
         The file slurm-down makes each of them hang and fail; slurm-stuck holds a shell pattern of arguments, and a
-        command that fits does its work and then hangs.
+        command that fits does its work and then hangs; slurm-slow holds "LEAST MOST", seconds that each waits first.
         """
         directory = Path(self.directory, "slurm-bin")
         directory.mkdir(exist_ok=True)
@@ -206,6 +206,8 @@ kill_switch = "{self.directory}/etc/off"
             path = directory / name
             path.write_text(
                 f'#!/bin/sh\necho "$(date +%s.%N) {name} $*" >>{self.calls}\n'
+                f"if [ -e {self.directory}/slurm-slow ]; then read -r least most <{self.directory}/slurm-slow; sleep "
+                '"$(awk -v s=$$ -v a="$least" -v b="$most" \'BEGIN { srand(s); print a + rand() * (b - a) }\')"; fi\n'
                 f"[ -e {self.directory}/slurm-down ] && {{ sleep 30; exit 1; }}\n"
                 f"stuck=$(cat {self.directory}/slurm-stuck 2>/dev/null)\n"
                 f'case "$*" in $stuck) {self.release.find(name)} "$@"; sleep 30; exit 1 ;; esac\n'
@@ -291,7 +293,7 @@ kill_switch = "{self.directory}/etc/off"
             self.set_system(site.name, site.system)
             self.set_gpus(site.name, site.scenario)
         self.write_policy(self.policy)
-        for name in ("slurm-down", "slurm-stuck", "etc/off"):
+        for name in ("slurm-down", "slurm-stuck", "slurm-slow", "etc/off"):
             Path(self.directory, name).unlink(missing_ok=True)
 
     def reset(self) -> None:

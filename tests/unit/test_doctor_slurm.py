@@ -116,6 +116,28 @@ def test_one_key_of_slurm_conf_broken_is_that_finding(any_release: DoctorSite, k
     assert text in only(any_release)[1]
 
 
+@pytest.mark.parametrize(
+    ("value", "states", "version", "text"),
+    [
+        ("0", "ANY", "22.05.8", ""),
+        ("0", "ANY,CYCLE", "24.11.5", ""),
+        ("1", "ANY", "26.05.5", ""),
+        ("2", "IDLE", "24.11.5", ""),
+        ("0", "IDLE,ALLOC", "26.05.5", "so nothing resumes it"),
+        ("1", "ANY", "24.11.5", "keeps a resumed node's reason"),
+    ],
+)
+def test_what_a_reboot_leaves_under_return_to_service(
+    sound: DoctorSite, value: str, states: str, version: str, text: str
+) -> None:
+    keys = {"ReturnToService": value, "HealthCheckNodeState": states, "SLURM_VERSION": version}
+    for key, word in keys.items():
+        sound.set(key, word)
+    said = [one for one in sound.findings() if one.subject == "slurm.conf ReturnToService"]
+    assert [text in one.text for one in said] == ([True] if text else [])
+    assert all("ReturnToService=2" in one.fix for one in said)
+
+
 def test_no_limit_is_no_finding(any_release: DoctorSite) -> None:
     for value in ("65534", "INFINITE", "0"):
         any_release.set("PrologEpilogTimeout", value)

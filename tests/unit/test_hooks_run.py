@@ -59,15 +59,60 @@ def test_a_job_that_fits_a_sound_node_starts(hooked: Site) -> None:
     assert hooked.slurm_calls() == []
 
 
-def test_an_enforced_unhealthy_is_10_even_where_slurm_cannot_be_reached(hooked: Site) -> None:
+def test_a_node_that_could_not_count_the_drained_ones_stops_no_job(hooked: Site) -> None:
+    """Slurm drains a node whose prolog fails: by their exit status alone all nodes would go at once."""
     hooked.scenario(H100X2, ECC)
+    assert hooked.hook("prolog", **GPUS).returncode == 0
+    report = hooked.report()
+    SCHEMA.validate(report)
+    assert (report["verdict"], report["action"]["kind"], report["action"]["enforced"]) == ("unhealthy", "drain", False)
+    assert report["action"]["detail"].startswith("preflight:gpu.ecc.uncorrected:gpu1: ")
+    assert hooked.slurm_calls() != []  # the recording stand-in does record: the control of the tests above
+    assert list((hooked.spool / "pending").iterdir())  # left for the health check
+
+
+def slurm_of(site: Site, *states: str) -> None:
+    """Have sinfo answer, for node n1 and one other, one state after another; scontrol succeeds."""
+    (site.place / "states").write_text("".join(f"{state}\n" for state in states))
+    sinfo = site.place / "bin" / "sinfo"
+    sinfo.write_text(
+        f"""#!/bin/sh
+echo "sinfo $*" >>{site.log}
+for last; do :; done
+mark=${{last#*:0}}; mark=${{mark%%,*}}
+state=$(head -n1 {site.place}/states); [ "$(wc -l <{site.place}/states)" = 1 ] || sed -i 1d {site.place}/states
+reason=$(cat {site.place}/reason 2>/dev/null || echo none)
+[ "$state" = idle ] && reason=none
+m=$mark; n='
+'
+printf '%s' "n1$m$state$m$reason${{m}}root${{m}}2026-11-24T10:00:00$m${{n}}n2${{m}}idle${{m}}none${{m}}U${{m}}U$m$n"
+"""
+    )
+    scontrol = site.place / "bin" / "scontrol"
+    scontrol.write_text(
+        f"""#!/bin/sh
+echo "scontrol $*" >>{site.log}
+for one; do case $one in Reason=*) printf '%s' "${{one#Reason=}}" >{site.place}/reason ;; esac; done
+"""
+    )
+
+
+def test_an_enforced_unhealthy_is_10_and_its_drain_is_on_record(hooked: Site) -> None:
+    hooked.scenario(H100X2, ECC)
+    slurm_of(hooked, "idle", "idle+drain")
     assert hooked.hook("prolog", **GPUS).returncode == 10
     report = hooked.report()
     SCHEMA.validate(report)
     assert (report["verdict"], report["action"]["kind"], report["action"]["enforced"]) == ("unhealthy", "drain", True)
-    assert report["action"]["detail"].startswith("preflight:gpu.ecc.uncorrected:gpu1: ")
-    assert hooked.slurm_calls() != []  # the recording stand-in does record: the control of the tests above
-    assert list((hooked.spool / "pending").iterdir())  # left for the health check
+    assert len(hooked.slurm_calls()) == 3  # count, drain, count
+    record = json.loads((hooked.spool / "drain-n1.json").read_text())
+    assert record["reason"].startswith("preflight:gpu.ecc.uncorrected:gpu1: ")
+    assert (record["user"], record["time"]) == ("root", "2026-11-24T10:00:00")
+    assert record["boot"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    devices = report["facts"]["gpus"]["devices"]
+    assert record["gpus"] == [one["uuid"] for one in devices]
+    assert record["gpu"] == devices[1]["uuid"]
+    assert list((hooked.spool / "pending").iterdir()) == []
 
 
 @pytest.mark.parametrize("phase", ["epilog", "health"])

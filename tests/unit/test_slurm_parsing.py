@@ -253,8 +253,8 @@ def test_drain_and_resume_name_one_node(desk: Desk) -> None:
     ]
 
 
-def row(name: str, when: str, reason: str, state: str = "idle+drain") -> str:
-    return "".join(f"{one}MARK" for one in (name, when, state, reason)) + "\n"
+def row(name: str, when: str, reason: str, state: str = "idle+drain", user: str = "root") -> str:
+    return "".join(f"{one}MARK" for one in (name, state, reason, user, when)) + "\n"
 
 
 def test_our_drains_are_counted_by_time_and_name_once_each(desk: Desk) -> None:
@@ -262,19 +262,28 @@ def test_our_drains_are_counted_by_time_and_name_once_each(desk: Desk) -> None:
     rows += row("n2", "2026-11-24T10:00:00", "preflight:gpu.reset:gpu0: x")
     rows += row("n1", "2026-11-24T12:00:00", "preflight:driver.match:driver: y")
     rows += row("n4", "2026-11-24T09:00:00", "admin: preflight:x")
-    rows += row("n5", "Unknown", "none")
+    rows += row("n5", "Unknown", "none", "idle")
     rows += row("n[7-8]", "2026-11-24T13:00:00", "preflight:gpu.reset:gpu0: NodeList=n9\nn9 preflight:")
     rows += row("n6", "2026-11-24T08:00:00", "preflight:gpu.reset:gpu0: x", "idle")  # resumed, on 24.11
-    slurm = desk.answer({"NodeList": rows})
-    assert [name for _, name in node.drained_by_us(slurm)] == ["n2", "n3", "n1", "n7", "n8"]
+    rows += row("n9", "2026-11-24T08:00:00", "preflight:gpu.reset:gpu0: x : Kill task failed")  # drained after that
+    rows += row("n10", "2026-11-24T14:00:00", "preflight:gpu.reset:gpu0: x : Not responding", "down+drain", "slurm")
+    seen = node.look(desk.answer({"NodeList": rows}), "n1")
+    assert [name for _, name in seen.ours] == ["n2", "n3", "n1", "n7", "n8", "n10"]
+    assert (seen.nodes, seen.rank("n1"), seen.rank("n6")) == (10, 2, 6)
+    assert seen.state == node.NodeState(
+        ("IDLE", "DRAIN"), "preflight:driver.match:driver: y", "root", "2026-11-24T12:00:00"
+    )
+    assert len(desk.asked()) == 1
     assert "-N" not in desk.asked()[0]  # 20 s for 10,000 nodes
 
 
-@pytest.mark.parametrize(("said", "count"), [("4\n", 4), ("10000\n2\n", 10002), ("", 0)])
-def test_nodes_are_counted_by_slurm(desk: Desk, said: str, count: int) -> None:
-    assert node.count_nodes(desk.answer({"%D": said})) == count
+def test_a_node_that_is_not_among_all_is_said(desk: Desk) -> None:
+    with pytest.raises(SlurmError, match="does not know node n1"):
+        node.look(desk.answer({"NodeList": row("n2", "Unknown", "none", "idle")}), "n1")
 
 
-def test_a_count_that_is_none_is_refused(desk: Desk) -> None:
-    with pytest.raises(SlurmError, match="a number of nodes"):
-        node.count_nodes(desk.answer({"%D": "many\n"}))
+@pytest.mark.parametrize(
+    ("said", "user"), [("SlurmUser               = slurm(64030)\n", "slurm"), ("X=1\nSlurmUser = root(0)\n", "root")]
+)
+def test_slurms_own_user(desk: Desk, said: str, user: str) -> None:
+    assert node.slurm_user(desk.answer({"config": said})) == user

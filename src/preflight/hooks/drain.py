@@ -1,23 +1,26 @@
-"""Draining this node and giving it back: only what is ours, never an admin's."""
+"""Draining this node and giving it back: only what is ours, never an admin's, never more nodes than the policy lets us.
+
+A bad policy hits every node at once, so a count before the drain is a race. Each node counts, drains, waits until the
+others have drained, and counts again; those ranked past the limit undo their own. A drain is begun only where all of
+that still fits in the deadline, and a node that could not count stops no job. The health check ranks its drain again.
+"""
 
 from __future__ import annotations
 
 import random
 import time
 
-from preflight.files import read_json, unlink, write_json
+from preflight.hooks.drained import LATE_S, Cause, adopt, forget, is_ours, ours, remember
 from preflight.hooks.pending import Pending, begin, left_over
 from preflight.hooks.run import Run
 from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.tuples import NamedTuple
 
-TYPE_CHECKING = False  # as typing's, without importing it
-if TYPE_CHECKING:
-    from typing import Any
-
-EXPECTATION = "preflight:expectation:"
 SETTLE_S = 1.2  # several commands of a busy controller; drains are rare
+SLOWER = 1.25  # how much slower the next command may be than the slowest one so far
+JITTER_S = 0.25
+SENT = "sent"  # the step of a drain whose command may take effect at any time, even where it was not heard to
 
 
 class Drained(NamedTuple):
@@ -31,40 +34,79 @@ class Drained(NamedTuple):
     kind: str = "drain"
 
 
-def drain(run: Run, slurm: Slurm, reason: str) -> Drained:
-    """Drain the node with ``reason``, unless it is away already or the drain breaker holds; never raises."""
+def drain(run: Run, slurm: Slurm, cause: Cause) -> Drained:
+    """Drain the node for ``cause``, unless it is away already or the drain breaker holds; never raises."""
     spool, run_dir = run.policy.report.spool, run.run_dir
     earlier = [one for one in left_over(spool, run_dir, run.node) if "drain" in one.entry]
-    pending = begin(spool, run_dir, f"drain-{run.node}", {"node": run.node, "drain": reason})
+    entry = {"node": run.node, "drain": cause.reason, **cause._asdict()}
+    pending = begin(spool, run_dir, f"drain-{run.node}", entry)
     try:
-        state = slurm_node.read(slurm, run.node)
-        if state.away:
-            for one in earlier:
-                adopt(run, state, one)
-            pending.done()
-            return Drained(f"{'+'.join(state.flags)} already, its reason stays: {state.reason}", True, "none")
-        limit = most(run.policy.drain.max_nodes, slurm_node.count_nodes(slurm))
-        time.sleep(random.uniform(0, 0.25))  # a bad policy hits all nodes at the same moment
-        if len(slurm_node.drained_by_us(slurm)) >= limit:
-            pending.done()
-            return Drained(_held_back(limit, reason), False)
-        state = slurm_node.read(slurm, run.node)  # again: an admin may have come while we counted
-        if state.away:
-            pending.done()
-            return Drained(f"{'+'.join(state.flags)} already, its reason stays: {state.reason}", True, "none")
-        slurm_node.drain(slurm, run.node, reason)
-        _remember(run, slurm_node.read(slurm, run.node), reason)
-        if not _within(slurm, run.node, limit):
-            _undo(run, slurm)
-            pending.done()
-            return Drained(_held_back(limit, reason), False)
+        return _drain(run, slurm, cause, pending, earlier)
     except SlurmError as error:
-        # Only a prolog's exit status keeps jobs away without Slurm's commands; else the next health check drains. But
-        # not for an expectation: a mistake in the policy fails on every node, and nobody could count them.
-        ours_to_stop = run.phase == "prolog" and not reason.startswith(EXPECTATION)
-        return Drained(f"{reason} (Slurm was not reached: {error})", ours_to_stop)
+        # Nobody knows how many nodes are drained, so the job is not stopped by the exit status either (Slurm drains a
+        # node whose prolog fails); the next health check drains, or undoes.
+        return Drained(
+            f"{cause.reason} (Slurm was not reached: {error}; no job is stopped by a drain that nobody counted)", False
+        )
+
+
+def _drain(run: Run, slurm: Slurm, cause: Cause, pending: Pending, earlier: list[Pending]) -> Drained:
+    left = slurm.deadline - time.monotonic()
+    time.sleep(random.uniform(0, max(0.0, min(JITTER_S, left / 10))))  # a bad policy hits all nodes at the same moment
+    pace = Pace(slurm)
+    seen = pace.look(run.node)
+    limit = most(run.policy.drain.max_nodes, seen.nodes)
+    if seen.state.away:
+        return _away(run, slurm, cause, seen, limit, pending, earlier)
+    if len(seen.ours) >= limit:
+        pending.done()
+        return Drained(_held_back(limit, cause.reason), False)
+    if any(_may_come(run, one) for one in earlier):
+        pending.done()
+        return Drained(
+            f"drain breaker: an earlier command may still drain this node; not drained: {cause.reason}", False
+        )
+    if run.phase == "health":
+        pace.look(run.node)  # no job waits: one quick answer of a controller that is mostly slow begins nothing
+    if not pace.fits():
+        pending.done()
+        slow = f"Slurm's commands take {pace.slowest:.1f} s, and {pace.left():.1f} s are left to count and undo"
+        return Drained(f"drain breaker: {slow}; not drained: {cause.reason}", False)
+    sent = begin(run.policy.report.spool, run.run_dir, f"drain-{run.node}-{SENT}", pending.entry).step(SENT)
     pending.done()
-    return Drained(reason, True)
+    pace.drain(run.node, cause.reason)
+    pace.settle()
+    seen = pace.look(run.node)
+    remember(run, seen.state, cause)
+    if not seen.state.away:
+        sent.done()
+        return Drained(f"resumed by another hand at once: {cause.reason}", False)
+    if seen.rank(run.node) < limit:
+        sent.done()
+        return Drained(cause.reason, True)
+    _undo(run, slurm, seen)
+    sent.done()
+    return Drained(_held_back(limit, cause.reason), False)
+
+
+def _away(
+    run: Run, slurm: Slurm, cause: Cause, seen: slurm_node.Look, limit: int, pending: Pending, earlier: list[Pending]
+) -> Drained:
+    """Leave a node alone that is drained, down or failing, unless that is a drain of our own past the limit."""
+    for one in earlier:
+        adopt(run, seen.state, one)
+    pending.done()
+    if _past(seen, run.node, limit):
+        _undo(run, slurm, seen)
+        return Drained(_held_back(limit, cause.reason), False)
+    return Drained(f"{'+'.join(seen.state.flags)} already, its reason stays: {seen.state.reason}", True, "none")
+
+
+def _may_come(run: Run, pending: Pending) -> bool:
+    """Return whether a drain was sent that may take effect yet, from the queue of a controller that was stopped."""
+    at = pending.entry.get("at")
+    young = isinstance(at, float) and abs(time.time() - at) < LATE_S + run.policy.hook.deadline_s
+    return young and pending.entry.get("step") == SENT
 
 
 def most(share: str, nodes: int) -> int:
@@ -78,79 +120,95 @@ def _held_back(limit: int, reason: str) -> str:
     return f"drain breaker: {limit} nodes are drained by preflight already ([drain] max_nodes); not drained: {reason}"
 
 
-def _within(slurm: Slurm, node: str, limit: int) -> bool:
-    """Return whether our own drain is among the first ``limit``, by (time, name), after others had time to drain.
+def _past(seen: slurm_node.Look, node: str, limit: int) -> bool:
+    """Return whether the node is drained with a reason of ours, and past the limit."""
+    return any(name == node for _, name in seen.ours) and seen.rank(node) >= limit
 
-    A node that counted just before our drain has made its own well within SETTLE_S; a count before that would miss it.
+
+class Pace:
+    """Slurm's commands with the time that each of them takes."""
+
+    def __init__(self, slurm: Slurm) -> None:
+        self._slurm = slurm
+        self.slowest = 0.0
+
+    def left(self) -> float:
+        """Return the seconds until the deadline of Slurm's commands."""
+        return self._slurm.deadline - time.monotonic()
+
+    def look(self, node: str) -> slurm_node.Look:
+        """Look at all nodes; raises SlurmError."""
+        began = time.monotonic()
+        seen = slurm_node.look(self._slurm, node)
+        self._took(began)
+        return seen
+
+    def drain(self, node: str, reason: str) -> None:
+        """Drain the node; raises SlurmError. It ends while there is time to count and to undo."""
+        began = time.monotonic()
+        within = self._slurm._replace(deadline=self._slurm.deadline - 2 * SLOWER * self.slowest)
+        slurm_node.drain(within, node, reason)
+        self._took(began)
+
+    def _took(self, began: float) -> None:
+        self.slowest = max(self.slowest, time.monotonic() - began)
+
+    def fits(self) -> bool:
+        """Return whether draining, waiting for others' drains, counting and undoing fit before the deadline."""
+        return self.left() >= (3 * SLOWER + 1) * self.slowest
+
+    def settle(self) -> None:
+        """Wait until the nodes that counted just before our drain have made their own, as far as time lets us.
+
+        Such a node is at most the answer to its count and its own drain behind.
+        """
+        wanted = random.uniform(SETTLE_S, SETTLE_S + 0.3) + 2 * self.slowest
+        time.sleep(max(0.0, min(wanted, self.left() - 2 * SLOWER * self.slowest)))
+
+
+def _undo(run: Run, slurm: Slurm, seen: slurm_node.Look) -> bool:
+    """Resume the node where the drain just seen is ours; return whether it was. Raises SlurmError.
+
+    Where the command fails the record stays, and the next health check tries again.
     """
-    left = slurm.deadline - time.monotonic() - 0.5  # a probe that hung has used most of the time
-    time.sleep(max(0.0, min(random.uniform(SETTLE_S, SETTLE_S + 0.3), left)))
-    return node in [name for _, name in slurm_node.drained_by_us(slurm)[:limit]]
+    record = ours(run)
+    if record is None or not seen.state.drained or not is_ours(slurm, seen.state, record):
+        return False
+    slurm_node.resume(slurm, run.node)
+    forget(run)
+    return True
 
 
-def _place(run: Run) -> str:
-    return f"{run.policy.report.spool}/drain-{run.node}.json"
+def correct(run: Run, slurm: Slurm) -> Drained | None:
+    """Rank our drain of this node among all of ours, and undo it past the limit; never raises.
 
-
-def _remember(run: Run, state: slurm_node.NodeState, reason: str) -> None:
-    """Keep what identifies our drain; where it cannot be kept the node stays drained until an admin comes.
-
-    A node whose reason is not ``reason`` any more has become an admin's meanwhile.
+    Adopts a drain whose hook never heard of it, and forgets one that is not ours any more. Returns None where nothing
+    was undone. Slurm is asked only where a drain of ours is on record.
     """
-    if state.reason != reason:
-        return
-    record = {"reason": state.reason, "user": state.user, "time": state.time}
-    for path in (_place(run), f"{run.run_dir}/drain-{run.node}.json"):
-        try:
-            write_json(path, record)
-            return
-        except OSError:
-            continue
-
-
-def ours(run: Run) -> dict[str, Any] | None:
-    """Return what we remember of our own drain of this node, or None."""
-    for path in (_place(run), f"{run.run_dir}/drain-{run.node}.json"):
-        record = read_json(path)
-        if isinstance(record, dict) and {"reason", "user", "time"} <= record.keys():
-            return record
+    entries = [one for one in left_over(run.policy.report.spool, run.run_dir, run.node) if "drain" in one.entry]
+    if ours(run) is None and not entries:
+        return None
+    try:
+        seen = slurm_node.look(slurm, run.node)
+        for one in entries:
+            if adopt(run, seen.state, one) or not _may_come(run, one):
+                one.done()
+        record = ours(run)
+        if record is None:
+            return None
+        if not is_ours(slurm, seen.state, record):
+            forget(run)  # an admin resumed it, or wrote a reason: it is theirs now
+            return None
+        limit = most(run.policy.drain.max_nodes, seen.nodes)
+        if _past(seen, run.node, limit) and _undo(run, slurm, seen):
+            return Drained(f"resumed, past the drain breaker's limit of {limit}: {record['reason']}", True)
+    except SlurmError as error:
+        return Drained(f"our drain was not ranked: {error}", False)
     return None
 
 
-def forget(run: Run) -> None:
-    """Forget our drain: it was resumed, or is not ours any more."""
-    unlink(_place(run))
-    unlink(f"{run.run_dir}/drain-{run.node}.json")
-
-
-def adopt(run: Run, state: slurm_node.NodeState, pending: Pending) -> None:
-    """Remember a drain whose hook died between the command and the record of it."""
-    began = pending.entry.get("at")
-    if not isinstance(began, float) or not state.away or ours(run) is not None:
-        return
-    first, last = (slurm_node.stamp(began + seconds) for seconds in (-1, run.policy.hook.deadline_s + 1))
-    if first <= state.time <= last:
-        _remember(run, state, str(pending.entry["drain"]))
-
-
-def _undo(run: Run, slurm: Slurm) -> None:
-    state, record = slurm_node.read(slurm, run.node), ours(run)
-    if record and state.drained and is_ours(state, record):
-        slurm_node.resume(slurm, run.node)
-    forget(run)
-
-
-def is_ours(state: slurm_node.NodeState, record: dict[str, Any]) -> bool:
-    """Return whether the node is drained with exactly the reason, user and time of our drain.
-
-    24.11 leaves all three on a node that was resumed.
-    """
-    same = (state.reason, state.user, state.time) == (record["reason"], record["user"], record["time"])
-    return same and "DRAIN" in state.flags and state.reason.startswith(slurm_node.PREFIX)
-
-
-def resume_ours(run: Run, slurm: Slurm, well: bool) -> Drained | None:
-    """Resume the node if DRAIN is its only flag, the drain exactly ours, and ``well``: what drained it passes now.
+def resume_ours(run: Run, slurm: Slurm) -> Drained | None:
+    """Resume a node that is well, if DRAIN is its only flag (or DOWN is left of a reboot), and the drain exactly ours.
 
     Returns None where there is nothing to resume; never raises.
     """
@@ -159,10 +217,10 @@ def resume_ours(run: Run, slurm: Slurm, well: bool) -> Drained | None:
         return None
     try:
         state = slurm_node.read(slurm, run.node)
-        if not is_ours(state, record):
-            forget(run)  # an admin resumed it, or wrote a reason: it is theirs now
+        if not is_ours(slurm, state, record):
+            forget(run)
             return None
-        if not well or not state.only_drained:
+        if not (state.only_drained or state.came_back_drained):
             return None
         slurm_node.resume(slurm, run.node)
     except SlurmError as error:

@@ -6,33 +6,40 @@ from preflight.files import tolerate
 from preflight.hooks import outbox, record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.clock import jump
-from preflight.hooks.drain import Drained, adopt, ours, resume_ours
+from preflight.hooks.drain import Drained, correct, resume_ours
+from preflight.hooks.drained import is_well, ours
 from preflight.hooks.pending import Pending, left_over
 from preflight.hooks.prolog import act, gres
 from preflight.hooks.run import Run
 from preflight.report.store import prune_spool
-from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm, SlurmError
-from preflight.verdict import decide, verdict
+from preflight.verdict import decide
 
 DAY_S = 86400
+LEAST_S = 1.0  # for the probes, where a slow controller has used up their time
 WAITING = ("PENDING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD")  # a requeued job may still be leaving its nodes
 
 
 def health(run: Run) -> int:
     """Judge the node, drain or resume it, finish or undo what was left, deliver what waits; always returns 0."""
     jumped = jump(run.run_dir, run.node)
+    acts = not run.killed and run.policy.mode == "enforce"
+    # Before the probes are waited for: a driver that hangs would leave no time for it.
+    corrected = correct(run, run.slurm()._replace(deadline=run.probe_deadline)) if acts else None
     question = Question(run.phase, run.node, run.policy, None, gres=gres(run), clock_jump_s=jumped)
-    found = assess(question, run.source, run.probe_deadline)
+    found = assess(question, run.source, max(run.probe_deadline, time.monotonic() + LEAST_S))
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
     if decision.kind != "none" and decision.enforced:
         act(run, found, decision, report)
-    elif not run.killed and run.policy.mode == "enforce":
-        resumed = _resume(run, found)
+    elif acts:
+        resumed = _resume(run, found) or corrected
         if resumed is not None:
             report["action"] = {"kind": "resume", "detail": resumed.detail, "enforced": resumed.enforced}
-    if not record.finish(run, report):
+    recorded = record.finish(run, report)
+    if corrected is not None and not corrected.enforced:
+        correct(run, run.slurm())  # a controller that was too slow before the probes has a second chance
+    if not recorded:
         return 0  # the spool is full, frozen or gone: what follows works in it
     repair(run)
     if run.policy.publish.enabled:
@@ -54,14 +61,10 @@ def _prune(run: Run) -> None:
 
 
 def _resume(run: Run, found: Assessment) -> Drained | None:
-    remembered = ours(run)
-    if remembered is None:
+    record = ours(run)
+    if record is None or not is_well(record, found.findings, found.document):
         return None
-    parts = remembered["reason"].split(":")
-    check = parts[1] if len(parts) > 1 else ""
-    same = [one.status for one in found.findings if one.check == check]
-    well = verdict(found.findings) in ("ready", "degraded") and "pass" in same and not {"fail", "unknown"} & set(same)
-    return resume_ours(run, run.slurm(), well)
+    return resume_ours(run, run.slurm())
 
 
 def repair(run: Run) -> None:
@@ -73,14 +76,6 @@ def repair(run: Run) -> None:
         with tolerate((SlurmError, ValueError)):
             if "move" in pending.entry:
                 _repair_move(run, slurm, pending)
-            elif "drain" in pending.entry:
-                _repair_drain(run, slurm, pending)
-
-
-def _repair_drain(run: Run, slurm: Slurm, pending: Pending) -> None:
-    """A drain that was made is remembered; one that was not has just been decided anew by this health check."""
-    adopt(run, slurm_node.read(slurm, run.node), pending)
-    pending.done()
 
 
 def _repair_move(run: Run, slurm: Slurm, pending: Pending) -> None:

@@ -29,8 +29,9 @@ def act(run: Run, found: Assessment, decision: Decision, report: Report) -> bool
     slurm = run.slurm()
     if decision.kind == "drain":
         from preflight.hooks.drain import drain
+        from preflight.hooks.drained import cause_of
 
-        drained = drain(run, slurm, decision.detail)
+        drained = drain(run, slurm, cause_of(decision.detail, decision.finding, found.document))
         report["action"] = {"kind": drained.kind, "detail": drained.detail, "enforced": drained.enforced}
         return drained.enforced
     if run.job is not None:

@@ -10,8 +10,11 @@ from preflight.tuples import NamedTuple
 
 PREFIX = "preflight:"
 DRAINED = ("DRAIN", "IDLE", "MIXED", "ALLOCATED")
-DRAINS = ("NodeList", "Timestamp", "StateComplete", "Reason")
 STATE = ("StateComplete", "Reason", "User", "Timestamp")
+NODES = ("NodeList", *STATE)
+WHOLE = 64 << 20  # bytes of sinfo's answer where each of many thousand nodes has a row of its own
+# What 24.11 and later append to a drained node's reason when the node is away for SlurmdTimeout, as at a reboot.
+NOT_RESPONDING = " : Not responding"
 AWAY = ("DRAIN", "DOWN", "FAIL")
 
 
@@ -37,6 +40,33 @@ class NodeState(NamedTuple):
     def only_drained(self) -> bool:
         """Return whether DRAIN is the only flag beside the base state of a sound node."""
         return "DRAIN" in self.flags and all(flag in DRAINED for flag in self.flags)
+
+    @property
+    def came_back_drained(self) -> bool:
+        """Return whether the node is drained and DOWN and answers again: with ReturnToService 0 or 1 what a reboot of a
+        drained node leaves."""
+        return {"DRAIN", "DOWN"} == set(self.flags)
+
+    @property
+    def stem(self) -> str:
+        """Return the reason without what Slurm appended to it when the node was rebooted."""
+        return self.reason.removesuffix(NOT_RESPONDING)
+
+
+class Look(NamedTuple):
+    """All nodes at one moment: the state of ours, how many there are, (time, node) of each drain with our reason.
+
+    ``ours`` is in order of time, then name: the same for every node that looks.
+    """
+
+    state: NodeState
+    nodes: int
+    ours: tuple[tuple[str, str], ...]
+
+    def rank(self, node: str) -> int:
+        """Return how many of our drains stand before that of ``node``, all of them where it has none."""
+        names = [name for _, name in self.ours]
+        return names.index(node) if node in names else len(names)
 
 
 def read(slurm: Slurm, node: str) -> NodeState:
@@ -69,21 +99,34 @@ def resume(slurm: Slurm, node: str) -> None:
     slurm.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
 
-def drained_by_us(slurm: Slurm) -> list[tuple[str, str]]:
-    """Return (time, node) of every drained node whose reason is ours, oldest first.
+def look(slurm: Slurm, node: str) -> Look:
+    """Return ``node``'s state and all drains that are ours, in one command; raises SlurmError.
 
-    24.11 leaves the reason on a node that was resumed. Without -N: with it sinfo takes 20 s for 10,000 nodes.
+    A node counts as drained by us while it is drained, and its reason is one of ours and nothing else was appended to
+    it: 24.11 leaves the reason on a node that was resumed, and appends the next one to it. Without -N: with it sinfo
+    takes 20 s for 10,000 nodes.
     """
-    found: set[tuple[str, str]] = set()
-    for names, when, state, reason in ask(slurm, "sinfo", ("-a", "-t", "drain"), DRAINS):
-        if reason.strip().startswith(PREFIX) and "DRAIN" in state.upper():
-            found.update((when.strip(), name) for name in hosts(names))
-    return sorted(found)
+    every: set[str] = set()
+    ours: set[tuple[str, str]] = set()
+    own = None
+    for names, *fields in ask(slurm._replace(limit=WHOLE), "sinfo", ("-a",), NODES):
+        here = hosts(names)
+        every.update(here)
+        words, *texts = (text.strip() for text in fields)
+        state = NodeState(flags(words), *texts)
+        if "DRAIN" in state.flags and state.stem.startswith(PREFIX) and " : " not in state.stem:
+            ours.update((state.time, name) for name in here)
+        if node in here:
+            own = state
+    if own is None:
+        raise SlurmError(f"Slurm does not know node {node}")
+    return Look(own, len(every), tuple(sorted(ours)))
 
 
-def count_nodes(slurm: Slurm) -> int:
-    """Return how many nodes the cluster has; raises SlurmError."""
-    said = slurm.run("sinfo", "-h", "-a", "-o", "%D").split()
-    if not all(number.isascii() and number.isdigit() for number in said):
-        raise SlurmError(f"sinfo said {said[0][:20]!r} where a number of nodes should be")
-    return sum(int(number) for number in said)
+def slurm_user(slurm: Slurm) -> str:
+    """Return the name of SlurmUser, under which Slurm itself sets reasons; raises SlurmError."""
+    for line in slurm.run("scontrol", "show", "config").splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() == "SlurmUser":
+            return value.strip().partition("(")[0]
+    raise SlurmError("scontrol show config names no SlurmUser")

@@ -15,6 +15,7 @@ FLAGS = {
 # PrologTimeout, EpilogTimeout and HealthCheckTimeout too (seen; to 22.05 and 24.11 they are errors), the last 0 unless
 # it is set, which is taken for the 60 s of old. PrologEpilogTimeout is 65534, no limit, on all three.
 BATCH_START_S, HEALTH_S = 10.0, 60.0
+KEEPS_REASON = "24.11"  # seen there; not on 22.05 and 26.05
 SPARE_S = 0.5  # the hook's own alarm rings so long after its deadline
 
 
@@ -33,6 +34,7 @@ def look(host: Host) -> Iterator[Result]:
     yield from _prolog_flags(host)
     yield from _health(host)
     yield _hold(host)
+    yield _return_to_service(host)
     yield from _limits(host)
 
 
@@ -83,6 +85,23 @@ def _health(host: Host) -> Iterator[Result]:
     else:
         text = f"HealthCheckNodeState is {conf.get('HealthCheckNodeState')}: nodes in other states are not checked"
         yield warn(subject, text, conf.source, host.in_conf("HealthCheckNodeState=ANY,CYCLE"))
+
+
+def _return_to_service(host: Host) -> Result:
+    """A node that we drained and that was rebooted comes back DOWN+DRAIN unless ReturnToService is 2."""
+    conf, subject, fix = host.conf, "slurm.conf ReturnToService", host.in_conf("ReturnToService=2")
+    value = (conf.get("ReturnToService") or "0").split(" ")[0]
+    if value == "2":
+        return ok(subject, "2: a drained node that was rebooted is resumed when it is well", conf.source)
+    states = conf.get("HealthCheckNodeState", "ANY")
+    text = f"ReturnToService is {value}: a drained node is DOWN after a reboot"
+    if "any" not in states.lower().split(","):
+        why = f"nodes that are down have no health check (HealthCheckNodeState={states}), so nothing resumes it"
+        return warn(subject, f"{text}; {why}", conf.source, fix)
+    if value == "1" and conf.get("SLURM_VERSION").startswith(KEEPS_REASON):
+        why = "this release keeps a resumed node's reason, and the next outage leaves it DOWN until somebody resumes it"
+        return warn(subject, f"{text}; {why}", conf.source, fix)
+    return ok(subject, f"{text}, until its health check resumes it", conf.source)
 
 
 def _hold(host: Host) -> Result:

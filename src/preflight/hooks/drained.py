@@ -1,0 +1,136 @@
+"""What Preflight remembers of its own drain of this node, and telling that drain from an admin's."""
+
+from __future__ import annotations
+
+from preflight.checks.finding import Finding
+from preflight.facts.cache import boot_id
+from preflight.facts.document import FactsDocument
+from preflight.files import read_json, unlink, write_json
+from preflight.hooks.pending import Pending
+from preflight.hooks.run import Run
+from preflight.slurm import node as slurm_node
+from preflight.slurm.commands import Slurm
+from preflight.tuples import NamedTuple
+from preflight.verdict import reason_subject, verdict
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+# A drain that a stopped controller has in its queue may take effect until its credential ends: munge's five minutes.
+LATE_S = 300.0
+KEYS = ("reason", "user", "time")
+
+
+class Cause(NamedTuple):
+    """Why the node is to be drained: the reason, the boot id, the UUIDs of its GPUs, of the one that failed ("")."""
+
+    reason: str
+    boot: str = ""
+    gpus: tuple[str, ...] = ()
+    gpu: str = ""
+
+
+def cause_of(reason: str, finding: Finding | None, document: FactsDocument) -> Cause:
+    """Return the cause that ``finding`` is, with what later tells whether a check looked at the same GPU."""
+    found = uuids(document)
+    return Cause(reason, boot_id(), tuple(found.values()), found.get(finding.subject, "") if finding else "")
+
+
+def uuids(document: FactsDocument) -> dict[str, str]:
+    """Return {subject: UUID} of the GPUs that told theirs: {"gpu3": "GPU-…"}."""
+    devices = (document.facts.get("gpus") or {}).get("devices") or []
+    return {f"gpu{one.get('index')}": one["uuid"] for one in devices if isinstance(one.get("uuid"), str)}
+
+
+def remember(run: Run, state: slurm_node.NodeState, cause: Cause) -> None:
+    """Keep what identifies our drain; where it cannot be kept the node stays drained until an admin comes.
+
+    A node whose reason is not ours any more has become an admin's meanwhile.
+    """
+    if state.stem != cause.reason:
+        return
+    more = {"boot": cause.boot, "gpus": list(cause.gpus), "gpu": cause.gpu}
+    record = {"reason": state.stem, "user": state.user, "time": state.time, **more}
+    for path in _places(run):
+        try:
+            write_json(path, record)
+            return
+        except OSError:
+            continue
+
+
+def ours(run: Run) -> dict[str, Any] | None:
+    """Return what we remember of our own drain of this node, or None."""
+    for path in _places(run):
+        record = read_json(path)
+        if isinstance(record, dict) and all(isinstance(record.get(key), str) for key in KEYS):
+            return record
+    return None
+
+
+def forget(run: Run) -> None:
+    """Forget our drain: it was resumed, or is not ours any more."""
+    for path in _places(run):
+        unlink(path)
+
+
+def _places(run: Run) -> Iterator[str]:
+    yield f"{run.policy.report.spool}/drain-{run.node}.json"
+    yield f"{run.run_dir}/drain-{run.node}.json"
+
+
+def adopt(run: Run, state: slurm_node.NodeState, pending: Pending) -> bool:
+    """Remember a drain whose hook never heard that it was made; return whether it is the node's.
+
+    Nobody else writes a reason of ours word for word in the minutes in which the command may still take effect.
+    """
+    entry = pending.entry
+    began = entry.get("at")
+    if not isinstance(began, float) or "DRAIN" not in state.flags or state.stem != entry.get("drain"):
+        return False
+    first, last = (slurm_node.stamp(began + seconds) for seconds in (-LATE_S, LATE_S + run.policy.hook.deadline_s))
+    if not first <= state.time <= last:
+        return False
+    gpus = entry.get("gpus")
+    told = tuple(str(one) for one in gpus) if isinstance(gpus, list) else ()
+    remember(run, state, Cause(state.stem, str(entry.get("boot") or ""), told, str(entry.get("gpu") or "")))
+    return True
+
+
+def is_ours(slurm: Slurm, state: slurm_node.NodeState, record: dict[str, Any]) -> bool:
+    """Return whether the node is drained with exactly the reason, user and time of our drain; raises SlurmError.
+
+    24.11 leaves all three on a node that was resumed. At a reboot 24.11 and later append to the reason, and set user
+    (SlurmUser) and time anew: so Slurm is asked who that is, and only then.
+    """
+    if "DRAIN" not in state.flags or not state.stem.startswith(slurm_node.PREFIX):
+        return False
+    if (state.reason, state.user, state.time) == tuple(record[key] for key in KEYS):
+        return True
+    rebooted = state.reason != state.stem == record["reason"] and state.time >= record["time"]
+    return rebooted and state.user == slurm_node.slurm_user(slurm)
+
+
+def is_well(record: dict[str, Any], findings: list[Finding], document: FactsDocument) -> bool:
+    """Return whether the check that drained the node passes, and has looked at what failed then.
+
+    A GPU is told by its UUID, wherever it is counted now. Where it is gone, another one in its place after a reboot is
+    the repair; without a reboot nobody has looked at it. An expectation that the site took back is asked no more.
+    """
+    parts = record["reason"].split(":", 3)
+    check, subject = parts[1] if len(parts) > 1 else "", parts[2] if len(parts) > 2 else ""
+    same = [one for one in findings if one.check == check]
+    if verdict(findings) not in ("ready", "degraded") or any(one.status in ("fail", "unknown") for one in same):
+        return False
+    passed = {reason_subject(one.subject) for one in same if one.status == "pass"}
+    if check == "expectation":
+        return subject in passed or subject not in {reason_subject(one.subject) for one in same}
+    gpu = record.get("gpu")
+    if not gpu:
+        return bool(passed & {subject, "node"})
+    now = {uuid: name for name, uuid in uuids(document).items()}
+    if gpu in now:
+        return bool(passed & {now[gpu], "node"})
+    return bool(passed) and record.get("boot") not in ("", None, boot_id())
