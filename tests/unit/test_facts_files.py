@@ -152,7 +152,8 @@ def test_mount_points_with_escapes_once_each(tmp_path: Path) -> None:
         "tmpfs / tmpfs rw 0 0\ncut\nnfs:/é /é\\011x lustre rw 0 0\n"
     )
     root = node(tmp_path, {"proc/self/mounts": table})
-    assert mounts.read(root).values == {"paths": ["/", "/scratch big", "/a\\b", "/é\tx"]}
+    assert mounts.read(root).values["paths"] == ["/", "/scratch big", "/a\\b", "/é\tx"]
+    assert mounts.read(root).values["remote"] == ["/scratch big", "/é\tx"]
     assert mounts.remote_paths(root) == [("/scratch big", "nfs4"), ("/é\tx", "lustre")]
 
 

@@ -135,9 +135,9 @@ def _remote(channel: Channel, root: Root) -> None:
 
 
 def _hung_mounts(told: list[dict[str, Any]], outcome: Outcome) -> Answer:
-    """Return the mounts when one hung: the one being asked has error "Timeout", those behind it "NotRead"."""
+    """Return the mounts when one hung: those that were asked and did not answer have error "Timeout"."""
     latest = {mount["path"]: mount for mount in told}
-    for path, mount in latest.items():
-        if outcome.stuck_at == f"remote: statvfs {path}":
+    for mount in latest.values():
+        if outcome.stuck_at == "remote: statvfs of each" and mount.get("error") == "NotRead":
             mount["error"] = "Timeout"
     return Answer({"mounts": list(latest.values())})

@@ -51,7 +51,10 @@ SUBJECTS: dict[str, Rows] = {
     "memory": {"total": (COUNT, False), "available": (COUNT, False)},
     "tmp": {"path": (TEXT, False), "size": (COUNT, False), "free": (COUNT, False)},
     "shm": {"path": (TEXT, False), "size": (COUNT, False), "free": (COUNT, False)},
-    "mounts": {"paths": (TEXTS, False)},
+    "mounts": {
+        **dict.fromkeys(("paths", "automounts", "remote", "users"), (TEXTS, False)),
+        "links": ({"path": (TEXT, False), "to": (TEXT, False)}, False),
+    },
     "remote": {"mounts": ({"path": (TEXT, False), "type": (TEXT, False), "error": (TEXT, True)}, False)},
     "toolkits": {
         "versions": (TEXTS, False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from preflight.facts.cache import boot_id
 from preflight.files import read_json, unlink, write_json
 
@@ -91,4 +93,12 @@ def start_time(pid: int) -> int | None:
             fields = file.read(4096).rpartition(b")")[2].split()  # a command's name may hold blanks and brackets
     except OSError:
         return None
-    return int(fields[19]) if len(fields) > 19 and fields[0] not in (b"Z", b"X") else None
+    if len(fields) <= 19 or fields[0] == b"X":
+        return None
+    if fields[0] == b"Z":  # gone, unless one of its threads cannot end
+        try:
+            if len(os.listdir(f"/proc/{pid}/task")) < 2:
+                return None
+        except OSError:
+            return None
+    return int(fields[19])

@@ -6,6 +6,7 @@ Negation turns the answer around: ``!mig`` holds where not every GPU has MIG on,
 from __future__ import annotations
 
 from preflight.catalog import families
+from preflight.facts.answer import NOT_LIVE
 from preflight.facts.view import Unknown, View, attribute
 from preflight.requirements.kinds import Flag, Version
 from preflight.requirements.logic import every, some
@@ -46,6 +47,49 @@ def any_of(ask: Ask, view: View) -> Answer:
     found = [value for value, held in zip(values, truths, strict=True) if held]
     observed = _some_of(ask, found, values)
     return Answer(truth, observed, reason=undecided(ask, observed) if truth is None else None)
+
+
+def mounted(ask: Ask, view: View) -> Answer:
+    """Judge whether a file system is mounted at a path, or at the end of a link, and answers.
+
+    Unknown where it does not answer, where it is a user's own, and at or below an automounter's mount point.
+    """
+    ask, row = ask.positive(), ask.row
+    paths = view.get("mounts.paths")
+    if isinstance(paths, Unknown):
+        return untold(row.noun, paths.reason)
+    facts = view.facts.get("mounts", {})
+    links = {one["path"]: one["to"] for one in facts.get("links") or []}
+    real = str(links.get(ask.asked, ask.asked))
+    points = [path for path in (*_list(paths), *facts.get("automounts", ())) if path not in ("", "/")]
+    # Of two mount points of one length an automounter's comes last: what is mounted over it is asked for first.
+    point = max((path for path in points if f"{real}/".startswith(f"{path}/")), key=len, default=None)
+    if real == "/" and "/" in _list(paths):
+        point = "/"
+    if point in facts.get("automounts", ()):
+        return untold(row.noun, f"{point} is an automounter's: what is mounted there shows when it is used")
+    if point is None or (point != real and real == ask.asked):
+        return any_of(ask, view)
+    why = _silent(view, point)
+    if why:
+        return untold(row.noun, why)
+    shown = f"{row.noun} {safe(ask.asked, 48)}" + (f" (a link to {safe(real, 48)})" if real != ask.asked else "")
+    return Answer(ask.signed(True), shown)
+
+
+def _silent(view: View, point: str) -> str | None:
+    """Return why it is not known that the file system at a mount point answers, None where it does."""
+    facts = view.facts.get("mounts", {})
+    if point in facts.get("users", ()):
+        return f"{point} is a user's own mount, which is not asked"
+    if point not in facts.get("remote", ()):
+        return None
+    every = view.get("remote.mounts")
+    if isinstance(every, Unknown):
+        read = "remote" in view.unknown and NOT_LIVE not in every.reason
+        return f"{point} was not asked: {every.reason}" if read else None
+    error = next((one.get("error") for one in every if one["path"] == point), None)
+    return f"{point} is mounted and does not answer: {error}" if error else None
 
 
 def _some_of(ask: Ask, found: list[Any], values: list[Any]) -> str:

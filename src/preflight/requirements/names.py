@@ -274,7 +274,7 @@ _SERVICES = (
         "choose nodes that mount it, or use another file system",
         "{} is mounted",
         "{} is not mounted",
-    ),
+    )._replace(judge=judges.mounted, also=("remote",)),
     _set(
         "module",
         ModuleName(),

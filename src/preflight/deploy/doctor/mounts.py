@@ -2,7 +2,8 @@
 
 import os
 
-from preflight.facts.mounts import REMOTE, decode
+from preflight.facts.mounts import decode
+from preflight.facts.mounts import is_remote as needs_a_server
 
 TABLE = "/proc/self/mountinfo"
 
@@ -29,7 +30,7 @@ def file_system(path: str, table: str = TABLE) -> str:
 def is_remote(path: str) -> str:
     """Return the file system's type where it is a remote one, else ""."""
     kind = file_system(path)
-    return kind if kind in REMOTE else ""
+    return kind if kind and needs_a_server(kind) else ""
 
 
 def _lines(table: str) -> list[str]:
