@@ -1,12 +1,19 @@
 """Node lists as Slurm reads and writes them; tests/lab/test_hostlist.py holds the same against each release."""
 
 import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from preflight.hostlist import MOST_HOSTS, HostlistError, contains, folded, in_order, names
+from preflight.submit import script
+from preflight.submit.options_asked import asked
+from preflight.submit.why import held
+from preflight.submit.why.case import Case
 
 
 @pytest.mark.parametrize(
@@ -132,3 +139,18 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
     assert all(contains(text, host) for host in hosts)
     assert names(folded(hosts)) == set(hosts)
+
+
+def test_a_file_of_hosts_keeps_its_brackets_whole(tmp_path: Path) -> None:
+    """Its items were parted at the commas inside brackets too, and "3]" of the second list dropped as a double."""
+    path = tmp_path / "hosts"
+    path.write_text("n[1,3]*2,m[2,3]\nn9 # a comment\nn9\n")
+    submission = script.read([f"--exclude={path}", "--wrap=true"], {})
+    assert in_order(asked(submission.components[0]).exclude) == ["n1", "n3", "m2", "m3", "n9"]
+
+
+def test_an_unreadable_list_of_the_users_own_is_kept_in_advice() -> None:
+    excluded = "n[1-9/2]"
+    case = cast("Case", SimpleNamespace(job=SimpleNamespace(excluded=excluded)))
+    assert held._also_excluded(case, {"n7"}) == "n[1-9/2],n7"
+    assert held._without(excluded, {"n7"}) == excluded
