@@ -19,9 +19,21 @@ from infer_samples import clauses, lines, read, unread
         "module load a | tee log",
         "module load a > log 2>&1",
         "module > log load a",
-        "! module load a",
         "X=1 module load a",
-        "module load a &",
+        "module load a & wait",
+        "true && cd /tmp && module load a && echo loaded",
+        "module load a || { echo 'no a' >&2; exit 1; }",
+        "die() { echo $1; exit 1; }\nmodule load a || die 'no a'",
+        "module load a || echo no && exit 3",
+        "(exit 0)\nmodule load a",
+        "exit 0 & module load a",
+        "exit 0 | cat\nmodule load a",
+        "f() { return; module load b; }\nf\nmodule load a",
+        "set -e\nmodule load a",
+        "set -e; set +e; set -e; module load a",
+        "[ -d x ] || exit 1\nmodule load a",
+        "if ! cd x; then echo no; exit 2; fi\nmodule load a",
+        "mkdir -p x && cd x && module load a",
         "exec module load a",
         "time module load a",
         "env -u X Y=2 module load a",
@@ -55,6 +67,33 @@ def test_a_command_that_surely_runs_is_read(body: str, tmp_path: Path) -> None:
     "body",
     [
         "false || module load a",
+        "! module load a",
+        "module load a &",
+        "{ module load a; } &",
+        "[ \"$DEVICE\" = gpu ] && module load a",
+        "[[ -d x ]] && module load a",
+        "test -d x && module load a",
+        "((x > 1)) && module load a",
+        "command -v module && module load a",
+        "module is-avail a && module load a",
+        "ml is-avail a && ml a",
+        "grep -q x y && module load a",
+        "./program && module load a",
+        "module load a || module load b",
+        "module load a || true",
+        "module load a || echo no a",
+        "module load a && true || true",
+        "module load a || exit 0",
+        "{ module load a; } || :",
+        "(module load a) || true",
+        "trap 'module load a' EXIT",
+        "if [ -f x ]; then exit 0; fi; module load a",
+        "[ -f x ] && exit; module load a",
+        "[ -f x ] && exec ./other; module load a",
+        "f() { exit 0; }; [ -f x ] && f; module load a",
+        "f() { [ -f x ] && return; module load a; }; f",
+        "set -e; set +e; module load a",
+        "set -euo pipefail; set +o errexit; module load a",
         "true || false || module load a",
         "if true; then module load a; fi",
         "if module load a; then true; fi",
@@ -87,6 +126,31 @@ def test_a_command_that_surely_runs_is_read(body: str, tmp_path: Path) -> None:
         "module load ${V%/*}",
         "module load a*",
         "module load {a,b}",
+        "OPTS=(--container-image=a.sqsh); srun \"${OPTS[@]}\" python t.py",
+        "OPTS=\"$OPTS --container-image=a.sqsh\"; srun $OPTS python t.py",
+        "OPTS+=' --container-image=a.sqsh'; srun $OPTS python t.py",
+        "srun $OPTIONS ./program $ARGUMENTS",
+        "RUN=\"srun -w $(hostname)\"; $RUN apptainer exec a.sif b",
+        "\"${RUN[@]}\" python t.py",
+        "$RUN python t.py",
+        "srun \"$PROGRAM\"",
+        "mpirun $PROGRAM",
+        "mpirun -np 4 $PROGRAM x",
+        "timeout $LIMIT apptainer exec a.sif b",
+        "numactl $BINDING apptainer exec a.sif b",
+        "env -S \"$LINE\"",
+        "bash script.sh",
+        "srun ./run.sh x",
+        "bash <<'END'\nmodule load a\nEND",
+        "srun bash <<END\nmodule load a\nEND",
+        "echo 'module load a' | bash",
+        "bash <<< 'module load a'",
+        "srun sh < commands",
+        "xargs -n1 apptainer exec a.sif b < list",
+        "parallel -j4 'singularity exec a.sif {}' ::: 1 2",
+        "nsys profile -o x apptainer exec a.sif b",
+        "script -c 'module load a; ./program' log",
+        "alias run='apptainer exec a.sif'; run b",
         "module load $1",
         "module $ACTION a",
         "V=a; bash -c 'module load $V'",
@@ -106,18 +170,26 @@ def test_a_need_that_is_not_sure_is_unread_and_no_need(body: str, tmp_path: Path
     [
         "echo module load a",
         "cat <<EOF\nmodule load a\nEOF",
-        "bash <<'EOF'\nmodule load a\nEOF",
         "# module load a",
         "python -c 'module load a'",
-        "bash script.sh",
         "if true; then echo $X; fi",
         "if true; then module unload a; module purge; fi",
         "exit 1\nmodule load a",
         "exec ./program\nmodule load a",
-        "trap 'module load a' EXIT",
+        "trap 'rm -rf x' EXIT",
+        "(exit 0; module load a)",
+        "exit 0 && module load a",
+        "cat <<EOF\nEOF_OF_PART\nmodule load a\n EOF\nmodule load b\nEOF ",
+        "cat <<-EOF\n\ttext\n\tmodule load a\n  EOF\n\tmodule load b\n\tEOF",
+        "cat <<'E F' <<A\nmodule load a\nE F\nmodule load b\nA",
+        "cat <<EOF\nmodule load a \\\nEOF\nmodule load b\nEOF",
+        "cat <<'EOF'\n$(module load a)\nEOF",
+        "X=$(cat <<EOF\n`date`\nmodule load a\nEOF\n)",
+        "command -v module",
         "module=load",
         "module() { :; }; module load a",
-        "srun $OPTIONS ./program $ARGUMENTS",
+        "srun ./program $ARGUMENTS",
+        "srun -n $N --time=$T ./program $ARGUMENTS",
         "torchrun --nproc_per_node=$N train.py",
         "X=$(date)",
     ],
@@ -128,7 +200,7 @@ def test_what_asks_nothing_is_neither(body: str, tmp_path: Path) -> None:
 
 
 def test_an_exit_that_may_not_happen_ends_nothing(tmp_path: Path) -> None:
-    for body in ("true || exit 1", "(exit 1)", "if false; then exit; fi", "f() { exit; }", "bash -c 'exit 1'"):
+    for body in ("true || exit 1", "(exit 1)", "if false; then exit 1; fi", "f() { exit; }", "bash -c 'exit 1'"):
         assert clauses(f"{body}\nmodule load a", tmp_path) == ["module=a"]
 
 
@@ -139,13 +211,14 @@ def test_unquoted_values_become_several_words(tmp_path: Path) -> None:
 
 
 def test_what_is_known_at_submit_is_known(tmp_path: Path) -> None:
-    body = "module load $HOME ~ ~/x $USER ${SLURM_SUBMIT_DIR}/y $PWD"
+    body = "module load a$HOME $USER b${SLURM_SUBMIT_DIR}/y c$PWD"
     found = [one.clause for one in read(body, tmp_path, USER="alice").needs][1:]
-    home = "module=/home/alice"
-    assert found == [home, f"{home}/x", "module=alice", f"{home}/project/y", f"{home}/project"]
+    home = "/home/alice"
+    assert found == [f"module=a{home}", "module=alice", f"module=b{home}/project/y", f"module=c{home}/project"]
+    assert [one.text for one in read("apptainer run ~/x", tmp_path).unread] == ["apptainer run ~/x"]
     assert unread("module load ~bob/x", tmp_path) == [1]
-    assert unread("cd /tmp\nmodule load $PWD", tmp_path) == [2]
-    assert unread("HOME=/a; HOME=/b\nmodule load $HOME", tmp_path) == [2]
+    assert unread("cd /tmp\nmodule load a$PWD", tmp_path) == [2]
+    assert unread("HOME=/a; HOME=/b\nmodule load a$HOME", tmp_path) == [2]
 
 
 def test_lines_are_those_of_the_words(tmp_path: Path) -> None:
@@ -230,6 +303,24 @@ def test_hostile_and_broken_text_is_survived(body: str, tmp_path: Path) -> None:
     assert found.needs[0].clause == "gpu.count>=1"
 
 
+def test_commands_in_a_here_documents_text_have_their_lines(tmp_path: Path) -> None:
+    body = (
+        "cat <<END; cat <<-'X'\ntext\n  $(module load a) `module load b`\nEND\n\t$(module load c)\n\tX\nmodule load d"
+    )
+    assert unread(body, tmp_path) == [3]
+    assert lines(body, tmp_path) == [("module=d", 7)]
+
+
+def test_a_script_that_takes_too_long_is_unread(tmp_path: Path) -> None:
+    import time
+
+    for body in ("a=(" * 8000, "module load a\n" * 100_000):
+        began = time.process_time()
+        found = read(body, tmp_path)
+        assert time.process_time() - began < 5
+        assert any("too long" in one.why for one in found.unread), body[:20]
+
+
 def test_deep_scripts_in_deep_scripts_are_survived(tmp_path: Path) -> None:
     inner = "module load x"
     for _ in range(6):
@@ -255,9 +346,9 @@ def test_line_ends_and_nul_bytes_change_nothing(tmp_path: Path) -> None:
     assert [(one.clause, one.line) for one in found.needs] == [("module=a", 2), ("module=b", 3)]
 
 
-def test_what_follows_broken_syntax_is_noted(tmp_path: Path) -> None:
+def test_broken_syntax_is_unread(tmp_path: Path) -> None:
     found = read("module load a\nif true; then\nmodule load b\n", tmp_path)
-    assert [one.why for one in found.notes if "syntax" in one.why]
+    assert [one.why for one in found.unread if "syntax" in one.why]
     assert "module=b" not in [one.clause for one in found.needs]
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from preflight.submit.infer import containers
+from preflight.submit.infer import containers, unknown
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import Word, arguments, names
@@ -31,7 +31,7 @@ _MPI_PAIRS = names("-genv --genv -env --env --mca -mca --gmca -gmca --prtemca --
 
 
 def shell(session: Session, command: Command) -> None:
-    """`bash -c TEXT`: the text is read as a script of its own; a script file is not."""
+    """`bash -c TEXT`: the text is read as a script of its own; what a file or the standard input holds is not."""
     words = command.words
     at = 1
     given = False
@@ -48,6 +48,12 @@ def shell(session: Session, command: Command) -> None:
         at += 1
     if given and at < len(words):
         session.script(command, words[at])
+    elif command.inside:
+        return
+    elif at < len(words):
+        unknown.script_file(session, words[at])
+    elif command.stdin:
+        session.collector.unread(words[0].line, f"the commands that {words[0].name} reads from {command.stdin}")
 
 
 def srun(session: Session, command: Command) -> None:
@@ -60,6 +66,8 @@ def srun(session: Session, command: Command) -> None:
         image = read.value("--container-image")
         if image is not None:
             containers.pyxis(session, command, image)
+        if not read.clear:
+            session.unresolved(command, command.words[0].line)
         rest = command.rest(read.rest, inside=image is not None or read.value("--container-name") is not None)
         if rest is not None:
             session.run(rest)
@@ -91,56 +99,84 @@ def mpirun(session: Session, command: Command) -> None:
     for words in _parts(command):
         while words and (words[0].text.startswith("-") or words[0].vague):
             text = words[0].text
+            if words[0].vague:  # options, or the program with them
+                session.unresolved(command, word.line)
             del words[: 3 if text in _MPI_PAIRS else 2 if text in _MPI_VALUED else 1]
         rest = command.rest(words)
         if rest is not None:
             session.run(rest)
 
 
-def _after(valued: str, operands: int = 0) -> Callable[[Session, Command], Command | None]:
+def _after(valued: str, operands: int = 0, clusters: bool = True) -> Callable[[Session, Command], Command | None]:
     """Return a reader for a program whose command follows its options and a number of other words."""
     known = frozenset(valued.split())
 
     def read(session: Session, command: Command) -> Command | None:
-        del session
-        return command.rest(arguments(command.words[1:], known).rest[operands:])
+        found = arguments(command.words[1:], known, clusters)
+        if found.clear:
+            return command.rest(found.rest[operands:])
+        session.unresolved(command, command.words[0].line)
+        return None
 
     return read
 
 
 def env(session: Session, command: Command) -> Command | None:
-    """`env -u NAME NAME=value COMMAND`."""
-    del session
-    rest = list(arguments(command.words[1:], frozenset(("-u", "--unset", "-C", "--chdir"))).rest)
+    """`env -u NAME NAME=value COMMAND`; `env -S TEXT` is read as a line of its own."""
+    read = arguments(command.words[1:], frozenset(("-u", "--unset", "-C", "--chdir", "-S", "--split-string")))
+    text = read.value("-S", "--split-string")
+    if not read.clear or text is not None:
+        session.unresolved(command, command.words[0].line)
+        return None
+    rest = list(read.rest)
     while rest and re.match(r"[A-Za-z_]\w*=", rest[0].text):
         del rest[0]
     return command.rest(rest)
 
 
-def nice(session: Session, command: Command) -> Command | None:
-    """`nice -n 5 COMMAND`, `nice -5 COMMAND`."""
+def command_builtin(session: Session, command: Command) -> Command | None:
+    """`command NAME …`; with -v and -V it only asks for it."""
     del session
-    return command.rest(arguments(command.words[1:], frozenset(("-n", "--adjustment"))).rest)
+    read = arguments(command.words[1:], frozenset())
+    return None if read.has("-v", "-V", "-pv", "-pV") else command.rest(read.rest)
+
+
+def trap(session: Session, command: Command) -> None:
+    """`trap TEXT SIGNAL`: the text is read as commands that may not run."""
+    words = [word for word in command.words[1:] if not word.text.startswith("-")]
+    if len(words) > 1:
+        session.script(command._replace(doubt=command.doubt or "stands in a trap"), words[0])
 
 
 def taskset(session: Session, command: Command) -> Command | None:
     """`taskset MASK COMMAND`, `taskset -c LIST COMMAND`; with -p it starts nothing."""
-    del session
     read = arguments(command.words[1:], frozenset())
+    if not read.clear:
+        session.unresolved(command, command.words[0].line)
+        return None
     return None if read.has("-p", "--pid") else command.rest(read.rest[1:])
 
 
 LAUNCHERS: dict[str, Callable[[Session, Command], Command | None]] = {
     **dict.fromkeys(_SHELLS, shell),
     "srun": srun,
-    **dict.fromkeys(("mpirun", "mpiexec", "mpiexec.hydra", "orterun"), mpirun),
+    **dict.fromkeys(("mpirun", "mpiexec", "mpiexec.hydra", "mpiexec.slurm", "orterun", "prterun", "prun"), mpirun),
     "env": env,
-    "nice": nice,
+    "nice": _after("-n --adjustment"),  # `nice -5 COMMAND` is an option too
     "taskset": taskset,
     "time": _after("-o --output -f --format"),
     "nohup": _after(""),
     "exec": _after("-a"),
-    "command": _after(""),
+    "command": command_builtin,
+    "builtin": _after(""),
+    "trap": trap,
+    "setsid": _after(""),
+    "ionice": _after("-c -n -t --class --classdata"),
+    "chrt": _after("-T -P -D", 1),
+    "sudo": _after("-u -g -h -p -C -T -U -D --user --group"),
+    "catchsegv": _after(""),
+    "unbuffer": _after(""),
+    "mpirun_rsh": mpirun,
     "timeout": _after("-s --signal -k --kill-after", 1),
     "stdbuf": _after("-i -o -e --input --output --error"),
     "numactl": _after(

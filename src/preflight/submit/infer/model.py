@@ -117,7 +117,8 @@ class Command(NamedTuple):
     ``words``   the command's name first. ``doubt``: "" where it runs for certain, else why it may not, as the end of a
                 sentence ("stands in an if"). ``inside``: whether it runs in a container.
     ``cwd``     the directory that it runs in, None where that is not known.
-    ``exported``  variables that reach it, those that are resolved.
+    ``exported``  variables that reach it, those that are resolved. ``stdin``: what it reads
+                from ("a here-document", "a pipe"), "" where that is the script's own.
     """
 
     words: tuple[Word, ...]
@@ -125,6 +126,7 @@ class Command(NamedTuple):
     inside: bool
     cwd: str | None
     exported: dict[str, str]
+    stdin: str = ""
 
     def rest(self, words: "tuple[Word, ...] | list[Word]", inside: bool = False) -> "Command | None":
         """Return what follows a launcher as a command of its own, None where nothing does."""

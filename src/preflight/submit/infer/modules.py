@@ -15,11 +15,19 @@ _ML = names(
     "load add try-load try-add switch swap sw unload rm remove del purge use unuse list avail av show display "
     "whatis key keyword search spider overview ov help is-loaded is-avail is-used save restore describe "
     "savelist disable refresh reload reset update tablelist mcc edit source test path paths append-path "
-    "prepend-path remove-path clear config initadd initload initrm initswitch initlist initclear saveshow "
+    "prepend-path remove-path clear config load-any initadd initload initrm initswitch initlist initclear saveshow "
     "saverm stash stashpop stashlist stashclear stashrm stashshow sh-to-mod lint mod-to-sh category extension "
     "aliases cachebuild cacheclear state info-loaded"
 )
-_VALUED = frozenset(("-w", "--width", "--style"))
+_VALUED = frozenset(("-w", "--width", "--style", "--tag", "--color", "--pager"))
+# Changes of where modules are looked for; what is loaded behind one may come of a tree that is the user's own.
+_PATHS = ("prepend-path", "append-path")
+_OWN = "it may come of the modules that `module use` or MODULEPATH adds"
+# A version that is a word for one: of Environment Modules (default, latest), and of sites that name one so.
+_SYMBOLS = ("default", "latest")
+# What begins or holds a variant of Environment Modules 5.1: +on, ~off, name=value; -off looks like an option.
+_VARIANT = re.compile(r"[+~-]|[A-Za-z_]\w*=")
+_EXACT = re.compile(r"[^,:@]+")
 _CUDA = re.compile(r"(?:[\w.-]+/)*(?:cuda|cudatoolkit|cuda-toolkit)/(.+)", re.IGNORECASE)
 # The CUDA of Cray's names, cudatoolkit/22.7_11.7: release of the HPC SDK, then of CUDA.
 _CRAY = re.compile(r"\d{2}\.\d{1,2}_(\d{2}\.\d)$")
@@ -44,12 +52,16 @@ def module(session: Session, command: Command) -> None:
     elif action.text in _LOAD:
         _load(session, command, names)
     elif action.text in _SWITCH:
-        _load(session, command, [word for word in names if not word.text.startswith("-")][-1:])
+        _load(session, command, [word for word in names if not _VARIANT.match(word.text)][-1:])
+    elif action.text == "load-any":
+        _any(session, command, names)
+    elif action.text == "use" or (action.text in _PATHS and any(word.text == "MODULEPATH" for word in names)):
+        session.own_modules = True
 
 
 def ml(session: Session, command: Command) -> None:
     """`ml NAME… -OTHER`, or `ml` with one of module's own subcommands."""
-    names = [word for word in command.words[1:] if not word.text.startswith("-")]
+    names = list(arguments(command.words[1:], _VALUED).rest)
     if names and names[0].text in _ML:
         module(session, command)
     else:
@@ -72,16 +84,53 @@ def spack(session: Session, command: Command) -> None:
 
 def _load(session: Session, command: Command, names: "list[Word] | tuple[Word, ...]") -> None:
     for word in names:
-        if word.text.startswith("-") or not word.text:
+        if not word.text or _VARIANT.match(word.text):
             continue
         if not word.known:
             session.unresolved(command, word.line)
             continue
-        name = word.text
-        session.need(command, f"module={quoted(name)}", word.line, f"the script loads the module {name}")
+        if _is_own(session, command, word):
+            session.collector.unread(word.line, f"{word.text}: {_OWN}")
+            continue
+        name, bare = named(word.text)
+        session.need(command, f"module={quoted(bare or name)}", word.line, f"the script loads the module {word.text}")
         version = cuda_of(name)
         if version:
             session.need(command, f"cuda>={version}", word.line, f"the module {name} brings CUDA {version}")
+
+
+def _any(session: Session, command: Command, words: "tuple[Word, ...]") -> None:
+    """`module load-any A B`: the first that can be loaded (Environment Modules 5.3)."""
+    found = [word for word in words if word.text and not _VARIANT.match(word.text)]
+    if not found:
+        return
+    if all(word.known and not _is_own(session, command, word) for word in found):
+        bare = [named(word.text)[1] or named(word.text)[0] for word in found]
+        clause = "|".join(f"module={quoted(one)}" for one in dict.fromkeys(bare))
+        session.need(command, clause, found[0].line, "the script loads one of these modules")
+    else:
+        session.unresolved(command, found[0].line)
+
+
+def _is_own(session: Session, command: Command, word: Word) -> bool:
+    """Whether a module may be the user's own: a file by its path, or of a tree that the script itself adds."""
+    path = word.text.startswith(("/", "./", "../"))
+    return path or session.own_modules or "MODULEPATH" in command.exported
+
+
+def named(text: str) -> tuple[str, str | None]:
+    """Return a module's name with its version, as Lmod writes it, and its bare name where no one version is meant.
+
+    `cuda@12.4` is `cuda/12.4`; a list or a range (`cuda@12.2:12.4`), `default` and `latest` mean no one version.
+    Source: module(1) of Environment Modules 5, "Advanced module version specifiers".
+    """
+    name, at, version = text.partition("@")
+    if at and name:
+        if not _EXACT.fullmatch(version) or version in _SYMBOLS:
+            return name, name
+        return f"{name}/{version}", None
+    name, slash, version = text.rpartition("/")
+    return (name, name) if slash and name and version in _SYMBOLS else (text, None)
 
 
 def cuda_of(name: str) -> str | None:

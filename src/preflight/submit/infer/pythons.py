@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from preflight.submit.infer import environments, gpus, setup
+from preflight.submit.infer import environments, gpus, setup, unknown
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.reader import joined
 from preflight.submit.infer.session import Session
@@ -193,6 +193,8 @@ def other(session: Session, command: Command) -> Command | None:
     """Any other command: of interest is a python, one called by its path, and torch.distributed."""
     word = command.words[0]
     name = word.name
+    if not command.inside and unknown.told(session, command):
+        return None
     if not _PYTHON.fullmatch(name):
         return None
     if "/" in word.text and not command.inside:

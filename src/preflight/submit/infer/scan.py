@@ -9,17 +9,20 @@ if TYPE_CHECKING:
 
 # Commands that set the variables named in their words.
 _SETTERS = frozenset(("read", "readarray", "mapfile", "getopts", "printf", "let", "local", "unset"))
+MAX_WRONG = 50
 _TOP = ("program", "list", "compound_statement", "subshell", "pipeline", "redirected_statement", "negated_command")
 
 
 class Scanned(NamedTuple):
-    """``assigned``: name -> how often. ``functions``: their names. ``once``: those called exactly once, without
-    arguments, where the call surely is reached. ``wrong``: the first node that is no shell syntax."""
+    """``assigned``: name -> how often. ``functions``: name -> body, None of one that is defined twice. ``once``: those
+    called exactly once, without arguments, where the call surely is reached. ``wrong``: the first nodes that are no
+    shell syntax. ``waits``: where the last `wait` begins, in bytes; -1 without one."""
 
     assigned: dict[str, int]
-    functions: frozenset[str]
+    functions: "dict[str, Node | None]"
     once: frozenset[str]
-    wrong: "Node | None"
+    wrong: "list[Node]"
+    waits: int
 
 
 class _Found:
@@ -27,9 +30,10 @@ class _Found:
 
     def __init__(self) -> None:
         self.assigned: dict[str, int] = {}
-        self.functions: dict[str, int] = {}
+        self.functions: dict[str, Node | None] = {}
         self.calls: dict[str, list[bool]] = {}
-        self.wrong: Node | None = None
+        self.wrong: list[Node] = []
+        self.waits = -1
 
     def count(self, node: "Node | None", times: int = 1) -> None:
         """Count an assignment to what ``node`` names; an element of an array counts as two, and so as unknown."""
@@ -48,8 +52,8 @@ def scan(root: "Node") -> Scanned:
         node = cursor.node
         if node is not None:
             reached = _reached(path[-1], node) if path else True
-            if broken and found.wrong is None and (node.is_missing or node.is_error):
-                found.wrong = node
+            if broken and len(found.wrong) < MAX_WRONG and (node.is_missing or node.is_error):
+                found.wrong.append(node)
             if node.is_named:
                 _look(node, path[-1][0] if path else None, path[-1][1] if path else True, found)
             if cursor.goto_first_child():
@@ -62,8 +66,8 @@ def scan(root: "Node") -> Scanned:
 
 
 def _result(found: _Found) -> Scanned:
-    once = (name for name, count in found.functions.items() if count == 1 and found.calls.get(name) == [True])
-    return Scanned(found.assigned, frozenset(found.functions), frozenset(once), found.wrong)
+    once = (name for name, body in found.functions.items() if body is not None and found.calls.get(name) == [True])
+    return Scanned(found.assigned, found.functions, frozenset(once), found.wrong, found.waits)
 
 
 def _reached(parent: "tuple[Node, bool]", node: "Node") -> bool:
@@ -90,9 +94,12 @@ def _look(node: "Node", parent: "Node | None", reached: bool, found: _Found) -> 
     elif kind == "function_definition":
         name = node.child_by_field_name("name")
         if name is not None:
-            found.functions[source(name)] = found.functions.get(source(name), 0) + 1
+            body = None if source(name) in found.functions else node.child_by_field_name("body")
+            found.functions[source(name)] = body
     elif kind == "command_name" and parent is not None:
         text = source(node)
+        if text == "wait":
+            found.waits = node.start_byte
         if text in _SETTERS:
             for one in parent.named_children[1:]:
                 name_text = source(one).partition("=")[0]

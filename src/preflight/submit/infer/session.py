@@ -1,5 +1,6 @@
 """One run of inference: what its rules share, and the loop that hands a command from rule to rule."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from preflight.submit.infer.words import Word
 if TYPE_CHECKING:
     from tree_sitter import Parser
 
+MAX_SECONDS = 1.5  # of the processor, to parse a script, and to read it
 MAX_LAYERS = 24  # launchers in front of one command
 MAX_SHELLS = 4  # bash -c in bash -c
 
@@ -21,7 +23,8 @@ class Session:
     """``files``: the file system of this machine, or what stands for it. ``environment``: the user's variables.
 
     ``made``: images that the script itself fetches, absolute path -> the reference they come from. ``containers``:
-    names of containers that it creates. ``condas``: installations of conda that it names.
+    names of containers that it creates. ``condas``: installations of conda that it names. ``own_modules``: whether
+    modules may come of trees that the script adds. ``aliases``: names that it defines as such.
     """
 
     def __init__(
@@ -42,9 +45,12 @@ class Session:
         self.made: dict[str, str] = {}
         self.containers: set[str] = set()
         self.condas: list[str] = []
+        self.own_modules = False
+        self.aliases: set[str] = set()
         self._rules, self._outside, self._fallback = rules, outside, fallback
         self._given: dict[str, str] = {}
         self._shells = 0
+        self.deadline = float("inf")
 
     def parses(self) -> bool:
         """Whether shell text can be read here at all: its parser is a compiled library of its own."""
@@ -62,9 +68,15 @@ class Session:
         if self._parser is None:
             return
         self._given = {name: value for name, value in given.items() if name != "PWD"}
-        reader = Reader(self._parser, text, given, self._take, cwd=cwd, inside=inside)
-        reader.read()
-        self._notes(reader)
+        self.deadline = time.process_time() + MAX_SECONDS
+        try:
+            reader = Reader(self._parser, text, given, self._take, cwd=cwd, inside=inside, deadline=self.deadline)
+            self.deadline = reader.deadline = time.process_time() + MAX_SECONDS
+            reader.read()
+        except TimeoutError:
+            self.collector.unread(1, "the script was not read: its syntax takes too long to be understood")
+        else:
+            self._notes(reader)
 
     def script(self, command: Command, word: Word) -> None:
         """Read the text of a `bash -c` as commands of the line that it stands on."""
@@ -76,13 +88,18 @@ class Session:
             given["PWD"] = command.cwd
         text = word.text if word.script is None else word.script
         self._shells += 1
-        reader = Reader(
-            self._parser, text, given, self._take,
-            cwd=command.cwd, base=word.line - 1, flat=word.flat, inside=command.inside, limit=MAX_DEPTH_INSIDE,
-        )  # fmt: skip
-        reader.read(command.doubt)
-        self._notes(reader)
-        self._shells -= 1
+        try:
+            reader = Reader(
+                self._parser, text, given, self._take, cwd=command.cwd, base=word.line - 1, flat=word.flat,
+                inside=command.inside, limit=MAX_DEPTH_INSIDE, deadline=self.deadline,
+            )  # fmt: skip
+            reader.read(command.doubt)
+        except TimeoutError:
+            self.collector.unread(word.line, "not read: its syntax takes too long to be understood")
+        else:
+            self._notes(reader)
+        finally:
+            self._shells -= 1
 
     def run(self, command: Command) -> None:
         """Hand a command to the rule of its name, then what that leaves of it to the next."""
@@ -105,12 +122,16 @@ class Session:
         self.collector.unread(line, f"a word of {name} is computed when the job runs")
 
     def _take(self, reader: Reader, command: Command) -> None:
-        del reader
+        if "MODULEPATH" in reader.scanned.assigned:
+            self.own_modules = True
+        if command.words[0].text == "alias":
+            self.aliases |= {word.text.partition("=")[0] for word in command.words[1:]}
         self.run(command)
 
     def _notes(self, reader: Reader) -> None:
         if reader.deep is not None:
             self.collector.unread(reader.deep, "statements within statements, too deep to be read")
-        if reader.scanned.wrong is not None:
-            line = reader.expander.line(reader.scanned.wrong)
-            self.collector.note(line, "the shell's syntax was not understood here; a need of it may be missing")
+        if reader.late is not None:
+            self.collector.unread(reader.late, "the script takes too long to be read: what follows is not read")
+        for node in reader.scanned.wrong:
+            self.collector.unread(reader.expander.line(node), "the shell's syntax was not understood here")

@@ -26,6 +26,8 @@ _EXPANSIONS = (
     "arithmetic_expansion",
 )
 _DEFAULTS = (":-", "-", ":?", "?", ":=", "=", ":+", "+")
+# "$@", "${@:2}", "${ARRAY[@]}", "${!NAME@}": as many words as there are.
+_MANY = re.compile(r"^\s*\$(?:@|\{!?@)|@\]|^\s*\$\{!\w+@\}")
 _SPACE = " \t\n"
 MAX_VALUE = 1 << 16  # of a variable: one made of others, over and over, would fill the memory
 
@@ -159,6 +161,8 @@ class Expander:
         if first and text.startswith("~"):
             user, slash, rest = text[1:].partition("/")
             home = self.variables.get("HOME") if not user else None
+            if not slash and user:  # somebody's home, or a variant of a module
+                return "~" + HOLE
             return (home or HOLE) + slash + self._plain(rest, False, split)
         if split and (_GLOB.search(text) or (text in ("{", "}") and not first)):
             return WIDE
@@ -177,7 +181,7 @@ class Expander:
                 begin += 1
             out.append(_unescape(raw[at:begin], breaks))
             value = self._variable(child) if child.type in _EXPANSIONS[:2] else None
-            many = child.type == "simple_expansion" and source(child).strip() == "$@"
+            many = child.type in _EXPANSIONS[:2] and _MANY.search(source(child)) is not None
             out.append((WIDE if many else HOLE) if value is None else value)
             at = child.end_byte - start
         end = len(raw) - 1 if raw.endswith(b'"') and len(raw) > 1 else len(raw)
