@@ -288,9 +288,10 @@ def from_comment(comment: str) -> str | None:
     for part in comment.replace("\r", ";").replace("\n", ";").split(";"):
         colon = part.find(":")
         while colon >= 0:
-            key = part[:colon]
-            start = len(key) - len("require")
-            if key[-7:].lower() == "require" and (start == 0 or key[start - 1].isspace()):
+            start = colon - len("require")
+            # Slices of seven characters: a comment may be long and hold nothing but colons.
+            word = start >= 0 and part[start:colon].lower() == "require"
+            if word and (start == 0 or part[start - 1].isspace()):
                 found.append(part[colon + 1 :].strip())
                 break
             colon = part.find(":", colon + 1)
