@@ -27,4 +27,7 @@ if __name__ == "__main__":
     # Run as a file (the scripts in prolog/ do, with -I -S), Python puts this directory first, not the one above.
     if __package__ in (None, ""):
         sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        from preflight.bundle import use
+
+        use(os.path.dirname(os.path.abspath(__file__)))
     sys.exit(main())

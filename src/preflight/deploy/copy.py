@@ -8,6 +8,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 
 import preflight
+from preflight import bundle
 from preflight.deploy.layout import DeployError
 
 DISTRIBUTION = "slurm-preflight"
@@ -51,3 +52,4 @@ def copy_package(lib: str) -> None:
     compiled = compileall.compile_dir(lib, quiet=2, workers=1) or compileall.compile_dir(f"{lib}/preflight", quiet=1)
     if not compiled:
         raise DeployError("the package does not compile with this Python: is it 3.11 or later?")
+    bundle.make(f"{lib}/preflight")

@@ -1,0 +1,106 @@
+"""The package's compiled modules in one file: a hook imports ninety, and finding each costs more than running it.
+
+`preflight install` makes the file beside the copied package. Without it, or with one of another Python, modules are
+found as usual. It holds code and an index: a module is unmarshalled when it is imported.
+"""
+
+from __future__ import annotations
+
+import _imp
+import marshal
+import os
+import sys
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+NAME = "modules.bundle"
+ROOMS = ("", "catalog", "facts", "requirements", "policy", "checks", "slurm", "report", "hooks")  # a hook's
+_Spec = type(sys.__spec__)
+
+
+def make(package: str) -> None:
+    """Write the bundle of the package in the directory ``package``; raises OSError or SyntaxError."""
+    index: dict[str, tuple[bool, int, int]] = {}
+    codes = []
+    end = 0
+    for name, path in _modules(package):
+        with open(path, "rb") as file:
+            code = marshal.dumps(compile(file.read(), path, "exec", dont_inherit=True))
+        index[name] = (os.path.basename(path) == "__init__.py", end, len(code))
+        codes.append(code)
+        end += len(code)
+    head = marshal.dumps(index)
+    with open(f"{package}/{NAME}", "wb") as out:
+        out.write(_mark() + len(head).to_bytes(8, "big") + head + b"".join(codes))
+
+
+def _modules(package: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, path) of each module of a hook's rooms."""
+    top = os.path.basename(package)
+    for directory, _, files in sorted(os.walk(package)):
+        inside = os.path.relpath(directory, package).replace(os.sep, ".").removeprefix(".")
+        if inside.partition(".")[0] not in ROOMS:
+            continue
+        for file in sorted(files):
+            if file.endswith(".py") and file != "__main__.py":
+                parts = [top, inside, "" if file == "__init__.py" else file[:-3]]
+                yield ".".join(part for part in parts if part), os.path.join(directory, file)
+
+
+def use(package: str) -> None:
+    """Import the modules of ``package`` from its bundle from now on, where there is one that fits; never raises."""
+    try:
+        with open(f"{package}/{NAME}", "rb", buffering=0) as file:
+            data = file.read()
+        mark = _mark()
+        begin = len(mark) + 8
+        if data[: len(mark)] != mark:
+            return
+        head = int.from_bytes(data[len(mark) : begin], "big")
+        index = marshal.loads(data[begin : begin + head])
+        if begin + head + max(at + length for _, at, length in index.values()) != len(data):
+            return  # cut off
+    except (OSError, ValueError, EOFError, TypeError, AttributeError):
+        return
+    sys.meta_path.insert(0, _Finder(os.path.dirname(package), index, data, begin + head))
+
+
+def _mark() -> bytes:
+    """Return what only a bundle that this interpreter can run begins with."""
+    return f"preflight {sys.implementation.cache_tag} {sys.hexversion:x} {sys.flags.optimize}\n".encode()
+
+
+class _Finder:
+    """Finder and loader in one, for the modules of one bundle."""
+
+    def __init__(self, directory: str, index: dict[str, tuple[bool, int, int]], data: bytes, begin: int) -> None:
+        self._directory, self._index, self._data, self._begin = directory, index, data, begin
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return the spec of a module of ours, None for any other."""
+        entry = self._index.get(name)
+        if entry is None:
+            return None
+        place = f"{self._directory}/{name.replace('.', '/')}"
+        file = f"{place}/__init__.py" if entry[0] else f"{place}.py"
+        spec: ModuleSpec = _Spec(name, self, origin=file, is_package=entry[0])  # type: ignore[arg-type]
+        spec.has_location = True
+        if entry[0]:
+            spec.submodule_search_locations = [place]
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python."""
+        return
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module's code."""
+        _, offset, length = self._index[module.__name__]
+        begin = self._begin + offset
+        code = marshal.loads(self._data[begin : begin + length])
+        _imp._fix_co_filename(code, module.__file__)  # type: ignore[attr-defined]
+        exec(code, module.__dict__)
