@@ -201,7 +201,15 @@ class _Parser:
         if value[:1] in ("=", "<", ">"):
             raise self.error("an operator ends here: use one of = != >= > <= < ~=, or quote the value", start)
         self.missing_comma(value, start)
+        self.stray_letter(value, start)
         return value
+
+    def stray_letter(self, value: str, start: int) -> None:
+        """Refuse "gpu=h100 x": of all GPUs only a Titan's name ends with a letter alone; quote it if yours does."""
+        words = value.split(" ")
+        if len(words) > 1 and len(words[-1]) == 1 and words[-1].isalpha() and words[-2].casefold() != "titan":
+            at = start + len(value) - 1
+            raise self.error(f'"," or "|" is missing before {words[-1]}; quote a value that holds it', at)
 
     def missing_comma(self, value: str, start: int) -> None:
         """Refuse "gpu=h100 driver>=550": to the letter, that GPU is on no node, and the job would wait forever."""

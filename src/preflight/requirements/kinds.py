@@ -141,6 +141,20 @@ class Version(Kind):
         return major * 1_000_000 + minor * 1_000 + min(patch, 999)
 
 
+class Capability(Version):
+    """A compute capability: 9.0, which the compiler calls sm_90."""
+
+    def parse(self, value: str) -> tuple[int, ...]:
+        """Return the parts; raise ValueError for a number that is no capability, with the one that may be meant."""
+        digits = value.casefold().removeprefix("sm_").removeprefix("compute_").rstrip("af")
+        if digits.isascii() and digits.isdigit() and 20 <= int(digits[:9]) <= 999:
+            raise ValueError(f"is no compute capability: write {digits[:-1]}.{digits[-1]}")
+        parts = super().parse(value)
+        if parts[0] >= 20:
+            raise ValueError("is no compute capability such as 9.0")
+        return parts
+
+
 def _leading_digits(text: str) -> int:
     count = 0
     while count < len(text) and "0" <= text[count] <= "9":

@@ -81,6 +81,25 @@ class AliasedName(Name):
         return str(self._canonical(text.casefold()))
 
 
+_MOUNTED = frozenset(("sxm", "sxm2", "sxm3", "sxm4", "sxm5", "sxm6", "pcie"))
+_BRANDS = ("rtx", "gtx", "titan")
+
+
+def unmounted(name: str) -> str:
+    """Return a folded name without how the GPU is mounted: "a100-80gb" is the A100-SXM4-80GB as well."""
+    return " ".join(word for word in name.split() if word not in _MOUNTED)
+
+
+def _parted(word: str) -> str:
+    """Return "rtx 4090" of "rtx4090": the driver writes a blank there."""
+    brand = next((one for one in _BRANDS if word.startswith(one) and word != one), "")
+    rest = word[len(brand) :]
+    if not brand or not (rest[0].isdigit() or rest[1:2].isdigit() or rest in ("v", "x")):
+        return word
+    tail = next((one for one in ("ti", "super") if rest.endswith(one) and rest[: -len(one)].isdigit()), "")
+    return " ".join(part for part in (brand, rest[: len(rest) - len(tail)], tail) if part)
+
+
 class TokenName(Name):
     """Whole words of a product name: h100 is in "NVIDIA H100 80GB HBM3", a10 is not in "NVIDIA A100"."""
 
@@ -98,7 +117,7 @@ class TokenName(Name):
         text = text.casefold().replace("gb-me", "gb~me")
         for separator in "-_/":
             text = text.replace(separator, " ")
-        return " ".join(text.split())
+        return " ".join(_parted(word) for word in text.split())
 
     def compare(self, op: str, asked: Any, have: Any) -> bool | None:
         """Compare by ``match``. A list holds the words that are in every GPU's name, in no order, as nodes publish."""
@@ -130,7 +149,7 @@ class TokenName(Name):
         """
         gpu, mig, own = have.rpartition(" mig ")
         if not mig:
-            return f" {asked} " in f" {have} "
+            return f" {asked} " in f" {have} " or f" {asked} " in f" {unmounted(have)} "
         rest, profile = with_profile(asked)
         return profile in ("", own.replace("~", "-")) and (not rest or rest == "mig" or f" {rest} " in f" {gpu} ")
 
@@ -149,3 +168,19 @@ class PathName(Name):
     def fold(self, text: str) -> str:
         """Return the path without trailing slashes."""
         return text.rstrip("/") or text[:1]
+
+
+class OneOf(Name):
+    """A name out of those that facts can tell at all: another would hold on no node."""
+
+    value_help = "a name"
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self._known = known
+
+    def parse(self, value: str) -> str:
+        """Return the name; raise ValueError where it is none of the known."""
+        folded = self.fold(value)
+        if folded not in self._known:
+            raise ValueError(f"is none that is looked for: {', '.join(self._known)}")
+        return folded

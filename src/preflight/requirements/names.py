@@ -1,9 +1,12 @@
 """The names a requirement may use: one row each, from which help, evaluation, publishing and the docs come."""
 
+from __future__ import annotations
+
 from preflight.catalog import families
+from preflight.facts.container import RUNTIMES
 from preflight.requirements import cuda, judges, mig, modules
-from preflight.requirements.kinds import Count, Flag, Size, Version
-from preflight.requirements.kinds_of_names import AliasedName, Name, PathName, TokenName
+from preflight.requirements.kinds import Capability, Count, Flag, Size, Version
+from preflight.requirements.kinds_of_names import AliasedName, Name, OneOf, PathName, TokenName
 from preflight.requirements.modules import ModuleName
 from preflight.requirements.row import Row
 from preflight.requirements.systems import SYSTEM_ROWS, distribution_row
@@ -212,7 +215,7 @@ _GPUS = (
     ),
     _gpu(
         "gpu.arch",
-        _VERSION,
+        Capability(),
         "compute_capability",
         "compute capability",
         "compute capability of every GPU",
@@ -288,7 +291,7 @@ _SERVICES = (
     )._replace(judge=modules.judge),
     _set(
         "container",
-        Name(),
+        OneOf(RUNTIMES),
         "container.runtimes",
         "container runtime",
         "a container runtime: enroot, apptainer, singularity, podman or docker",
@@ -343,13 +346,42 @@ def find(name: str) -> Row | None:
     return _BY_NAME.get(name)
 
 
-def nearest(name: str) -> str | None:
-    """Return the known name that is most like a mistaken one, or None where none is like it."""
-    # Only a mistake pays for this import.
-    import difflib
+# What people call a thing otherwise. A name that is not here gets a hint only for a slip of the keyboard.
+_CALLED = {
+    **dict.fromkeys(("vram", "gpumem", "gpu.mem", "gpu.ram", "gpu.vram"), "gpu.memory"),
+    **dict.fromkeys(("gpus", "ngpus", "num.gpus", "gpu.num"), "gpu.count"),
+    **dict.fromkeys(("mem", "ram"), "memory"),
+    **dict.fromkeys(("cpu", "core", "cores", "ncpus"), "cpus"),
+    **dict.fromkeys(("nvidia", "nvidia.driver", "nvidia-driver"), "driver"),
+    **dict.fromkeys(("compute.capability", "cc", "sm", "gpu.cc"), "gpu.arch"),
+    **dict.fromkeys(("gpu.name", "gpu.type", "gpu.model"), "gpu"),
+    **dict.fromkeys(("nvcc", "cuda.toolkit", "cuda-toolkit"), "toolkit"),
+    **dict.fromkeys(("distro", "distribution"), "os"),
+    **dict.fromkeys(("modules", "lmod"), "module"),
+    "infiniband": "ib",
+}
 
-    folded = name.casefold().replace("_", ".")
+
+def nearest(name: str) -> str | None:
+    """Return the name that a mistaken one surely means, or None: no hint is better than a wrong one."""
+    folded = name.casefold().replace("_", ".")[:40]
     if folded in _BY_NAME:
         return folded
-    close = difflib.get_close_matches(folded[:40], _BY_NAME, n=1, cutoff=0.5)
-    return close[0] if close else None
+    if folded in _CALLED:
+        return _CALLED[folded]
+    plain = folded.removesuffix("version").removesuffix(".")
+    if plain != folded and plain in _BY_NAME:
+        return plain
+    close = [one for one in _BY_NAME if len(folded) > 3 and _slipped(folded, one)]
+    return close[0] if len(close) == 1 else None
+
+
+def _slipped(typed: str, meant: str) -> bool:
+    """Tell whether one letter more, less or other, or two that changed places, make the one of the other."""
+    if abs(len(typed) - len(meant)) > 1:
+        return False
+    pairs = enumerate(zip(typed, meant, strict=False))
+    at = next((place for place, (one, other) in pairs if one != other), min(len(typed), len(meant)))
+    left, right = typed[at:], meant[at:]
+    swapped = left[:2] == right[1::-1] and left[2:] == right[2:]
+    return swapped or left[1:] == right[1:] or left[1:] == right or left == right[1:]
