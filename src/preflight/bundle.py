@@ -1,7 +1,7 @@
 """The package's compiled modules in one file: a hook imports ninety, and finding each costs more than running it.
 
-`preflight install` makes the file beside the copied package. Without it, or with one of another Python, modules are
-found as usual. It holds code and an index: a module is unmarshalled when it is imported.
+`preflight install` makes the file beside the copied package. Without it, or with one of another Python, and where a
+module's own file is another since, modules are found as usual. It holds code and an index: a module is unmarshalled when it is imported.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+    # Is it a package; where its code begins and how long that is; size and mtime_ns of its file.
+    _Entry = tuple[bool, int, int, int, int]
+
 NAME = "modules.bundle"
 ROOMS = ("", "catalog", "facts", "requirements", "policy", "checks", "slurm", "report", "hooks")  # a hook's
 _Spec = type(sys.__spec__)
@@ -24,13 +27,14 @@ _Spec = type(sys.__spec__)
 
 def make(package: str) -> None:
     """Write the bundle of the package in the directory ``package``; raises OSError or SyntaxError."""
-    index: dict[str, tuple[bool, int, int]] = {}
+    index: dict[str, _Entry] = {}
     codes = []
     end = 0
     for name, path in _modules(package):
         with open(path, "rb") as file:
             code = marshal.dumps(compile(file.read(), path, "exec", dont_inherit=True))
-        index[name] = (os.path.basename(path) == "__init__.py", end, len(code))
+            info = os.fstat(file.fileno())
+        index[name] = (os.path.basename(path) == "__init__.py", end, len(code), info.st_size, info.st_mtime_ns)
         codes.append(code)
         end += len(code)
     head = marshal.dumps(index)
@@ -62,7 +66,7 @@ def use(package: str) -> None:
             return
         head = int.from_bytes(data[len(mark) : begin], "big")
         index = marshal.loads(data[begin : begin + head])
-        if begin + head + max(at + length for _, at, length in index.values()) != len(data):
+        if begin + head + max(one[1] + one[2] for one in index.values()) != len(data):
             return  # cut off
     except (OSError, ValueError, EOFError, TypeError, AttributeError):
         return
@@ -77,16 +81,22 @@ def _mark() -> bytes:
 class _Finder:
     """Finder and loader in one, for the modules of one bundle."""
 
-    def __init__(self, directory: str, index: dict[str, tuple[bool, int, int]], data: bytes, begin: int) -> None:
+    def __init__(self, directory: str, index: dict[str, _Entry], data: bytes, begin: int) -> None:
         self._directory, self._index, self._data, self._begin = directory, index, data, begin
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return the spec of a module of ours, None for any other."""
+        """Return the spec of a module of ours; None for any other, and where its file is no more what was bundled."""
         entry = self._index.get(name)
         if entry is None:
             return None
         place = f"{self._directory}/{name.replace('.', '/')}"
         file = f"{place}/__init__.py" if entry[0] else f"{place}.py"
+        try:
+            info = os.stat(file)
+        except OSError:
+            return None
+        if (info.st_size, info.st_mtime_ns) != entry[3:]:
+            return None
         spec: ModuleSpec = _Spec(name, self, origin=file, is_package=entry[0])  # type: ignore[arg-type]
         spec.has_location = True
         if entry[0]:
@@ -99,7 +109,7 @@ class _Finder:
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code."""
-        _, offset, length = self._index[module.__name__]
+        _, offset, length, _, _ = self._index[module.__name__]
         begin = self._begin + offset
         code = marshal.loads(self._data[begin : begin + length])
         _imp._fix_co_filename(code, module.__file__)  # type: ignore[attr-defined]

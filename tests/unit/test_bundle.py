@@ -61,3 +61,12 @@ def test_it_holds_every_module_of_its_rooms_and_none_of_the_users_side(lib: Path
     names = {name for name, _ in bundle._modules(str(lib / "preflight"))}
     assert {"preflight", "preflight.files", "preflight.hooks.main", "preflight.facts.gpu", "preflight.checks"} <= names
     assert not [name for name in names if name.split(".")[1:2] in (["cli"], ["submit"], ["deploy"])]
+
+
+def test_a_file_that_was_edited_counts_and_one_that_is_gone_is_missed(lib: Path) -> None:
+    path = lib / "preflight/hooks/run.py"
+    path.write_text(path.read_text() + "\n# edited\n")
+    assert shown(lib)[0] == "SourceFileLoader"
+    path.unlink()
+    with pytest.raises(subprocess.CalledProcessError):
+        shown(lib)
