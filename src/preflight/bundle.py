@@ -1,7 +1,8 @@
 """The package's compiled modules in one file: a hook imports ninety, and finding each costs more than running it.
 
 `preflight install` makes the file beside the copied package. Without it, or with one of another Python, and where a
-module's own file is another since, modules are found as usual. It holds code and an index: a module is unmarshalled when it is imported.
+module's own file is another since, modules are found as usual. It holds code and an index: a module is unmarshalled
+when it is imported.
 """
 
 from __future__ import annotations
