@@ -1,5 +1,6 @@
 """The command `preflight`. A hook is dispatched before Click is imported (rule 6 of docs/architecture.md)."""
 
+import gc
 import os
 import sys
 
@@ -7,6 +8,7 @@ import sys
 def main() -> int:
     """Run the command line in sys.argv and return its exit code."""
     if len(sys.argv) > 1 and sys.argv[1] == "hook":
+        gc.disable()  # a short life: looking for cycles costs more than they do
         from preflight.hooks.main import main as hook
 
         code = hook(sys.argv[2:])
