@@ -135,10 +135,50 @@ def test_a_shard_job_is_judged_by_its_gpu(cluster: Cluster) -> None:
     cluster.lab.wait_job(sound, "COMPLETED")
 
 
+def _processes(cluster: Cluster, jobs: dict[int, str | None]) -> None:
+    """Let processes run on both GPUs of shared1, each {pid: job}, None for one whose cgroup names no job."""
+    for pid, job in jobs.items():
+        place = cluster.node_dir("shared1") / "root" / "proc" / str(pid)
+        place.mkdir(parents=True, exist_ok=True)
+        own = (
+            "/system.slice/some.service" if job is None else f"/system.slice/slurmstepd.scope/job_{job}/step_batch/user"
+        )
+        (place / "cgroup").write_text(f"0::{own}\n")
+    running = {f"gpu.*.process.{at}": f"{pid}:1073741824" for at, pid in enumerate(jobs)}
+    cluster.set_gpus("shared1", SHARED, running, {"gpu.*.memory.used": 9 << 30})
+
+
+def test_two_users_jobs_share_a_gpu_and_neither_is_blamed_for_the_other(cluster: Cluster) -> None:
+    """What slurmd's epilog of one finds there is its own where the cgroup says so, and unknown where nothing does."""
+    cluster.set_gpus("shared1", SHARED)
+    shards = ("-w", "shared1", "--gres=shard:1")
+    stays = cluster.lab.sbatch("sleep 60", *shards, user="pfbob")
+    other = cluster.wait_report(stays)
+    found = []
+    for left in ("other", "nobody", "own"):
+        job, report = _judged(cluster, *shards, script="sleep 3")
+        assert report["job"]["gpus"] == other["job"]["gpus"]
+        assert (report["job"]["user"], other["job"]["user"]) == ("pfalice", "pfbob")
+        _processes(cluster, {900001: stays} | {"other": {}, "nobody": {900002: None}, "own": {900003: job}}[left])
+        after = cluster.wait_report(job, phase="epilog")
+        (one,) = (one for one in after["findings"] if one["check"] == "gpu.processes")
+        found.append((one["status"], one["blame"], one["observed"]))
+        changed = [change["fact"] for change in after["changes"] if change["blame"] == "user"]
+        gpu = f"gpu{other['job']['gpus'][0]}"
+        assert [fact for fact in changed if fact.startswith("gpu")] == ([f"{gpu}.processes"] if left == "own" else [])
+        cluster.set_gpus("shared1", SHARED)
+    assert found == [("pass", "user", "none"), ("unknown", "site", "900002"), ("warn", "user", "900003")]
+    assert cluster.lab.job_state(stays) == "RUNNING"
+    cluster.lab.check_run(["scancel", stays])
+
+
 def test_a_mig_job_is_judged_by_its_slice(mig: Cluster) -> None:
     largest = ("-w", "cut1", f"--gres=gpu:{_largest(mig.release)}:1")
-    job, report = _judged(mig, *largest, "--require=gpu.memory>=40G, gpu.memory<=45G, mig, gpu.count=1, gpu=a100")
+    job, report = _judged(
+        mig, *largest, f"--require=gpu.memory>=40G, gpu.memory<=45G, mig, gpu.count=1, gpu=a100_{_largest(mig.release)}"
+    )
     assert report["verdict"] == "ready", report["requirement"]
+    assert [(one["gpu"], one["profile"], one["uuid"][:4]) for one in report["job"]["mig"]] == [(1, "3g.40gb", "MIG-")]
     mig.lab.wait_job(job, "COMPLETED")
     assert mig.called() == []
     _, report = _judged(mig, *largest, "--require=gpu.memory>=80G")

@@ -152,3 +152,62 @@ def test_an_error_that_came_on_the_gpu_of_a_mig_device_is_told_to_its_job() -> N
         found = run_checks(Context("epilog", view, view, Policy(), gpus=mine, before=facts(cut())))
         (risen,) = (one for one in found if one.check == "gpu.ecc.risen")
         assert risen.message.startswith("GPU 0 MIG 3g.40gb: 4 uncorrected ECC errors")
+
+
+def left_on(
+    mine: JobGpus, *processes: dict[str, Any], before: tuple[dict[str, Any], ...] = ()
+) -> tuple[list[tuple[str, str, str | None]], list[dict[str, Any]]]:
+    """Return (status, blame, observed) of gpu.processes in an epilog, and what changed on the GPU."""
+    after = facts(gpu(0, processes=list(processes), memory_used=9 << 30))
+    then = facts(gpu(0, processes=list(before)))
+    view = View(after, {})
+    found = run_checks(Context("epilog", view, view, Policy(), gpus=mine, before=then))
+    rows = [(one.status, one.blame, one.observed) for one in found if one.check == "gpu.processes"]
+    return rows, changes(then, after, mine)
+
+
+def ran(pid: int, job: int | None = None) -> dict[str, Any]:
+    return {"pid": pid, "used_memory": 1} | ({} if job is None else {"job": job})
+
+
+ALONE, SHARED = JobGpus((0,), job=7), JobGpus((0,), job=7, shared=True)
+
+
+@pytest.mark.parametrize("mine", [ALONE, SHARED])
+def test_another_jobs_processes_and_memory_are_no_blame(mine: JobGpus) -> None:
+    assert left_on(mine, ran(9, job=8)) == ([("pass", "user", "none")], [])
+
+
+@pytest.mark.parametrize("mine", [ALONE, SHARED])
+def test_of_several_jobs_processes_the_jobs_own_are_told(mine: JobGpus) -> None:
+    rows, changed = left_on(mine, ran(9, job=8), ran(10, job=7), before=(ran(9, job=8),))
+    assert rows == [("warn", "user", "10")]
+    assert changed == [{"fact": "gpu0.processes", "before": [], "after": [10], "blame": "user"}]
+
+
+def test_a_process_of_nobody_knows_whom_is_the_jobs_only_where_it_has_the_gpu_alone() -> None:
+    assert left_on(ALONE, ran(9))[0] == [("warn", "user", "9")]
+    assert {one["fact"] for one in left_on(ALONE, ran(9))[1]} == {"gpu0.memory_used", "gpu0.processes"}
+    assert left_on(SHARED, ran(9)) == ([("unknown", "site", "9")], [])
+    assert left_on(ALONE, ran(9), ran(10, job=8)) == ([("unknown", "site", "9")], [])  # another job is on it
+
+
+def test_what_ran_on_a_shared_gpu_before_the_job_is_not_the_jobs() -> None:
+    assert left_on(SHARED, ran(9), before=(ran(9), ran(8))) == ([("pass", "user", "none")], [])
+
+
+def test_another_job_on_another_slice_does_not_make_the_jobs_own_shared() -> None:
+    mine = JobGpus((), slices=((0, 0),), job=7)
+    after = facts(cut((9, 1), (8, 2)))
+    after["gpus"]["devices"][0]["processes"][1]["job"] = 8
+    view = View(after, {})
+    found = run_checks(Context("epilog", view, view, Policy(), gpus=mine, before=facts(cut())))
+    (left,) = (one for one in found if one.check == "gpu.processes")
+    assert (left.status, left.blame, left.observed) == ("warn", "user", "9")
+
+
+def test_processes_on_a_shared_gpu_are_no_matter_of_the_prolog() -> None:
+    view = View(facts(gpu(0, processes=[ran(9), ran(10, job=8)], memory_used=9 << 30)), {})
+    found = run_checks(Context("prolog", view, view, Policy(), gpus=SHARED))
+    assert not [one for one in found if one.status in ("fail", "warn")]
+    assert "gpu.processes" not in [one.check for one in found]

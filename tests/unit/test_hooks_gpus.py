@@ -30,7 +30,8 @@ def of(gpus: str, gres: Gres, facts: FactsDocument, visible: str = "") -> JobGpu
     job = job_from({"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": gpus, "CUDA_VISIBLE_DEVICES": visible})
     found = job_gpus(job, None, gres, facts)
     assert found is not None
-    return found
+    assert (found.job, found.shared) == (7, gres.shared)
+    return found._replace(job=0)
 
 
 FOUR = document(gpu(3), gpu(1), gpu(0), gpu(2))  # minor numbers shuffled against NVML's indexes
@@ -77,7 +78,7 @@ def test_without_minor_numbers_not_even_all_of_them_are_known() -> None:
 
 
 def test_a_job_without_gpus_has_none_and_no_job_means_the_whole_node() -> None:
-    assert job_gpus(Job(7), None, BACKWARDS, FOUR) == JobGpus()
+    assert job_gpus(Job(7), None, BACKWARDS, FOUR) == JobGpus(job=7)
     assert job_gpus(None, None, BACKWARDS, FOUR) is None
     assert job_gpus(None, (1, 9), BACKWARDS, FOUR) == JobGpus((1,), ("gpu9",))
 

@@ -45,7 +45,7 @@ def test_fields_are_those_of_the_contract():
     assert made["counts"] == {"pass": 0, "warn": 0, "fail": 1, "skip": 0, "unknown": 0}
     assert made["changes"] == [LEFT]
     assert made["action"] == {"kind": "none", "detail": "", "enforced": True}
-    fields = "id array_job_id array_task_id restart user uid partition nodes gpus constraints"
+    fields = "id array_job_id array_task_id restart user uid partition nodes gpus constraints mig"
     assert " ".join(made["job"]) == fields
 
 

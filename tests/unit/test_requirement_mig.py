@@ -52,6 +52,13 @@ def status(spec: str, view: View) -> str:
         ("gpu=3g.20gb", "pass"),
         ("gpu=a100_3g.20gb", "pass"),  # as Slurm names the type
         ("gpu=A100-SXM4-40GB_3g.20gb", "pass"),
+        ("gpu=a100_3g.19gb", "pass"),  # as 22.05 does, which rounds the memory down
+        ("gpu=a100_3g.18gb", "fail"),
+        ("gpu=a100_3g.21gb", "fail"),
+        ("gpu=a100_2g.19gb", "fail"),
+        ("gpu=h100_3g.19gb", "fail"),
+        ("gpu=3g.19gb", "fail"),  # without the GPU's name it may be another GPU's own
+        ("gpu!=a100_3g.19gb", "fail"),
         ('gpu="NVIDIA A100-SXM4-40GB MIG 3g.20gb"', "pass"),  # as NVML names the device
         ("gpu=a100", "pass"),
         ("gpu=a10", "fail"),
@@ -225,7 +232,8 @@ def test_a_job_gets_a_published_device_by_its_own_size() -> None:
     decoded = view_of(extra_of(MIXED))
     places = {one["profile"]: at for at, one in enumerate(decoded.facts["gpus"]["devices"][0]["mig_devices"])}
     mine = decoded._replace(gpus=(), slices=((0, places["3g.20gb"]),))
-    for spec in ("gpu.memory>=20G", "gpu.memory<21G", "mig", "gpu=a100_3g.20gb", "gpu.count=1", "!nvlink"):
+    words = ("gpu=a100_3g.20gb", "gpu=a100_3g.19gb")
+    for spec in ("gpu.memory>=20G", "gpu.memory<21G", "mig", *words, "gpu.count=1", "!nvlink"):
         assert status(spec, mine) == "pass", spec
     assert status("gpu.memory>=40G", mine) == "fail"
 

@@ -313,3 +313,15 @@ def test_a_missing_run_dir_costs_only_the_cache(tmp_path: Path) -> None:
 def test_slurms_own_test_file_makes_the_order_unknown(tmp_path: Path) -> None:
     assert "fake_gpus.conf" in conf(tmp_path, "Name=gpu File=/dev/nvidia0", fake_gpus="a|4|0-3|-1|/dev/nvidia0").problem
     assert package.devices(conf(tmp_path), [], "22.05")[0] == []
+
+
+@pytest.mark.parametrize(
+    ("gres", "shared"),
+    [("gpu:2,shard:8", True), ("gpu:2,mps:200", True), ("gpu:a:1,shard:a:4", True), ("gpu:2", False), ("", False)],
+)
+def test_whether_jobs_share_gpus(tmp_path: Path, gres: str, shared: bool) -> None:
+    (tmp_path / "slurm.conf").write_text(f"GresTypes=gpu,shard,mps\nNodeName=n1 {gres and 'Gres=' + gres}\n")
+    found = read(str(tmp_path), "n1")
+    assert found.shared is shared
+    assert from_json(to_json(found)) == found
+    assert read(str(tmp_path), "dynamic").shared is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context, JobGpus, check, subject_of
 from preflight.facts.view import Facts
+from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -22,14 +23,15 @@ COUNTERS = {
     "memory_used": "user",
 }
 MEMORY_NOISE = 256 << 20  # bytes: what driver and caches move by themselves
+SHARED = "ProctrackType=proctrack/cgroup in slurm.conf: the cgroup of a process names its job then"
 LEFT = "end the processes: the epilog runs when all of the job's own should be gone"
 
 
 def changes(before: Facts | None, after: Facts, gpus: JobGpus | None) -> list[dict[str, Any]]:
     """Return [{fact, before, after, blame}] between two collections; ``gpus`` limits them to the job's.
 
-    Of a GPU that the job has MIG devices of, memory in use is others' too, and of its processes those count that run on
-    the job's devices.
+    Of a GPU that the job shares, or has MIG devices of, memory in use is others' too; of its processes those count that
+    are the job's, or run on its devices and are not known to be another's.
     """
     if before is None:
         return []
@@ -42,9 +44,38 @@ def changes(before: Facts | None, after: Facts, gpus: JobGpus | None) -> list[di
         then = earlier.get(device["uuid"]) if device.get("uuid") else None  # a lost GPU does not tell its own
         if then is None or (gpus is not None and not gpus.has(at)):
             continue
-        whole = gpus is None or at in gpus.positions
-        found += _of_device(then, device, None if whole else _instances(device, at, gpus))
+        found += _of_device(then, device, at, gpus)
     return found
+
+
+def _shared(gpus: JobGpus | None, at: int, *devices: dict[str, Any]) -> bool:
+    """Return whether other jobs may be on the job's part of the GPU: Slurm shares it, or a process of one is there."""
+    if gpus is None or not gpus.job:
+        return False
+    jobs = [job for device in devices for job in _pids(device, at, gpus).values()]
+    return gpus.shared or any(job not in (None, gpus.job) for job in jobs)
+
+
+class Left(NamedTuple):
+    """Processes on a GPU: the job's own, and those that on a shared GPU may be anybody's; none of other jobs."""
+
+    own: tuple[int, ...]
+    untold: tuple[int, ...]
+
+
+def _left(device: dict[str, Any], then: dict[str, Any] | None, at: int, gpus: JobGpus | None) -> Left:
+    """Return whose the processes on the GPU at ``at`` are; ``then``: the GPU in the job's prolog.
+
+    On a shared GPU what ran before the job began is not the job's.
+    """
+    every = _pids(device, at, gpus)
+    if gpus is None or not gpus.job:
+        return Left(tuple(sorted(every)), ())
+    earlier = {one["pid"] for one in (then or {}).get("processes") or []}
+    shared = _shared(gpus, at, device, then or {})
+    own = [pid for pid, job in every.items() if job == gpus.job or (job is None and not shared)]
+    untold = [pid for pid, job in every.items() if job is None and shared and pid not in earlier]
+    return Left(tuple(sorted(own)), tuple(sorted(untold)))
 
 
 def _instances(device: dict[str, Any], at: int, gpus: JobGpus | None) -> list[tuple[Any, Any]]:
@@ -54,20 +85,21 @@ def _instances(device: dict[str, Any], at: int, gpus: JobGpus | None) -> list[tu
     return [(listed[place].get("gi"), listed[place].get("ci")) for place in places]
 
 
-def _pids(device: dict[str, Any], instances: list[tuple[Any, Any]] | None) -> list[int]:
-    """Return the processes on a GPU, or on those instances of it."""
+def _pids(device: dict[str, Any], at: int, gpus: JobGpus | None) -> dict[int, int | None]:
+    """Return the processes on the GPU at ``at``, or on the job's MIG devices of it, each with its job where known."""
     every = device.get("processes") or []
-    if instances is not None:
+    if gpus is not None and at not in gpus.positions:
+        instances = _instances(device, at, gpus)
         every = [one for one in every if one.get("gi") is not None and (one["gi"], one.get("ci")) in instances]
-    return sorted(one["pid"] for one in every)
+    return {one["pid"]: one.get("job") for one in every}
 
 
-def _of_device(
-    then: dict[str, Any], now: dict[str, Any], instances: list[tuple[Any, Any]] | None
-) -> Iterator[dict[str, Any]]:
+def _of_device(then: dict[str, Any], now: dict[str, Any], at: int, gpus: JobGpus | None) -> Iterator[dict[str, Any]]:
     name = subject_of(now)
+    shared = _shared(gpus, at, then, now)
+    others = shared or (gpus is not None and at not in gpus.positions)
     for key, blame in COUNTERS.items():
-        if key == "memory_used" and instances is not None:
+        if key == "memory_used" and others:
             continue
         noise = MEMORY_NOISE if key == "memory_used" else 0
         old, new = then.get(key), now.get(key)
@@ -75,7 +107,8 @@ def _of_device(
             yield _change(f"{name}.{key}", old, new, blame)
     if "processes" not in then or "processes" not in now:
         return
-    earlier, later = _pids(then, instances), _pids(now, instances)
+    earlier = [] if shared else sorted(_pids(then, at, gpus))
+    later = list(_left(now, then, at, gpus).own)
     if earlier != later:
         yield _change(f"{name}.processes", earlier, later, "user")
 
@@ -90,13 +123,32 @@ def processes(context: Context, limit: float | None) -> Iterator[Finding]:
     for at, device in enumerate(context.node.facts.get("gpus", {}).get("devices") or []):
         if context.gpus is None or not context.gpus.has(at) or "processes" not in device:
             continue
-        whole = at in context.gpus.positions
-        pids = _pids(device, None if whole else _instances(device, at, context.gpus))
-        status, observed = ("fail", ", ".join(map(str, pids[:8]))) if pids else ("pass", "none")
-        where = subject_of(device) if whole else context.gpus.label(at, device)
-        message = f"{len(pids)} processes left on {where}: {observed}" if pids else "no process left"
-        remedy = LEFT if pids else None
-        yield Finding("gpu.processes", status, "user", subject_of(device), "none", observed, message, remedy, "nvml")
+        left = _left(device, _earlier(context.before, device), at, context.gpus)
+        where = subject_of(device) if at in context.gpus.positions else context.gpus.label(at, device)
+        yield _judged(left, where, subject_of(device))
+
+
+def _earlier(before: Facts | None, device: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the same GPU in the prolog's facts, by UUID."""
+    listed = ((before or {}).get("gpus") or {}).get("devices") or []
+    return next((one for one in listed if one.get("uuid") and one["uuid"] == device.get("uuid")), None)
+
+
+def _judged(left: Left, where: str, subject: str) -> Finding:
+    name = "gpu.processes"
+    if left.own:
+        text = _few(left.own)
+        message = f"{len(left.own)} processes left on {where}: {text}"
+        return Finding(name, "fail", "user", subject, "none", text, message, LEFT, "nvml")
+    if left.untold:
+        text = _few(left.untold)
+        message = f"{len(left.untold)} processes on {where}, which jobs share, and whose they are is not known: {text}"
+        return Finding(name, "unknown", "site", subject, "none", text, message, SHARED, "nvml")
+    return Finding(name, "pass", "user", subject, "none", "none", "no process left", None, "nvml")
+
+
+def _few(pids: tuple[int, ...]) -> str:
+    return ", ".join(map(str, pids[:8]))
 
 
 RISEN = "tell the job's user that results may be wrong; drain and reset the GPU"

@@ -37,6 +37,7 @@ class JobGpus(NamedTuple):
 
     ``slices``: its MIG devices, each (position in the devices list, position in that GPU's ``mig_devices``).
     ``other``: the device file of a GPU that is another vendor's; none of the job's is NVIDIA's then.
+    ``job``: the job's number, 0 where there is none. ``shared``: other jobs may have the same GPUs (shards, MPS).
     """
 
     positions: tuple[int, ...] = ()
@@ -44,6 +45,8 @@ class JobGpus(NamedTuple):
     problem: str = ""
     slices: tuple[tuple[int, int], ...] = ()
     other: str = ""
+    job: int = 0
+    shared: bool = False
 
     @property
     def some(self) -> bool:

@@ -9,6 +9,7 @@ import time
 
 from preflight.facts import mig
 from preflight.facts.gpu_bus import excluded, fabric
+from preflight.facts.gpu_jobs import with_jobs
 from preflight.facts.isolate import Channel
 from preflight.facts.mig import Lookup
 from preflight.facts.nvml import GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, error_name, load
@@ -92,11 +93,11 @@ def _devices(channel: Channel, nvml: Any, root: Root) -> None:
         except Fault as fault:
             channel.tell({"gpu": index, "error": fault.name})
         else:
-            _device(channel, nvml, index, handle, lookup)
+            _device(channel, nvml, index, handle, lookup, root)
         channel.tell({"gpu": index, "done": True})
 
 
-def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Lookup) -> None:
+def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Lookup, root: Root) -> None:
     """Tell one GPU's attributes, call by call; what the GPU as a whole suffers from becomes its ``error``."""
     known: dict[str, Any] = {"index": index}
     for name, keys, read in CALLS:
@@ -109,6 +110,8 @@ def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Loo
                 return  # every other call would only say so again, or hang
             continue
         told = dict(zip(keys, values, strict=True))
+        if told.get("processes"):
+            told["processes"] = with_jobs(root, told["processes"])
         channel.tell({"gpu": index, "set": told})
         known.update(told)
         if told.get("mig") and not _mig_devices(channel, nvml, handle, known, lookup):

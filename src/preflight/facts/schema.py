@@ -11,7 +11,7 @@ TEXTS, COUNTS = "list of texts", "list of whole numbers"
 # (kind, may be null); a tuple of rows is a list of objects with those keys.
 Rows = dict[str, tuple[Any, bool]]
 
-_PROCESS: Rows = {"pid": (COUNT, False), **dict.fromkeys(("used_memory", "gi", "ci"), (COUNT, True))}
+_PROCESS: Rows = {"pid": (COUNT, False), **dict.fromkeys(("used_memory", "gi", "ci", "job"), (COUNT, True))}
 _MIG: Rows = {
     "index": (COUNT, False),
     **dict.fromkeys(("uuid", "name", "profile"), (TEXT, True)),

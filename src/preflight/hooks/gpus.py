@@ -24,6 +24,10 @@ def job_gpus(job: Job | None, named: Named | None, gres: Gres, document: FactsDo
     devices = _devices(document)
     if job is None:
         return None if named is None else _by_index(named, devices)
+    return _of_job(job, gres, devices)._replace(job=job.id, shared=gres.shared)
+
+
+def _of_job(job: Job, gres: Gres, devices: list[dict[str, Any]]) -> JobGpus:
     if not job.gpus_text:
         return JobGpus()
     if not job.gpus:

@@ -59,7 +59,16 @@ def _job(run: Run, found: Assessment) -> dict[str, Any] | None:
         nodes=job.nodes or None,
         gpus=_indexes(found, found.gpus),
         constraints=job.constraints or None,
+        mig=_mig(found, found.gpus),
     )
+
+
+def _mig(found: Assessment, gpus: JobGpus | None) -> list[dict[str, Any]] | None:
+    if gpus is None or gpus.problem:
+        return None
+    devices = (found.document.facts.get("gpus") or {}).get("devices") or []
+    listed = [(devices[at]["index"], (devices[at].get("mig_devices") or [])[place]) for at, place in gpus.slices]
+    return [{"gpu": gpu, **{key: one.get(key) for key in ("index", "profile", "uuid")}} for gpu, one in listed]
 
 
 def _indexes(found: Assessment, gpus: JobGpus | None) -> list[int] | None:

@@ -85,10 +85,12 @@ def job_block(
     nodes: str | None = None,
     gpus: Iterable[int] | None = None,
     constraints: str | None = None,
+    mig: Iterable[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return the report's job; None where Slurm gave no value (nothing is fetched for the report's sake).
 
-    ``nodes`` is Slurm's hostlist text; ``gpus`` are NVML indexes on this node; ``restart`` is SLURM_RESTART_COUNT.
+    ``nodes`` is Slurm's hostlist text; ``gpus`` are NVML indexes on this node; ``restart`` is SLURM_RESTART_COUNT;
+    ``mig``: {gpu, index, profile, uuid} of the MIG devices, whose GPUs are among ``gpus``.
     """
     return {
         "id": id,
@@ -101,6 +103,7 @@ def job_block(
         "nodes": nodes,
         "gpus": None if gpus is None else list(gpus),
         "constraints": constraints,
+        "mig": None if mig is None else list(mig),
     }
 
 

@@ -70,6 +70,17 @@ def with_profile(asked: str) -> tuple[str, str]:
     return " ".join(words), profile
 
 
+def rounded(profile: str) -> str:
+    """Return a MIG profile as 22.05's slurmd names it, 3g.39gb of 3g.40gb: the GiB of memory there are, cut off.
+
+    It is one less for each profile of the A100, A30 and H100; by itself it may be another GPU's (1g.5gb: an A100's own,
+    and the A30's 1g.6gb), so it counts only behind the GPU's name, a100_3g.39gb.
+    """
+    slices, dot, memory = profile.rpartition(".")
+    number, unit, flags = memory.partition("gb")
+    return f"{slices}{dot}{int(number) - 1}{unit}{flags}" if unit and number.isascii() and number.isdigit() else ""
+
+
 class AliasedName(Name):
     """A name that people write in more ways than one; ``canonical`` maps each to the same."""
 
@@ -126,7 +137,7 @@ class TokenName(Name):
         words = asked.split()
         rest, profile = with_profile(asked)
         if profile and "mig" in have:
-            if profile not in have:
+            if profile not in have and not (rest and any(rounded(word) == profile for word in have)):
                 return op != "="
             words = rest.split()
         if not words:
@@ -151,7 +162,9 @@ class TokenName(Name):
         if not mig:
             return f" {asked} " in f" {have} " or f" {asked} " in f" {unmounted(have)} "
         rest, profile = with_profile(asked)
-        return profile in ("", own.replace("~", "-")) and (not rest or rest == "mig" or f" {rest} " in f" {gpu} ")
+        own = own.replace("~", "-")
+        same = profile in ("", own) or bool(rest and rest != "mig" and profile == rounded(own))
+        return same and (not rest or rest == "mig" or f" {rest} " in f" {gpu} ")
 
 
 class PathName(Name):

@@ -32,7 +32,8 @@ class Gres(NamedTuple):
     ``lines``: gres.conf's, in slurmd's order. ``wanted``: (type or None, count) of slurm.conf's Gres=; None where
     slurm.conf does not say what this node has. ``autodetect``: what counts for the node, as written, "" where it is
     not set. ``nvml``: whether slurmd has its NVML plugin; None where that is not known. ``release``: of the slurmd
-    that is installed, 2205 for 22.05; 0 where it is not known. ``problem``: why all this cannot be told.
+    that is installed, 2205 for 22.05; 0 where it is not known. ``problem``: why all this cannot be told. ``shared``:
+    whether slurm.conf's Gres= has shards or MPS, so that several jobs may have one GPU.
     """
 
     lines: tuple[Line, ...] = ()
@@ -41,6 +42,7 @@ class Gres(NamedTuple):
     nvml: bool | None = None
     release: int = 0
     problem: str = ""
+    shared: bool = False
 
     @property
     def total(self) -> int | None:

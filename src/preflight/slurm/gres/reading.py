@@ -31,7 +31,7 @@ def read_with_files(
     gres, plugins = Gres(), ""
     try:
         slurm = _slurm_conf(conf_directory, node, files)
-        gres, plugins = gres._replace(wanted=slurm[0]), slurm[1]
+        gres, plugins = gres._replace(wanted=slurm[0], shared=slurm[2]), slurm[1]
         gres = _gres_conf(gres, conf_directory, node, files)
         if os.path.exists(f"{conf_directory}/fake_gpus.conf"):
             raise ConfError(f"{conf_directory}/fake_gpus.conf: slurmd takes its GPUs from a test file")
@@ -43,11 +43,14 @@ def read_with_files(
     return gres, [*files.paths, f"{conf_directory}/fake_gpus.conf", *known.paths, *links]
 
 
-def _slurm_conf(directory: str, node: str, files: Files) -> tuple[tuple[tuple[str | None, int], ...] | None, str]:
-    """Return the GPUs that slurm.conf's Gres= gives ``node``, None where it says nothing of the node, and PluginDir."""
+def _slurm_conf(directory: str, node: str, files: Files) -> tuple[tuple[tuple[str | None, int], ...] | None, str, bool]:
+    """Return the GPUs that slurm.conf's Gres= gives ``node``, None where it does not name it; PluginDir; `shares`.
+
+    A dynamic node, which slurm.conf does not name, may share its GPUs wherever GresTypes= has a way to.
+    """
     if not os.path.exists(f"{directory}/slurm.conf"):
         files.paths.append(f"{directory}/slurm.conf")
-        return None, ""
+        return None, "", False
     default: str | None = None
     found: str | None = None
     known, types, plugins = False, "", ""
@@ -63,10 +66,15 @@ def _slurm_conf(directory: str, node: str, files: Files) -> tuple[tuple[tuple[st
         elif first == "plugindir":
             plugins = keys["plugindir"]
     if not known:
-        return None, plugins  # a dynamic node brings its own Gres=
+        return None, plugins, shares(types)  # a dynamic node brings its own Gres=
     if "gpu" not in types.lower().split(","):
-        return (), plugins
-    return wanted(found or ""), plugins
+        return (), plugins, False
+    return wanted(found or ""), plugins, shares(found or "")
+
+
+def shares(text: str) -> bool:
+    """Return whether "gpu:2,shard:8" (Gres=, or GresTypes=) has what lets several jobs have one GPU: shards or MPS."""
+    return any(token.strip().lower().partition(":")[0] in ("shard", "mps") for token in text.split(","))
 
 
 def wanted(text: str) -> tuple[tuple[str | None, int], ...]:
