@@ -107,10 +107,20 @@ def test_hostile_files_end_in_a_line(tmp_path: Path) -> None:
         "gpu",
         "Name=gpu File=/dev/nvidia0 \\# no comment",
         'Name=gpu "File"=/dev/nvidia0',
+        "Name=gpu MultipleFiles=/dev/nvidia0",
+        "Name=gpu File=/dev/nvidia0\nName=gpu Count=1",
+        "Name=gpu Type=a100 File=/dev/nvidia0\nName=gpu File=/dev/nvidia1",
+        "Name=gpu File=/dev/nvidia0\nNodeName=n1 Name=gpu Type=a100 File=/dev/nvidia1",
     ],
 )
 def test_a_line_that_slurmd_refuses_is_a_problem(tmp_path: Path, line: str) -> None:
     assert "slurmd refuses" in conf(tmp_path, line).problem
+
+
+def test_other_nodes_lines_are_not_judged(tmp_path: Path) -> None:
+    others = "NodeName=n2 Name=gpu Type=a100 File=/dev/nvidia0\nNodeName=n2 Name=gpu MultipleFiles=/dev/nvidia1\n"
+    gres = conf(tmp_path, f"{others}NodeName=n1 Name=gpu File=/dev/nvidia[1,0]")
+    assert (gres.problem, minors(gres)) == ("", ["1", "0"])
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,11 @@ def _gres_conf(gres: Gres, directory: str, node: str, files: Files) -> Gres:
             of_node = keys.get("autodetect", of_node)
         if keys.get("name", "").lower() == "gpu":
             (everywhere if first == "name" else here).append(_line(keys))
-    return gres._replace(lines=(*everywhere, *here), autodetect=of_node or over_all)
+    lines = (*everywhere, *here)
+    for key, given in (("Type=", [line.type is None for line in lines]), ("File=", [not line.files for line in lines])):
+        if len(set(given)) > 1:
+            raise ConfError(f"gres.conf: slurmd refuses GPUs of which some have {key} and some have none")
+    return gres._replace(lines=lines, autodetect=of_node or over_all)
 
 
 def _line(keys: dict[str, str]) -> Line:
@@ -138,6 +142,8 @@ def _line(keys: dict[str, str]) -> Line:
         files = expand(text)
     except ValueError as error:
         raise ConfError(f"gres.conf: File={text[:60]}: {error}") from error
+    if multiple and len(files) < 2:
+        raise ConfError(f"gres.conf: slurmd refuses MultipleFiles={text[:60]}, which is one file: write File=")
     count = 1 if multiple else len(files) or 1
     said = keys.get("count", "")
     if not files and said.isdigit() and len(said) < 6:
