@@ -14,7 +14,7 @@ from lab import Lab, LabNode, pyslurm_by_hand, releases, unavailable
 from lab.cluster_bin import write_bin
 from lab.pyslurm_by_hand import EXTRA, HOSTILE_COMMENT, HOSTILE_NAME, HOSTILE_REASON
 from lab.users import account
-from preflight.slurm import node_json
+from preflight.slurm import node_json, node_text
 from preflight.slurm.by_commands import JSON_SINCE, ByCommands
 from preflight.slurm.by_pyslurm import ByPyslurm
 from preflight.slurm.cluster import LARGEST, Cluster, JobInfo, Node
@@ -261,6 +261,14 @@ def test_nodes_read_as_json_are_those_read_as_fields(state: World) -> None:
     if back_end.release()[:2] < JSON_SINCE:
         pytest.skip("this Slurm has no scontrol --json")
     text = state.cluster.slurm.run("scontrol", "show", "node", "--json")
-    as_json, as_fields = [one for one in node_json.parsed(text) if one.partitions], back_end.nodes()
+    as_json, as_fields = [one for one in node_json.parsed(text) if one.partitions], back_end.nodes({"c1", "c2"})
     order = {node.name: node._replace(partitions=tuple(sorted(node.partitions))) for node in as_fields}
     assert {one.name: one._replace(partitions=tuple(sorted(one.partitions))) for one in as_json} == order
+
+
+def test_nodes_read_as_text_are_those_read_as_fields(state: World) -> None:
+    def by_name(nodes: list[Node]) -> dict[str, Node]:
+        return {one.name: one._replace(partitions=tuple(sorted(one.partitions))) for one in nodes if one.partitions}
+
+    as_fields = ByCommands(state.cluster.slurm).nodes({"c1", "c2"})  # so few are asked of sinfo
+    assert by_name(node_text.read(state.cluster.slurm)) == by_name(as_fields)

@@ -157,10 +157,13 @@ NODE = {
 }  # fmt: skip
 
 
+UNPROVEN = {"scontrol -a show node": "", "scontrol -a -o show node": ""}  # no text that may be read
+
+
 def test_json_takes_the_place_of_a_sinfo_that_compares_for_minutes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("preflight.slurm.by_commands.GROUPED_S", 0.3)
     as_json = json.dumps({"nodes": [NODE, NODE | {"name": "n2"}], "errors": []})
-    answers = {"hang": "", "sinfo rows": "", "scontrol show node --json": as_json}
+    answers = {"hang": "", "sinfo rows": "", "scontrol show node --json": as_json, **UNPROVEN}
     back_end = ByCommands(desk.set(answers | {"sinfo -V": "slurm 26.05.5\n"}))
     assert [node.name for node in back_end.nodes()] == ["n1", "n2"]
     old = ByCommands(desk.set(answers | {"sinfo -V": "slurm 22.05.8\n"})._replace(each_s=0.3))
@@ -285,7 +288,7 @@ def test_what_pyslurm_fails_at_is_read_by_commands(desk: Desk) -> None:
 
     told: list[str] = []
     rows = row(*group("n1", "main"))
-    commands = ByCommands(desk.set({"sinfo rows": rows, "sinfo -V": "slurm 25.11.4\n"}))
+    commands = ByCommands(desk.set({"sinfo rows": rows, "sinfo -V": "slurm 25.11.4\n", **UNPROVEN}))
     cluster = Cluster(desk.slurm, ByPyslurm(Broken, commands, told.append))
     assert [node.name for node in cluster.nodes()] == ["n1"]
     assert told == ["pyslurm: RuntimeError: zero bytes transmitted; reading by commands"]

@@ -1,14 +1,17 @@
 """The back end that reads by Slurm's commands: nodes by sinfo, a job by squeue.
 
-Of 10,000 nodes sinfo prints the fields in 0.1 s, since it groups nodes with equal ones, but it compares each node with
-every group: where thousands differ (by their Extra) it takes minutes. `scontrol show node --json` always takes 2 to 6 s
-and prints 24 MB (18 MB compact), so it comes second, on releases that have it. One job is read as JSON where squeue has
+All nodes come from `scontrol show node`, which takes 0.1 s for 10,000 whatever they hold; where its text must not be
+read (node_text.py), from sinfo. That groups nodes with equal fields, but compares each node with every group: where
+thousands differ (by their Extra) it takes minutes. `scontrol show node --json` takes 2 to 6 s and prints 24 MB (18 MB
+compact), so it comes last, on releases that have it. One job is read as JSON where squeue has
 all of it there (24.11 on; only JSON has a job's Extra), else as fields.
 """
 
 from __future__ import annotations
 
-from preflight.slurm import job_fields, job_json, node_json
+import time
+
+from preflight.slurm import job_fields, job_json, node_json, node_text
 from preflight.slurm.commands import Slurm, SlurmError, SlurmTimeout
 from preflight.slurm.fields import ask, hosts, value, words
 from preflight.slurm.job_ids import parts, pick
@@ -25,6 +28,7 @@ NODE_FIELDS = (
     "Memory",
 )  # fmt: skip
 JSON_SINCE = (24, 11)
+QUICK_S = 1.0  # seconds within which a command that fails has not waited for the controller
 GROUPED_S = 2.0  # seconds that sinfo gets where JSON can take its place
 FEW = 100  # names that sinfo is given; more are picked here
 
@@ -53,6 +57,17 @@ class ByCommands:
     def nodes(self, names: set[str] | None = None) -> list[Node]:
         """Return the nodes of the cluster, those called ``names`` where given; raises SlurmError."""
         few = names is not None and len(names) <= FEW
+        if not few:
+            began = time.monotonic()
+            try:
+                every = node_text.read(self._slurm)
+                return every if names is None else [node for node in every if node.name in names]
+            except node_text.NotProven:
+                pass
+            except SlurmError as error:
+                # A controller that is away is waited for once; a scontrol that is not there says so at once.
+                if isinstance(error, SlurmTimeout) or time.monotonic() - began > QUICK_S:
+                    raise
         only = ("-n", ",".join(sorted(names))) if names is not None and few else ()
         try:
             # A release without another way gets all the time there is.
