@@ -301,7 +301,7 @@ kill_switch = "{self.directory}/etc/off"
         self.lift_faults()
         self.lab.reset()
         for site in self.sites:
-            for pattern in ("spool/drain-*.json", "spool/pending/*", "spool/outbox/*"):
+            for pattern in ("spool/drain-*.json", "spool/pending/*", "spool/released/*", "spool/outbox/*"):
                 for path in self.node_dir(site.name).glob(pattern):
                     path.unlink()
         for path in Path(self.run_dir).glob("stuck-*.json"):

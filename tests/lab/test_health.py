@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,22 @@ def test_a_move_that_was_complete_but_for_its_record_is_dropped(cluster: Cluster
     assert _pending(cluster) == []
     assert not [call for call in cluster.called() if call.startswith("scontrol")]
     done = cluster.lab.wait_job(job, ("COMPLETED", "FAILED", "CANCELLED"))
+    assert (done["state"], done["nodes"]) == ("COMPLETED", "ubuntu2")
+
+
+def test_a_controller_that_dies_just_after_the_release_loses_no_job(cluster: Cluster) -> None:
+    """It recovers the job as it was saved: held, and nobody had it in mind any more."""
+    lab = cluster.lab
+    job = _half_moved(cluster, "requeuehold *")
+    time.sleep(8)  # slurmctld saves that
+    cluster.health("rocky1")
+    assert lab.job(job)["priority"] != "0"
+    os.kill(lab.pids()["slurmctld"], signal.SIGKILL)
+    time.sleep(0.5)
+    lab.restart_slurmctld()
+    cluster.health("rocky1")
+    assert lab.job(job)["priority"] != "0"
+    done = lab.wait_job(job, ("COMPLETED", "FAILED", "CANCELLED"))
     assert (done["state"], done["nodes"]) == ("COMPLETED", "ubuntu2")
 
 

@@ -1,5 +1,7 @@
 """The health check: the whole node, and what earlier hooks left half done."""
 
+from __future__ import annotations
+
 import time
 
 from preflight.files import tolerate
@@ -15,7 +17,13 @@ from preflight.report.store import prune_spool
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.verdict import decide
 
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.slurm.job import JobState
+
 DAY_S = 86400
+SAVED_S = 10.0  # slurmctld saves its state within 5 s
+RECOVERED = "job requeued in held state"  # squeue's reason after requeuehold; a hold by hand has another
 LEAST_S = 1.0  # for the probes, where a slow controller has used up their time
 WAITING = ("PENDING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD")  # a requeued job may still be leaving its nodes
 
@@ -72,16 +80,21 @@ def repair(run: Run) -> None:
     if run.killed:
         return  # until the admin takes the switch away
     slurm = run.slurm()
-    for pending in left_over(run.policy.report.spool, run.run_dir, run.node):
+    for pending in list(left_over(run.policy.report.spool, run.run_dir, run.node)):
         with tolerate((SlurmError, ValueError)):
             if "move" in pending.entry:
                 _repair_move(run, slurm, pending)
+    if run.policy.mode == "enforce":
+        for pending in list(left_over(run.policy.report.spool, run.run_dir, run.node, "released")):
+            with tolerate((SlurmError, ValueError)):
+                _repair_move(run, slurm, pending, looking=True)
 
 
-def _repair_move(run: Run, slurm: Slurm, pending: Pending) -> None:
+def _repair_move(run: Run, slurm: Slurm, pending: Pending, looking: bool = False) -> None:
     """A job that waits in the queue, requeued by us, gets its exclusion and its release; one that runs is left alone.
 
-    A controller that cannot be reached leaves the entry for the next health check.
+    A controller that cannot be reached leaves the entry for the next health check. ``looking``: the job was
+    released, and a controller that died just after recovers it as it was before: held by our requeue, by nobody else.
     """
     from preflight.hooks.move import Move, finish, is_half_done
     from preflight.slurm import job as slurm_job
@@ -103,6 +116,20 @@ def _repair_move(run: Run, slurm: Slurm, pending: Pending) -> None:
         raise
     state = slurm_job.read(slurm, name)
     waits = state.state in WAITING and state.priority == 0 and is_half_done(slurm, what, state)
-    if waits and pending.entry.get("step") in ("requeue", "held"):
-        finish(slurm, what, state._replace(priority=pending.entry.get("priority") or 0), pending)
-    pending.done()
+    if pending.entry.get("step") not in ("requeue", "held"):
+        pending.done()
+    elif not looking:
+        kind = finish(slurm, what, _before(state, pending), pending).kind if waits else "requeue"
+        pending.released() if kind == "requeue" else pending.done()
+    elif waits and slurm_job.letter(slurm, name, "r").replace("_", " ") == RECOVERED:
+        if finish(slurm, what, _before(state, pending), pending).kind == "requeue":
+            pending.released()
+        else:
+            pending.done()
+    elif pending.age() > SAVED_S:
+        pending.done()
+
+
+def _before(state: JobState, pending: Pending) -> JobState:
+    """Return the job's state with the priority that it had before it was requeued."""
+    return state._replace(priority=pending.entry.get("priority") or 0)

@@ -69,7 +69,10 @@ def move(slurm: Slurm, what: Move, pending: Pending) -> Outcome:
             outcome = _requeue(slurm, what, state, pending)
     except (SlurmError, HostlistError) as error:
         return Outcome(kind, f"not done: {error}", False)
-    pending.done()
+    if outcome.kind == "requeue":
+        pending.released()
+    else:
+        pending.done()
     return outcome
 
 

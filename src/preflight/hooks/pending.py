@@ -35,6 +35,24 @@ class Pending(NamedTuple):
         """Forget the action: it is complete, or there is nothing left to do about it."""
         unlink(self.path)
 
+    def released(self) -> None:
+        """Keep the action until a later look: a controller that dies now recovers the job held."""
+        folder = f"{os.path.dirname(os.path.dirname(self.path))}/released"
+        path = f"{folder}/{os.path.basename(self.path)}"
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            os.rename(self.path, path)
+            os.utime(path)
+        except OSError:
+            unlink(self.path)
+
+    def age(self) -> float:
+        """Return the seconds since the entry was written last, or was released."""
+        try:
+            return time.time() - os.stat(self.path).st_mtime
+        except OSError:
+            return 0.0
+
 
 def begin(spool: str, run_dir: str, name: str, entry: dict[str, Any]) -> Pending:
     """Write ``entry`` where it survives a crash; one that cannot be written anywhere is acted on all the same."""
@@ -50,9 +68,9 @@ def begin(spool: str, run_dir: str, name: str, entry: dict[str, Any]) -> Pending
     return pending
 
 
-def left_over(spool: str, run_dir: str, node: str) -> Iterator[Pending]:
+def left_over(spool: str, run_dir: str, node: str, folder: str = "pending") -> Iterator[Pending]:
     """Yield what earlier runs on this node left half done; what a hook that still runs has begun is its own."""
-    for directory in (f"{spool}/pending", f"{run_dir}/pending"):
+    for directory in (f"{spool}/{folder}", f"{run_dir}/{folder}"):
         try:
             names = sorted(os.listdir(directory))
         except OSError:
