@@ -13,24 +13,30 @@ if TYPE_CHECKING:
 OWN = os.O_NOFOLLOW | os.O_CLOEXEC if hasattr(os, "O_NOFOLLOW") else 0
 
 
-def write_atomic(path: str, data: bytes, mode: int = 0o600) -> None:
-    """Replace ``path`` by ``data``: a temporary file, then rename. Raises OSError and leaves nothing behind."""
+def write_atomic(path: str, data: bytes, mode: int = 0o600, durable: bool = False) -> None:
+    """Replace ``path`` by ``data``: a temporary file, then rename. Raises OSError and leaves nothing behind.
+
+    ``durable``: it is on the disk when this returns, and a power cut leaves the old file or the new one.
+    """
     directory, name = os.path.split(path)
     temporary = f"{directory}/.{name}.{os.getpid()}"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | OWN, mode)
         with open(descriptor, "wb") as file:
             file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
         os.rename(temporary, path)
     except OSError:
         unlink(temporary)
         raise
 
 
-def write_json(path: str, data: Any, mode: int = 0o600) -> None:
+def write_json(path: str, data: Any, mode: int = 0o600, durable: bool = False) -> None:
     """Replace ``path`` by ``data`` as JSON, making its directory (0700) where it is missing. Raises OSError."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    write_atomic(path, jsonio.dumps(data).encode(), mode)
+    write_atomic(path, jsonio.dumps(data).encode(), mode, durable)
 
 
 def read_json(path: str, limit: int = 4 << 20) -> Any:

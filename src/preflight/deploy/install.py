@@ -151,7 +151,9 @@ def uninstall(target: Target, everything: bool) -> list[str]:
     if everything:
         for path in (*(f"{target.libexec}/{name}" for name in HOOKS), *_kept_between_runs(target)):
             removed += _remove(path)
-        removed += _empty(*(f"{target.run_dir}/{name}" for name in ("task", "pending")), target.run_dir)
+        removed += _empty(
+            *(f"{target.run_dir}/{name}" for name in ("task", "pending", "released", "unkept")), target.run_dir
+        )
         removed += _empty(target.libexec, target.prefix)
     return removed
 
@@ -165,7 +167,11 @@ def _versions(target: Target) -> list[str]:
 
 def _kept_between_runs(target: Target) -> list[str]:
     """Return the files that hooks keep in the runtime directory."""
-    kinds = ("policy-*.json", "gres-*.json", "facts-*.json", "stuck-*.json", "drain-*.json", "task/*", "pending/*.json")
+    names = ("policy", "gres", "facts", "stuck", "drain", "clock")
+    kinds = (
+        *(f"{name}-*.json" for name in names),
+        *(f"{name}/*" for name in ("task", "pending", "released", "unkept")),
+    )
     return [path for kind in kinds for path in sorted(glob.glob(f"{glob.escape(target.run_dir)}/{kind}"))]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from preflight.checks.finding import Finding
 from preflight.facts.cache import boot_id
 from preflight.facts.document import FactsDocument
 from preflight.files import read_json, unlink, write_json
+from preflight.hooks.aside import set_aside
 from preflight.hooks.pending import Pending
 from preflight.hooks.run import Run
 from preflight.slurm import node as slurm_node
@@ -55,7 +58,7 @@ def remember(run: Run, state: slurm_node.NodeState, cause: Cause) -> None:
     record = {"reason": state.stem, "user": state.user, "time": state.time, **more}
     for path in _places(run):
         try:
-            write_json(path, record)
+            write_json(path, record, durable=True)
             return
         except OSError:
             continue
@@ -67,6 +70,8 @@ def ours(run: Run) -> dict[str, Any] | None:
         record = read_json(path)
         if isinstance(record, dict) and all(isinstance(record.get(key), str) for key in KEYS):
             return record
+        if record is not None or os.path.lexists(path):
+            set_aside(path)
     return None
 
 

@@ -10,6 +10,7 @@ import time
 
 from preflight.facts.stuck import start_time
 from preflight.files import read_json, tolerate, unlink, write_json
+from preflight.hooks.aside import set_aside
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -28,7 +29,7 @@ class Pending(NamedTuple):
         """Record that the action has come as far as ``name``, with what going on from there needs."""
         entry = {**self.entry, **more, "step": name}
         with tolerate(OSError):
-            write_json(self.path, entry)
+            write_json(self.path, entry, durable=True)
         return self._replace(entry=entry)
 
     def done(self) -> None:
@@ -61,7 +62,7 @@ def begin(spool: str, run_dir: str, name: str, entry: dict[str, Any]) -> Pending
     for directory in (spool, run_dir):
         pending = pending._replace(path=f"{directory}/pending/{name}.json")
         try:
-            write_json(pending.path, pending.entry)
+            write_json(pending.path, pending.entry, durable=True)
             break
         except OSError:
             continue
@@ -76,9 +77,21 @@ def left_over(spool: str, run_dir: str, node: str, folder: str = "pending") -> I
         except OSError:
             continue
         for name in names:
-            entry = read_json(f"{directory}/{name}")
-            if isinstance(entry, dict) and entry.get("node") == node and not _under_way(entry):
-                yield Pending(f"{directory}/{name}", entry)
+            path = f"{directory}/{name}"
+            if not name.endswith(".json") or name.startswith("."):
+                continue
+            entry = read_json(path)
+            if not _is_entry(entry):
+                set_aside(path)  # it may be the only word of a job that was requeued: named, not thrown away
+            elif entry["node"] == node and not _under_way(entry):
+                yield Pending(path, entry)
+
+
+def _is_entry(entry: Any) -> bool:
+    """Return whether what was read has an entry's form; what a power cut tore has not."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("node"), str):
+        return False
+    return isinstance(entry.get("move", {}), dict) and isinstance(entry.get("drain", ""), str)
 
 
 def _under_way(entry: dict[str, Any]) -> bool:
