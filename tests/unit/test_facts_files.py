@@ -10,6 +10,9 @@ from preflight.facts import container, cpu, driver, ib, kernel, libc, memory, mo
 from preflight.facts import os as facts_os
 from preflight.facts.answer import NOT_LIVE, Answer
 from preflight.facts.rootfs import Root
+from preflight.facts.view import View
+from preflight.requirements.evaluate import evaluate
+from preflight.requirements.grammar import parse
 
 
 def node(tmp_path: Path, files: dict[str, str | bytes]) -> Root:
@@ -344,6 +347,27 @@ def test_runtimes_are_executable_files(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o755)
     (tmp_path / "usr/bin/docker").mkdir()
     assert container.read(root).values == {"runtimes": ["enroot", "apptainer"]}
+
+
+@pytest.mark.parametrize(
+    ("program", "runtime"),
+    [
+        ("usr/bin/podman-hpc", "podman-hpc"),
+        ("opt/sarus/default/bin/sarus", "sarus"),
+        ("usr/bin/uenv", "uenv"),
+        ("usr/bin/ch-run", "charliecloud"),
+        ("usr/bin/shifter", "shifter"),
+    ],
+)
+def test_runtimes_of_hpc_sites_are_found(tmp_path: Path, program: str, runtime: str) -> None:
+    root = node(tmp_path, {program: ""})
+    assert container.read(root).values == {"runtimes": []}
+    (tmp_path / program).chmod(0o755)
+    facts = container.read(root).values
+    assert facts == {"runtimes": [runtime]}
+    view = View({"container": facts}, {})
+    asked = f"container={runtime}, container={Path(program).name}, !container=docker"
+    assert [one.status for one in evaluate(parse(asked), view)] == ["pass"] * 3
 
 
 def test_module_names(tmp_path: Path) -> None:

@@ -114,6 +114,12 @@ def _models(tables: Tables) -> list[tuple[tuple[str, ...], Row]]:
     return found
 
 
+def named(asked: tuple[str, ...], tables: Tables = SHIPPED) -> bool:
+    """Tell whether all words are of products that the catalog knows, or a size of memory."""
+    spelled("", tables)
+    return bool(asked) and all(word in tables.memo["words"] or _capacity(word) for word in asked)
+
+
 def spelled(name: str, tables: Tables = SHIPPED) -> tuple[str, ...]:
     """Return the words of a GPU's name as a person writes it, those written together apart: rtx5090 is rtx, 5090.
 

@@ -5,9 +5,21 @@ from stat import S_ISREG
 from preflight.facts.answer import Answer
 from preflight.facts.rootfs import Root
 
-RUNTIMES = ("enroot", "apptainer", "singularity", "podman", "docker", "charliecloud", "shifter")
+RUNTIMES = (
+    "enroot",
+    "apptainer",
+    "singularity",
+    "podman",
+    "docker",
+    "charliecloud",
+    "shifter",
+    "podman-hpc",
+    "sarus",
+    "uenv",
+)
 PROGRAMS = {"charliecloud": "ch-run"}
-PLACES = ("/usr/bin", "/usr/local/bin", "/opt/{}/bin", "/usr/sbin", "/bin", "/snap/bin")
+# Sarus is unpacked as /opt/sarus/VERSION, with a link "default" (its installation guide).
+PLACES = ("/usr/bin", "/usr/local/bin", "/opt/{}/bin", "/opt/{}/default/bin", "/usr/sbin", "/bin", "/snap/bin")
 
 
 def read(root: Root) -> Answer:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from preflight.requirements import names
+from preflight.requirements import hints, names
 from preflight.requirements.row import Row
 from preflight.requirements.text import safe, window
 from preflight.tuples import NamedTuple
@@ -152,10 +152,17 @@ class _Parser:
         name = self.text[start : self.at]
         row = names.find(name)
         if row is None:
-            close = names.nearest(name)
-            hint = f'did you mean "{close}"?' if close else "see 'preflight require --help' for the names"
-            raise self.error(f'unknown name "{safe(name, 40)}": {hint}', start)
+            raise self.error(f'unknown name "{safe(name, 40)}": {self.hint(name)}', start)
         return row, name
+
+    def hint(self, name: str) -> str:
+        """Say what an unknown name, read just now, is likely to mean."""
+        bare = self.text[self.at :].lstrip(" ")[:1] in ("", ",", "|")
+        clause = hints.clause(name) if bare else None
+        if clause:
+            return f"write {clause}"
+        close = names.nearest(name)
+        return f'did you mean "{close}"?' if close else "see 'preflight require --help' for the names"
 
     def operator(self) -> str | None:
         for op in _OPERATORS:
@@ -180,7 +187,7 @@ class _Parser:
     def value(self, row: Row, name: str, op: str, operator_at: int) -> str:
         self.blanks()
         start = self.at
-        value = self.quoted_value() if self.text.startswith('"', self.at) else self.plain_value()
+        value = self.quoted_value() if self.text.startswith('"', self.at) else self.plain_value(row)
         if not value:
             raise self.error(f"a value is missing after {name}{op}: {row.kind.value_help}", start)
         try:
@@ -193,7 +200,7 @@ class _Parser:
             raise self.error(f"{name}: {error}", operator_at) from None
         return value
 
-    def plain_value(self) -> str:
+    def plain_value(self, row: Row) -> str:
         start = self.at
         while self.at < len(self.text) and self.text[self.at] not in ",|":
             self.at += 1
@@ -201,6 +208,8 @@ class _Parser:
         if value[:1] in ("=", "<", ">"):
             raise self.error("an operator ends here: use one of = != >= > <= < ~=, or quote the value", start)
         self.missing_comma(value, start)
+        if not row.kind.any_words:
+            self.name_behind(value, start)
         self.stray_letter(value, start)
         return value
 
@@ -210,6 +219,14 @@ class _Parser:
         if len(words) > 1 and len(words[-1]) == 1 and words[-1].isalpha() and words[-2].casefold() != "titan":
             at = start + len(value) - 1
             raise self.error(f'"," or "|" is missing before {words[-1]}; quote a value that holds it', at)
+
+    def name_behind(self, value: str, start: int) -> None:
+        """Refuse "gpu=h100 nvlink": no GPU's name, module or runtime holds such a word; a directory's may."""
+        words = value.split(" ")
+        place = hints.forgotten(words)
+        if place is not None:
+            at = start + len(" ".join(words[:place])) + 1
+            raise self.error(f'"," or "|" is missing before {words[place]}; quote a value that holds it', at)
 
     def missing_comma(self, value: str, start: int) -> None:
         """Refuse "gpu=h100 driver>=550": to the letter, that GPU is on no node, and the job would wait forever."""

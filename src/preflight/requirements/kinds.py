@@ -20,6 +20,7 @@ class Kind:
     """What all kinds share. ``operators`` in canonical form; ``bare`` tells whether a name alone is a predicate."""
 
     name = ""
+    any_words = False  # whether a value may hold blanks and any word behind them
     operators: tuple[str, ...] = ()
     bare = False
     value_help = ""

@@ -171,6 +171,7 @@ class PathName(Name):
     """A path: case counts, a trailing slash does not."""
 
     value_help = "a path such as /scratch"
+    any_words = True
 
     def parse(self, value: str) -> str:
         """Return the path; raise ValueError where it does not begin at the root: no node could hold it."""
@@ -184,12 +185,18 @@ class PathName(Name):
 
 
 class OneOf(Name):
-    """A name out of those that facts can tell at all: another would hold on no node."""
+    """A name out of those that facts can tell: another would hold on no node. ``others``: as written -> known."""
 
     value_help = "a name"
 
-    def __init__(self, known: tuple[str, ...]) -> None:
+    def __init__(self, known: tuple[str, ...], others: dict[str, str]) -> None:
         self._known = known
+        self._others = others
+
+    def fold(self, text: str) -> str:
+        """Return the known name of another one, such as a program's."""
+        folded = text.casefold()
+        return self._others.get(folded, folded)
 
     def parse(self, value: str) -> str:
         """Return the name; raise ValueError where it is none of the known."""

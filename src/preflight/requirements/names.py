@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.catalog import families
-from preflight.facts.container import RUNTIMES
+from preflight.facts.container import PROGRAMS, RUNTIMES
 from preflight.requirements import cuda, judges, mig, modules
 from preflight.requirements.kinds import Capability, Count, Flag, Size, Version
 from preflight.requirements.kinds_of_names import AliasedName, Name, OneOf, PathName, TokenName
@@ -291,10 +291,10 @@ _SERVICES = (
     )._replace(judge=modules.judge),
     _set(
         "container",
-        OneOf(RUNTIMES),
+        OneOf(RUNTIMES, {program: name for name, program in PROGRAMS.items()}),
         "container.runtimes",
         "container runtime",
-        "a container runtime: enroot, apptainer, singularity, podman or docker",
+        f"a container runtime: {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}",
         "container=enroot",
         "choose nodes that have it, or use a runtime that this node has",
         "container runtime {} is installed",
