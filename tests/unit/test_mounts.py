@@ -35,12 +35,16 @@ nfs:/proj /proj nfs4 rw 0 0
 def node(place: Path) -> dict[str, Any]:
     (place / "proc").mkdir(exist_ok=True)
     (place / "proc/mounts").write_text(TABLE)
+    (place / "work").mkdir()
     for name, target in (
         ("scratch", "/mnt/x/scratch"),
         ("twice", "scratch"),
         ("below", "/home/u"),
         ("plain", "/srv"),
         ("lost", "/nowhere"),
+        ("work/scratch", "../mnt/x/scratch"),
+        ("work/sets", "/data/sets"),
+        ("work/plain", "/srv"),
     ):
         (place / name).symlink_to(target)
     (place / "srv").mkdir()
@@ -67,6 +71,9 @@ def asked(facts: dict[str, Any], text: str, unknown: dict[str, str] | None = Non
         ("mount=/data", "unknown"),
         ("!mount=/data", "unknown"),
         ("mount=/home/eve/m", "unknown"),
+        ("mount=/work/scratch", "pass"),
+        ("mount=/work/sets", "unknown"),
+        ("mount=/work/plain", "fail"),
         ("mount=/plain", "fail"),
         ("mount=/lost", "fail"),
         ("mount=/mnt", "fail"),

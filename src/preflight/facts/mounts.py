@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from stat import S_ISLNK
+from stat import S_ISDIR, S_ISLNK
 
 from preflight.facts.answer import NOT_LIVE, Answer, explain, unknown
 from preflight.facts.rootfs import Root
@@ -30,6 +30,7 @@ AUTOMOUNTER = "autofs"
 WORKS = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOSYS)  # it answered, or is not mounted any more
 MAX_ASKED = 256
 MAX_LINKS = 64
+MAX_ENTRIES = 1000
 _OCTAL = r"\\([01][0-7]{2})"  # the kernel escapes blanks, "#" and "\\" only
 
 
@@ -38,7 +39,8 @@ def read(root: Root) -> Answer:
 
     ``paths``: the mount points in the order of the mount table, but an automounter's, which are ``automounts``.
     ``remote``: those of remote file systems, ``users``: those that a user mounted by FUSE. ``links``: {path, to} of
-    the links in the root directory, followed as far as the first mount point (as root: root's own links).
+    the links in the root directory and in its directories, followed as far as the first mount point (as root: root's
+    own links).
     """
     table = _table(root)
     if table is None:
@@ -97,19 +99,45 @@ def remote_paths(root: Root) -> list[tuple[str, str]]:
 
 
 def _links(root: Root, points: set[str]) -> list[dict[str, str]]:
-    """Return {path, to} of the links in the root directory; a path at or below a mount point is not touched."""
+    """Return {path, to} of the links in the root directory, and of those in a directory of it that lead to a mount.
+
+    A path at or below a mount point is not touched.
+    """
     found: list[dict[str, str]] = []
     top = root.path
+    for directory in ("", *_directories(top, points)):
+        for path in _entries(top, directory, links=True):
+            to = None if path in points else _follow(top, path.split("/"), points)
+            there = to is not None and any(f"{to}/".startswith(f"{point}/") for point in points)
+            if to not in (None, path) and (there or not directory) and len(found) < MAX_LINKS:
+                found.append({"path": path, "to": str(to)})
+    return found
+
+
+def _directories(top: str, points: set[str]) -> list[str]:
+    """Return the directories of the root directory that are no mounts; as root, those that nobody else may change."""
+    found = []
+    for path in _entries(top, "", links=False):
+        if path in points:
+            continue
+        try:
+            info = os.lstat(f"{top.rstrip('/')}{path}")
+        except OSError:
+            continue
+        theirs = top == "/" and _root_here() and (info.st_uid != 0 or info.st_mode & 0o022)
+        if S_ISDIR(info.st_mode) and not theirs:
+            found.append(path)
+    return found
+
+
+def _entries(top: str, directory: str, links: bool) -> list[str]:
+    """Return the paths of a directory's links, or of its other entries; [] where it is not read."""
     try:
-        names = sorted(os.listdir(top))
+        with os.scandir(f"{top.rstrip('/')}{directory}/") as entries:
+            names = [one.name for one, _ in zip(entries, range(MAX_ENTRIES)) if one.is_symlink() == links]  # noqa: B905
     except OSError:
         return []
-    for name in names[:1000]:
-        if f"/{name}" not in points:
-            to = _follow(top, [name], points)
-            if to not in (None, f"/{name}") and len(found) < MAX_LINKS:
-                found.append({"path": f"/{name}", "to": str(to)})
-    return found
+    return [f"{directory}/{name}" for name in sorted(names)]
 
 
 def _follow(top: str, parts: list[str], points: set[str]) -> str | None:
