@@ -215,6 +215,12 @@ def test_root_follows_no_path_of_a_users_script(call: Call, tmp_path: Path) -> N
     _, out, _ = call(str(script))
     assert "cuda>=12.4" not in out
     assert "root follows no paths of a user's script" in " ".join(out.split())
+    for line in ("--nodefile=hosts", "-F hosts", "-x ./hosts", "-w /no/such/place"):
+        script.write_text(f"#!/bin/bash\n#SBATCH {line}\n#SBATCH --gpus=1\n")
+        _, out, err = call(str(script))
+        assert err == ""
+        assert "not read, root follows no path of a user's script" in " ".join(out.split())
+    assert "no/such" in call("-w", "/no/such/place", str(script))[2]  # root's own words count
 
 
 def test_a_controller_that_is_down_is_an_error_and_the_script_is_read_all_the_same(call: Call) -> None:

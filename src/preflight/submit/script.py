@@ -12,7 +12,7 @@ from preflight.submit.environment import FromEnvironment, host_file, pyxis_image
 from preflight.submit.options import Option, OptionError, Scanned, Word, scan
 from preflight.submit.options_asked import Asked, Component, Gpus, asked
 from preflight.submit.options_table import ROWS, Row
-from preflight.submit.script_file import check, find, load
+from preflight.submit.script_file import check, find, is_anothers, load
 from preflight.tuples import NamedTuple
 
 __all__ = ["Asked", "Component", "Gpus", "Option", "OptionError", "Submission", "asked", "read"]
@@ -71,7 +71,21 @@ def read(
     lines = Directives(((),), ()) if wrapped is not None else read_directives(text, os.path.basename(path or "stdin"))
     words = [Word(one) for one in arguments[: len(arguments) - len(left)]]
     components = _components(words, lines, environment, plugins, notes, os.path.basename(path or "stdin"))
+    if is_anothers(path):
+        components = [_without_host_files(one, notes) for one in components]
     return Submission(path, text, list(left[1:]), tuple(components), (*notes, *lines.notes))
+
+
+def _without_host_files(component: Component, notes: list[str]) -> Component:
+    """Take out the files of hosts that a user's script names: root follows no path of theirs."""
+    kept = {}
+    for name, option in component.options.items():
+        is_file = name == "nodefile" or (name in ("nodelist", "exclude") and "/" in (option.value or ""))
+        if is_file and option.source == "script":
+            notes.append(f"line {option.line}: {option.text}: not read, root follows no path of a user's script")
+        else:
+            kept[name] = option
+    return component._replace(options=kept)
 
 
 def _components(
