@@ -57,6 +57,7 @@ def plan(arguments: tuple[str, ...]) -> int:
 def _run(own: Taken) -> int:
     from preflight.slurm.cluster import slurm_for
     from preflight.slurm.commands import SlurmError
+    from preflight.slurm.ping import reached
     from preflight.submit.infer import Inference, infer
     from preflight.submit.plan import plan as make_plan
     from preflight.submit.plan.ask import is_installed, plugin_options, read_cluster
@@ -66,6 +67,11 @@ def _run(own: Taken) -> int:
     policy = policy_for(own.given.get("config"))
     cwd = os.getcwd()
     slurm = slurm_for(policy, time.monotonic() + DEADLINE_S) if is_installed(policy) else None
+    cluster, problem = None, ""
+    try:
+        slurm = reached(slurm) if slurm else None
+    except SlurmError as error:
+        slurm, problem = None, clean(str(error))
     plugins = plugin_options(slurm) if slurm else ()
     submission = read(own.words, os.environ, _stdin() if own.by_stdin else None, cwd, plugins)
     inference = Inference((), (), ())
@@ -75,7 +81,6 @@ def _run(own: Taken) -> int:
     elif own.infer != "off":
         home = os.path.expanduser("~")
         inference = infer(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
-    cluster, problem = None, ""
     try:
         cluster = read_cluster(slurm, policy.publish.via) if slurm else None
     except SlurmError as error:

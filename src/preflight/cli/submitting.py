@@ -7,6 +7,7 @@ from preflight.policy.load import load_policy
 from preflight.policy.model import Policy
 from preflight.slurm.cluster import slurm_for
 from preflight.slurm.commands import Slurm
+from preflight.slurm.ping import reached
 from preflight.submit.additions import added, elsewhere
 from preflight.submit.plan.ask import read_cluster
 from preflight.submit.said import said, told
@@ -37,7 +38,7 @@ class Prepared(NamedTuple):
 def connect(deadline: float) -> Connected:
     """Ask the cluster how it places; ``deadline`` is a time.monotonic() instant. Raises SlurmError, PolicyError."""
     policy = load_policy(None)
-    slurm = slurm_for(policy, deadline)
+    slurm = reached(slurm_for(policy, deadline))
     return Connected(policy, slurm, ask_site(slurm, real_sbatch(os.environ.get("PATH", os.defpath))))
 
 
