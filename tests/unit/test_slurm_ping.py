@@ -30,5 +30,5 @@ def test_one_that_is_down_leaves_little_time(tmp_path: Path) -> None:
 
 def test_one_that_hangs_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ping, "ANSWER_S", 0.2)
-    with pytest.raises(SlurmError, match="did not answer within 0.2 s"):
+    with pytest.raises(SlurmError, match="did not answer within"):
         ping.reached(slurm(tmp_path, "exec sleep 60"))
