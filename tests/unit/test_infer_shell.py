@@ -311,13 +311,10 @@ def test_commands_in_a_here_documents_text_have_their_lines(tmp_path: Path) -> N
     assert lines(body, tmp_path) == [("module=d", 7)]
 
 
-def test_a_script_that_takes_too_long_is_unread(tmp_path: Path) -> None:
-    import time
-
+def test_a_script_that_takes_too_long_is_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("preflight.submit.infer.session.MAX_SECONDS", 0.05)
     for body in ("a=(" * 8000, "module load a\n" * 100_000):
-        began = time.process_time()
         found = read(body, tmp_path)
-        assert time.process_time() - began < 5
         assert any("too long" in one.why for one in found.unread), body[:20]
 
 
