@@ -45,7 +45,8 @@ class Told:
         """The error name of what the probe did not come to tell: "Timeout" only where an NVML call is known to hang."""
         if self.outcome.died:
             return DIED
-        if "nvml" not in (self.outcome.stuck_at or "") and self.outcome.reason is None:
+        call = self.outcome.stuck_at or ""
+        if "nvml" not in call and not call.startswith("gpu ") and self.outcome.reason is None:
             return SLOW
         return TIMEOUT if self.evidence else LATE
 
