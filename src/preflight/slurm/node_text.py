@@ -56,6 +56,8 @@ def _node(name: str, lines: list[str]) -> tuple[Node, str]:
     texts: dict[str, str] = {}
     cpus = memory = state = None
     for line in lines[1:]:
+        if not line.strip():
+            continue  # 24.11.5 ends a node's text with a line of blanks
         key, equals, text = line[3:].partition("=")
         if not equals or line[:3] != "   " or not key.isalnum() or key in texts:
             raise NotProven(f"a line of {name[:60]} is no field")
