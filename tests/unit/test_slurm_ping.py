@@ -22,9 +22,17 @@ def test_one_that_answers_leaves_the_time_as_it_is(tmp_path: Path) -> None:
     assert ping.reached(whole) == whole
 
 
-def test_one_that_is_down_leaves_little_time(tmp_path: Path) -> None:
+def test_one_that_is_down_is_an_error_unless_its_backup_is_up(tmp_path: Path) -> None:
+    down = 'echo "Slurmctld(primary) at n0 is DOWN"'
+    with pytest.raises(SlurmError, match=r"^no controller answers: Slurmctld\(primary\) at n0 is DOWN$"):
+        ping.reached(slurm(tmp_path, f"{down}; exit 1"))
+    backup = slurm(tmp_path, f'{down}; echo "Slurmctld(backup) at n1 is UP"; exit 1')
+    assert ping.reached(backup) == backup
+
+
+def test_a_ping_that_fails_otherwise_leaves_little_time(tmp_path: Path) -> None:
     before = time.monotonic()
-    left = ping.reached(slurm(tmp_path, 'echo "Slurmctld(primary) at n0 is DOWN"; exit 1')).deadline
+    left = ping.reached(slurm(tmp_path, 'echo "scontrol: error: munge" >&2; exit 1')).deadline
     assert before < left <= time.monotonic() + ping.DOWN_S
 
 

@@ -17,7 +17,9 @@ PLACES = ("/usr/bin", "/usr/local/bin", "/opt/slurm/bin", "/usr/sbin")
 
 
 class SlurmError(Exception):
-    """A Slurm command that failed, could not be run, or did not end in time; one line."""
+    """A Slurm command that failed, could not be run, or did not end in time; one line. ``output``: its stdout."""
+
+    output = ""
 
 
 class SlurmTimeout(SlurmError):
@@ -92,7 +94,9 @@ def _run(path: str, argv: list[str], environment: dict[str, str], limit: float, 
         raise SlurmTimeout(f"{argv[0]} did not end in time")
     if status != 0:
         said = output[1].decode(errors="replace").strip().splitlines()
-        raise SlurmError(f"{argv[0]}: {said[-1] if said else f'exit status {status}'}")
+        failed = SlurmError(f"{argv[0]}: {said[-1] if said else f'exit status {status}'}")
+        failed.output = output[0].decode(errors="replace")
+        raise failed
     return os.fsdecode(output[0]), output[1].decode(errors="replace")
 
 
