@@ -107,7 +107,10 @@ def test_at_most_the_limit_stays_drained_whatever_the_controller_does(eight: Clu
     finally:
         eight.lift_faults()
         _end_stuck(eight)
-    _health_checks(eight)
+    for _ in range(3):  # on a busy machine Slurm may be too slow for one of them
+        _health_checks(eight)
+        if not _reasons(eight):
+            break
     assert _reasons(eight) == {}  # well again: nothing is left behind
     print(json.dumps({"fault": fault, "drained": drained}))
 
