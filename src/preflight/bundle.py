@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _imp
 import marshal
+import mmap
 import os
 import sys
 
@@ -59,8 +60,11 @@ def _modules(package: str) -> Iterator[tuple[str, str]]:
 def use(package: str) -> None:
     """Import the modules of ``package`` from its bundle from now on, where there is one that fits; never raises."""
     try:
-        with open(f"{package}/{NAME}", "rb", buffering=0) as file:
-            data = file.read()
+        descriptor = os.open(f"{package}/{NAME}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)  # a quarter of it is used
+        finally:
+            os.close(descriptor)
         mark = _mark()
         begin = len(mark) + 8
         if data[: len(mark)] != mark:
@@ -82,7 +86,7 @@ def _mark() -> bytes:
 class _Finder:
     """Finder and loader in one, for the modules of one bundle."""
 
-    def __init__(self, directory: str, index: dict[str, _Entry], data: bytes, begin: int) -> None:
+    def __init__(self, directory: str, index: dict[str, _Entry], data: mmap.mmap, begin: int) -> None:
         self._directory, self._index, self._data, self._begin = directory, index, data, begin
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
