@@ -13,7 +13,7 @@ from preflight.slurm.by_commands import ByCommands
 from preflight.slurm.models import Node
 from preflight.submit.infer import Inference
 from preflight.submit.plan import ClusterState, plan
-from preflight.submit.plan.kinds import Kinds
+from preflight.submit.plan.kinds import Given, Kinds
 from preflight.submit.plan.text import render
 from preflight.submit.script import Submission, read
 from preflight.tuples import NamedTuple
@@ -100,5 +100,5 @@ def _judged(submission: Submission, nodes: list[Node]) -> float:
     requirement = parse(submission.components[0].options["require"].value or "")
     began = time.perf_counter()
     kinds = Kinds(nodes)
-    kinds.judged(requirement, 8, "warn")
+    kinds.judged(requirement, Given(8), "warn")
     return time.perf_counter() - began
