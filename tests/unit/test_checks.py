@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from preflight.checks.finding import BLAMES, STATUSES, Finding
+from preflight.checks.finding import BLAMES, STATUSES, Finding, passed
 from preflight.checks.registry import PHASES, REGISTRY, Asked, Context, Expected, JobGpus, check, every_check
 from preflight.checks.run import run_checks
 from preflight.facts.view import View
@@ -354,7 +354,7 @@ def test_a_bug_in_a_check_is_unknown_and_loses_no_other_finding(monkeypatch: pyt
     @check("a.broken", reads=(), remedy="none")
     def broken(context: Context, limit: float | None) -> Any:
         """Always fails."""
-        yield Finding("a.broken", "pass", "node", "x", None, None, "y", None, None)
+        yield passed("y")
         raise ZeroDivisionError("one\ntwo")
 
     try:

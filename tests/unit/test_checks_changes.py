@@ -188,8 +188,8 @@ def test_of_several_jobs_processes_the_jobs_own_are_told(mine: JobGpus) -> None:
 def test_a_process_of_nobody_knows_whom_is_the_jobs_only_where_it_has_the_gpu_alone() -> None:
     assert left_on(ALONE, ran(9))[0] == [("warn", "user", "9")]
     assert {one["fact"] for one in left_on(ALONE, ran(9))[1]} == {"gpu0.memory_used", "gpu0.processes"}
-    assert left_on(SHARED, ran(9)) == ([("unknown", "site", "9")], [])
-    assert left_on(ALONE, ran(9), ran(10, job=8)) == ([("unknown", "site", "9")], [])  # another job is on it
+    assert left_on(SHARED, ran(9)) == ([("unknown", "user", "9")], [])
+    assert left_on(ALONE, ran(9), ran(10, job=8)) == ([("unknown", "user", "9")], [])  # another job is on it
 
 
 def test_what_ran_on_a_shared_gpu_before_the_job_is_not_the_jobs() -> None:

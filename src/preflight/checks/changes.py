@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding
+from preflight.checks.finding import Finding, failed, passed, untold
 from preflight.checks.registry import Context, JobGpus, check, subject_of
 from preflight.facts.view import Facts
 from preflight.tuples import NamedTuple
@@ -24,7 +24,7 @@ COUNTERS = {
 }
 MEMORY_NOISE = 256 << 20  # bytes: what driver and caches move by themselves
 SHARED = "ProctrackType=proctrack/cgroup in slurm.conf: the cgroup of a process names its job then"
-LEFT = "end the processes: the epilog runs when all of the job's own should be gone"
+END = "end the processes: the epilog runs when all of the job's own should be gone"
 
 
 def changes(before: Facts | None, after: Facts, gpus: JobGpus | None) -> list[dict[str, Any]]:
@@ -56,26 +56,26 @@ def _shared(gpus: JobGpus | None, at: int, *devices: dict[str, Any]) -> bool:
     return gpus.shared or any(job not in (None, gpus.job) for job in jobs)
 
 
-class Left(NamedTuple):
+class Remaining(NamedTuple):
     """Processes on a GPU: the job's own, and those that on a shared GPU may be anybody's; none of other jobs."""
 
     own: tuple[int, ...]
-    untold: tuple[int, ...]
+    unclear: tuple[int, ...]
 
 
-def _left(device: dict[str, Any], then: dict[str, Any] | None, at: int, gpus: JobGpus | None) -> Left:
+def _remaining(device: dict[str, Any], then: dict[str, Any] | None, at: int, gpus: JobGpus | None) -> Remaining:
     """Return whose the processes on the GPU at ``at`` are; ``then``: the GPU in the job's prolog.
 
     On a shared GPU what ran before the job began is not the job's.
     """
     every = _pids(device, at, gpus)
     if gpus is None or not gpus.job:
-        return Left(tuple(sorted(every)), ())
+        return Remaining(tuple(sorted(every)), ())
     earlier = {one["pid"] for one in (then or {}).get("processes") or []}
     shared = _shared(gpus, at, device, then or {})
     own = [pid for pid, job in every.items() if job == gpus.job or (job is None and not shared)]
-    untold = [pid for pid, job in every.items() if job is None and shared and pid not in earlier]
-    return Left(tuple(sorted(own)), tuple(sorted(untold)))
+    unclear = [pid for pid, job in every.items() if job is None and shared and pid not in earlier]
+    return Remaining(tuple(sorted(own)), tuple(sorted(unclear)))
 
 
 def _instances(device: dict[str, Any], at: int, gpus: JobGpus | None) -> list[tuple[Any, Any]]:
@@ -108,7 +108,7 @@ def _of_device(then: dict[str, Any], now: dict[str, Any], at: int, gpus: JobGpus
     if "processes" not in then or "processes" not in now:
         return
     earlier = [] if shared else sorted(_pids(then, at, gpus))
-    later = list(_left(now, then, at, gpus).own)
+    later = list(_remaining(now, then, at, gpus).own)
     if earlier != later:
         yield _change(f"{name}.processes", earlier, later, "user")
 
@@ -117,15 +117,24 @@ def _change(fact: str, before: Any, after: Any, blame: str) -> dict[str, Any]:
     return {"fact": fact, "before": before, "after": after, "blame": blame}
 
 
-@check("gpu.processes", reads=("gpus",), phases=("epilog",), action="warn", remedy=LEFT, device=True)
+@check(
+    "gpu.processes",
+    reads=("gpus",),
+    phases=("epilog",),
+    action="warn",
+    remedy=END,
+    device=True,
+    blame="user",
+    source="nvml",
+)
 def processes(context: Context, limit: float | None) -> Iterator[Finding]:
     """The job left no process on its GPUs."""
     for at, device in enumerate(context.node.facts.get("gpus", {}).get("devices") or []):
         if context.gpus is None or not context.gpus.has(at) or "processes" not in device:
             continue
-        left = _left(device, _earlier(context.before, device), at, context.gpus)
+        remaining = _remaining(device, _earlier(context.before, device), at, context.gpus)
         where = subject_of(device) if at in context.gpus.positions else context.gpus.label(at, device)
-        yield _judged(left, where, subject_of(device))
+        yield _judged(remaining, where, subject_of(device))
 
 
 def _earlier(before: Facts | None, device: dict[str, Any]) -> dict[str, Any] | None:
@@ -134,17 +143,18 @@ def _earlier(before: Facts | None, device: dict[str, Any]) -> dict[str, Any] | N
     return next((one for one in listed if one.get("uuid") and one["uuid"] == device.get("uuid")), None)
 
 
-def _judged(left: Left, where: str, subject: str) -> Finding:
-    name = "gpu.processes"
-    if left.own:
-        text = _few(left.own)
-        message = f"{len(left.own)} processes left on {where}: {text}"
-        return Finding(name, "fail", "user", subject, "none", text, message, LEFT, "nvml")
-    if left.untold:
-        text = _few(left.untold)
-        message = f"{len(left.untold)} processes on {where}, which jobs share, and whose they are is not known: {text}"
-        return Finding(name, "unknown", "site", subject, "none", text, message, SHARED, "nvml")
-    return Finding(name, "pass", "user", subject, "none", "none", "no process left", None, "nvml")
+def _judged(remaining: Remaining, where: str, subject: str) -> Finding:
+    if remaining.own:
+        text = _few(remaining.own)
+        message = f"{len(remaining.own)} processes left on {where}: {text}"
+        return failed(message, subject=subject, expected="none", observed=text)
+    if remaining.unclear:
+        text = _few(remaining.unclear)
+        message = (
+            f"{len(remaining.unclear)} processes on {where}, which jobs share, and whose they are is not known: {text}"
+        )
+        return untold(message, subject=subject, expected="none", observed=text, remedy=SHARED)
+    return passed("no process left", subject=subject, expected="none", observed="none")
 
 
 def _few(pids: tuple[int, ...]) -> str:
@@ -154,7 +164,7 @@ def _few(pids: tuple[int, ...]) -> str:
 RISEN = "tell the job's user that results may be wrong; drain and reset the GPU"
 
 
-@check("gpu.ecc.risen", reads=("gpus",), phases=("epilog",), action="warn", remedy=RISEN, device=True)
+@check("gpu.ecc.risen", reads=("gpus",), phases=("epilog",), action="warn", remedy=RISEN, device=True, source="nvml")
 def risen(context: Context, limit: float | None) -> Iterator[Finding]:
     """No uncorrected ECC error came while the job ran."""
     for change in changes(context.before, context.node.facts, context.gpus):
@@ -162,4 +172,4 @@ def risen(context: Context, limit: float | None) -> Iterator[Finding]:
         if key == "ecc_uncorrected_aggregate" and change["after"] > change["before"]:
             count = change["after"] - change["before"]
             text = f"{count} uncorrected ECC errors on {subject} while the job ran"
-            yield Finding("gpu.ecc.risen", "fail", "node", subject, "0", str(count), text, RISEN, "nvml")
+            yield failed(text, subject=subject, expected="0", observed=count)

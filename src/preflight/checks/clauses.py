@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding
+from preflight.checks.finding import Finding, untold
 from preflight.checks.registry import Context, check
 from preflight.requirements.evaluate import consumable, evaluate
 
@@ -11,14 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@check("requirement", reads=(), phases=("prolog",), action="move", remedy="ask for what a node has: preflight facts")
+@check(
+    "requirement",
+    reads=(),
+    phases=("prolog",),
+    action="move",
+    remedy="ask for what a node has: preflight facts",
+    blame="job",
+)
 def requirement(context: Context, limit: float | None) -> Iterator[Finding]:
     """What the job asked for with --require or in its comment, judged on the job's own GPUs."""
     for text, source, why in context.broken:
-        told = "write it as in: preflight require --help"
+        written = "write it as in: preflight require --help"
         subject = text[:80].replace(":", " ")
-        yield Finding("requirement", "unknown", "job", subject, text, None, f"cannot be read: {why}", told, source)
-    yield from _clauses("requirement", context, ours=False)
+        yield untold(f"cannot be read: {why}", subject=subject, expected=text, remedy=written, source=source)
+    yield from _clauses(context, ours=False)
 
 
 USED_UP = "look for what users and ended jobs left there; what users can use up drains no node"
@@ -28,10 +35,11 @@ REPAIR = "repair the node, or correct [[expect]] in the policy"
 @check("expectation", reads=(), remedy=REPAIR)
 def expectation(context: Context, limit: float | None) -> Iterator[Finding]:
     """What the site expects of this node ([[expect]] in the policy), judged on the whole node."""
-    return _clauses("expectation", context, ours=True)
+    return _clauses(context, ours=True)
 
 
-def _clauses(name: str, context: Context, ours: bool) -> Iterator[Finding]:
+def _clauses(context: Context, ours: bool) -> Iterator[Finding]:
+    """Judge the site's clauses (``ours``) or the job's; who is to blame follows from where a clause comes from."""
     view = context.node if ours else context.job
     minor = context.policy.cuda.minor_version_compatibility
     tables = context.policy.tables()
@@ -43,16 +51,14 @@ def _clauses(name: str, context: Context, ours: bool) -> Iterator[Finding]:
             # A user can fill /dev/shm; were that the node's fault, any user could have it drained.
             used_up = ours and consumable(clause)
             remedy = (USED_UP if used_up else REPAIR) if ours else result.remedy
-            told = None if result.status == "pass" else remedy
-            subject = result.text.replace(":", " ")
             yield Finding(
-                name,
-                result.status,
-                "user" if used_up else asked.blame,
-                subject,
-                result.text,
-                result.observed,
-                result.message,
-                told,
-                asked.source,
+                check="",
+                status=result.status,
+                blame="user" if used_up else asked.blame,
+                subject=result.text.replace(":", " "),
+                expected=result.text,
+                observed=result.observed,
+                message=result.message,
+                remedy=None if result.status == "pass" else remedy,
+                source=asked.source,
             )

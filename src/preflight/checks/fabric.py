@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding
-from preflight.checks.registry import Answer, Context, check, of_gpu, subject_of
+from preflight.checks.finding import Finding, failed, passed, skipped, untold, warned
+from preflight.checks.registry import Context, check, of_gpu, subject_of
 from preflight.facts.nvml import error_name
 from preflight.facts.pci import OWN
 from preflight.facts.view import Unknown, attribute
@@ -18,56 +18,55 @@ STATES = {1: "has not started to join", 2: "is still joining"}
 COMPLETED = 3
 
 
-@check("gpu.fabric", reads=("gpus",), remedy=READY, device=True)
+@check("gpu.fabric", reads=("gpus",), remedy=READY, device=True, source="nvml")
 def fabric(context: Context, limit: float | None) -> Iterator[Finding]:
     """Each GPU of an NVSwitch system has joined its fabric; until then every CUDA program ends with error 802."""
     devices = context.node.devices()
     for device in [] if isinstance(devices, Unknown) else devices:
         if "error" not in device:
-            yield of_gpu("gpu.fabric", device, _joined(device), READY)
+            yield of_gpu(device, _joined(device))
 
 
-def _joined(device: dict[str, Any]) -> Answer:
+def _joined(device: dict[str, Any]) -> Finding:
     state, status = attribute(device, "fabric_state"), attribute(device, "fabric_status")
     name = subject_of(device)
     if "fabric_state" not in device and "fabric_state" not in device.get("errors", {}):
-        return Answer("skip", f"{name} was not asked: facts of an older release")
+        return skipped(f"{name} was not asked: facts of an older release")
     if isinstance(state, Unknown):
-        return Answer("unknown", f"{name} would not tell: {state.reason}")
+        return untold(f"{name} would not tell: {state.reason}")
     if not state:
-        return Answer("skip", f"{name} is in no NVSwitch fabric")
+        return skipped(f"{name} is in no NVSwitch fabric")
     if state in STATES:
-        return Answer("fail", f"{name} {STATES[state]} the NVSwitch fabric: CUDA error 802", str(state), "3")
+        return failed(f"{name} {STATES[state]} the NVSwitch fabric: CUDA error 802", observed=state, expected="3")
     if state != COMPLETED:
-        return Answer("unknown", f"{name} tells a fabric state that is not known: {state}", str(state), "3")
+        return untold(f"{name} tells a fabric state that is not known: {state}", observed=state, expected="3")
     if isinstance(status, int) and status:
-        return Answer("fail", f"{name} could not join the NVSwitch fabric: {error_name(status)}", str(status), "0")
-    return Answer("pass", f"{name} has joined the NVSwitch fabric", str(state), "3")
+        return failed(f"{name} could not join the NVSwitch fabric: {error_name(status)}", observed=status, expected="0")
+    return passed(f"{name} has joined the NVSwitch fabric", observed=state, expected="3")
 
 
 MISSING = "look at dmesg (NVRM, RmInitAdapter) and lspci; reset or reboot the node, then hardware service"
 
 
-@check("gpu.pci", reads=("gpus", "pci"), remedy=MISSING, device=True)
+@check("gpu.pci", reads=("gpus", "pci"), remedy=MISSING, device=True, source="sysfs")
 def pci(context: Context, limit: float | None) -> Iterator[Finding]:
     """Each NVIDIA GPU on the PCI bus is one that the driver answers for."""
     devices, bus = context.node.devices(), context.node.get("pci.gpus")
     if isinstance(bus, Unknown) or isinstance(devices, Unknown):
         why = bus.reason if isinstance(bus, Unknown) else devices.reason if isinstance(devices, Unknown) else ""
-        yield _about("unknown", f"the PCI bus and NVML could not be compared: {why}")
+        yield untold(f"the PCI bus and NVML could not be compared: {why}")
         return
     ours = [gpu for gpu in bus if gpu["driver"] in OWN]
     absent, number = _absent(ours, devices, context.node.facts["gpus"].get("excluded") or [])
     confined = context.node.get("pci.confined")
     if not ours:
-        yield _about("skip", "the PCI bus shows no NVIDIA GPU that is this system's own")
+        yield skipped("the PCI bus shows no NVIDIA GPU that is this system's own")
     elif not number:
-        yield _about("pass", f"NVML has the {len(ours)} GPUs of the PCI bus", len(ours))
+        yield passed(f"NVML has the {len(ours)} GPUs of the PCI bus", observed=len(ours))
     elif isinstance(confined, str) or any(gpu["driver"] == "nvidia" and gpu["listed"] is False for gpu in absent):
         why = confined if isinstance(confined, str) else "a container was not given each GPU"
-        yield _about(
-            "unknown", f"NVML does not show {number} of the PCI bus's {len(ours)} GPUs: {why}", len(ours) - number
-        )
+        text = f"NVML does not show {number} of the PCI bus's {len(ours)} GPUs: {why}"
+        yield untold(text, observed=len(ours) - number)
     else:
         yield _missing(context, absent, number, ours)
 
@@ -77,11 +76,11 @@ def _missing(context: Context, absent: list[Any], number: int, ours: list[Any]) 
     names = ", ".join(gpu["bus_id"] for gpu in absent[:4]) if len(absent) == number else "which is not known"
     text = f"NVML lacks {number} of the {total} GPUs on the PCI bus ({names})"
     if _for_display(absent, ours):
-        return _about("warn", f"{text}: a display card that the driver does not support?", total - number)
+        return warned(f"{text}: a display card that the driver does not support?", observed=total - number)
     job = context.gpus
     if context.phase == "prolog" and job is not None and not job.missing and not job.problem:
-        return _about("warn", f"{text}; not a GPU of this job", total - number)
-    return _about("fail", text, total - number)
+        return warned(f"{text}; not a GPU of this job", observed=total - number)
+    return failed(text, observed=total - number)
 
 
 def _absent(ours: list[Any], devices: list[Any], excluded: list[Any]) -> tuple[list[Any], int]:
@@ -112,9 +111,3 @@ def _for_display(absent: list[Any], ours: list[Any]) -> bool:
     return bool(models) and all(
         gpu["class"] == "0300" and gpu["driver"] != "nvidia" and gpu["device"] not in (None, *models) for gpu in absent
     )
-
-
-def _about(status: str, message: str, observed: object = None) -> Finding:
-    remedy = MISSING if status in ("fail", "warn") else None
-    shown = None if observed is None else str(observed)
-    return Finding("gpu.pci", status, "node", "node", None, shown, message, remedy, "sysfs")

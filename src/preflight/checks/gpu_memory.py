@@ -4,7 +4,8 @@ Limits and actions: NVIDIA's GPU memory error management, and the field's recove
 later: 0 none, 1 reset, 2 node reboot, 3 drain P2P, 4 drain and reset, 5 recover IMEX, 6 bus reset, 7 system reboot).
 """
 
-from preflight.checks.registry import Answer, gpu_check
+from preflight.checks.finding import Finding, failed, warned
+from preflight.checks.registry import gpu_check
 
 RECOVERY = {
     1: "reset the GPU",
@@ -25,19 +26,19 @@ ONLY_WARN = (3, 5)
     unit="errors since the driver was loaded",
     remedy="drain, then reset the GPU; hardware service if it comes back",
 )
-def uncorrected(value: int, limit: float | None) -> Answer | None:
+def uncorrected(value: int, limit: float | None) -> Finding | None:
     """Uncorrected ECC errors since the driver was loaded stay at or below the limit."""
     if value > (limit or 0):
-        return Answer("fail", f"{value} uncorrected ECC errors", str(value), f"<= {limit or 0:g}")
+        return failed(f"{value} uncorrected ECC errors", observed=value, expected=f"<= {limit or 0:g}")
     return None
 
 
 @gpu_check(
     "gpu.remap.failure", "remap_failure", remedy="drain and run the field diagnosis: the board is to be replaced"
 )
-def remap_failure(value: bool, limit: float | None) -> Answer | None:
+def remap_failure(value: bool, limit: float | None) -> Finding | None:
     """No row remapping has failed."""
-    return Answer("fail", "a row remapping failed", "failed", "none") if value else None
+    return failed("a row remapping failed", observed="failed", expected="none") if value else None
 
 
 @gpu_check(
@@ -46,15 +47,16 @@ def remap_failure(value: bool, limit: float | None) -> Answer | None:
     action="warn",
     remedy="reset the GPU when it is idle, so that the remapping takes effect",
 )
-def remap_pending(value: bool, limit: float | None) -> Answer | None:
+def remap_pending(value: bool, limit: float | None) -> Finding | None:
     """No row remapping waits for a reset."""
-    return Answer("fail", "a row remapping waits for a GPU reset", "pending", "none") if value else None
+    return failed("a row remapping waits for a GPU reset", observed="pending", expected="none") if value else None
 
 
 @gpu_check("gpu.recovery", "recovery_action", remedy="do what the driver asks for: see the message")
-def recovery(value: int, limit: float | None) -> Answer | None:
+def recovery(value: int, limit: float | None) -> Finding | None:
     """The driver asks for no recovery action (field 230, driver 570 and later)."""
     if value == 0:
         return None
     text = RECOVERY.get(value, f"recovery action {value}")
-    return Answer("warn" if value in ONLY_WARN else "fail", f"the driver asks to {text}", str(value), "0")
+    made = warned if value in ONLY_WARN else failed
+    return made(f"the driver asks to {text}", observed=value, expected="0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding
+from preflight.checks.finding import Finding, failed, passed, skipped, untold
 from preflight.checks.registry import Context, check
 from preflight.facts.view import Unknown
 
@@ -14,31 +14,38 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 
 
-def _room(name: str, subject: str, value: Any, limit: float | None, what: str, remedy: str) -> Finding:
-    """Judge bytes left (``value``) against ``limit`` in MiB."""
+def _room(value: Any, limit: float | None, what: str) -> Finding:
+    """Judge available bytes (``value``) against ``limit`` in MiB."""
     if isinstance(value, Unknown):
-        return Finding(name, "unknown", "user", subject, None, None, f"could not tell: {value.reason}", None, None)
+        return untold(value)
     if value is None:
-        return Finding(name, "skip", "user", subject, None, None, f"no {what} on this node", None, None)
-    left, bound = value // MIB, f">= {limit or 0:g} MiB"
-    if left < (limit or 0):
-        return Finding(
-            name, "fail", "user", subject, bound, f"{left} MiB", f"only {left} MiB {what} left", remedy, None
-        )
-    return Finding(name, "pass", "user", subject, bound, f"{left} MiB", f"{left} MiB {what} left", None, None)
+        return skipped(f"no {what} on this node")
+    available, bound = value // MIB, f">= {limit or 0:g} MiB"
+    if available < (limit or 0):
+        return failed(f"only {available} MiB {what} left", expected=bound, observed=f"{available} MiB")
+    return passed(f"{available} MiB {what} left", expected=bound, observed=f"{available} MiB")
 
 
 MEMORY = "look for processes that no job owns, and for /dev/shm and /tmp in memory"
 TMP = "remove what ended jobs left in /tmp"
 
 
-@check("node.memory", reads=("memory",), action="warn", limit=256, unit="MiB", remedy=MEMORY)
+@check(
+    "node.memory",
+    reads=("memory",),
+    action="warn",
+    limit=256,
+    unit="MiB",
+    remedy=MEMORY,
+    subject="memory",
+    blame="user",
+)
 def memory(context: Context, limit: float | None) -> Iterator[Finding]:
     """Memory that is available on the node is not below the limit."""
-    yield _room("node.memory", "memory", context.node.get("memory.available"), limit, "memory", MEMORY)
+    yield _room(context.node.get("memory.available"), limit, "memory")
 
 
-@check("node.tmp", reads=("tmp",), action="warn", limit=512, unit="MiB", remedy=TMP)
+@check("node.tmp", reads=("tmp",), action="warn", limit=512, unit="MiB", remedy=TMP, subject="/tmp", blame="user")
 def tmp(context: Context, limit: float | None) -> Iterator[Finding]:
     """Free space in /tmp is not below the limit."""
-    yield _room("node.tmp", "/tmp", context.node.get("tmp.free"), limit, "in /tmp", TMP)
+    yield _room(context.node.get("tmp.free"), limit, "in /tmp")

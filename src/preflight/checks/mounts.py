@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding, untold
+from preflight.checks.finding import Finding, failed, passed, skipped, untold
 from preflight.checks.registry import Context, check
+from preflight.facts.view import Unknown
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -14,24 +15,21 @@ ANSWERS = (
 )
 
 
-@check("mount.responds", reads=("remote",), phases=("health",), action="warn", remedy=ANSWERS)
+@check("mount.responds", reads=("remote",), phases=("health",), action="warn", remedy=ANSWERS, subject="mounts")
 def responds(context: Context, limit: float | None) -> Iterator[Finding]:
     """Each remote file system that is mounted answers; a user's own FUSE mount is not asked."""
     mounts = context.node.get("remote.mounts")
-    unclear = untold("mount.responds", "mounts", mounts)
-    if unclear:
-        yield unclear
+    if isinstance(mounts, Unknown):
+        yield untold(mounts)
         return
     for one in mounts:
         subject, error = one["path"].replace(":", " "), one.get("error")
         if error == "NotRead":
-            yield Finding("mount.responds", "unknown", "node", subject, None, error, "was not asked", None, None)
+            yield untold("was not asked", subject=subject, observed=error)
         elif error:
             text = f"{one['type']} at {one['path']} does not answer: {error}"
-            yield Finding("mount.responds", "fail", "node", subject, None, error, text, ANSWERS, "statvfs")
+            yield failed(text, subject=subject, observed=error, source="statvfs")
         else:
-            yield Finding(
-                "mount.responds", "pass", "node", subject, None, None, f"{one['type']} answers", None, "statvfs"
-            )
+            yield passed(f"{one['type']} answers", subject=subject, source="statvfs")
     if not mounts:
-        yield Finding("mount.responds", "skip", "node", "mounts", None, None, "no remote file system", None, None)
+        yield skipped("no remote file system")

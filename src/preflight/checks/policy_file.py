@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding
+from preflight.checks.finding import Finding, failed, passed
 from preflight.checks.registry import Context, check
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -12,11 +12,9 @@ if TYPE_CHECKING:
 REMEDY = "correct the file (preflight config check); until then nothing is drained or moved"
 
 
-@check("policy", reads=(), remedy=REMEDY)
+@check("policy", reads=(), remedy=REMEDY, subject="policy", blame="site")
 def policy(context: Context, limit: float | None) -> Iterator[Finding]:
     """The policy file is well formed."""
     problem = context.policy.problem
-    status, message = ("fail", problem) if problem else ("pass", "the policy is in force")
-    yield Finding(
-        "policy", status, "site", "policy", None, None, message, REMEDY if problem else None, context.policy.path
-    )
+    made, message = (failed, problem) if problem else (passed, "the policy is in force")
+    yield made(message, source=context.policy.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from preflight.checks.finding import Finding
+from preflight.checks.finding import Finding, passed, skipped, untold
 from preflight.facts.view import Facts, Unknown, View, attribute
 from preflight.policy.model import Policy
 from preflight.requirements.grammar import Requirement
@@ -106,17 +106,11 @@ class Context(NamedTuple):
         return self.gpus is None or self.gpus.has(position)
 
 
-class Answer(NamedTuple):
-    """What a GPU check says of one GPU."""
-
-    status: str
-    message: str
-    observed: str | None = None
-    expected: str | None = None
-
-
 class Check(NamedTuple):
-    """A declared check. ``reads`` are fact subjects; ``unit`` is the limit's; ``device``: about GPUs."""
+    """A declared check. ``reads`` are fact subjects; ``unit`` is the limit's; ``device``: about GPUs.
+
+    ``subject``, ``blame``, ``remedy`` and ``source`` are those of its findings that name no other.
+    """
 
     name: str
     help: str
@@ -127,6 +121,9 @@ class Check(NamedTuple):
     unit: str
     remedy: str
     device: bool
+    subject: str
+    blame: str
+    source: str | None
     run: Callable[[Context, float | None], Iterable[Finding]]
 
 
@@ -143,25 +140,34 @@ def check(
     limit: float | None = None,
     unit: str = "",
     device: bool = False,
+    subject: str = "node",
+    blame: str = "node",
+    source: str | None = None,
 ) -> Callable[[Callable[..., Iterable[Finding]]], Callable[..., Iterable[Finding]]]:
-    """Register ``function(context, limit) -> findings`` as the check ``name``; its docstring is the help."""
+    """Register ``function(context, limit) -> findings`` as the check ``name``; its docstring is the help.
+
+    ``phases``, ``action`` and ``limit`` (in ``unit``) are the defaults, which the policy may change but for the phases.
+    ``device``: it is about GPUs, and asks nothing of a job without any.
+    """
 
     def register(function: Callable[..., Iterable[Finding]]) -> Callable[..., Iterable[Finding]]:
         text = (function.__doc__ or "").strip().split("\n")[0]
-        REGISTRY[name] = Check(name, text, phases, reads, action, limit, unit, remedy, device, function)
+        REGISTRY[name] = Check(
+            name, text, phases, reads, action, limit, unit, remedy, device, subject, blame, source, function
+        )
         return function
 
     return register
 
 
 if TYPE_CHECKING:
-    Judge = Callable[[Any, float | None], Answer | None]
+    Judge = Callable[[Any, float | None], Finding | None]
 
 
 def gpu_check(
     name: str, fact: str, *, remedy: str, action: str = "drain", limit: float | None = None, unit: str = ""
 ) -> Callable[[Judge], Callable[..., Iterable[Finding]]]:
-    """Register ``function(value, limit) -> Answer | None`` for one attribute of each GPU; None passes.
+    """Register ``function(value, limit) -> Finding | None`` for one attribute of each GPU; None passes.
 
     A GPU that does not have the attribute (NotSupported) is skipped, one that would not tell it is unknown; a GPU
     that does not answer at all is left to gpu.responds.
@@ -175,15 +181,17 @@ def gpu_check(
                     continue
                 value = attribute(device, fact)
                 if value is None:
-                    answer = Answer("skip", f"{subject_of(device)} does not have this")
+                    found = skipped(f"{subject_of(device)} does not have this")
                 elif isinstance(value, Unknown):
-                    answer = Answer("unknown", f"{subject_of(device)} would not tell: {value.reason}")
+                    found = untold(f"{subject_of(device)} would not tell: {value.reason}")
                 else:
-                    answer = judge(value, bound) or Answer("pass", f"{subject_of(device)} is well", str(value))
-                yield of_gpu(name, device, answer, remedy)
+                    found = judge(value, bound) or passed(f"{subject_of(device)} is well", observed=value)
+                yield of_gpu(device, found)
 
         run.__doc__ = judge.__doc__
-        check(name, reads=("gpus",), remedy=remedy, action=action, limit=limit, unit=unit, device=True)(run)
+        check(name, reads=("gpus",), remedy=remedy, action=action, limit=limit, unit=unit, device=True, source="nvml")(
+            run
+        )
         return run
 
     return wrap
@@ -202,15 +210,12 @@ def subject_of(device: dict[str, Any]) -> str:
     return f"gpu{device.get('index', '?')}"
 
 
-def of_gpu(name: str, device: dict[str, Any], answer: Answer, remedy: str) -> Finding:
-    """Return the finding of one GPU; the message carries the bus id, which finds the board."""
-    message = answer.message
-    if answer.status in ("fail", "warn") and device.get("bus_id"):
+def of_gpu(device: dict[str, Any], finding: Finding) -> Finding:
+    """Return the finding as one of this GPU; its message carries the bus id, which finds the board."""
+    message = finding.message
+    if finding.status in ("fail", "warn") and device.get("bus_id"):
         message = f"{message} ({device['bus_id']})"
-    told = remedy if answer.status in ("fail", "warn") else None
-    return Finding(
-        name, answer.status, "node", subject_of(device), answer.expected, answer.observed, message, told, "nvml"
-    )
+    return finding._replace(subject=subject_of(device), message=message)
 
 
 def every_check() -> dict[str, Check]:

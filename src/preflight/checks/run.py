@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from preflight.checks.finding import Finding
+from preflight.checks.finding import Finding, skipped, untold
 from preflight.checks.registry import Check, Context, every_check
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -34,13 +34,10 @@ def run_checks(context: Context) -> list[Finding]:
             found = list(_run(check, context, limit))
         except Exception as error:  # a bug of ours is a finding, not a crash
             text = f"the check {check.name} itself failed: {type(error).__name__}: {error}"
-            found = [
-                Finding(
-                    CHECKER, "unknown", "site", check.name, None, None, text, "report this to Preflight's makers", None
-                )
-            ]
+            makers = "report this to Preflight's makers"
+            found = [untold(text, subject=check.name, remedy=makers, blame="site")._replace(check=CHECKER)]
         spent = round((time.perf_counter() - began) * 1000, 3)
-        findings += [_settle(one, check, action, context)._replace(duration_ms=spent) for one in found]
+        findings += [_settle(_declared(one, check, spent), check, action, context) for one in found]
     return findings
 
 
@@ -48,9 +45,28 @@ def _run(check: Check, context: Context, limit: float | None) -> Iterator[Findin
     unread = [one for one in check.reads if one not in context.node.facts and one not in context.node.unknown]
     if unread:
         why = f"{', '.join(unread)} not read: nothing of this job needs it"
-        yield Finding(check.name, "skip", "node", "node", None, None, why, None, None)
+        yield skipped(why, subject="node")
         return
     yield from check.run(context, limit)
+
+
+def _declared(finding: Finding, check: Check, spent_ms: float) -> Finding:
+    """Return the finding with what it leaves out: its check's name, subject, blame, remedy and source."""
+    name, status, blame, subject, expected, observed, message, remedy, source, _ = finding
+    if remedy is None and status in ("fail", "warn"):
+        remedy = check.remedy
+    return Finding(
+        name or check.name,
+        status,
+        blame or check.blame,
+        subject or check.subject,
+        expected,
+        observed,
+        message,
+        remedy,
+        source or check.source,
+        spent_ms,
+    )
 
 
 def _settle(finding: Finding, check: Check, action: str, context: Context) -> Finding:

@@ -6,7 +6,7 @@ Health check only. A running kernel that is older than an installed one is compa
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding, untold
+from preflight.checks.finding import Finding, failed, first_unknown, passed, skipped, untold
 from preflight.checks.registry import Context, check
 from preflight.facts.view import Unknown
 
@@ -18,34 +18,36 @@ if TYPE_CHECKING:
 HEALTH = ("health",)
 
 
-def _made(name: str, status: str, subject: str, message: str, remedy: str, observed: object = None) -> Finding:
-    shown = None if observed is None or isinstance(observed, Unknown) else str(observed)
-    told = remedy if status in ("fail", "warn") else None
-    return Finding(name, status, "site", subject, None, shown, message, told, None)
-
-
 KERNEL = "reboot into the newest installed kernel"
 
 
-@check("kernel.newest", reads=("kernel", "install"), phases=HEALTH, action="warn", remedy=KERNEL)
+@check(
+    "kernel.newest",
+    reads=("kernel", "install"),
+    phases=HEALTH,
+    action="warn",
+    remedy=KERNEL,
+    subject="kernel",
+    blame="site",
+)
 def kernel_newest(context: Context, limit: float | None) -> Iterator[Finding]:
     """The running kernel is the newest one installed, of its own flavour."""
     release, kernels = context.node.get("kernel.release"), context.node.get("install.kernels")
-    unclear = untold("kernel.newest", "kernel", release) or untold("kernel.newest", "kernel", kernels)
+    unclear = first_unknown(release, kernels)
     if unclear:
-        yield unclear
+        yield untold(unclear)
         return
     numbers, flavour = split_release(release)
     newer = [one for one in kernels if split_release(one)[1] == flavour and split_release(one)[0] > numbers]
     if newer:
         newest = max(newer, key=lambda one: split_release(one)[0])
         text = f"kernel {release} runs, {newest} is installed"
-        yield _made("kernel.newest", "fail", "kernel", text, KERNEL, release)
+        yield failed(text, observed=release)
     elif release not in kernels and kernels:
         text = f"kernel {release} runs and is not installed any more"
-        yield _made("kernel.newest", "fail", "kernel", text, KERNEL, release)
+        yield failed(text, observed=release)
     else:
-        yield _made("kernel.newest", "pass", "kernel", f"kernel {release} is the newest installed", KERNEL, release)
+        yield passed(f"kernel {release} is the newest installed", observed=release)
 
 
 def split_release(release: str) -> tuple[tuple[int, ...], str]:
@@ -63,30 +65,40 @@ def split_release(release: str) -> tuple[tuple[int, ...], str]:
 REBOOT = "reboot the node when it is idle (scontrol reboot ASAP nextstate=RESUME)"
 
 
-@check("reboot.pending", reads=("install",), phases=HEALTH, action="warn", remedy=REBOOT)
+@check(
+    "reboot.pending", reads=("install",), phases=HEALTH, action="warn", remedy=REBOOT, subject="reboot", blame="site"
+)
 def reboot_pending(context: Context, limit: float | None) -> Iterator[Finding]:
     """No package asks for a reboot."""
     packages = context.node.get("install.reboot")
-    unclear = untold("reboot.pending", "reboot", packages)
+    unclear = first_unknown(packages)
     if unclear:
-        yield unclear
+        yield untold(unclear)
     elif packages:
         text = f"a reboot is due for {', '.join(packages[:4])}" + (" and others" if len(packages) > 4 else "")
-        yield _made("reboot.pending", "fail", "reboot", text, REBOOT, len(packages))
+        yield failed(text, observed=len(packages))
     else:
-        yield _made("reboot.pending", "pass", "reboot", "no reboot is due", REBOOT)
+        yield passed("no reboot is due")
 
 
 LIBRARIES = "install the driver's user-space libraries again, of the loaded driver's version"
 
 
-@check("driver.libraries", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=LIBRARIES)
+@check(
+    "driver.libraries",
+    reads=("install", "driver"),
+    phases=HEALTH,
+    action="warn",
+    remedy=LIBRARIES,
+    subject="libraries",
+    blame="site",
+)
 def driver_libraries(context: Context, limit: float | None) -> Iterator[Finding]:
     """libcuda and libnvidia-ml are no empty or dangling files, and of the loaded driver's version."""
     libraries, module = context.node.get("install.libraries"), context.node.get("driver.module")
-    unclear = untold("driver.libraries", "libraries", libraries)
+    unclear = first_unknown(libraries)
     if unclear:
-        yield unclear
+        yield untold(unclear)
         return
     wrong = [f"{one['path']} is {one['problem']}" for one in libraries if one["problem"]]
     if isinstance(module, str):
@@ -98,39 +110,47 @@ def driver_libraries(context: Context, limit: float | None) -> Iterator[Finding]
             if one["version"] != module
         ]
     for text in wrong:
-        yield _made("driver.libraries", "fail", "libraries", text, LIBRARIES)
+        yield failed(text)
     if not wrong:
-        status = "pass" if libraries else "skip"
-        yield _made("driver.libraries", status, "libraries", f"{len(libraries)} driver libraries are sound", LIBRARIES)
+        made = passed if libraries else skipped
+        yield made(f"{len(libraries)} driver libraries are sound")
 
 
 CDI = "write it again: nvidia-ctk cdi generate --output=PATH"
 
 
-@check("cdi.stale", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=CDI)
+@check("cdi.stale", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=CDI, subject="cdi", blame="site")
 def cdi_stale(context: Context, limit: float | None) -> Iterator[Finding]:
     """CDI specifications were written for the driver that is loaded."""
     specs, module = context.node.get("install.cdi"), context.node.get("driver.module")
-    unclear = untold("cdi.stale", "cdi", specs) or untold("cdi.stale", "cdi", module)
+    unclear = first_unknown(specs, module)
     if unclear:
-        yield unclear
+        yield untold(unclear)
         return
     if not specs or module is None:
-        yield _made("cdi.stale", "skip", "cdi", "no CDI specification, or no driver to compare with", CDI)
+        yield skipped("no CDI specification, or no driver to compare with")
     for one in specs if module else []:
         if one["driver"] is None:
-            yield _made("cdi.stale", "unknown", "cdi", f"{one['path']} names no driver version", CDI)
+            yield untold(f"{one['path']} names no driver version")
         elif one["driver"] != module:
             text = f"{one['path']} was written for driver {one['driver']}, {module} is loaded"
-            yield _made("cdi.stale", "fail", "cdi", text, CDI, one["driver"])
+            yield failed(text, observed=one["driver"])
         else:
-            yield _made("cdi.stale", "pass", "cdi", f"{one['path']} is of driver {module}", CDI, module)
+            yield passed(f"{one['path']} is of driver {module}", observed=module)
 
 
 FABRIC = "install nvidia-fabricmanager of the driver's version and restart it (else CUDA error 802)"
 
 
-@check("fabric.version", reads=("install", "driver", "gpus"), phases=HEALTH, action="warn", remedy=FABRIC)
+@check(
+    "fabric.version",
+    reads=("install", "driver", "gpus"),
+    phases=HEALTH,
+    action="warn",
+    remedy=FABRIC,
+    subject="fabric",
+    blame="site",
+)
 def fabric_version(context: Context, limit: float | None) -> Iterator[Finding]:
     """On a node with NVSwitches the fabric manager is exactly of the driver's version.
 
@@ -140,21 +160,19 @@ def fabric_version(context: Context, limit: float | None) -> Iterator[Finding]:
     switches, manager = context.node.get("install.nvswitch"), context.node.get("install.fabric_manager")
     module, states = context.node.get("driver.module"), _fabric_states(context)
     some = switches is True or bool(states)
-    unclear = (None if some else untold("fabric.version", "fabric", switches)) or (
-        untold("fabric.version", "fabric", manager) if some else None
-    )
+    unclear = first_unknown(manager if some else switches)
     if unclear:
-        yield unclear
+        yield untold(unclear)
     elif not some or not isinstance(module, str):
-        yield _made("fabric.version", "skip", "fabric", "no NVSwitch on this node, or no driver loaded", FABRIC)
+        yield skipped("no NVSwitch on this node, or no driver loaded")
     elif manager is None and not switches and states == {3}:
-        yield _made("fabric.version", "skip", "fabric", "the fabric is managed from elsewhere", FABRIC)
+        yield skipped("the fabric is managed from elsewhere")
     elif manager is None:
-        yield _made("fabric.version", "fail", "fabric", "NVSwitches and no fabric manager is installed", FABRIC)
+        yield failed("NVSwitches and no fabric manager is installed")
     elif manager != module:
-        yield _made("fabric.version", "fail", "fabric", f"fabric manager {manager}, driver {module}", FABRIC, manager)
+        yield failed(f"fabric manager {manager}, driver {module}", observed=manager)
     else:
-        yield _made("fabric.version", "pass", "fabric", f"fabric manager is of driver {module}", FABRIC, manager)
+        yield passed(f"fabric manager is of driver {module}", observed=manager)
 
 
 def _fabric_states(context: Context) -> set[int]:
@@ -168,13 +186,24 @@ def _fabric_states(context: Context) -> set[int]:
 FLAVOUR = "install the other kernel module package of the same driver version"
 
 
-@check("driver.flavour", reads=("install", "driver", "gpus"), phases=HEALTH, action="warn", remedy=FLAVOUR)
+@check(
+    "driver.flavour",
+    reads=("install", "driver", "gpus"),
+    phases=HEALTH,
+    action="warn",
+    remedy=FLAVOUR,
+    subject="driver",
+    blame="site",
+)
 def driver_flavour(context: Context, limit: float | None) -> Iterator[Finding]:
     """The kernel module, open or proprietary, is one that the node's GPUs take."""
     loaded, devices = context.node.get("install.module"), context.node.devices()
-    unclear = untold("driver.flavour", "driver", loaded) or untold("driver.flavour", "driver", devices)
-    if unclear or loaded is None or isinstance(devices, Unknown):
-        yield unclear or _made("driver.flavour", "skip", "driver", "no NVIDIA module is loaded", FLAVOUR)
+    unclear = first_unknown(loaded, devices)
+    if unclear or isinstance(devices, Unknown):
+        yield untold(unclear or "")
+        return
+    if loaded is None:
+        yield skipped("no NVIDIA module is loaded")
         return
     from preflight.catalog.gpus import look_up
     from preflight.catalog.module import flavour
@@ -185,21 +214,26 @@ def driver_flavour(context: Context, limit: float | None) -> Iterator[Finding]:
         gpu = look_up(name, capability, tables)
         found = flavour(gpu, version if isinstance(version, str) else None, tables)
         bad = (found.open, loaded) in (("required", "proprietary"), ("proprietary_only", "open"))
-        status = "fail" if bad else "unknown" if found.open == "unknown" else "pass"
-        text = f"the {loaded} module is loaded: {found.why}"
-        yield _made("driver.flavour", status, name.replace(":", " "), text, found.needs or FLAVOUR, loaded)
+        text, subject = f"the {loaded} module is loaded: {found.why}", name.replace(":", " ")
+        if bad:
+            yield failed(text, subject=subject, observed=loaded, remedy=found.needs)
+        else:
+            made = untold if found.open == "unknown" else passed
+            yield made(text, subject=subject, observed=loaded)
 
 
 LOCKS = "sign the module (mokutil --import the key that DKMS made), or turn Secure Boot off"
 
 
-@check("boot.locks", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=LOCKS)
+@check(
+    "boot.locks", reads=("install", "driver"), phases=HEALTH, action="warn", remedy=LOCKS, subject="boot", blame="site"
+)
 def boot_locks(context: Context, limit: float | None) -> Iterator[Finding]:
     """Neither Secure Boot nor kernel lockdown keeps the NVIDIA module from loading."""
     secure, lockdown = context.node.get("install.secure_boot"), context.node.get("install.lockdown")
-    unclear = untold("boot.locks", "boot", secure) or untold("boot.locks", "boot", lockdown)
+    unclear = first_unknown(secure, lockdown)
     if unclear:
-        yield unclear
+        yield untold(unclear)
         return
     locked = [
         name for name, on in (("Secure Boot", secure), (f"lockdown={lockdown}", lockdown not in (None, "none"))) if on
@@ -209,30 +243,34 @@ def boot_locks(context: Context, limit: float | None) -> Iterator[Finding]:
     )
     if locked and missing:
         text = f"the driver is installed and not loaded, and {' and '.join(locked)} refuse unsigned modules"
-        yield _made("boot.locks", "fail", "boot", text, LOCKS, ", ".join(locked))
+        yield failed(text, observed=", ".join(locked))
     else:
-        yield _made(
-            "boot.locks", "pass", "boot", "nothing keeps the module from loading", LOCKS, ", ".join(locked) or None
-        )
+        yield passed("nothing keeps the module from loading", observed=", ".join(locked) or None)
 
 
 HEADERS = "install the running kernel's headers, else DKMS builds no module after the next driver update"
 
 
-@check("kernel.headers", reads=("install", "kernel"), phases=HEALTH, action="warn", remedy=HEADERS)
+@check(
+    "kernel.headers",
+    reads=("install", "kernel"),
+    phases=HEALTH,
+    action="warn",
+    remedy=HEADERS,
+    subject="headers",
+    blame="site",
+)
 def kernel_headers(context: Context, limit: float | None) -> Iterator[Finding]:
     """Where DKMS builds the NVIDIA module, the running kernel's headers are there."""
     dkms: Any = context.node.get("install.dkms")
     headers: Any = context.node.get("install.headers")
-    unclear = untold("kernel.headers", "headers", dkms) or (
-        untold("kernel.headers", "headers", headers) if dkms else None
-    )
+    unclear = first_unknown(dkms, headers if dkms else None)
     if unclear:
-        yield unclear
+        yield untold(unclear)
     elif not dkms:
-        yield _made("kernel.headers", "skip", "headers", "the module is not built by DKMS here", HEADERS)
+        yield skipped("the module is not built by DKMS here")
     elif headers:
-        yield _made("kernel.headers", "pass", "headers", "the running kernel's headers are there", HEADERS)
+        yield passed("the running kernel's headers are there")
     else:
         text = f"no headers for kernel {context.node.get('kernel.release')}"
-        yield _made("kernel.headers", "fail", "headers", text, HEADERS)
+        yield failed(text)
