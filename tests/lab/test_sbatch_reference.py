@@ -9,17 +9,25 @@ import pytest
 
 from lab import Lab, LabNode, unavailable
 from preflight import hostlist
-from preflight.submit.options_values import gres_counts
+from preflight.submit.options_values import gres_counts, gres_shares
 from preflight.submit.script import Asked, OptionError, asked, read
 
 pytestmark = pytest.mark.lab
 PARTITIONS = "\n".join(f"PartitionName={name} Nodes=ALL" for name in ("gpu", "cpu", "long"))
 NODES = (
-    LabNode("n1", gpus=4, gpu_type="h100", features=("a", "b")),
+    LabNode("n1", gpus=4, gpu_type="h100", gres="gpu:h100:4,shard:h100:8,mps:h100:400", features=("a", "b")),
     LabNode("n2", gpus=4, gpu_type="h100", features=("a",)),
     LabNode("n3", gpus=2, gpu_type="a100", features=("b", "c")),
-    LabNode("n4", features=("c",)),
+    LabNode("n4", gpus=4, gres="gpu:mi250:4", features=("c",)),
 )
+# Devices that every machine has: nothing is started on them.
+DEVICES = ("null", "zero", "full", "random")
+GRES = "".join(
+    f"NodeName={nodes} Name=gpu Type={kind} File=/dev/{device}\n"
+    for nodes, kind, number in (("n[1-2]", "h100", 4), ("n3", "a100", 2), ("n4", "mi250", 4))
+    for device in DEVICES[:number]
+)
+SHARES = "NodeName=n1 Name=shard Count=8\nNodeName=n1 Name=mps Count=400\n"
 
 
 class Case(NamedTuple):
@@ -49,6 +57,19 @@ CASES = {
     "gres among others": Case(["--gres=gpu:1"], environment={"SBATCH_GPUS": "1"}),
     "gpus per task": Case(["-n2", "--gpus-per-task=1"]),
     "gpus per socket": Case(["--gpus-per-socket=2", "--sockets-per-node=1"]),
+    "gpus of two types": Case(["-Gh100:1,a100:1"]),
+    "another vendor's gpus": Case(["--gpus-per-node=mi250:4"]),
+    "gpus per task of a type": Case(["-n2", "--gpus-per-task=h100:1"]),
+    "gpus per socket of a type": Case(["--gpus-per-socket=h100:1", "--sockets-per-node=1"]),
+    "no count of gpus": Case(["--gpus="]),
+    "none of them": Case(["--gres=gpu:0"]),
+    "two entries": Case(["--gres=gpu:2,gpu:1"]),
+    "shards": Case(["--gres=shard:2"]),
+    "a shard": Case(["--gres=shard"]),
+    "shards of a type": Case([], "#SBATCH --gres=shard:h100:2"),
+    "mps": Case(["--gres=mps:50", "-N1"]),
+    "shares by both plugins": Case(["--gres=shard:2,mps:50"]),
+    "no shard": Case(["--gres=shard:0"]),
     "script": Case([], "#SBATCH -p gpu\n#SBATCH --nodes=2\n#SBATCH --constraint=a"),
     "several on a line": Case([], "#SBATCH -p gpu -N 2 --constraint=a  # why\n#SBATCH -x n3"),
     "a value on the next line": Case([], "#SBATCH -p\n#SBATCH gpu -N\n# not this\n\n#SBATCH 2"),
@@ -91,6 +112,19 @@ CASES = {
     "het by hand, one in the script": Case(["-x", "n1", ":", "-C", "c"], "#SBATCH -p gpu -C a"),
     "het with variables": Case(["-N1", ":", "-N2"], "#SBATCH -p gpu", {"SBATCH_PARTITION": "cpu"}),
 }
+# Spellings that 22.05 does not take.
+NEWER = {
+    "gres with a slash": Case(["--gres=gres/gpu:h100:2"]),
+    "shards with a slash": Case(["--gres=gres/shard:2"]),
+    "an equals sign": Case(["--gres=gpu=2"]),
+    "tres per task": Case(["-n2", "--tres-per-task=gres/gpu:1"]),
+    "tres per task, equals sign": Case(["-n2", "--tres-per-task=cpu=1,gres/gpu=1"]),
+    "tres per task of a type": Case(["-n1", "--tres-per-task=cpu:1,gres/gpu:h100:2"]),
+    "tres per task without a number": Case(["-n1", "--tres-per-task=gres/gpu"]),
+    "tres per task, old sign": Case(["-n1", "--tres-per-task=gres:gpu:1"]),
+    "tres per task, no gpu": Case(["-n2", "--tres-per-task=cpu=1"]),
+    "shards per task": Case(["-n2", "--tres-per-task=gres/shard:1"]),
+}
 REFUSED = {
     "a word that is no option": Case([], "#SBATCH -p gpu foo -N2"),
     "no value": Case([], "#SBATCH -p gpu\n#SBATCH -N"),
@@ -113,7 +147,8 @@ def lab() -> Iterator[Lab]:
     reason = unavailable()
     if reason:
         pytest.skip(reason)
-    with Lab(nodes=NODES, slurm_conf_extra=PARTITIONS) as running:
+    extra = f"GresTypes=gpu,shard,mps\n{PARTITIONS}"
+    with Lab(nodes=NODES, slurm_conf_extra=extra, gres_conf=f"AutoDetect=off\n{GRES}{SHARES}") as running:
         Path(running.work, "hosts").write_text("n1\nn[2-3] # comment\n", encoding="utf-8")
         yield running
         running.run(["scancel", "-u", "root"])
@@ -161,15 +196,23 @@ def _same(row: dict[str, str], mine: Asked, default: str) -> None:
         ("TresPerTask", counts and counts.per_task),
     ):
         assert sum(gres_counts(row.get(key, "")).values()) == (value or 0), key
+    shares = gres_shares(row.get("TresPerNode", "")) or gres_shares(row.get("TresPerTask", ""))
+    numbers = {name: sum(by_type.values()) for name, by_type in shares.items()}
+    assert {name: number for name, number in numbers.items() if number} == dict(counts.shares if counts else ())
     kinds = {kind for key in row if key.startswith("TresPer") for kind in gres_counts(row[key]) if kind}
+    kinds |= {kind for by_type in shares.values() for kind in by_type if kind}
+    kinds = kinds if len(kinds) < 2 else set()
     assert kinds == ({counts.type} if counts and counts.type else set())
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", {**CASES, **NEWER})
 def test_what_sbatch_makes_of_it(lab: Lab, name: str) -> None:
+    if name in NEWER and lab.release.version() < (23, 11):
+        pytest.skip("this sbatch does not take it")
+    case = {**CASES, **NEWER}[name]
     default = lab.check_run(["sinfo", "-h", "-o", "%P"]).split("*")[0].split()[-1]
-    rows = submit(lab, CASES[name])
-    mine = ours(lab, CASES[name])
+    rows = submit(lab, case)
+    mine = ours(lab, case)
     assert len(rows) == len(mine)
     for row, one in zip(rows, mine, strict=True):
         _same(row, one, default)

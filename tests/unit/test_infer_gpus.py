@@ -21,6 +21,10 @@ from preflight.requirements.grammar import from_comment
         "--gres=shard:2",
         "--gres=mps:50",
         "--gres=gres/shard:1",
+        "--tres-per-task=gres/mps=20",
+        "--gpus=gaudi2:8",
+        "--gpus-per-task=intel_max_1550:1",
+        "--gpus-per-socket=gfx90a:2",
     ],
 )
 def test_slices_shares_and_other_vendors_ask_for_no_number_of_gpus(option: str, tmp_path: Path) -> None:
@@ -37,6 +41,11 @@ def test_a_share_is_a_job_with_a_gpu(option: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--gres=gpu:a100:2", "--gres=gpu:2,shard:1", "--gpus-per-node=h100:2"])
 def test_whole_gpus_are_counted(option: str, tmp_path: Path) -> None:
     assert [one.clause for one in read("true", tmp_path, gpus=False, options=(option,)).needs] == ["gpu.count>=2"]
+
+
+def test_only_those_of_nvidia_are_counted(tmp_path: Path) -> None:
+    found = read("true", tmp_path, gpus=False, options=("-N1", "--gpus=h100:2,mi250:4"))
+    assert [one.clause for one in found.needs] == ["gpu.count>=2"]
 
 
 def test_a_long_comment_takes_no_long_time() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from preflight.facts.view import View
+from preflight.submit.gpu_types import is_other, profile_of
 from preflight.submit.plan import ClusterState
-from preflight.submit.plan.gres import is_other, profile_of
 from preflight.submit.plan.model import Nodes, Part
 from unit.plan_samples import A100, CPU, H100, node, part, said, view
 
@@ -32,6 +32,7 @@ def cluster(extra: bool) -> ClusterState:
         node("a1", A100, extra, gres="gpu:a100:4"),
         node("h1", H100, extra, gres="gpu:h100:8"),
         node("r1", CPU, extra, gres="gpu:mi250:8(S:0-1)"),
+        node("p1", H100, extra, gres="gpu:h100:8,shard:h100:16,mps:800"),
         node("c1", CPU, extra),
     ]
     return ClusterState(nodes, "gpu", extra)
@@ -53,8 +54,17 @@ def planned(*words: str, extra: bool = True) -> tuple[Part, Nodes]:
         ("--gpus-per-node=a100_3g.20gb:1", ("m1",)),
         ("--gpus-per-node=a100:1", ("a1", "m1")),
         ("--gpus-per-node=mi250:8", ("r1",)),
-        ("--gpus-per-node=4", ("a1", "h1", "r1", "s1")),
-        ("--gpus-per-node=h100:2", ("h1",)),
+        ("--gpus-per-node=4", ("a1", "h1", "p1", "r1", "s1")),
+        ("--gpus-per-node=h100:2", ("h1", "p1")),
+        ("--gres=shard:2", ("p1",)),
+        ("--gres=shard:h100:2", ("p1",)),
+        ("--gres=shard:a100:2", ()),
+        ("--gres=shard:17", ()),
+        ("--gres=mps:50", ("p1",)),
+        ("--tres-per-task=cpu=1,gres/shard=1", ("p1",)),
+        ("--gpus-per-task=h100:1", ("h1", "p1")),
+        ("--gpus-per-socket=mi250:1", ("r1",)),
+        ("--gpus=mi250:8", ("r1",)),
     ],
 )
 def test_which_nodes_fit(extra: bool, option: str, fit: tuple[str, ...]) -> None:
@@ -141,3 +151,19 @@ def test_clauses_on_another_vendors_gpus_are_not_told() -> None:
 )
 def test_what_a_type_names(kind: str, other: bool, profile: str) -> None:
     assert (is_other(kind), profile_of(kind)) == (other, profile)
+
+
+@VIAS
+@pytest.mark.parametrize("option", ["--gpus-per-node=mi250:8", "-N2 --gpus=mi250:16"])
+def test_what_was_published_says_nothing_of_another_vendors_gpus(extra: bool, option: str) -> None:
+    _, nodes = planned(*option.split(), "--require=gpu.count>=2", extra=extra)
+    assert "r1" in said(nodes.untold)
+
+
+@VIAS
+def test_a_share_is_one_of_a_node_that_slurm_has_cut_into_shares(extra: bool) -> None:
+    found, nodes = planned("--gres=shard:32", extra=extra)
+    assert said(nodes.misfit)["p1"] == ("shard < 32", "16 shard")
+    assert not found.changes
+    _, nodes = planned("--gres=shard:2", "--require=gpu=h100, gpu.memory>=70G", extra=extra)
+    assert nodes.fit == ("p1",)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from preflight.report.clean import clean
 from preflight.submit.options import Option, OptionError
-from preflight.submit.options_values import gres_counts, mebibytes, minutes, node_counts, whole, with_type
+from preflight.submit.options_values import gres_counts, gres_shares, mebibytes, minutes, node_counts, whole, with_type
 from preflight.tuples import NamedTuple
 
 T = TypeVar("T")
@@ -26,13 +26,17 @@ class Component(NamedTuple):
 
 
 class Gpus(NamedTuple):
-    """GPUs asked for, in each way that is used; ``type`` where one is named, and only one."""
+    """GPUs asked for, in each way that is used; ``type`` where one is named, and only one.
+
+    ``shares``: of one GPU, by Slurm's plugin and number, on each node at least: (("shard", 2),), (("mps", 50),).
+    """
 
     total: int | None = None
     per_node: int | None = None
     per_task: int | None = None
     per_socket: int | None = None
     type: str | None = None
+    shares: tuple[tuple[str, int], ...] = ()
 
 
 class Asked(NamedTuple):
@@ -144,7 +148,7 @@ class _Values:
     def nodes(self) -> tuple[int, int] | None:
         return self._read("nodes", node_counts, "a number of nodes such as 4 or 2-8")
 
-    def counts(self, name: str, read: Callable[[str], dict[str, int]]) -> dict[str, int]:
+    def counts(self, name: str, read: Callable[[str], dict[str, T]]) -> dict[str, T]:
         return self._read(name, read, "a count of GPUs such as 2 or h100:2") or {}
 
     def _read(self, name: str, read: Callable[[str], T], what: str) -> T | None:
@@ -173,7 +177,7 @@ def _memory_in_force(options: dict[str, Option]) -> list[str]:
 
 
 def _gpus(values: _Values, ntasks: int | None) -> Gpus | None:
-    """Return the GPUs of --gpus…, --gres and --tres-per-task; None where none of them names any."""
+    """Return the GPUs of --gpus…, --gres and --tres-per-task, and shares of them; None where none names any."""
     gres = values.counts("gres", gres_counts)
     task = values.counts("gpus-per-task", with_type) or values.counts("tres-per-task", gres_counts)
     ways = {
@@ -184,12 +188,16 @@ def _gpus(values: _Values, ntasks: int | None) -> Gpus | None:
     }
     given = {way: sum(counts.values()) for way, counts in ways.items() if counts}
     types = {one for counts in ways.values() for one in counts if one}
+    shares = values.counts("gres", gres_shares) or values.counts("tres-per-task", gres_shares)
+    types |= {one for counts in shares.values() for one in counts if one}
+    numbers = {name: sum(counts.values()) for name, counts in shares.items()}
     tasks_per_gpu = values.number("ntasks-per-gpu")
-    if tasks_per_gpu and ntasks and "total" not in given and not given:
+    if tasks_per_gpu and ntasks and not given:
         given["total"] = -(-ntasks // tasks_per_gpu)
-    if not any(given.values()):
+    if not any(given.values()) and not any(numbers.values()):
         return None
-    return Gpus(**given, type=types.pop() if len(types) == 1 else None)
+    kept = tuple((name, number) for name, number in numbers.items() if number)
+    return Gpus(**given, type=types.pop() if len(types) == 1 else None, shares=kept)
 
 
 def _hosts(option: Option | None, cwd: str) -> str:

@@ -6,6 +6,7 @@ _NODE = re.compile(r"(\d+)([kK]?)([mM]?)")
 _SIZE = re.compile(r"(\d+)([kKmMgGtT]?)[bB]?")
 _COUNT = re.compile(r"(\d+)([kKmMgGtTpP]?)")
 _STEPS = re.compile(r"(\d+)(?:-(\d+))?(?::(\d+))?")
+SHARES = ("shard", "mps")  # a share of a GPU, by Slurm's own plugins
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 
 
@@ -79,9 +80,9 @@ def minutes(text: str) -> int:
 
 
 def with_type(text: str) -> dict[str, int]:
-    """Return how many of each type "2", "h100:2", "a100" or "a100:1,h100:2" asks; "" is any type."""
+    """Return how many of each type "2", "h100:2", "a100" or "a100:1,h100:2" asks; "" is any type, no text none."""
     found: dict[str, int] = {}
-    for part in text.split(","):
+    for part in text.split(",") if text else ():
         kind, count = _typed(part.strip())
         found[kind] = found.get(kind, 0) + count
     return found
@@ -92,13 +93,27 @@ def gres_counts(text: str) -> dict[str, int]:
 
     "gpu", "gpu:2", "gpu:h100:2", "gpu=2", each perhaps behind "gres/" or "gres:", among others.
     """
+    return _named(text, "gpu")
+
+
+def gres_shares(text: str) -> dict[str, dict[str, int]]:
+    """Return the shares of GPUs in such a text by Slurm's plugin ("shard", "mps") and type; {} where it names none.
+
+    "shard:2", "mps:50" (percent), "gres/shard:h100:2", among others.
+    """
+    found = {name: _named(text, name) for name in SHARES}
+    return {name: counts for name, counts in found.items() if counts}
+
+
+def _named(text: str, wanted: str) -> dict[str, int]:
+    """Return how many of one generic resource a text asks, by type."""
     found: dict[str, int] = {}
     for part in text.split(","):
         item = part.strip()
         for prefix in ("gres/", "gres:"):
             item = item.removeprefix(prefix)
         name = re.split("[:=]", item, maxsplit=1)[0]
-        if name.lower() != "gpu":
+        if name.lower() != wanted:
             continue
         kind, count = _typed(item[len(name) + 1 :])
         found[kind] = found.get(kind, 0) + count

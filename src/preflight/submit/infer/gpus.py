@@ -1,8 +1,8 @@
 """How many GPUs a job asks Slurm for, and how many processes torchrun starts on a node."""
 
-import re
 from collections.abc import Sequence
 
+from preflight.submit.gpu_types import is_counted
 from preflight.submit.infer.model import Collector, Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import Word, arguments, names
@@ -18,12 +18,6 @@ _TORCH_WORDS = names(
     "--duplicate_stderr_filters --signals_to_handle"
 )
 _TORCH = _TORCH_WORDS | {name.replace("_", "-") for name in _TORCH_WORDS}
-# A share of a GPU by Slurm's own plugins; a type that is a MIG profile (1g.5gb, a100_3g.20gb, 1c.3g.40gb, 1g.10gb+me),
-# or a GPU of AMD or Intel.
-_SHARE = re.compile(r"(?:^|,)(?:gres[/:])?(?:shard|mps)(?:[:=,]|$)", re.IGNORECASE)
-_OTHER = re.compile(
-    r"(?:^|[_.-])\d+g\.\d+gb|(?:^|[_-])(?:mi\d{2,3}|gfx\d|instinct|radeon|vega|amd|pvc|max1[15]\d\d)", re.I
-)
 _WAYS = {
     "gres": (gres_counts, True),
     "gpus-per-node": (with_type, True),
@@ -35,18 +29,12 @@ _WAYS = {
 
 def wanted(components: Sequence[Component], cwd: str) -> bool:
     """Whether any component asks Slurm for GPUs; raises OptionError for a value that sbatch refuses."""
-    return any(asked(one, cwd).gpus is not None or _shares(one) for one in components)
-
-
-def _shares(component: Component) -> bool:
-    """Whether a component asks for a share of a GPU: `--gres=shard:2`, `--gres=mps:50`."""
-    option = component.options.get("gres")
-    return option is not None and _SHARE.search(option.value or "") is not None
+    return any(asked(one, cwd).gpus is not None for one in components)
 
 
 def _whole(by_type: "dict[str, int]") -> int:
     """Return how many GPUs of NVIDIA are asked for: a MIG slice is none, and another vendor's are not counted here."""
-    return sum(number for kind, number in by_type.items() if not _OTHER.search(kind))
+    return sum(number for kind, number in by_type.items() if is_counted(kind))
 
 
 def counts(collector: Collector, components: Sequence[Component], cwd: str) -> None:
@@ -63,12 +51,11 @@ def counts(collector: Collector, components: Sequence[Component], cwd: str) -> N
         total = component.options.get("gpus")
         whole = _whole(with_type(total.value)) if total is not None and total.value else 0
         if total is not None and whole and given.gpus is not None and given.gpus.total:
-            _total(collector, total, given)
+            _total(collector, total, given, whole)
 
 
-def _total(collector: Collector, option: Option, given: Asked) -> None:
+def _total(collector: Collector, option: Option, given: Asked, number: int) -> None:
     """Add what --gpus says of a node: all of them on a job of one, at least one on a job of several."""
-    number = given.gpus.total if given.gpus is not None and given.gpus.total else 1
     if given.nodes == (1, 1):
         _count(collector, option, number, "asks for that many GPUs on one node")
     else:

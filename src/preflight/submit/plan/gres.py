@@ -1,12 +1,8 @@
 """GPUs as Slurm's Gres names and counts them, beside what a node published: GPUs, MIG devices, other vendors' GPUs."""
 
-from preflight.catalog.gpus import look_up
 from preflight.facts.view import Unknown, View
 from preflight.requirements import mig
-from preflight.requirements.kinds_of_names import TokenName, with_profile
-
-_WORDS = TokenName()
-_NVIDIA = frozenset({"nvidia", "tesla", "quadro", "geforce", "gtx", "rtx"})
+from preflight.submit.gpu_types import is_other, profile_of
 
 
 def gpus_of(gres: str, kind: str | None = None) -> int:
@@ -14,15 +10,20 @@ def gpus_of(gres: str, kind: str | None = None) -> int:
     return sum(count for name, count in _listed(gres) if kind is None or name.casefold() == kind.casefold())
 
 
-def _listed(gres: str) -> list[tuple[str, int]]:
-    """Return (type, number) of each GPU entry, the type "" where none is named."""
+def shares_of(gres: str, name: str, kind: str | None = None) -> int:
+    """Return the number of shares of GPUs ("shard", "mps") in a node's Gres; those without a type are any type's."""
+    return sum(count for of, count in _listed(gres, name) if kind is None or not of or of.casefold() == kind.casefold())
+
+
+def _listed(gres: str, wanted: str = "gpu") -> list[tuple[str, int]]:
+    """Return (type, number) of each entry of one generic resource, the type "" where none is named."""
     found = []
     for one in _parts(gres):
         name, *rest = one.partition("(")[0].strip().split(":")
         last = rest[-1] if rest else ""
         counted = last.isascii() and last.isdigit()
         types = rest[:-1] if counted else rest
-        if name == "gpu":
+        if name == wanted:
             found.append((types[0] if types else "", int(last[:9]) if counted else 1))
     return found
 
@@ -37,18 +38,6 @@ def _parts(gres: str) -> list[str]:
         else:
             found[-1] += char
     return found
-
-
-def profile_of(kind: str | None) -> str:
-    """Return the MIG profile in a type ("1g.5gb", "a100_3g.20gb"), "" where it is a whole GPU's."""
-    return with_profile(_WORDS.fold(kind))[1] if kind else ""
-
-
-def is_other(kind: str) -> bool:
-    """Tell whether a type may be another vendor's GPU, or a word of the site's own: nothing NVIDIA calls a GPU."""
-    if not kind or profile_of(kind) or _NVIDIA.intersection(_WORDS.fold(kind).split()):
-        return False
-    return look_up(kind).capability is None
 
 
 def published(view: View, kind: str | None, gres: str) -> int | None:

@@ -12,7 +12,7 @@ from preflight.requirements.evaluate import ClauseResult
 from preflight.requirements.grammar import Requirement
 from preflight.requirements.many import evaluate_many
 from preflight.slurm.models import Node
-from preflight.submit.plan.gres import is_other, profile_of
+from preflight.submit.gpu_types import is_other, profile_of
 from preflight.tuples import NamedTuple
 
 
@@ -82,12 +82,10 @@ def _of_job(view: View, gpus: int | None, kind: str | None) -> View:
     profile = profile_of(kind)
     if profile:
         return _with_slices(view, profile, 1 if gpus is None else gpus)
-    if gpus is None:
-        return view
     devices = view.devices()
-    if gpus and (not isinstance(devices, list) or len(devices) < gpus):
-        if not devices and kind and is_other(kind):
-            return view._replace(unknown={**view.unknown, "gpus": "what is published is about NVIDIA's GPUs"})
+    if gpus != 0 and not devices and kind and is_other(kind):
+        return view._replace(unknown={**view.unknown, "gpus": "what is published is about NVIDIA's GPUs"})
+    if gpus is None or (gpus and (not isinstance(devices, list) or len(devices) < gpus)):
         return view
     return view._replace(gpus=tuple(range(gpus)))
 

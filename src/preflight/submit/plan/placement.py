@@ -13,7 +13,7 @@ from preflight.requirements.features import join_constraint, to_constraint
 from preflight.requirements.grammar import Clause, Requirement
 from preflight.requirements.kinds import Count, Size, Version
 from preflight.requirements.placeable import NotPlaceable, parted
-from preflight.submit.plan.gres import profile_of
+from preflight.submit.gpu_types import profile_of
 from preflight.submit.plan.model import Placement
 from preflight.submit.script import Asked
 

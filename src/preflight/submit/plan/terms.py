@@ -2,19 +2,24 @@
 
 from preflight.hostlist import HostlistError, names
 from preflight.slurm.models import Node
+from preflight.submit.gpu_types import profile_of
 from preflight.submit.plan import constraint
-from preflight.submit.plan.gres import gpus_of, noun, profile_of
+from preflight.submit.plan.gres import gpus_of, noun, shares_of
 from preflight.submit.plan.model import PlanError
 from preflight.submit.script import Asked
 from preflight.tuples import NamedTuple
 
 
 class Gpus(NamedTuple):
-    """GPUs on each node: ``exact`` where it is one number for all, ``least`` else; ``type`` as --gres names it."""
+    """GPUs on each node: ``exact`` where it is one number for all, ``least`` else; ``type`` as --gres names it.
+
+    ``shares``: how many shares of a GPU, by the plugin ("shard", "mps").
+    """
 
     exact: int | None
     least: int
     type: str | None
+    shares: tuple[tuple[str, int], ...] = ()
 
 
 class Lack(NamedTuple):
@@ -63,11 +68,21 @@ class Terms(NamedTuple):
                 found.append(Lack(what, noun(have, self.gpus.type), True))
             elif published is not None and published < self.gpus.least:
                 found.append(Lack(what, f"publishes {noun(published, self.gpus.type)}", True))
+            found += _lacking_shares(node, self.gpus)
         if node.memory and self.memory > node.memory:
             found.append(Lack(f"memory < {self.memory} MiB", f"{node.memory} MiB"))
         if node.cpus and self.cpus > node.cpus:
             found.append(Lack(f"CPUs < {self.cpus}", f"{node.cpus} CPUs"))
         return found
+
+
+def _lacking_shares(node: Node, gpus: Gpus) -> list[Lack]:
+    found = []
+    for name, number in gpus.shares:
+        have = shares_of(node.gres, name, gpus.type)
+        if have < number:
+            found.append(Lack(f"{name} < {number}", f"{have or 'no'} {name}"))
+    return found
 
 
 def terms_of(asked: Asked) -> Terms:
@@ -106,4 +121,4 @@ def _gpus(asked: Asked, one_node: bool) -> Gpus | None:
     if exact is None and want.per_task is not None and (asked.ntasks_per_node or one_node):
         exact = want.per_task * (asked.ntasks_per_node or asked.ntasks or 1)
     least = exact or max(want.per_task or 1, want.per_socket or 1)
-    return Gpus(exact, least, want.type)
+    return Gpus(exact, least, want.type, want.shares)

@@ -131,7 +131,7 @@ def _gpus(part: Part) -> str:
     if gpus is None:
         return "none"
     ways = [("in all", gpus.total), ("a node", gpus.per_node), ("a task", gpus.per_task), ("a socket", gpus.per_socket)]
-    text = ", ".join(f"{number} {way}" for way, number in ways if number)
+    text = ", ".join([f"{number} {way}" for way, number in ways if number] + [f"{n} {name}" for name, n in gpus.shares])
     return f"{text} of type {gpus.type}" if gpus.type else text
 
 
