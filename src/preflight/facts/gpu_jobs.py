@@ -17,13 +17,21 @@ def job_of(root: Root, pid: int) -> int | None:
     except OSError:
         return None
     for line in (text or "").splitlines():
-        parts = line.split(":", 2)[-1].strip("/").split("/")
-        if "slurm" not in parts[0] and not (parts[0] == "system.slice" and len(parts) > 1 and "slurm" in parts[1]):
-            continue
-        for part in parts[1:4]:
-            number = part[4:]
-            if part.startswith("job_") and number.isascii() and number.isdigit() and len(number) < 12:
-                return int(number)
+        job = job_of_group(line.split(":", 2)[-1])
+        if job is not None:
+            return job
+    return None
+
+
+def job_of_group(path: str) -> int | None:
+    """Return the number of the job whose control group ``path`` is or lies in, None where it is none of Slurm's."""
+    parts = path.strip("/").split("/")
+    if "slurm" not in parts[0] and not (parts[0] == "system.slice" and len(parts) > 1 and "slurm" in parts[1]):
+        return None
+    for part in parts[1:4]:
+        number = part[4:]
+        if part.startswith("job_") and number.isascii() and number.isdigit() and len(number) < 12:
+            return int(number)
     return None
 
 
