@@ -264,8 +264,20 @@ def test_nodes_read_as_json_are_those_read_as_fields(state: World) -> None:
     _same(lambda: node_json.parsed(slurm.run("scontrol", "show", "node", "--json")), back_end)
 
 
-def test_nodes_read_as_text_are_those_read_as_fields(state: World) -> None:
+def test_nodes_read_as_text_are_those_read_as_fields(lab: Lab, state: World) -> None:
+    """Also where every text is of several lines, and each tells lies about lines that follow."""
     _same(lambda: node_text.read(state.cluster.slurm), ByCommands(state.cluster.slurm))
+    extra = '{\n  "a": 1,\n\n   "State=DOWN": 2\n}\n'
+    comment = "x\n   Extra=forged\n\nNodeName=c9 CoresPerSocket=1 \n   CPUAlloc=0 CPUTot=1 \n\nNodeName=c1 "
+    lab.check_run(["scontrol", "update", "NodeName=c1", f"Extra={extra}", f"Comment={comment}"])
+    extra = "x\n\nNodeName=c3 CoresPerSocket=1 \n   State=DOWN "
+    lies = ["Reason=one\n   Extra=forged\ntwo", "Comment=\nx", f"Extra={extra}"]
+    lab.check_run(["scontrol", "update", "NodeName=c2", *lies])
+    try:
+        _same(lambda: node_text.read(state.cluster.slurm), ByCommands(state.cluster.slurm))
+    finally:
+        lab.check_run(["scontrol", "update", "NodeName=c2", "Reason=", "Comment=", "Extra="])
+        lab.check_run(["scontrol", "update", "NodeName=c1", f"Extra={EXTRA}", "Comment="])
 
 
 def _same(read: Callable[[], list[Node]], back_end: ByCommands) -> None:

@@ -56,23 +56,17 @@ def plan(arguments: tuple[str, ...]) -> int:
 
 def _run(own: Taken) -> int:
     from preflight.slurm.cluster import slurm_for
-    from preflight.slurm.commands import SlurmError
-    from preflight.slurm.ping import reached
     from preflight.submit.infer import Inference, infer
     from preflight.submit.plan import plan as make_plan
-    from preflight.submit.plan.ask import is_installed, plugin_options, read_cluster
+    from preflight.submit.plan.ask import ask, is_installed
     from preflight.submit.script import read
     from preflight.submit.script_file import is_anothers
 
     policy = policy_for(own.given.get("config"))
     cwd = os.getcwd()
     slurm = slurm_for(policy, time.monotonic() + DEADLINE_S) if is_installed(policy) else None
-    cluster, problem = None, ""
-    try:
-        slurm = reached(slurm) if slurm else None
-    except SlurmError as error:
-        slurm, problem = None, clean(str(error))
-    plugins = plugin_options(slurm) if slurm else ()
+    plugins, cluster, problem = ask(slurm, policy.publish.via) if slurm else ((), None, "")
+    problem = clean(problem)
     submission = read(own.words, os.environ, _stdin() if own.by_stdin else None, cwd, plugins)
     inference = Inference((), (), ())
     if is_anothers(submission.script):
@@ -81,10 +75,6 @@ def _run(own: Taken) -> int:
     elif own.infer != "off":
         home = os.path.expanduser("~")
         inference = infer(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
-    try:
-        cluster = read_cluster(slurm, policy.publish.via) if slurm else None
-    except SlurmError as error:
-        problem = clean(str(error))
     made = make_plan(submission, inference, cluster, policy, own.infer, cwd, problem)
     if "json" in own.given:
         import json

@@ -5,11 +5,12 @@ import os
 from preflight.cli.become import real_sbatch
 from preflight.policy.load import load_policy
 from preflight.policy.model import Policy
+from preflight.slurm.at_once import at_once
 from preflight.slurm.cluster import slurm_for
-from preflight.slurm.commands import Slurm
 from preflight.slurm.ping import reached
 from preflight.submit.additions import added, elsewhere
 from preflight.submit.plan.ask import read_cluster
+from preflight.submit.plan.make import ClusterState
 from preflight.submit.said import said, told
 from preflight.submit.script import Submission
 from preflight.submit.script_file import is_anothers
@@ -18,11 +19,11 @@ from preflight.tuples import NamedTuple
 
 
 class Connected(NamedTuple):
-    """The cluster that sbatch will submit to."""
+    """The cluster that sbatch will submit to: how it places, and its nodes."""
 
     policy: Policy
-    slurm: Slurm
     site: Site
+    state: ClusterState
 
 
 class Prepared(NamedTuple):
@@ -36,17 +37,18 @@ class Prepared(NamedTuple):
 
 
 def connect(deadline: float) -> Connected:
-    """Ask the cluster how it places; ``deadline`` is a time.monotonic() instant. Raises SlurmError, PolicyError."""
+    """Ask the cluster, all at once; ``deadline`` is a time.monotonic() instant. Raises SlurmError, PolicyError."""
     policy = load_policy(None)
-    slurm = reached(slurm_for(policy, deadline))
-    return Connected(policy, slurm, ask_site(slurm, real_sbatch(os.environ.get("PATH", os.defpath))))
+    slurm, sbatch = reached(slurm_for(policy, deadline)), real_sbatch(os.environ.get("PATH", os.defpath))
+    site, state = at_once(lambda: ask_site(slurm, sbatch), lambda: read_cluster(slurm, policy.publish.via))
+    return Connected(policy, site, state)
 
 
 def prepare(submission: Submission, infer: str, cluster: Connected, command: str) -> Prepared:
     """Plan the submission: what to add so that its components are placed by their needs, and what to say.
 
     ``command`` is what the user may call to read more.
-    Raises PlanError, OptionError and SlurmError; whatever else a plan may raise is its fault.
+    Raises PlanError and OptionError; whatever else a plan may raise is its fault.
     """
     from preflight.submit.infer import Inference
     from preflight.submit.infer import infer as read_needs
@@ -58,8 +60,7 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
     else:
         home = os.path.expanduser("~")
         needs = read_needs(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
-    state = read_cluster(cluster.slurm, cluster.policy.publish.via)
-    planned = plan(submission, needs, state, cluster.policy, infer, cwd)
+    planned = plan(submission, needs, cluster.state, cluster.policy, infer, cwd)
     more = added(planned, cluster.site, cluster.policy.cluster)
     lines = (*more.remarks, *said(planned, command))
     # Nodes of another cluster, or those that a reservation keeps in maintenance, were not judged: nothing to refuse by.

@@ -1,10 +1,10 @@
 """The back end that reads by Slurm's commands: nodes by sinfo, a job by squeue.
 
-All nodes come from `scontrol show node`, which takes 0.1 s for 10,000 whatever they hold; where its text must not be
-read (node_text.py), from sinfo. That groups nodes with equal fields, but compares each node with every group: where
-thousands differ (by their Extra) it takes minutes. `scontrol show node --json` takes 2 to 6 s and prints 24 MB (18 MB
-compact), so it comes last, on releases that have it. One job is read as JSON where squeue has
-all of it there (24.11 on; only JSON has a job's Extra), else as fields.
+All nodes come from `scontrol show node`, which takes 0.1 s for 10,000 whatever they hold; where its text is not of a
+known form (node_text.py), from sinfo. That groups nodes with equal fields, but compares each node with every group:
+where thousands differ (by their Extra) it takes minutes. `scontrol show node --json` takes 2 to 6 s and prints 24 MB
+(18 MB compact), so it comes last, on releases that have it. One job is read as JSON where squeue has all of it there
+(24.11 on; only JSON has a job's Extra), else as fields.
 """
 
 from __future__ import annotations

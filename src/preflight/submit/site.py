@@ -3,6 +3,7 @@
 import os
 import re
 
+from preflight.slurm.at_once import at_once
 from preflight.slurm.commands import Slurm
 from preflight.submit.options_help import plugin_rows
 from preflight.submit.options_table import Row
@@ -26,10 +27,12 @@ class Site(NamedTuple):
 
 def ask_site(slurm: Slurm, sbatch: str) -> Site:
     """Ask what the cluster does; raises SlurmError where its controller or ``sbatch`` (a path) do not answer."""
-    shown = map(_LINE.match, slurm.run("scontrol", "show", "config").split("\n"))
-    config = {one[1]: one[2] for one in shown if one}
     directory, name = os.path.split(sbatch)
-    plugins = plugin_rows(slurm._replace(bin=directory).run(name, "--help"))
+    shown, asked = at_once(
+        lambda: slurm.run("scontrol", "show", "config"), lambda: slurm._replace(bin=directory).run(name, "--help")
+    )
+    plugins = plugin_rows(asked)
+    config = {one[1]: one[2] for one in map(_LINE.match, shown.split("\n")) if one}
     filters = config.get("CliFilterPlugins", "").replace("cli_filter/", "").split(",")
     here = os.path.dirname(slurm.conf or config.get("SLURM_CONF", ""))
     return Site(plugins, "lua" in filters and _is_ours(f"{here}/{_FILTER_NAME}"))

@@ -1,8 +1,10 @@
 """Reading the cluster for a plan: its nodes, its default partition, which way it places, its plugins' options."""
 
 from preflight.policy.model import Policy
+from preflight.slurm.at_once import at_once
 from preflight.slurm.cluster import Cluster
 from preflight.slurm.commands import Slurm, SlurmError, find
+from preflight.slurm.ping import reached
 from preflight.slurm.publish import uses_extra
 from preflight.submit.options_help import plugin_rows
 from preflight.submit.options_table import Row
@@ -18,16 +20,42 @@ def is_installed(policy: Policy) -> bool:
     return True
 
 
+def ask(slurm: Slurm, via: str = "auto") -> tuple[tuple[Row, ...], ClusterState | None, str]:
+    """Return the options of the cluster's plugins and the cluster; None, and why, where no controller answers."""
+    try:
+        slurm = reached(slurm)
+    except SlurmError as error:
+        return (), None, str(error)
+
+    def cluster() -> tuple[ClusterState | None, str]:
+        try:
+            return read_cluster(slurm, via), ""
+        except SlurmError as error:
+            return None, str(error)
+
+    (state, problem), plugins = at_once(cluster, lambda: plugin_options(slurm))
+    return plugins, state, problem
+
+
 def read_cluster(slurm: Slurm, via: str = "auto") -> ClusterState:
     """Return the cluster as it is now; raises SlurmError where it does not answer. ``via``: the policy's [publish]."""
-    nodes, default = Cluster(slurm).nodes(), default_partition(slurm)
-    return ClusterState(nodes, default, via != "features" and uses_extra(slurm))
+    cluster = Cluster(slurm)
+    nodes, default, by_extra = at_once(
+        cluster.nodes, lambda: default_partition(slurm), lambda: via != "features" and uses_extra(slurm)
+    )
+    return ClusterState(nodes, default, by_extra)
 
 
 def default_partition(slurm: Slurm) -> str:
     """Return the partition of jobs that name none, "" where there is none; raises SlurmError."""
-    names = [line.strip() for line in slurm.run("sinfo", "-h", "-a", "-o", "%P").splitlines()]
-    return next((name.removesuffix("*") for name in names if name.endswith("*")), "")
+    # sinfo would read all nodes for it.
+    name = ""
+    for line in slurm.run("scontrol", "-a", "show", "partition").split("\n"):
+        if line.startswith("PartitionName="):
+            name = line.removeprefix("PartitionName=").strip()
+        elif line.startswith("   AllocNodes=") and " Default=YES " in line:
+            return name
+    return ""
 
 
 def plugin_options(slurm: Slurm) -> tuple[Row, ...]:

@@ -33,6 +33,7 @@ class Kinds:
         self.views: list[View] = []
         self.of: dict[str, int] = {}
         self.by_extra = False
+        self._ours: dict[str, bool] = {}  # of the keys that were seen; thousands of nodes have the same ones
         texts: dict[tuple[str, tuple[str, ...]], int] = {}
         contents: dict[Any, int] = {}
         for node in nodes:
@@ -45,7 +46,9 @@ class Kinds:
     def _kind(self, node: Node, contents: dict[Any, int]) -> int:
         """Return the number of a node's kind; keys and features of others do not make it another."""
         extra = read_extra(node.extra)
-        ours = {key: value for key, value in extra.items() if is_ours(key) and type(value) in (str, int, float)}
+        known = self._ours
+        known.update((key, is_ours(key)) for key in extra if key not in known)
+        ours = {key: value for key, value in extra.items() if known[key] and type(value) in (str, int, float)}
         published = is_published(ours)
         self.by_extra = self.by_extra or published
         features = () if published else tuple(one for one in node.active if one.startswith(PREFIXES))
