@@ -549,3 +549,21 @@ def test_gpus_of_any_component_count(tmp_path: Path) -> None:
     body = "#SBATCH -N1\n#SBATCH hetjob\n#SBATCH --gpus-per-node=4\nmodule load cuda/12.4"
     found = read(body, tmp_path, gpus=False)
     assert [one.clause for one in found.needs] == ["gpu.count>=4", "module=cuda/12.4", "cuda>=12.4"]
+
+
+def test_a_tree_of_modules_that_is_here_is_looked_at(tmp_path: Path) -> None:
+    put(tmp_path, "/home/alice/modulefiles/mytool/1.2.lua", 'prepend_path("PATH", "/x")')
+    put(tmp_path, "/home/alice/modulefiles/opens/1", "#%Module\nmodule use /more")
+    use = "module use ~/modulefiles\n"
+    assert clauses(f"{use}module load mytool/1.2 gcc/13", tmp_path) == ["module=gcc/13"]
+    assert unread(f"{use}module load mytool/1.2 gcc/13", tmp_path) == []
+    assert [one.why for one in read(f"{use}module load mytool/1.2", tmp_path).notes] == [
+        "the module mytool/1.2 is the script's own, of /home/alice/modulefiles"
+    ]
+    # Another version, a name that may be one of several, a tree that is not here, and one that opens others.
+    for names in ("mytool/1.3", "mytool", "opens"):
+        assert (clauses(f"{use}ml {names}", tmp_path), unread(f"{use}ml {names}", tmp_path)) == ([], [2])
+    assert unread("module use /gone\nmodule load gcc/13", tmp_path) == [2]
+    assert unread(f"{use}module load opens/1\nmodule load gcc/13", tmp_path) == [3]
+    assert unread(f"[ -d x ] && {use}module load gcc/13", tmp_path) == [2]
+    assert clauses("module load gcc/13\nmodule use /gone", tmp_path) == ["module=gcc/13"]

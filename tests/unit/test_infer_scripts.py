@@ -52,8 +52,8 @@ def test_the_second_twenty_do_no_worse_than_docs_inference_md_says() -> None:
     results = score(SECOND)
     assert len(results) == 20
     assert sum(result.right for result in results) >= 10
-    assert sum(len(result.missed) for result in results) <= 12
-    assert sum(len(result.invented) for result in results) <= 15
+    assert sum(len(result.missed) for result in results) <= 11
+    assert sum(len(result.invented) for result in results) <= 14
 
 
 def test_what_the_second_twenty_miss_is_on_a_line_of_the_same_command_or_unread() -> None:
@@ -63,7 +63,7 @@ def test_what_the_second_twenty_miss_is_on_a_line_of_the_same_command_or_unread(
         return sorted(line.partition(": ")[2] for line in lines)
 
     odd = {one.name for one in score(SECOND) if clauses(one.missed) != clauses(one.invented)}
-    unread = {"array-parameters", "gromacs-chain", "qe-easybuild", "amber-ti", "singularity-without-nv"}
+    unread = {"gromacs-chain", "qe-easybuild", "amber-ti", "singularity-without-nv"}
     assert odd == unread | {"lammps-spack-kokkos", "vasp-nvhpc"}
     for case in unread:
         inference = read(SECOND / case)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from preflight.submit.infer.shell import children, source
-from preflight.submit.infer.words import names
+from preflight.submit.infer.programs import is_expected
+from preflight.submit.infer.tree import children, source
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -13,12 +13,6 @@ BEHIND_OR = "runs only if what stands before || fails"
 _BEHIND_AND = "runs only if what stands before && succeeds"
 _CAUGHT = "may fail: || goes on with something else"
 _ASSIGNS = ("variable_assignment", "variable_assignments", "declaration_command", "unset_command")
-# Commands that prepare a job and ask no question: that they succeed is expected, or the job is lost anyway.
-_EXPECTED = names(
-    "true : cd pushd popd echo printf date hostname export set shopt ulimit umask sleep source . conda mamba "
-    "micromamba pwd unset touch"
-)
-_EXPECTED_MODULE = names("load add switch swap unload rm del purge use unuse reset restore list")
 _MAX_DEPTH = 20
 
 
@@ -31,7 +25,7 @@ def doubts(parts: "Sequence[tuple[str, Node]]", functions: "Mapping[str, Node | 
     for at, (sign, _) in enumerate(parts):
         if sign == "||":
             found.append(BEHIND_OR)
-        elif sign == "&&" and not all(_is_expected(part) for _, part in parts[:at]):
+        elif sign == "&&" and not all(_is_expected(part, functions) for _, part in parts[:at]):
             found.append(_BEHIND_AND)
         else:
             found.append("" if _counts(parts[at + 1 :], functions) else _CAUGHT)
@@ -48,7 +42,7 @@ def _counts(following: "Sequence[tuple[str, Node]]", functions: "Mapping[str, No
             return False
         if leaves(part, functions):
             return True
-        if not _is_expected(part):
+        if not _is_expected(part, functions):
             return False
     return False
 
@@ -83,18 +77,35 @@ def may_end(body: "Node | None") -> bool:
     return False
 
 
-def _is_expected(node: "Node") -> bool:
+def _is_expected(node: "Node", functions: "Mapping[str, Node | None]", depth: int = 0) -> bool:
+    """Whether a statement's success is expected: what follows && then runs whenever the job goes well."""
+    if depth > _MAX_DEPTH:
+        return False
+
+    def every(parts: "Sequence[Node]") -> bool:
+        return bool(parts) and all(_is_expected(one, functions, depth + 1) for one in parts)
+
     if node.type in _ASSIGNS:
         return not any(children(node, ("command_substitution",)))
     if node.type == "redirected_statement" and node.named_children:
-        return _is_expected(node.named_children[0])
+        return every(node.named_children[:1])
+    if node.type in ("subshell", "compound_statement", "pipeline"):
+        return source(node.children[0]) != "((" and every(node.named_children)
+    if node.type == "list":
+        return source(node.children[1]) == "&&" and every(node.named_children)
     if node.type != "command":
         return False
-    words = [word for word in _words(node) if not word.startswith("-")]
-    if words[:1] in (["module"], ["ml"]):
-        known = words[1:2] and words[1] in _EXPECTED_MODULE
-        return bool(known) or (words[0] == "ml" and len(words) > 1 and not words[1].startswith(("is-", "av", "sh")))
-    return (words[:1] == ["mkdir"] and "-p" in _words(node)) or (bool(words) and words[0] in _EXPECTED)
+    words = _words(node)
+    if words and words[0] in functions:
+        body = functions[words[0]]
+        return body is not None and _goes_well(body) and every(body.named_children[-1:])
+    return is_expected(words)
+
+
+def _goes_well(body: "Node") -> bool:
+    """Whether a function has no `return` of its own choice, by which it would answer a question."""
+    words = (_words(one) for one in children(body, ("command",)))
+    return not any(found[:1] == ["return"] and found[1:] != ["0"] for found in words)
 
 
 def _words(node: "Node") -> list[str]:

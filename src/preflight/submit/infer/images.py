@@ -8,8 +8,8 @@ from preflight.requirements.grammar import parse
 from preflight.submit.image.model import ImageError
 from preflight.submit.image.needs import needs, requirement
 from preflight.submit.image.open import read
+from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
-from preflight.submit.infer.reader import joined
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import Word
 

@@ -27,6 +27,7 @@ _MPI_VALUED = names(
     "--cpu-set --cpu-list --display --pmixmca-file -configfile --configfile --app -app --dvm --personality "
     "--output --rtos -usize"
 )
+UNCLEAR = "stands behind options that are computed when the job runs"
 _MPI_PAIRS = names("-genv --genv -env --env --mca -mca --gmca -gmca --prtemca --pmixmca")
 
 
@@ -64,11 +65,12 @@ def srun(session: Session, command: Command) -> None:
         if mpi is not None and mpi.known and mpi.text not in ("none", "list"):
             session.collector.note(mpi.line, f"starts MPI processes through Slurm (--mpi={mpi.text})")
         image = read.value("--container-image")
-        if image is not None:
-            containers.pyxis(session, command, image)
+        own = command if read.clear else command._replace(doubt=command.doubt or UNCLEAR)
         if not read.clear:
             session.unresolved(command, command.words[0].line)
-        rest = command.rest(read.rest, inside=image is not None or read.value("--container-name") is not None)
+        if image is not None:
+            containers.pyxis(session, own, image)
+        rest = own.rest(read.rest, inside=image is not None or read.value("--container-name") is not None)
         if rest is not None:
             session.run(rest)
 
@@ -97,14 +99,16 @@ def mpirun(session: Session, command: Command) -> None:
     word = command.words[0]
     session.collector.note(word.line, f"starts MPI processes with {word.name}")
     for words in _parts(command):
+        vague = False
         while words and (words[0].text.startswith("-") or words[0].vague):
             text = words[0].text
             if words[0].vague:  # options, or the program with them
                 session.unresolved(command, word.line)
+                vague = True
             del words[: 3 if text in _MPI_PAIRS else 2 if text in _MPI_VALUED else 1]
         rest = command.rest(words)
         if rest is not None:
-            session.run(rest)
+            session.run(rest._replace(doubt=rest.doubt or UNCLEAR) if vague else rest)
 
 
 def _after(valued: str, operands: int = 0, clusters: bool = True) -> Callable[[Session, Command], Command | None]:
@@ -145,7 +149,8 @@ def trap(session: Session, command: Command) -> None:
     """`trap TEXT SIGNAL`: the text is read as commands that may not run."""
     words = [word for word in command.words[1:] if not word.text.startswith("-")]
     if len(words) > 1:
-        session.script(command._replace(doubt=command.doubt or "stands in a trap"), words[0])
+        changed = session.script(command._replace(doubt=command.doubt or "stands in a trap"), words[0])
+        session.changed(changed, whenever=True)
 
 
 def taskset(session: Session, command: Command) -> Command | None:

@@ -56,11 +56,12 @@ class Collector:
         self._lines = lines
         self.gpus = gpus
         self._needs: dict[str, Inferred] = {}
+        self._doubtful: list[tuple[str, int, str]] = []  # clause, line, why it does not bind
         self._unread: dict[int, Unread] = {}
         self._notes: dict[tuple[int, str], Noted] = {}
 
     def need(self, clause: str, line: int, why: str, doubt: str = "", text: str | None = None) -> None:
-        """Add a need; with a ``doubt`` (why the line may not run) the line is unread instead.
+        """Add a need; with a ``doubt`` (why the line may not run) the line is unread, unless it runs elsewhere.
 
         GPU needs of a job without GPUs are dropped, and so are clauses that no requirement can hold.
         """
@@ -73,7 +74,8 @@ class Collector:
             self.unread(line, f"{clause}: {error.message}")
             return
         if doubt:
-            self.unread(line, f"{clause}, but it {doubt}")
+            if len(self._doubtful) < MAX_ITEMS:
+                self._doubtful.append((clause, line, f"{clause}, but it {doubt}"))
             return
         if known is not None or len(self._needs) < MAX_ITEMS:
             shown = self.line(line) if text is None else clean(text, MAX_TEXT)
@@ -94,6 +96,10 @@ class Collector:
 
     def result(self) -> Inference:
         """Return everything, sorted by line."""
+        for clause, line, why in self._doubtful:
+            known = self._needs.get(clause)
+            if known is None or known.line != line:
+                self.unread(line, why)
         return Inference(
             tuple(sorted(self._needs.values(), key=lambda one: one.line)),
             tuple(sorted(self._unread.values())),

@@ -3,8 +3,9 @@
 import re
 
 from preflight.requirements.grammar import quoted
+from preflight.submit.infer import trees
 from preflight.submit.infer.model import Command
-from preflight.submit.infer.session import Session
+from preflight.submit.infer.session import UNKNOWN, Session
 from preflight.submit.infer.words import HOLE, WIDE, Word, arguments, names
 
 _LOAD = ("load", "add")
@@ -20,7 +21,7 @@ _ML = names(
     "aliases cachebuild cacheclear state info-loaded"
 )
 _VALUED = frozenset(("-w", "--width", "--style", "--tag", "--color", "--pager"))
-# Changes of where modules are looked for; what is loaded behind one may come of a tree that is the user's own.
+# Changes of where modules are looked for; what is loaded behind one may come of such a tree (trees.py).
 _PATHS = ("prepend-path", "append-path")
 _OWN = "it may come of the modules that `module use` or MODULEPATH adds"
 # A version that is a word for one: of Environment Modules (default, latest), and of sites that name one so.
@@ -56,7 +57,7 @@ def module(session: Session, command: Command) -> None:
     elif action.text == "load-any":
         _any(session, command, names)
     elif action.text == "use" or (action.text in _PATHS and any(word.text == "MODULEPATH" for word in names)):
-        session.own_modules = True
+        trees.add(session, command, [word for word in names if not word.text.startswith("-")])
 
 
 def ml(session: Session, command: Command) -> None:
@@ -89,11 +90,16 @@ def _load(session: Session, command: Command, names: "list[Word] | tuple[Word, .
         if not word.known:
             session.unresolved(command, word.line)
             continue
-        if _is_own(session, command, word):
+        name, bare = named(word.text)
+        found = trees.of(session, command, word.text, name)
+        if found == UNKNOWN:
             session.collector.unread(word.line, f"{word.text}: {_OWN}")
             continue
-        name, bare = named(word.text)
-        session.need(command, f"module={quoted(bare or name)}", word.line, f"the script loads the module {word.text}")
+        if found:
+            session.collector.note(word.line, f"the module {word.text} is the script's own, of {found}")
+        else:
+            clause = f"module={quoted(bare or name)}"
+            session.need(command, clause, word.line, f"the script loads the module {word.text}")
         version = cuda_of(name)
         if version:
             session.need(command, f"cuda>={version}", word.line, f"the module {name} brings CUDA {version}")
@@ -104,18 +110,12 @@ def _any(session: Session, command: Command, words: "tuple[Word, ...]") -> None:
     found = [word for word in words if word.text and not _VARIANT.match(word.text)]
     if not found:
         return
-    if all(word.known and not _is_own(session, command, word) for word in found):
+    if all(word.known and trees.of(session, command, word.text, named(word.text)[0]) == "" for word in found):
         bare = [named(word.text)[1] or named(word.text)[0] for word in found]
         clause = "|".join(f"module={quoted(one)}" for one in dict.fromkeys(bare))
         session.need(command, clause, found[0].line, "the script loads one of these modules")
     else:
         session.unresolved(command, found[0].line)
-
-
-def _is_own(session: Session, command: Command, word: Word) -> bool:
-    """Whether a module may be the user's own: a file by its path, or of a tree that the script itself adds."""
-    path = word.text.startswith(("/", "./", "../"))
-    return path or session.own_modules or "MODULEPATH" in command.exported
 
 
 def named(text: str) -> tuple[str, str | None]:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 
 from preflight.submit.infer import environments, gpus, setup, unknown
+from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
-from preflight.submit.infer.reader import joined
-from preflight.submit.infer.session import Session
+from preflight.submit.infer.session import ANY, Session
 from preflight.submit.infer.words import HOLE, WIDE, Word, arguments, names
 
 _PYTHON = re.compile(r"python(\d(\.\d+)?t?)?")
@@ -23,6 +23,13 @@ _UV = names(
 )
 _POETRY = names("-P --project -C --directory")
 _PIXI = names("--manifest-path -e --environment --color --config -m")
+# What a sourced file may change in other ways than its text shows, and the names in it.
+_OPEN = re.compile(r"\b(?:eval|source|read|printf|declare|typeset)\b|^\s*\.\s|export\s+[\"'$]", re.MULTILINE)
+_NAMES = re.compile(r"\b([A-Za-z_]\w*)\b")
+# In a text for eval: what changes more of the shell than its variables.
+_LEAVES = re.compile(
+    r"\b(?:exit|return|exec|cd|pushd|popd|set|shift|trap|function|alias|source)\b|\(\)|(?:^|[;&|]\s*)\.\s"
+)
 # Beside conda.sh or activate of an installation of conda.
 _CONDA_SETUP = re.compile(r"(/.*)/(?:etc/profile\.d/(?:conda|mamba)\.sh|bin/activate)")
 
@@ -59,7 +66,10 @@ def source(session: Session, command: Command) -> None:
         _conda(session, command, words[1] if len(words) > 1 else None, command.words[0].line)
     elif file.name != "activate":
         text = file.text.replace(HOLE, "…").replace(WIDE, "…")
-        session.collector.unread(file.line, f"{text} is not read", len(words) == 1 and setup.sourced(file.text))
+        usual = setup.sourced(file.text)
+        session.collector.unread(file.line, f"{text} is not read", len(words) == 1 and usual)
+        if not usual:
+            session.changed(_set_by(session, command, file))
     elif not file.known:
         _unresolved(session, command, file.line)
     elif len(words) > 1:
@@ -70,12 +80,38 @@ def source(session: Session, command: Command) -> None:
         use(session, command, prefix, file.line, f"source {file.text}")
 
 
+def _set_by(session: Session, command: Command, file: Word) -> frozenset[str]:
+    """Return the variables that a sourced file may set: none of the script's where it is the site's, or those that
+    stand in it where it is here."""
+    path = joined(command.cwd, file.text) if file.known else None
+    if path is None or "\0" in path:
+        return ANY
+    own = (session.home, session.environment.get("SLURM_SUBMIT_DIR") or session.home, *filter(None, [command.cwd]))
+    if file.text.startswith("/") and not path.startswith(tuple(f"{one.rstrip('/')}/" for one in own)):
+        return frozenset()
+    try:
+        text = session.files.read_text(path) if session.files.is_file(path) else None
+    except OSError:
+        text = None
+    if text is None or _OPEN.search(text):
+        return ANY
+    return frozenset(_NAMES.findall(text))
+
+
 def evaluate(session: Session, command: Command) -> None:
-    """`eval TEXT`: what it runs is made when the job runs."""
-    if len(command.words) > 1:
-        line = command.words[0].line
-        is_hook = setup.evaluated(session.collector.line(line))
-        session.collector.unread(line, "what eval runs is made when the job runs", is_hook)
+    """`eval TEXT`: read where the text is known, else what it runs is made when the job runs."""
+    words = command.words[1:]
+    if not words:
+        return
+    line = command.words[0].line
+    text = " ".join(word.text for word in words)
+    if all(word.known for word in words) and not _LEAVES.search(text):
+        session.changed(session.script(command, Word(text, line, None, True)))
+        return
+    is_hook = setup.evaluated(session.collector.line(line))
+    session.collector.unread(line, "what eval runs is made when the job runs", is_hook)
+    if not is_hook:
+        session.changed(ANY)
 
 
 def conda(session: Session, command: Command) -> Command | None:

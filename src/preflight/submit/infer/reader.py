@@ -4,17 +4,20 @@
 ``run`` with what is known of it (model.Command).
 """
 
-import posixpath
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from preflight.submit.infer import ends, heredoc, scan
+from preflight.submit.infer.directory import led
 from preflight.submit.infer.model import Command
-from preflight.submit.infer.shell import Expander, Variables, children, source
-from preflight.submit.infer.tree import parsed
+from preflight.submit.infer.programs import starts
+from preflight.submit.infer.shell import Expander
+from preflight.submit.infer.state import Context, Shell
+from preflight.submit.infer.tree import children, parsed, source
+from preflight.submit.infer.variables import Variables
 from preflight.submit.infer.words import HOLE, WIDE, Word
 
 if TYPE_CHECKING:
@@ -22,12 +25,11 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 60  # statements within statements, of the script; each takes up to three calls of Python's
 MAX_DEPTH_INSIDE = 30  # of a bash -c, which is read on top of them
+_LOOPS = ("while_statement", "for_statement", "c_style_for_statement")
 _DOUBTS = {
     "if_statement": "stands in an if",
     "case_statement": "stands in a case",
-    "while_statement": "stands in a loop",
-    "for_statement": "stands in a loop",
-    "c_style_for_statement": "stands in a loop",
+    **dict.fromkeys(_LOOPS, "stands in a loop"),
     "ERROR": "stands where the script's syntax was not understood",
 }
 _GROUPS = (
@@ -40,27 +42,15 @@ _GROUPS = (
     *_DOUBTS,
 )
 _REDIRECTS = ("file_redirect", "heredoc_redirect", "herestring_redirect")
-_PLAIN_FLAGS = frozenset("-xrg")
+_PLAIN_FLAGS = frozenset("-xrga")
+_ZSH = re.compile(r"#![^\n]*zsh")
+_MOVES = ("cd", "pushd", "popd")
+MAX_CALLS = 400  # of the script's functions, each of which is read where it is called
 STRICT = re.compile(r"#![^\n]*/(?:ba|da|k|z)?sh[ \t]+-[a-z]*e")
 
 
-class Context(NamedTuple):
-    """Where a statement stands. ``alone``: in a shell of its own, whose variables end with it. ``plain``: it is no part
-    of && and ||, so that `set -e` ends the script where it fails. ``depth``: how many statements it stands in."""
-
-    doubt: str = ""
-    alone: bool = False
-    plain: bool = True
-    depth: int = 0
-    stdin: str = ""
-
-    def down(self, **changes: "str | bool") -> "Context":
-        """Return the context one level deeper."""
-        return self._replace(depth=self.depth + 1, **changes)  # type: ignore[arg-type]
-
-
-class Reader:
-    """One shell: the script's own, or that of a `bash -c`."""
+class Reader(Shell):
+    """One shell: the script's own, or (``nested``) that of a `bash -c`."""
 
     def __init__(
         self,
@@ -73,6 +63,7 @@ class Reader:
         base: int = 0,
         flat: bool = False,
         inside: bool = False,
+        nested: bool = False,
         limit: int = MAX_DEPTH,
         deadline: float = float("inf"),
     ) -> None:
@@ -83,29 +74,28 @@ class Reader:
         plain, self.texts = heredoc.split(text)
         self.root = parsed(parser, plain, deadline)
         self.scanned = scan.scan(self.root)
-        self.variables = Variables(self.scanned.assigned, given)
+        variables = Variables(self.scanned.names, given, splits=not _ZSH.match(text))
+        super().__init__(variables, cwd, STRICT.match(text) is not None, nested)
         self.expander = Expander(self.variables, base, flat)
         self.run = run
-        self.cwd = cwd
         self.inside = inside
         self.limit = limit
-        self.ended = ""  # "exit", or "return" of the function that is read: what follows does not run
-        self.after = ""  # why what follows may not run: the script may have ended
-        self.lenient = ""  # why a failure is of no account: set +e
-        self.strict = STRICT.match(text) is not None
         self.deep: int | None = None  # the first line that was too deep to be read
         self.late: int | None = None  # the first line that was not reached in time
-        self._bodies: dict[str, Node] = {}
+        self._defined: dict[str, str] = {}  # functions, and why one may not be what it is called for
+        self._called: dict[str, int] = {}
+        self._open: list[str] = []  # functions that are being read
 
     def read(self, doubt: str = "") -> None:
         """Read all of it; with a ``doubt`` nothing in it surely runs. Raises TimeoutError as ``parsed`` does."""
         self._walk(self.root, Context(doubt))
+        self._uncalled(doubt)
         if self.limit < MAX_DEPTH_INSIDE // 4:
             return
         for text in self.texts:
             inner = Reader(
                 self.parser, text.text, self.given, self.run, base=self.base + (0 if self.flat else text.line),
-                flat=self.flat, inside=self.inside, limit=self.limit // 2, deadline=self.deadline,
+                flat=self.flat, inside=self.inside, nested=True, limit=self.limit // 2, deadline=self.deadline,
             )  # fmt: skip
             inner.read(doubt or "stands in a command substitution")
 
@@ -134,10 +124,30 @@ class Reader:
         elif kind in ("variable_assignment", "variable_assignments", "declaration_command"):
             self._assignments(node, context)
         elif kind == "unset_command":
-            for name in children(node, ("variable_name", "word")):
-                self.variables.set(source(name), None)
+            self.variables.forget(self.scanned.within(node))
+        elif kind == "test_command":
+            self._substitutions(node, context)
+            self.variables.forget(self.scanned.within(node))
+        elif kind in _LOOPS:
+            self._loop(node, context)
         elif kind in _GROUPS:
+            if source(node.children[0] if node.children else node) == "((":
+                self.variables.forget(self.scanned.within(node))
             self._each(node, context.down(doubt=context.doubt or _DOUBTS.get(kind, "")))
+
+    def _loop(self, node: "Node", context: Context) -> None:
+        """Read a loop: what it changes has changed already when its first command runs again."""
+        names = {source(one) for one in children(node, ("command_name",))}
+        self.variables.forget(self.scanned.called(node))
+        if not names.isdisjoint(("shift", "set")):
+            self.variables.places = None
+        if not names.isdisjoint((*_MOVES, *self.scanned.bodies)):
+            self.cwd = None
+        guards = self.guards
+        self._substitutions(node, context)
+        self._each(node, context.down(doubt=context.doubt or _DOUBTS[node.type]))
+        if self.guards > guards and self.started:
+            self.after = f"the script may end in the loop on line {self.expander.line(node)}"
 
     def _each(self, node: "Node", context: Context) -> None:
         """Read statements in their order; one with & behind it runs beside the others, until the script ends."""
@@ -150,15 +160,8 @@ class Reader:
                 continue
             waited = self.scanned.waits > child.start_byte
             doubt = "" if waited else "runs in the background, and nothing waits for it"
-            with self._shell():
+            with self.apart():
                 self._walk(child, context.down(alone=True, doubt=context.doubt or doubt))
-
-    @contextmanager
-    def _shell(self) -> "Iterator[None]":
-        """Read what runs in a shell of its own: what it changes (directory, variables, its end) ends with it."""
-        before = self.cwd, dict(self.variables.values), self.ended, self.after, self.lenient, self.strict
-        yield
-        self.cwd, self.variables.values, self.ended, self.after, self.lenient, self.strict = before
 
     def _list(self, node: "Node", context: Context) -> None:
         """Read A && B || C …, which the grammar nests to the left. What may not run, or whose failure is caught, is
@@ -175,11 +178,11 @@ class Reader:
         """Read a subshell, or the parts of a pipeline, each of which has a shell of its own."""
         inner = context.down(alone=True)
         if node.type == "subshell":
-            with self._shell():
+            with self.apart():
                 self._each(node, inner)
             return
         for child in node.named_children:
-            with self._shell():
+            with self.apart():
                 self._walk(child, inner)
             inner = inner._replace(stdin="a pipe")
 
@@ -203,35 +206,79 @@ class Reader:
                 self._substitutions(redirect, context)
 
     def _function(self, node: "Node", context: Context) -> None:
-        """Keep a function that is called once, without arguments, for its call; what is in others may not run."""
+        """Keep a function for its calls; of one that is defined twice it is not known which is called."""
         name = source(node.child_by_field_name("name") or node)
-        body = node.child_by_field_name("body")
+        twice = self.scanned.functions.get(name) is None
+        self._defined[name] = "is one of two functions of that name" if twice else context.doubt
+
+    def _uncalled(self, doubt: str) -> None:
+        """Read the functions that no command called: a trap may, or another shell."""
+        self.ended = self.after = ""
+        once = Counter(name for _, name in self.scanned.sets)
+        for name, bodies in self.scanned.bodies.items():
+            if self._called.get(name) or name not in self._defined:
+                continue
+            for body in bodies:
+                with self.apart():
+                    self.variables.forget([one for one, times in once.items() if times > 1])
+                    self.variables.places = None
+                    why = doubt or f"stands in the function {name[:40]}, which is not surely called"
+                    self._walk(body, Context(why, alone=True))
+
+    def _call(self, name: str, words: "list[Word]", context: Context) -> None:
+        """Read a function's body where it is called: `return` ends no more than that."""
+        body, line = self.scanned.functions[name], words[0].line
         if body is None:
+            every = self.scanned.bodies[name]
+            self.variables.forget(one for each in every for one in self.scanned.called(each))
+            self.cwd = None
+            if any(ends.may_end(one) for one in every) and not context.alone:
+                self.after = f"the script may end on line {line}"
             return
-        if name in self.scanned.once and not context.doubt:
-            self._bodies[name] = body
-        else:
-            with self._shell():
-                self._walk(body, context.down(doubt=context.doubt or f"stands in the function {name[:40]}", alone=True))
+        if name in self._open or sum(self._called.values()) >= MAX_CALLS:
+            self.variables.forget(self.scanned.called(body))
+            self.cwd = None
+            if name not in self._open:
+                self.late = self.late or line
+            return
+        held, after = self.variables.places, self.after
+        texts = tuple(word.text for word in words[1:])
+        self.variables.places = None if any(WIDE in text for text in texts) else texts
+        self._called[name] = self._called.get(name, 0) + 1
+        self._open.append(name)
+        self._walk(body, context.down(doubt=context.doubt or self._defined.get(name, "")))
+        self._open.pop()
+        self.variables.places = held
+        self.variables.forget(_locals(body))
+        if self.ended == "return":
+            self.ended = ""
+        if "return" in self.after:
+            self.after = after
 
     def _assignments(self, node: "Node", context: Context) -> None:
         """Take NAME=value, alone or with export, declare, readonly, local."""
         declares = node.type == "declaration_command"
         flags = "".join(source(one) for one in node.named_children if one.type == "word") if declares else ""
-        keep = not context.doubt and not context.alone and set(flags) <= _PLAIN_FLAGS
+        keep = not context.doubt and set(flags) <= _PLAIN_FLAGS
         found = [node] if node.type == "variable_assignment" else node.named_children
         exports = declares and (source(node).startswith("export") or "x" in flags)
+        changed = set(self.scanned.within(node))
         for one in found:
             if one.type == "variable_assignment":
                 named, value = one.child_by_field_name("name"), one.child_by_field_name("value")
                 if named is None or named.type != "variable_name":
                     continue
-                plain = not any(child.type == "+=" for child in one.children)
-                self.variables.set(source(named), self.expander.value(value) if keep and plain else None)
+                name, taken = source(named), self.expander.value(value) if keep else None
+                if any(child.type == "+=" for child in one.children):
+                    self.variables.add(name, taken)
+                else:
+                    self.variables.set(name, taken)
+                changed.discard(name)
                 if exports:
-                    self.variables.exported.add(source(named))
+                    self.variables.exported.add(name)
             elif one.type == "variable_name" and exports:
                 self.variables.exported.add(source(one))
+        self.variables.forget(changed)
         self._substitutions(node, context)
 
     def _substitutions(self, node: "Node", context: Context) -> None:
@@ -240,21 +287,21 @@ class Reader:
             return
         for one in children(node, ("command_substitution", "process_substitution")):
             doubt = context.doubt or "stands in a command substitution"
-            cwd = self.cwd
-            for child in one.named_children:
-                self._walk(child, context.down(doubt=doubt, alone=True))
-            self.cwd = cwd
+            with self.apart():
+                for child in one.named_children:
+                    self._walk(child, context.down(doubt=doubt, alone=True))
 
     def _command(self, node: "Node", context: Context, more: "list[Node]") -> None:
         self._substitutions(node, context)
         words: list[Word] = []
-        exported = {name: value for name in self.variables.exported if (value := self.variables.get(name)) is not None}
+        known = self.variables.exact
+        exported = {name: value for name in self.variables.exported if (value := known(name)) is not None}
         for child in [*node.named_children, *more]:
             if child.type == "variable_assignment":
                 named = child.child_by_field_name("name")
-                value = self.expander.value(child.child_by_field_name("value"))
-                if named is not None and value is not None:
-                    exported[source(named)] = value
+                given = self.expander.value(child.child_by_field_name("value"))
+                if named is not None and isinstance(given, str) and HOLE not in given:
+                    exported[source(named)] = given
             elif child.type == "command_name":
                 words += [word for part in child.children for word in self.expander.words(part)]
             elif child.type in _REDIRECTS:
@@ -266,67 +313,40 @@ class Reader:
         doubt = context.doubt or self.after or self.lenient
         command = Command(tuple(words), doubt, self.inside, self.cwd, exported, context.stdin)
         name = words[0].text
-        if name in self._bodies and len(words) == 1:
-            self._body(self._bodies.pop(name), context)
-        elif name not in self.scanned.functions:
+        if name in self._defined:
+            self._call(name, words, context)
+        else:
             self._builtin(name, command, context)
-        elif ends.may_end(self.scanned.functions[name]) and not context.alone:
-            self.after = f"the script may end on line {command.words[0].line}"
-
-    def _body(self, body: "Node", context: Context) -> None:
-        """Read the body of a function where it is called: `return` ends no more than that."""
-        after = self.after
-        self._walk(body, context.down(plain=True))
-        if self.ended == "return":
-            self.ended = ""
-        if "return" in self.after:
-            self.after = after
+        changed = self.scanned.within(node)
+        self.variables.forget(changed if words[0].text not in scan.OPEN else changed - {scan.ANY})
 
     def _builtin(self, name: str, command: Command, context: Context) -> None:
         """Follow what changes the shell itself; everything is handed on all the same."""
-        if name in ("cd", "pushd", "popd"):
-            self.cwd = None if context.doubt else self._directory(command)
+        if name in _MOVES:
+            self.cwd = None if context.doubt else led(command, self.cwd, self.variables.exact("HOME"))
             self.variables.given.pop("PWD", None)
             return
+        if name in ("set", "shift"):
+            self.positional(name, command, context)
         if name == "set" and not context.doubt:
-            self._set(command)
+            self.options(command)
+        self.started = self.started or starts(command.words[0].name)
         self.run(self, command)
         status = command.words[1].text if len(command.words) > 1 else ""
         leaves = name in ("exit", "return") or (name == "exec" and status)
         if name == "false" and self.strict and context.plain and not context.doubt:
             leaves = True
-        if not leaves:
-            return
-        if not context.doubt:
-            self.ended = "return" if name == "return" else "exit"
-        elif name != "exit" or status == "0" or (not status and context.doubt != ends.BEHIND_OR):
-            # One that fails there is an error of the job; one that ends it well leaves out what follows.
-            self.after = f"the script may end on line {command.words[0].line} ({name})"
+        if leaves:
+            self.leave(name, status, command, context)
 
-    def _set(self, command: Command) -> None:
-        """Follow `set -e` and `set +e`: between the second and the next first, failures are expected."""
-        words = [word.text for word in command.words[1:]]
-        for at, text in enumerate(words):
-            named = text in ("-o", "+o") and words[at + 1 : at + 2] == ["errexit"]
-            if named or (text[:1] in ("-", "+") and "e" in text and not text.startswith("--")):
-                if text[0] == "+" and self.strict:
-                    self.lenient = "stands behind set +e, so it may fail"
-                elif text[0] == "-":
-                    self.strict, self.lenient = True, ""
 
-    def _directory(self, command: Command) -> str | None:
-        """Return the directory that cd leads to, None where it is not known."""
-        name = command.words[0].text
-        targets = [word for word in command.words[1:] if word.text not in ("-P", "-L", "-e", "--")]
-        if name == "popd" or len(targets) > 1:
-            return None
-        if not targets:
-            return self.variables.get("HOME") if name == "cd" else None
-        text = targets[0].text
-        if HOLE in text or WIDE in text or text.startswith(("-", "+")):
-            return None
-        path = joined(self.cwd, text)
-        return None if path is None else posixpath.normpath(path)  # cd takes ".." off the text, not off the disk
+def _locals(body: "Node") -> set[str]:
+    """Return what a function declares as its own variables."""
+    found = set()
+    for one in children(body, ("declaration_command",)):
+        if not source(one).startswith(("export", "readonly")):
+            found |= {source(name).partition("=")[0] for name in one.named_children}
+    return found
 
 
 def _stdin(redirect: "Node") -> str:
@@ -337,10 +357,3 @@ def _stdin(redirect: "Node") -> str:
     if not text.lstrip("0").startswith("<") or text.startswith("<&"):
         return ""
     return "a here-document" if heredoc.FILE in text else "a file"
-
-
-def joined(cwd: str | None, path: str) -> str | None:
-    """Return a path as an absolute one, None where that would take a directory that is not known."""
-    if path.startswith("/"):
-        return path
-    return None if cwd is None else f"{cwd.rstrip('/')}/{path}"

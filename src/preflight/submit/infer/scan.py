@@ -1,45 +1,71 @@
-"""What must be known of a whole script before it is read: how often it sets a variable, which functions it calls."""
+"""What must be known of a whole script before it is read: what it sets and where, and its functions."""
 
+import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
-from preflight.submit.infer.shell import source
+from preflight.submit.infer.tree import children, source
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-# Commands that set the variables named in their words.
-_SETTERS = frozenset(("read", "readarray", "mapfile", "getopts", "printf", "let", "local", "unset"))
+# Commands that set the variables named in their words; and those that may set any.
+_SETTERS = frozenset(("read", "readarray", "mapfile", "getopts", "printf", "let", "local", "unset", "wait", "export"))
+OPEN = frozenset(("eval", "source", "."))
+ANY = "*"
 MAX_WRONG = 50
-_TOP = ("program", "list", "compound_statement", "subshell", "pipeline", "redirected_statement", "negated_command")
+_NAME = re.compile(r"""["']?([A-Za-z_]\w*)(?:$|["']|\+?=|\[)""")
+_COUNTED = ("postfix_expression", "unary_expression", "binary_expression")
+_ASSIGNING = re.compile(r"(?:[-+*/%&|^]|<<|>>)?=|\+\+|--")
 
 
 class Scanned(NamedTuple):
-    """``assigned``: name -> how often. ``functions``: name -> body, None of one that is defined twice. ``once``: those
-    called exactly once, without arguments, where the call surely is reached. ``wrong``: the first nodes that are no
-    shell syntax. ``waits``: where the last `wait` begins, in bytes; -1 without one."""
+    """What a script holds.
 
-    assigned: dict[str, int]
+    ``sets``       (byte, name) of all that is set, ascending; the name "*" is any.
+    ``functions``  name -> body, None of one that is defined twice; ``bodies``: all of them.
+    ``wrong``      the first nodes that are no shell syntax.
+    ``waits``      where the last `wait` begins, in bytes; -1 without one.
+    """
+
+    sets: tuple[tuple[int, str], ...]
     functions: "dict[str, Node | None]"
-    once: frozenset[str]
+    bodies: "dict[str, list[Node]]"
     wrong: "list[Node]"
     waits: int
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of all variables that are set anywhere."""
+        return frozenset(name for _, name in self.sets) - {ANY}
+
+    def within(self, node: "Node") -> frozenset[str]:
+        """Return what is set in a part of the script."""
+        first, last = (bisect_left(self.sets, (at, "")) for at in (node.start_byte, node.end_byte))
+        return frozenset(name for _, name in self.sets[first:last])
+
+    def called(self, node: "Node") -> frozenset[str]:
+        """Return what is set in a part of the script, and in the functions where it calls any."""
+        found = self.within(node)
+        if any(source(one) in self.functions for one in children(node, ("command_name",))):
+            for body in (one for every in self.bodies.values() for one in every):
+                found |= self.within(body)
+        return found
+
 
 class _Found:
-    """What the scan has counted so far. ``calls``: name -> whether each call has no arguments and is surely reached."""
+    """What the scan has met so far."""
 
     def __init__(self) -> None:
-        self.assigned: dict[str, int] = {}
-        self.functions: dict[str, Node | None] = {}
-        self.calls: dict[str, list[bool]] = {}
+        self.sets: list[tuple[int, str]] = []
+        self.bodies: dict[str, list[Node]] = {}
         self.wrong: list[Node] = []
         self.waits = -1
 
-    def count(self, node: "Node | None", times: int = 1) -> None:
-        """Count an assignment to what ``node`` names; an element of an array counts as two, and so as unknown."""
+    def add(self, node: "Node | None", name: "str | None" = None) -> None:
+        """Keep that ``node`` names a variable that is set."""
         if node is not None:
-            name, bracket, _ = source(node).partition("[")
-            self.assigned[name] = self.assigned.get(name, 0) + (2 if bracket else times)
+            self.sets.append((node.start_byte, source(node).partition("[")[0] if name is None else name))
 
 
 def scan(root: "Node") -> Scanned:
@@ -47,62 +73,82 @@ def scan(root: "Node") -> Scanned:
     found = _Found()
     broken = root.has_error
     cursor = root.walk()
-    path: list[tuple[Node, bool]] = []  # the nodes around, and whether each is surely reached
+    path: list[Node] = []
     while True:
         node = cursor.node
         if node is not None:
-            reached = _reached(path[-1], node) if path else True
             if broken and len(found.wrong) < MAX_WRONG and (node.is_missing or node.is_error):
                 found.wrong.append(node)
             if node.is_named:
-                _look(node, path[-1][0] if path else None, path[-1][1] if path else True, found)
+                _look(node, path[-1] if path else None, found)
             if cursor.goto_first_child():
-                path.append((node, reached))
+                path.append(node)
                 continue
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
-                return _result(found)
+                single = {name: one[0] if len(one) == 1 else None for name, one in found.bodies.items()}
+                return Scanned(tuple(sorted(found.sets)), single, found.bodies, found.wrong, found.waits)
             path.pop()
 
 
-def _result(found: _Found) -> Scanned:
-    once = (name for name, body in found.functions.items() if body is not None and found.calls.get(name) == [True])
-    return Scanned(found.assigned, found.functions, frozenset(once), found.wrong, found.waits)
-
-
-def _reached(parent: "tuple[Node, bool]", node: "Node") -> bool:
-    """Whether a node is surely reached: at the top level, and not behind ||."""
-    around, reached = parent
-    if not reached or around.type not in _TOP:
-        return False
-    behind = around.type == "list" and len(around.children) > 1 and source(around.children[1]) == "||"
-    return not behind or around.children[0].id == node.id
-
-
-def _look(node: "Node", parent: "Node | None", reached: bool, found: _Found) -> None:
+def _look(node: "Node", parent: "Node | None", found: _Found) -> None:
     kind = node.type
     if kind == "variable_assignment":
         if parent is None or parent.type != "command":  # NAME=value in front of a command is set for that one only
-            found.count(node.child_by_field_name("name"))
-    elif kind in ("for_statement", "c_style_for_statement", "unset_command", "postfix_expression", "unary_expression"):
+            found.add(node.child_by_field_name("name"))
+    elif kind in ("for_statement", "unset_command"):
         for one in node.named_children:
-            if one.type == "variable_name":
-                found.count(one)
+            if one.type == "variable_name" or (kind == "unset_command" and one.type == "word"):
+                found.add(one)
+            elif kind == "unset_command":
+                found.add(one, ANY)
+    elif kind in _COUNTED:
+        if any(_ASSIGNING.fullmatch(source(one)) for one in node.children):
+            for one in node.named_children:
+                if one.type in ("variable_name", "word", "subscript"):
+                    found.add(one)
     elif kind == "expansion":
         if any(one.type in ("=", ":=") for one in node.children):
-            found.count(next((one for one in node.named_children if one.type == "variable_name"), None))
+            found.add(next((one for one in node.named_children if one.type == "variable_name"), None))
+    elif kind == "declaration_command":
+        _declared(node, found)
     elif kind == "function_definition":
-        name = node.child_by_field_name("name")
-        if name is not None:
-            body = None if source(name) in found.functions else node.child_by_field_name("body")
-            found.functions[source(name)] = body
+        name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+        if name is not None and body is not None:
+            found.bodies.setdefault(source(name), []).append(body)
     elif kind == "command_name" and parent is not None:
-        text = source(node)
-        if text == "wait":
-            found.waits = node.start_byte
-        if text in _SETTERS:
-            for one in parent.named_children[1:]:
-                name_text = source(one).partition("=")[0]
-                found.assigned[name_text] = found.assigned.get(name_text, 0) + 2
-        else:
-            found.calls.setdefault(text, []).append(parent.named_child_count == 1 and reached)
+        _called(node, parent, found)
+
+
+def _declared(node: "Node", found: _Found) -> None:
+    """Keep what export, declare, local set in other ways than NAME=value; a reference to a name may be any."""
+    keeps = source(node).startswith(("export", "readonly"))
+    for one in node.named_children:
+        text = source(one)
+        if one.type == "word" and text.startswith(("-", "+")):
+            if "n" in text:
+                found.add(one, ANY)
+        elif one.type == "variable_name":
+            if not keeps:
+                found.add(one)
+        elif one.type != "variable_assignment":
+            name = _NAME.match(text)
+            found.add(one, name[1] if name else ANY)
+
+
+def _called(node: "Node", parent: "Node", found: _Found) -> None:
+    text = source(node)
+    if text == "wait":
+        found.waits = node.start_byte
+    if text in OPEN:
+        found.add(node, ANY)
+    elif text in _SETTERS and (text not in ("printf", "wait") or b"-" in (parent.text or b"")):
+        for one in parent.named_children:
+            word = source(one)
+            if one.id == node.id or word.startswith(("-", "+")) or one.type.endswith(("redirect", "assignment")):
+                continue
+            name = _NAME.match(word)
+            if name:
+                found.add(one, name[1])
+            elif text not in ("printf", "getopts", "wait") and not one.type.endswith(("string", "number")):
+                found.add(one, ANY)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from preflight.facts.rootfs import Root
+from preflight.submit.infer import scan
 from preflight.submit.infer.model import Collector, Command
 from preflight.submit.infer.reader import MAX_DEPTH_INSIDE, Reader
 from preflight.submit.infer.words import Word
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from tree_sitter import Parser
 
 MAX_SECONDS = 1.5  # of the processor, to parse a script, and to read it
+ANY = frozenset((scan.ANY,))
 MAX_LAYERS = 24  # launchers in front of one command
+UNKNOWN = "?"  # a tree of modules that may hold anything
 MAX_SHELLS = 4  # bash -c in bash -c
 
 Rule = Callable[["Session", Command], Command | None]
@@ -23,8 +26,8 @@ class Session:
     """``files``: the file system of this machine, or what stands for it. ``environment``: the user's variables.
 
     ``made``: images that the script itself fetches, absolute path -> the reference they come from. ``containers``:
-    names of containers that it creates. ``condas``: installations of conda that it names. ``own_modules``: whether
-    modules may come of trees that the script adds. ``aliases``: names that it defines as such.
+    names of containers that it creates. ``condas``: installations of conda that it names. ``trees``: of modules, that
+    the script adds. ``aliases``: names that it defines as such.
     """
 
     def __init__(
@@ -45,11 +48,12 @@ class Session:
         self.made: dict[str, str] = {}
         self.containers: set[str] = set()
         self.condas: list[str] = []
-        self.own_modules = False
+        self.trees: list[str] = []
         self.aliases: set[str] = set()
         self._rules, self._outside, self._fallback = rules, outside, fallback
         self._given: dict[str, str] = {}
         self._shells = 0
+        self._reader: Reader | None = None  # that of the command
         self.deadline = float("inf")
 
     def parses(self) -> bool:
@@ -78,11 +82,12 @@ class Session:
         else:
             self._notes(reader)
 
-    def script(self, command: Command, word: Word) -> None:
-        """Read the text of a `bash -c` as commands of the line that it stands on."""
+    def script(self, command: Command, word: Word) -> frozenset[str]:
+        """Read the text of a `bash -c` as commands of the line that it stands on; return what variables it sets."""
         if self._parser is None or self._shells >= MAX_SHELLS:
-            self.collector.note(word.line, "bash -c in bash -c, too deep to be read")
-            return
+            self.collector.unread(word.line, "bash -c in bash -c, too deep to be read")
+            return ANY
+        outer = self._reader
         given = {**self._given, **command.exported}
         if command.cwd is not None and "PWD" in command.exported:
             given["PWD"] = command.cwd
@@ -91,15 +96,25 @@ class Session:
         try:
             reader = Reader(
                 self._parser, text, given, self._take, cwd=command.cwd, base=word.line - 1, flat=word.flat,
-                inside=command.inside, limit=MAX_DEPTH_INSIDE, deadline=self.deadline,
+                inside=command.inside, nested=True, limit=MAX_DEPTH_INSIDE, deadline=self.deadline,
             )  # fmt: skip
             reader.read(command.doubt)
         except TimeoutError:
             self.collector.unread(word.line, "not read: its syntax takes too long to be understood")
+            return ANY
         else:
             self._notes(reader)
         finally:
             self._shells -= 1
+            self._reader = outer
+        return reader.scanned.within(reader.root)
+
+    def changed(self, names: frozenset[str], whenever: bool = False) -> None:
+        """Take a change of variables of the shell whose command is read, "*" any; ``whenever``: from now on."""
+        if self._reader is not None:
+            self._reader.variables.forget(names)
+            if whenever:
+                self._reader.variables.lost |= names
 
     def run(self, command: Command) -> None:
         """Hand a command to the rule of its name, then what that leaves of it to the next."""
@@ -122,8 +137,9 @@ class Session:
         self.collector.unread(line, f"a word of {name} is computed when the job runs")
 
     def _take(self, reader: Reader, command: Command) -> None:
-        if "MODULEPATH" in reader.scanned.assigned:
-            self.own_modules = True
+        self._reader = reader
+        if "MODULEPATH" in reader.scanned.names and not self.trees:
+            self.trees.append(UNKNOWN)
         if command.words[0].text == "alias":
             self.aliases |= {word.text.partition("=")[0] for word in command.words[1:]}
         self.run(command)

@@ -5,9 +5,10 @@ a hole (words.py). Nothing here executes anything.
 """
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from preflight.submit.infer.tree import source, start_row
+from preflight.submit.infer.variables import Variables
 from preflight.submit.infer.words import HOLE, WIDE, Word
 
 if TYPE_CHECKING:
@@ -29,34 +30,10 @@ _DEFAULTS = (":-", "-", ":?", "?", ":=", "=", ":+", "+")
 # "$@", "${@:2}", "${ARRAY[@]}", "${!NAME@}": as many words as there are.
 _MANY = re.compile(r"^\s*\$(?:@|\{!?@)|@\]|^\s*\$\{!\w+@\}")
 _SPACE = " \t\n"
-MAX_VALUE = 1 << 16  # of a variable: one made of others, over and over, would fill the memory
-
-
-class Variables:
-    """What the shell's variables are, as far as it is known.
-
-    ``counts``  name -> how often the script sets it anywhere; only one that it sets once is ever known.
-    ``given``   variables that the script does not set and that are the same at submit and in the job.
-    """
-
-    def __init__(self, counts: dict[str, int], given: dict[str, str]) -> None:
-        self.counts = counts
-        self.given = given
-        self.values: dict[str, str] = {}
-        self.exported: set[str] = set()
-
-    def get(self, name: str) -> str | None:
-        """Return a variable's value, None where it is not known."""
-        if name in self.counts:
-            return self.values.get(name) if self.counts[name] == 1 else None
-        return self.given.get(name)
-
-    def set(self, name: str, value: str | None) -> None:
-        """Take an assignment that surely happens; None: to something that is not known."""
-        if value is None or len(value) > MAX_VALUE or HOLE in value or WIDE in value:
-            self.values.pop(name, None)
-        else:
-            self.values[name] = value
+_BLANKS = re.compile(r"[ \t\n]+")
+_ARRAY = re.compile(r"\$(?:([@*])|\{(?:([@*])|(\w+)\[([@*])\])\})")
+_ELEMENT = re.compile(r"\$\{(\w+)\[(\d{1,4})\]\}")
+_WHOLE = re.compile(r"\w*")  # what no IFS splits
 
 
 class _Fields:
@@ -70,7 +47,9 @@ class _Fields:
         self.open = (self.open or "") + text
 
     def split(self, value: str) -> None:
-        parts = value.split()
+        """Add a value that is not quoted: what is not known in it may be several words, or match files."""
+        value = value.replace(HOLE, WIDE)
+        parts = [f"{part}{WIDE}" if _GLOB.search(part) else part for part in _BLANKS.split(value) if part]
         if not parts:
             if value:
                 self.close()
@@ -83,6 +62,16 @@ class _Fields:
             self.add(part)
         if value[-1] in _SPACE:
             self.close()
+
+    def spread(self, elements: "tuple[str, ...]", split: bool) -> None:
+        """Add an array's elements, each a word of its own; ``split``: each may be several."""
+        for at, element in enumerate(elements):
+            if at:
+                self.close()
+            if split:
+                self.split(element)
+            else:
+                self.add(element)
 
     def close(self) -> None:
         if self.open is not None:
@@ -111,19 +100,26 @@ class Expander:
         script, flat = self._script(node)
         return [Word(text, line, script if len(fields.done) == 1 else None, flat) for text in fields.done]
 
-    def value(self, node: "Node | None") -> str | None:
-        """Return what an assignment's right side is, None where it is not known (an array, a hole)."""
+    def value(self, node: "Node | None") -> str | tuple[str, ...] | None:
+        """Return what an assignment's right side is: text, or an array's elements, with holes for what is not known;
+        None where nothing is."""
         if node is None:
             return ""
         if node.type == "array":
-            return None
+            return self._array(node)
         fields = _Fields()
         for part in _parts(node):
             if part.type == "word" and not part.prev_sibling:
                 fields.add("")
             self._into(fields, part, False)
-        text = "".join([*fields.done, fields.open or ""])
-        return None if HOLE in text or WIDE in text else text
+        return "".join([*fields.done, fields.open or ""]).replace(WIDE, HOLE)
+
+    def _array(self, node: "Node") -> tuple[str, ...] | None:
+        """Return the elements of NAME=(…), None where they are given by index or key."""
+        parts = [one for one in node.named_children if one.type != "comment"]
+        if any(source(one).startswith("[") for one in parts):
+            return None
+        return tuple(word.text for one in parts for word in self.words(one))
 
     def _script(self, node: "Node") -> tuple[str | None, bool]:
         """Return a quoted text with its line breaks as written, and whether its lines are not the script's."""
@@ -136,21 +132,21 @@ class Expander:
         for part in _parts(node):
             kind = part.type
             if kind == "string":
-                fields.add(self._quoted(part))
+                for one in self._segments(part):
+                    if isinstance(one, str):
+                        fields.add(one)
+                    elif split:
+                        fields.spread(one, False)
+                    else:
+                        fields.add(" ".join(one))
             elif kind == "raw_string":
                 fields.add(source(part)[1:-1])
             elif kind == "ansi_c_string":
                 fields.add(_ANSI.sub(_ansi, source(part)[2:-1]))
             elif kind == "translated_string":
                 fields.add("".join(self._quoted(one) for one in part.named_children))
-            elif kind in ("simple_expansion", "expansion"):
-                value = self._variable(part)
-                if value is None:
-                    fields.add(WIDE)
-                elif split:
-                    fields.split(value)
-                else:
-                    fields.add(value)
+            elif kind in _EXPANSIONS[:2]:
+                self._expansion(fields, part, split)
             elif part.named_child_count == 0 and kind not in ("command_substitution", "process_substitution"):
                 fields.add(self._plain(source(part), fields.open is None and not fields.done, split))
             else:
@@ -168,10 +164,28 @@ class Expander:
             return WIDE
         return _ESCAPED.sub(lambda found: "" if found[1] == "\n" else found[1], text)
 
+    def _expansion(self, fields: _Fields, node: "Node", split: bool) -> None:
+        """Add $NAME, ${NAME}, ${NAME[@]} where it is not quoted."""
+        elements = self._elements(node)
+        value = self._variable(node) if elements is None else " ".join(elements)
+        if value is None or (split and not self.variables.splits and not _WHOLE.fullmatch(value)):
+            fields.add(WIDE)
+        elif not split:
+            fields.add(value)
+        elif elements is None:
+            fields.split(value)
+        else:
+            fields.spread(elements, True)
+
     def _quoted(self, node: "Node", breaks: bool = False) -> str:
-        """Return a double-quoted string's text; ``breaks``: keep its line continuations."""
+        """Return a double-quoted string's text, of an array's elements with blanks between them."""
+        return "".join(one if isinstance(one, str) else " ".join(one) for one in self._segments(node, breaks))
+
+    def _segments(self, node: "Node", breaks: bool = False) -> "list[str | tuple[str, ...]]":
+        """Return the pieces of a double-quoted string: text, or the elements of "${NAME[@]}", each a word of its own.
+        ``breaks``: keep its line continuations."""
         raw, start = node.text or b"", node.start_byte
-        out: list[str] = []
+        out: list[str | tuple[str, ...]] = []
         at = 1
         for child in node.named_children:
             if child.type not in _EXPANSIONS:
@@ -180,49 +194,48 @@ class Expander:
             while raw[begin : begin + 1].isspace():  # the grammar counts blanks before a $ to the expansion
                 begin += 1
             out.append(_unescape(raw[at:begin], breaks))
-            value = self._variable(child) if child.type in _EXPANSIONS[:2] else None
-            many = child.type in _EXPANSIONS[:2] and _MANY.search(source(child)) is not None
-            out.append((WIDE if many else HOLE) if value is None else value)
+            out.append(self._inside(child))
             at = child.end_byte - start
         end = len(raw) - 1 if raw.endswith(b'"') and len(raw) > 1 else len(raw)
         out.append(_unescape(raw[at:end], breaks))
-        return "".join(out)
+        return [one for one in out if one != ""] or [""]
+
+    def _inside(self, node: "Node") -> str | tuple[str, ...]:
+        """Return what an expansion in double quotes becomes."""
+        if node.type not in _EXPANSIONS[:2]:
+            return HOLE
+        elements = self._elements(node)
+        if elements is not None:
+            joins = "*" in source(node)
+            return elements if not joins else " ".join(elements) if self.variables.splits else HOLE
+        value = self._variable(node)
+        if value is None:
+            return WIDE if _MANY.search(source(node)) else HOLE
+        return value
+
+    def _elements(self, node: "Node") -> tuple[str, ...] | None:
+        """Return the elements of ${NAME[@]}, or the positional parameters; None for others and where not known."""
+        found = _ARRAY.fullmatch(source(node).strip())
+        return self.variables.elements(found[1] or found[2] or found[3]) if found else None
 
     def _variable(self, node: "Node") -> str | None:
-        """Return the value of $NAME or ${NAME...}, None where it is not known."""
+        """Return the value of $NAME or ${NAME...}, None where nothing of it is known."""
         name = next((source(one) for one in node.named_children if one.type == "variable_name"), "")
         text = source(node).strip()
         if text in (f"${name}", f"${{{name}}}"):
             return self.variables.get(name)
+        one = _ELEMENT.fullmatch(text)
+        if one:
+            elements = self.variables.elements(one[1])
+            return None if elements is None else elements[int(one[2])] if int(one[2]) < len(elements) else ""
         sign = next((source(one) for one in node.children if source(one) in _DEFAULTS), None)
         # Only for what the script itself sets: of another variable it is not known whether the job has it.
-        if sign is None or not text.startswith("${" + name + sign) or name not in self.variables.counts:
+        if sign is None or not text.startswith("${" + name + sign) or name not in self.variables.names:
             return None
         value = self.variables.get(name)
         if value is None or sign in (":+", "+"):
             return None
-        return value if value or not sign.startswith(":") else None
-
-
-def source(node: "Node") -> str:
-    """Return a node's own text."""
-    return (node.text or b"").decode("utf-8", "replace")
-
-
-def start_row(node: "Node") -> int:
-    """Return the row (0-based) on which a node's text begins; the grammar may count a line break before it to it."""
-    return node.start_point[0]
-
-
-def children(node: "Node", kinds: tuple[str, ...]) -> "Iterator[Node]":
-    """Yield the outermost descendants of some kinds, at any depth, without recursion."""
-    todo = list(reversed(node.children))
-    while todo:
-        one = todo.pop()
-        if one.type in kinds:
-            yield one
-        else:
-            todo.extend(reversed(one.children))
+        return value if value.strip(HOLE) or not sign.startswith(":") else None
 
 
 def _parts(node: "Node") -> "list[Node]":

@@ -1,6 +1,7 @@
-"""A shell text's syntax tree, made within a time: recovering from errors is not linear."""
+"""A shell text's syntax tree, made within a time: recovering from errors is not linear. And its nodes' texts."""
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,3 +31,24 @@ def parsed(parser: "Parser", text: str, deadline: float) -> "Node":
         parser.reset()
         raise TimeoutError
     return tree.root_node
+
+
+def source(node: "Node") -> str:
+    """Return a node's own text."""
+    return (node.text or b"").decode("utf-8", "replace")
+
+
+def start_row(node: "Node") -> int:
+    """Return the row (0-based) on which a node's text begins; the grammar may count a line break before it to it."""
+    return node.start_point[0]
+
+
+def children(node: "Node", kinds: tuple[str, ...]) -> "Iterator[Node]":
+    """Yield the outermost descendants of some kinds, at any depth, without recursion."""
+    todo = list(reversed(node.children))
+    while todo:
+        one = todo.pop()
+        if one.type in kinds:
+            yield one
+        else:
+            todo.extend(reversed(one.children))

@@ -4,24 +4,11 @@ import re
 
 from preflight.submit.infer import setup
 from preflight.submit.infer.model import Command
+from preflight.submit.infer.programs import SILENT, STARTED
 from preflight.submit.infer.session import Session
-from preflight.submit.infer.words import HOLE, WIDE, Word, names
+from preflight.submit.infer.words import HOLE, WIDE, Word
 
-# What a command line of its own would be read for; as a later word of another command it may be started by that.
-_STARTED = names(
-    "srun mpirun mpiexec apptainer singularity podman podman-hpc docker enroot shifter sarus ch-run uenv module ml "
-    "conda mamba micromamba torchrun"
-)
-# Commands that start nothing, whatever their words are.
-_SILENT = names(
-    "echo printf cat tee grep egrep fgrep sed awk gawk ls ll cp mv rm ln mkdir rmdir touch chmod chown which whereis "
-    "type command hash test [ [[ : true false exit return export set unset declare typeset local readonly read cd "
-    "pushd popd date hostname sleep wait kill scancel scontrol squeue sacct sinfo sstat sbatch salloc du df find_ "
-    "head tail sort uniq wc cut tr basename dirname realpath readlink stat file tar gzip zip unzip rsync scp wget "
-    "curl git pip pip3 make cmake nvidia-smi module ml logger mail shopt ulimit umask alias trap ps top free uname "
-    "lscpu jobs shift let getopts break continue"
-)
-_TOKEN = re.compile(rf"(?:^|[\s;&|(/])({'|'.join(sorted(map(re.escape, _STARTED), key=len, reverse=True))})\s")
+_TOKEN = re.compile(rf"(?:^|[\s;&|(/])({'|'.join(sorted(map(re.escape, STARTED), key=len, reverse=True))})\s")
 _PROGRAMS = re.compile(r"python[\d.]*|perl|Rscript|R|julia|awk|matlab|java|node")
 _SCRIPT = re.compile(r".*\.(?:sh|bash|zsh|ksh|csh|slurm|sbatch|job)")
 
@@ -47,7 +34,7 @@ def told(session: Session, command: Command) -> bool:
             session.collector.unread(word.line, "which command this is comes of what is computed when the job runs")
     elif _SCRIPT.fullmatch(name):
         script_file(session, word)
-    elif name not in _SILENT and (started := _started(name, command.words[1:])):
+    elif name not in SILENT and (started := _started(name, command.words[1:])):
         session.collector.unread(word.line, f"{name} may start {started}, which is not read behind it")
     else:
         return False
@@ -57,7 +44,7 @@ def told(session: Session, command: Command) -> bool:
 def _started(name: str, words: "tuple[Word, ...]") -> str:
     """Return what a command may start by its later words, as words of their own or in one text; "" for nothing."""
     for word in words:
-        if word.name in _STARTED:
+        if word.name in STARTED:
             return word.name
         found = None if _PROGRAMS.fullmatch(name) else _TOKEN.search(word.text)
         if found:
