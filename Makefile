@@ -5,6 +5,7 @@
 # make lab     the lab's tests on this machine's Slurm
 # make test-matrix   the lab's tests on this machine's Slurm and, in chroots, on 24.11 and 26.05
 # make bench   what the hooks cost
+# make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
 # make clean   remove what the others made
 # demo, test, lab, test-matrix and bench start a private Slurm on loopback: they need root. scripts/setup installs what is
 # missing.
@@ -12,7 +13,7 @@
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-matrix lint unit lab bench format clean
+.PHONY: demo test test-matrix lint unit lab bench campaign format clean
 
 demo:
 	@scripts/setup demo
@@ -44,6 +45,10 @@ test-matrix:
 bench:
 	@scripts/setup test
 	$(PY) -m bench --write
+
+campaign:
+	@scripts/setup test
+	@cd tests && OUT="$(abspath $(or $(OUT),campaign-table))" exec ../$(PY) -m campaign
 
 format:
 	@scripts/setup test
