@@ -54,16 +54,18 @@ class _Kept:
 
 def main() -> None:
     """Answer each line of stdin."""
-    from preflight.facts import gpu, gpu_merge
+    from preflight.facts import gpu, gpus
     from preflight.facts.isolate import Outcome
+    from preflight.facts.nvml_told import Told
     from preflight.facts.rootfs import Root
+    from preflight.facts.source import Source
 
     for line in sys.stdin:
         scenario, root = line.split()
         os.environ["NVML_SIM_SCENARIO"] = scenario
         channel: Any = _Kept()
-        gpu.probe(channel, sys.argv[1], True, Root(root))
-        answer = gpu_merge.gpus(gpu_merge.Told(Outcome(channel.messages, True)))
+        gpu.probe(channel, True, Root(root, True, Source(root, nvml_library=sys.argv[1])))
+        answer = gpus.merged(Told(Outcome(channel.messages, True)))
         print(json.dumps(answer.values["devices"]), flush=True)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from preflight.catalog import families, lifecycle
 from preflight.catalog.toolkit_os import System, toolkit_on
+from preflight.facts import cuda_toolkits as toolkits
 from preflight.facts import os as facts_os
-from preflight.facts import toolkits
 from preflight.facts.rootfs import Root
 from preflight.facts.view import View
 from preflight.requirements.evaluate import evaluate

@@ -12,6 +12,7 @@ from preflight.checks.run import run_checks
 from preflight.facts.collect import collect
 from preflight.facts.document import FactsDocument
 from preflight.facts.schema import check_facts
+from preflight.facts.source import Source
 from preflight.facts.view import View
 from preflight.policy.model import Policy
 from preflight.verdict import verdict
@@ -47,10 +48,8 @@ class Node:
         (self.place / "root").mkdir(exist_ok=True)
         document = collect(
             ("driver", "gpus", "pci"),
-            root=str(self.place / "root"),
-            live=True,
-            deadline_s=60.0,
-            nvml_library=self.library,
+            Source(str(self.place / "root"), nvml_library=self.library),
+            60.0,
         )
         check_facts(document.facts)
         return document

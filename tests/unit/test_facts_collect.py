@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from preflight.cli.facts import COLUMNS, facts, page
-from preflight.facts import files_probe
 from preflight.facts.answer import NOT_LIVE
-from preflight.facts.collect import FILES, LOCAL, SUBJECTS, begin, collect
+from preflight.facts.collect import begin, collect
 from preflight.facts.document import FactsDocument
 from preflight.facts.isolate import Channel, run_child
+from preflight.facts.registry import every_fact
 from preflight.facts.rootfs import Root
-from preflight.facts.schema import SUBJECTS as SCHEMA
+from preflight.facts.source import Source
 
 LATE = 600.0
 
@@ -42,13 +42,8 @@ def node(tmp_path: Path) -> Path:
     return tmp_path / "node"
 
 
-def test_the_subjects_are_those_of_the_schema() -> None:
-    assert set(SUBJECTS) == set(SCHEMA)
-    assert FILES == files_probe.SUBJECTS
-
-
 def test_a_recorded_node_tells_what_its_files_hold_and_nothing_of_this_machine(node: Path) -> None:
-    document = collect(root=str(node), live=False, module_paths=["/sw/modules"], node="n1")
+    document = collect(None, Source(str(node), live=False, module_paths=("/sw/modules",), node="n1"))
     assert FactsDocument.from_dict(json.loads(json.dumps(document.to_dict()))) == document
     assert document.facts["os"]["version"] == "9.4"
     assert document.facts["kernel"] == {"release": "5.14.0-427.el9"}
@@ -76,11 +71,11 @@ def test_a_recorded_node_tells_what_its_files_hold_and_nothing_of_this_machine(n
 
 
 def test_an_empty_root_knows_nothing_of_this_machine(tmp_path: Path) -> None:
-    document = collect(root=str(tmp_path), live=False)
+    document = collect(None, Source(str(tmp_path), live=False))
     assert document.facts.keys() <= {"container", "toolkits", "install"}
     subjects = {name for name in document.unknown if not name.startswith(("driver.", "install."))}
     assert subjects == {
-        *LOCAL,
+        *(name for name, fact in every_fact().items() if not fact.child),
         "gpus",
         "ib",
         "modules",
@@ -90,7 +85,7 @@ def test_an_empty_root_knows_nothing_of_this_machine(tmp_path: Path) -> None:
 
 def test_a_lab_node_is_its_files_and_this_machine_behind_them(node: Path) -> None:
     (node / "proc/meminfo").unlink()
-    document = collect(["os", "memory", "tmp", "arch", "mounts", "kernel"], root=str(node), live=True)
+    document = collect(["os", "memory", "tmp", "arch", "mounts", "kernel"], Source(str(node), live=True))
     assert document.unknown == {}
     assert document.facts["os"]["id"] == "rocky"
     assert document.facts["kernel"]["release"] == "5.14.0-427.el9"
@@ -100,7 +95,7 @@ def test_a_lab_node_is_its_files_and_this_machine_behind_them(node: Path) -> Non
 
 
 def test_only_what_is_asked_for_is_read(node: Path) -> None:
-    document = collect(["os.version", "memory"], root=str(node), live=False)
+    document = collect(["os.version", "memory"], Source(str(node), live=False))
     assert set(document.facts) == {"os", "memory"}
     assert document.unknown == {}
     with pytest.raises(ValueError, match=r"no subject of facts is named 'cuda\.version'"):
@@ -113,7 +108,7 @@ def test_hostile_files_are_unknown_and_cost_only_themselves(node: Path) -> None:
     (node / "proc/meminfo").unlink()
     os.mkfifo(node / "proc/meminfo")
     (node / "usr/local/cuda-12.4/version.json").write_text("[" * 100_000)
-    document = collect(["os", "memory", "toolkits", "cpu"], root=str(node), live=False)
+    document = collect(["os", "memory", "toolkits", "cpu"], Source(str(node), live=False))
     assert document.unknown["memory"] == "cannot read /proc/meminfo: not a regular file"
     assert document.unknown["os"] == f"no os-release file beneath {node}"
     assert document.facts["cpu"] == {"count": 2}
@@ -130,10 +125,8 @@ def test_a_dead_file_system_is_named_and_the_rest_is_kept(node: Path, monkeypatc
     monkeypatch.setattr(Root, "names", hang)
     document = collect(
         ["container", "modules", "toolkits", "os"],
-        root=str(node),
-        live=False,
-        module_paths=["/sw/modules"],
-        deadline_s=1,
+        Source(str(node), live=False, module_paths=("/sw/modules",)),
+        1,
     )
     assert document.unknown == {"modules": "no answer at modules: /sw/modules/cuda before the deadline"}
     assert document.facts["toolkits"]["versions"] == ["12.4.1"]
@@ -153,7 +146,7 @@ def test_remote_mounts_one_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             raise OSError(116, "Stale file handle", path)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
-    document = collect(["remote"], root=str(tmp_path), live=True, deadline_s=1)
+    document = collect(["remote"], Source(str(tmp_path), live=True), 1)
     assert document.facts["remote"]["mounts"] == [
         {"path": "/ok", "type": "nfs"},
         {"path": "/bad", "type": "nfs", "error": "cannot read /bad: Stale file handle"},
@@ -163,14 +156,14 @@ def test_remote_mounts_one_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_caller_works_while_probes_run(node: Path) -> None:
-    started = begin(["toolkits", "os"], root=str(node), live=False)
+    started = begin(["toolkits", "os"], Source(str(node), live=False))
     assert started.answers["os"].values["id"] == "rocky"
     assert started.finish(time.monotonic() + LATE).facts["toolkits"]["versions"] == ["12.4.1"]
 
 
 def test_a_system_without_fork_still_reads_its_files(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "fork")
-    document = collect(["os", "gpus"], root=str(node), live=True)
+    document = collect(["os", "gpus"], Source(str(node), live=True))
     assert document.unknown == {"gpus": "no probe could be started: this system cannot fork"}
     assert document.facts["os"]["id"] == "rocky"
 
@@ -180,7 +173,7 @@ def test_a_probe_that_cannot_be_forked_is_unknown(node: Path, monkeypatch: pytes
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", refuse)
-    document = collect(["toolkits", "gpus", "driver", "cpu"], root=str(node), live=True)
+    document = collect(["toolkits", "gpus", "driver", "cpu"], Source(str(node), live=True))
     assert document.unknown["toolkits"] == "no probe could be started: Resource temporarily unavailable"
     assert document.unknown["gpus"] == "no probe could be started: Resource temporarily unavailable"
     assert "nvml" not in document.facts["driver"]
@@ -212,7 +205,8 @@ SCRIPT = """
 import sys, time
 sys.path[:0] = sys.argv[2:]
 from preflight.facts.collect import begin
-started = begin(root=sys.argv[1] + "/node", live=True, cache_dir=sys.argv[1] + "/cache", run_dir=sys.argv[1])
+from preflight.facts.source import Source
+started = begin(source=Source(sys.argv[1] + "/node", run_dir=sys.argv[1]))
 started.finish(time.monotonic() + 60)
 print(*sys.modules)
 """

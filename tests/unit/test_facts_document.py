@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preflight.facts.document import FactsDocument, parse_document, read_document
-from preflight.facts.schema import SUBJECTS, FactsError
+from preflight.facts.schema import FactsError, subjects
 from preflight.facts.view import Unknown
 
 GPU = {"index": 0, "minor": 3, "name": "NVIDIA H100", "memory": 85520809984, "ecc": True, "errors": {"mig": "Unknown"}}
@@ -117,6 +117,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
+SUBJECTS = subjects()
 SUBJECT = st.sampled_from(sorted(SUBJECTS))
 
 

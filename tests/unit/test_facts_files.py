@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from preflight.facts import container, cpu, driver, ib, kernel, libc, memory, modules, mounts, pci, toolkits
+from preflight.facts import arch, container, cpu, driver, ib, kernel, libc, memory, mounts, pci, space
+from preflight.facts import cuda_toolkits as toolkits
+from preflight.facts import modulefiles as modules
 from preflight.facts import os as facts_os
 from preflight.facts.answer import NOT_LIVE, Answer
 from preflight.facts.rootfs import Root
@@ -91,8 +93,8 @@ def test_kernel_recorded_live_and_off(tmp_path: Path) -> None:
 
 def test_arch_from_the_elf_header(tmp_path: Path) -> None:
     header = b"\x7fELF\x02\x01" + bytes(12) + (183).to_bytes(2, "little") + bytes(16)
-    assert kernel.read_arch(Root(str(tmp_path), live=False)).unknown == {"": NOT_LIVE}
-    assert kernel.read_arch(node(tmp_path, {"bin/sh": header})).values == {"machine": "aarch64"}
+    assert arch.read(Root(str(tmp_path), live=False)).unknown == {"": NOT_LIVE}
+    assert arch.read(node(tmp_path, {"bin/sh": header})).values == {"machine": "aarch64"}
 
 
 def test_glibc_from_the_banner_in_its_library(tmp_path: Path) -> None:
@@ -139,11 +141,11 @@ def test_meminfo_of_an_old_kernel_and_a_broken_one(tmp_path: Path) -> None:
 
 def test_free_space_is_what_users_may_take(tmp_path: Path) -> None:
     told = os.statvfs(tmp_path)
-    found = memory.read_space(Root(), str(tmp_path)).values
+    found = space.read_space(Root(), str(tmp_path)).values
     assert found["size"] == told.f_frsize * told.f_blocks
     assert found["free"] <= told.f_frsize * told.f_bfree
-    assert memory.read_space(Root(str(tmp_path), live=False), "/tmp").unknown == {"": NOT_LIVE}
-    assert "No such file" in memory.read_space(Root(), str(tmp_path / "gone")).unknown[""]
+    assert space.read_space(Root(str(tmp_path), live=False), "/tmp").unknown == {"": NOT_LIVE}
+    assert "No such file" in space.read_space(Root(), str(tmp_path / "gone")).unknown[""]
 
 
 # mounts

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from nvml import sim
-from preflight.facts import gpu_merge, nvml
+from preflight.facts import driver, gpus, nvml
 from preflight.facts.answer import Answer
 from preflight.facts.collect import collect
 from preflight.facts.document import FactsDocument
 from preflight.facts.gpu import ATTRIBUTES
-from preflight.facts.gpu_merge import Told
+from preflight.facts.gpu_keys import DEVICE
 from preflight.facts.isolate import Outcome
-from preflight.facts.schema import GPU
+from preflight.facts.nvml_told import Told
+from preflight.facts.source import Source
 from preflight.facts.view import Unknown, attribute
 
 H100 = sim.example("h100x8")
@@ -34,11 +35,15 @@ class Node:
         self.library, self.place, self._patch = library, place, patch
         (place / "root").mkdir()
 
-    def facts(self, *parts: Any, subjects: tuple[str, ...] = ("driver", "gpus"), **more: Any) -> FactsDocument:
+    def facts(
+        self, *parts: Any, subjects: tuple[str, ...] = ("driver", "gpus"), deadline_s: float = 60.0, **more: Any
+    ) -> FactsDocument:
         for name, value in sim.environment(sim.write(self.place / "node.scenario", *parts)).items():
             self._patch.setenv(name, value)
-        options = {"root": str(self.place / "root"), "live": True, "deadline_s": 60.0, "nvml_library": self.library}
-        return FactsDocument.from_dict(json.loads(json.dumps(collect(subjects, **{**options, **more}).to_dict())))
+        options = {"root": str(self.place / "root"), "live": True, "nvml_library": self.library}
+        return FactsDocument.from_dict(
+            json.loads(json.dumps(collect(subjects, Source(**{**options, **more}), deadline_s).to_dict()))
+        )
 
 
 @pytest.fixture
@@ -111,7 +116,7 @@ def test_every_attribute_is_told(node: Node) -> None:
 
 
 def test_the_schema_knows_every_attribute() -> None:
-    assert set(GPU) == {*ATTRIBUTES, "index", "error", "errors", "mig_devices"}
+    assert set(DEVICE) == {*ATTRIBUTES, "index", "error", "errors", "mig_devices"}
 
 
 def test_what_a_gpu_does_not_have_is_not_supported(node: Node) -> None:
@@ -283,19 +288,19 @@ def told(*messages: dict[str, Any], **ending: Any) -> Told:
 
 def test_a_probe_of_ours_that_crashed_is_no_fault_of_the_node() -> None:
     crashed = told(stuck_at="nvmlInitWithFlags", died="signal 11")
-    answer = gpu_merge.driver(crashed, Answer({"module": None}))
+    answer = driver.merged(crashed, Answer({"module": None}))
     assert answer.values == {"module": None}
     assert answer.unknown["nvml"] == "probe ended at nvmlInitWithFlags: signal 11"
-    assert gpu_merge.gpus(crashed).unknown == {"": "probe ended at nvmlInitWithFlags: signal 11"}
+    assert gpus.merged(crashed).unknown == {"": "probe ended at nvmlInitWithFlags: signal 11"}
 
 
 def test_a_crash_at_one_gpu_is_not_called_a_timeout() -> None:
     crashed = told({"nvml": "ok"}, {"count": 2}, {"gpu": 0, "done": True}, stuck_at="gpu 1 x", died="signal 11")
-    assert [device.get("error") for device in gpu_merge.gpus(crashed).values["devices"]] == [None, "ProbeDied"]
+    assert [device.get("error") for device in gpus.merged(crashed).values["devices"]] == [None, "ProbeDied"]
 
 
 def test_a_missing_binding_is_no_fault_of_the_node() -> None:
-    answer = gpu_merge.driver(told({"nvml": "BindingNotFound"}, finished=True), Answer({"module": "550.54.15"}))
+    answer = driver.merged(told({"nvml": "BindingNotFound"}, finished=True), Answer({"module": "550.54.15"}))
     assert answer.values == {"module": "550.54.15"}
     assert answer.unknown["nvml"] == "NVML: BindingNotFound"
 

@@ -12,7 +12,8 @@ from nvml import sim
 from preflight.facts.collect import collect
 from preflight.facts.document import FactsDocument
 from preflight.facts.mig import parse_minors, profile_of
-from preflight.facts.schema import SUBJECTS, FactsError
+from preflight.facts.schema import FactsError, subjects
+from preflight.facts.source import Source
 from preflight.facts.view import Unknown, attribute, mig_device
 
 MIG = sim.example("mig")
@@ -28,14 +29,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def facts(library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    def read(*parts: Any, minors: str = MINORS, **more: Any) -> FactsDocument:
+    def read(*parts: Any, minors: str = MINORS, deadline_s: float = 60.0, **more: Any) -> FactsDocument:
         for name, value in sim.environment(sim.write(tmp_path / "node.scenario", *parts)).items():
             monkeypatch.setenv(name, value)
         file = tmp_path / "root/proc/driver/nvidia-caps/mig-minors"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(minors)
-        options = {"root": str(tmp_path / "root"), "live": True, "deadline_s": 60.0, "nvml_library": library, **more}
-        return FactsDocument.from_dict(json.loads(json.dumps(collect(("gpus",), **options).to_dict())))
+        options = {"root": str(tmp_path / "root"), "live": True, "nvml_library": library, **more}
+        document = collect(("gpus",), Source(**options), deadline_s)
+        return FactsDocument.from_dict(json.loads(json.dumps(document.to_dict())))
 
     return read
 
@@ -169,7 +171,7 @@ def test_a_device_of_a_gpu_that_does_not_answer_does_not_either() -> None:
 
 @pytest.mark.parametrize("value", [{}, 3, [3], [{"caps": ["a"]}], [{"memory": -1}], [{"profile": 3}], [{"ci": True}]])
 def test_a_recorded_file_with_another_shape_is_refused(value: Any) -> None:
-    assert "mig_devices" in SUBJECTS["gpus"]["devices"][0]
+    assert "mig_devices" in subjects()["gpus"]["devices"].rows
     facts = {"gpus": {"devices": [{"index": 0, "mig": True, "mig_devices": value}]}}
     with pytest.raises(FactsError, match=r"facts.gpus.devices\[0\].mig_devices"):
         FactsDocument.from_dict({"format": "preflight.facts/1", "node": "n", "collected": "x", "facts": facts})

@@ -14,12 +14,14 @@ from nvml import sim
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context
 from preflight.checks.run import run_checks
-from preflight.facts import gpu_merge
+from preflight.facts import driver, gpus
+from preflight.facts.answer import Answer
 from preflight.facts.collect import begin
 from preflight.facts.document import FactsDocument
-from preflight.facts.gpu_merge import Told
 from preflight.facts.isolate import Outcome, Pace
+from preflight.facts.nvml_told import Told
 from preflight.facts.schema import check_facts
+from preflight.facts.source import Source
 from preflight.facts.stuck import start_time
 from preflight.policy.model import Policy
 from preflight.verdict import verdict
@@ -50,11 +52,8 @@ class Node:
         deadline = time.monotonic() + deadline_s
         collection = begin(
             ("driver", "gpus"),
-            root=str(self.place / "root"),
-            live=True,
-            nvml_library=self.library,
-            run_dir=str(self.place / "run"),
-            deadline_s=deadline_s,
+            Source(str(self.place / "root"), nvml_library=self.library, run_dir=str(self.place / "run")),
+            deadline_s,
         )
         document = collection.finish(deadline, longer_s)
         check_facts(document.facts)
@@ -174,8 +173,8 @@ def test_a_gpu_that_hangs_is_named_and_the_others_are_not_blamed(node: Node) -> 
 def test_without_a_runtime_directory_one_run_looks_twice(node: Node) -> None:
     def run(longer_s: float) -> dict[str, Any]:
         deadline = time.monotonic() + SHORT_S
-        where = {"root": str(node.place / "root"), "nvml_library": node.library, "deadline_s": SHORT_S + longer_s}
-        return begin(("driver",), live=True, **where).finish(deadline, longer_s).facts["driver"]
+        source = Source(str(node.place / "root"), nvml_library=node.library)
+        return begin(("driver",), source, SHORT_S + longer_s).finish(deadline, longer_s).facts["driver"]
 
     node.scenario(**{"delay_ms.nvmlInitWithFlags": FOREVER_MS})
     assert run(0.0)["nvml"] == "Late"
@@ -197,10 +196,10 @@ def test_without_a_runtime_directory_one_run_looks_twice(node: Node) -> None:
 def test_a_call_that_cannot_be_interrupted_is_evidence(state: str, call: str, stuck_s: float, error: str) -> None:
     pace = Pace(stuck_s + 1, call, stuck_s, stuck_s)
     told = Told(Outcome([{"nvml": "ok"}, {"count": 1}], False, call, running=5, state=state, pace=pace))
-    assert gpu_merge.gpus(told).values["devices"] == [{"index": 0, "error": error}]
+    assert gpus.merged(told).values["devices"] == [{"index": 0, "error": error}]
 
 
 def test_a_hang_between_the_gpus_is_the_drivers() -> None:
     told = Told(Outcome([{"nvml": "ok"}, {"count": 1}], False, "nvmlGetExcludedDeviceCount", evidence="seen twice"))
-    assert gpu_merge.driver(told, gpu_merge.Answer({"module": None})).values["nvml"] == "Timeout"
-    assert gpu_merge.gpus(told).values["devices"] == [{"index": 0, "error": "NotRead"}]
+    assert driver.merged(told, Answer({"module": None})).values["nvml"] == "Timeout"
+    assert gpus.merged(told).values["devices"] == [{"index": 0, "error": "NotRead"}]

@@ -9,7 +9,7 @@ from preflight.checks.registry import JobGpus, every_check
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Unknown
 from preflight.hooks.assess import Question, assess, job_view, requirements, subjects
-from preflight.hooks.source import source_of
+from preflight.hooks.reading import reading_of
 from preflight.policy.model import CheckPolicy, Expectation, Policy
 from preflight.slurm.environment import Job, job_from
 from preflight.slurm.gres import Gres
@@ -73,7 +73,7 @@ def test_a_job_without_gpus_passes_not_mig_and_fails_what_needs_one(spec: str, s
     assert [one.status for one in found.findings if one.check == "requirement"] == [status]
 
 
-NOWHERE = source_of(DEFAULTS, "n1", None)
+NOWHERE = reading_of(DEFAULTS, "n1", None)
 LATE = time.monotonic() + 1000
 
 

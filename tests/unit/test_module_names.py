@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from preflight.facts.modules import read
+from preflight.facts.modulefiles import read
 from preflight.facts.rootfs import Root
 from preflight.facts.view import View
 from preflight.requirements.evaluate import evaluate

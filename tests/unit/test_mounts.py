@@ -15,6 +15,7 @@ from preflight.checks.run import run_checks
 from preflight.facts import mounts
 from preflight.facts.collect import collect
 from preflight.facts.document import FactsDocument
+from preflight.facts.source import Source
 from preflight.facts.view import View
 from preflight.policy.model import Policy
 from preflight.requirements.evaluate import evaluate, facts_needed
@@ -48,7 +49,7 @@ def node(place: Path) -> dict[str, Any]:
     ):
         (place / name).symlink_to(target)
     (place / "srv").mkdir()
-    document = collect(["mounts"], root=str(place), live=False)
+    document = collect(["mounts"], Source(str(place), live=False))
     return dict(document.facts)
 
 
@@ -147,11 +148,11 @@ def state(document: FactsDocument, place: Path) -> dict[str, Any]:
 def test_a_real_fuse_mount_that_hangs_and_one_that_is_dead(fuse: tuple[Path, int]) -> None:
     place, daemon = fuse
     began = time.monotonic()
-    hung = collect(["mounts", "remote"], live=True, deadline_s=1.0)
+    hung = collect(["mounts", "remote"], deadline_s=1.0)
     assert time.monotonic() - began < 5
     assert state(hung, place) == {"path": str(place), "type": "fuse.gcsfuse", "error": "Timeout"}
     assert asked(hung.facts, f"mount={place}") == "unknown"
     os.close(daemon)
-    dead = collect(["mounts", "remote"], live=True, deadline_s=20.0)
+    dead = collect(["mounts", "remote"], deadline_s=20.0)
     assert "not connected" in state(dead, place)["error"]
     assert asked(dead.facts, f"mount={place}") == "unknown"

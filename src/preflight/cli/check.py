@@ -33,7 +33,7 @@ def check(
     Exits with 0 ready or degraded, 1 unhealthy, 2 usage or configuration error, 3 mismatch, 4 unknown.
     """
     from preflight.hooks.assess import Question, assess
-    from preflight.hooks.source import source_of
+    from preflight.hooks.reading import reading_of
     from preflight.policy.load import node_name
     from preflight.requirements.grammar import RequirementError, parse
     from preflight.slurm.gres import Gres
@@ -55,7 +55,7 @@ def check(
     here = indexes is None and phase != "epilog" and not facts_file and not root
     configured = _configured(policy, node) if here else Gres()
     question = Question(phase, node, policy, require=spec, gpus=indexes, gres=configured)
-    found = assess(question, source_of(policy, node, None), began + policy.hook.deadline_s, document)
+    found = assess(question, reading_of(policy, node, None), began + policy.hook.deadline_s, document)
     report = _report(policy, node, phase, started, began, found)
     if as_json:
         write_out(json.dumps(report, indent=2))
@@ -108,9 +108,9 @@ def _configured(policy: Policy, node: str) -> "Gres":
 
 def _report(policy: Policy, node: str, phase: str, started: float, began: float, found: "Assessment") -> dict[str, Any]:
     from preflight.hooks import record
+    from preflight.hooks.reading import reading_of
     from preflight.hooks.run import Run
-    from preflight.hooks.source import source_of
     from preflight.verdict import NOTHING
 
-    run = Run(phase, node, policy, "", None, "", started, began, source_of(policy, node, None))
+    run = Run(phase, node, policy, "", None, "", started, began, reading_of(policy, node, None))
     return record.make(run, found, NOTHING, [] if phase == "epilog" else None)

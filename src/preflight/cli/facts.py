@@ -10,6 +10,7 @@ import click
 
 from preflight.facts.collect import collect
 from preflight.facts.document import FactsDocument
+from preflight.facts.source import Source
 from preflight.facts.view import View
 from preflight.policy.load import PolicyError, load_policy, node_name
 from preflight.report.clean import clean, width
@@ -48,15 +49,15 @@ def read_facts(root: str | None, config: str | None) -> FactsDocument:
     where = root or policy.facts.root
     if not os.path.isdir(where):
         raise ValueError(f"{clean(where)}: no such directory; --root needs the directory that holds etc, usr, proc")
-    return collect(
+    source = Source(
         root=where,
         live=policy.facts.live,
         cuda_prefixes=policy.facts.cuda_prefixes,
         nvml_library=policy.nvml.library,
         module_paths=policy.facts.module_paths,
-        deadline_s=policy.hook.deadline_s,
         node=node_name(),
     )
+    return collect(None, source, policy.hook.deadline_s)
 
 
 def page(document: FactsDocument) -> Iterator[str]:

@@ -50,7 +50,7 @@ def publish(
 
 
 def _collect(policy: Policy, node: str) -> FactsDocument:
-    from preflight.facts.collect import SUBJECTS
-    from preflight.hooks.source import source_of
+    from preflight.facts.registry import every_fact
+    from preflight.hooks.reading import reading_of
 
-    return source_of(policy, node, None).collect(frozenset(SUBJECTS), time.monotonic() + policy.hook.deadline_s)
+    return reading_of(policy, node, None).collect(frozenset(every_fact()), time.monotonic() + policy.hook.deadline_s)

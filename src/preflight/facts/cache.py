@@ -30,7 +30,8 @@ def cached(
 ) -> Answer:
     """Return ``read(root)``, or what it gave before when nothing it touched has changed since.
 
-    ``directory`` is root's own (0700); None switches the cache off. Answers with unknown parts are not kept.
+    ``directory`` is root's own (0700); None switches the cache off. Answers with unknown parts are not kept, nor
+    those that came from no file: nothing would show that they are out of date.
     """
     if directory is None:
         return read(root)
@@ -45,7 +46,7 @@ def cached(
         answer = read(root)
     finally:
         root.watching = False
-    if not answer.unknown and len(root.seen) <= MAX_PATHS:
+    if root.seen and not answer.unknown and len(root.seen) <= MAX_PATHS:
         try:
             write_json(place, {"key": key, "collected_ns": started, "seen": root.seen, "values": answer.values})
         except OSError:

@@ -3,6 +3,7 @@
 from stat import S_ISREG
 
 from preflight.facts.answer import Answer
+from preflight.facts.registry import FILES, fact
 from preflight.facts.rootfs import Root
 
 RUNTIMES = (
@@ -22,6 +23,13 @@ PROGRAMS = {"charliecloud": "ch-run"}
 PLACES = ("/usr/bin", "/usr/local/bin", "/opt/{}/bin", "/opt/{}/default/bin", "/usr/sbin", "/bin", "/snap/bin")
 
 
+@fact(
+    "container",
+    keys={"runtimes": "texts: enroot, apptainer, singularity, podman, docker …"},
+    static=True,
+    child=FILES,
+    budget_s=6,
+)
 def read(root: Root) -> Answer:
     """Return subject ``container``: runtimes, those with an executable program in one of PLACES."""
     return Answer({"runtimes": [name for name in RUNTIMES if _installed(root, name)]})

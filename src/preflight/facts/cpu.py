@@ -3,11 +3,13 @@
 import os
 
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
+from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
 
 MAX_CPUINFO = 16 << 20
 
 
+@fact("cpu", keys={"count": "count: logical processors that are online"})
 def read(root: Root) -> Answer:
     """Return subject ``cpu``: count, the logical processors that are online.
 

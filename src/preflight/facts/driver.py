@@ -1,7 +1,14 @@
-"""The loaded NVIDIA kernel module; the driver's user space is asked through NVML (gpu.py)."""
+"""The NVIDIA driver: the loaded kernel module, and its user space as the NVML probe (gpu.py) found it."""
+
+from __future__ import annotations
 
 from preflight.facts.answer import NOT_LIVE, Answer, explain
+from preflight.facts.registry import NVML, fact
 from preflight.facts.rootfs import Root
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.facts.nvml_told import Told
 
 FILE = "/proc/driver/nvidia/version"
 
@@ -22,3 +29,64 @@ def _is_version(word: str) -> bool:
     """Return whether a word is a driver version: 550.54.15. The words before it differ from flavour to flavour."""
     parts = word.split(".")
     return len(parts) in (2, 3) and len(parts[0]) == 3 and all(part.isascii() and part.isdigit() for part in parts)
+
+
+@fact(
+    "driver",
+    keys={
+        "version": "text?: of the user space, by NVML",
+        "cuda": "text?: 12.4",
+        "module": "text?: the loaded kernel module's version, null when it is not loaded",
+        "nvml": "text?: ok, or the NVML error's name; Timeout: it is known to hang, Late: it may only be slow",
+        "slow": {
+            "took_s": "number s",
+            "call": "text: the slowest",
+            "call_s": "number s",
+            "answered": "flag",
+        },
+    },
+    child=NVML,
+)
+def merge(root: Root, told: Told | None) -> Answer:
+    """The NVIDIA driver: its version, its CUDA, the loaded kernel module, and whether NVML answers."""
+    module = read(root)
+    if told is not None:
+        return merged(told, module)
+    reason = "was not asked for" if root.live else NOT_LIVE
+    return Answer(module.values, {**dict.fromkeys(("version", "cuda", "nvml"), reason), **module.unknown})
+
+
+def merged(told: Told, module: Answer) -> Answer:
+    """Return subject ``driver`` of what the probe told and of the loaded module.
+
+    Without an NVIDIA driver version and cuda are None (known absent). ``nvml`` is "Timeout" where the probe hung
+    before NVML was up, "Late" where it did not answer in time and may only be slow; a fault of our own
+    installation leaves it unknown. ``slow``: what took SLOW_S or more, absent where nothing did.
+    """
+    from preflight.facts.nvml import ABSENT, OK
+    from preflight.facts.nvml_told import DIED, SLOW
+
+    values, why = dict(module.values), dict(module.unknown)
+    state = told.nvml or (told.ending if not told.outcome.finished else DIED)
+    if state in ("BindingNotFound", DIED, SLOW):  # a fault of this installation, not of the node
+        return Answer(values, {**why, **_each(("version", "cuda", "nvml"), told, state)})
+    values["nvml"] = state
+    if state in ABSENT and values.get("module") is None and "module" in values:
+        values.update(version=None, cuda=None)
+    elif state != OK:
+        why.update(_each(("version", "cuda"), told, state))
+    else:
+        if told.culprit is None and not told.outcome.finished and not told.outcome.died:
+            values["nvml"] = told.ending  # it began well, and did not come to say how many GPUs there are
+        values.update(told.driver)
+        for key in ("version", "cuda"):
+            if key in told.driver_errors:
+                why[key] = f"NVML: {told.driver_errors[key]}"
+            elif key not in told.driver:
+                why[key] = told.why()
+    return Answer({**values, **told.slow()}, why)
+
+
+def _each(keys: tuple[str, ...], told: Told, state: str) -> dict[str, str]:
+    reason = told.why() if told.nvml is None else f"NVML: {state}"
+    return dict.fromkeys(keys, reason)

@@ -12,7 +12,7 @@ from preflight.facts.gpu_bus import excluded, fabric
 from preflight.facts.gpu_jobs import with_jobs
 from preflight.facts.isolate import Channel
 from preflight.facts.mig import Lookup
-from preflight.facts.nvml import GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, error_name, load
+from preflight.facts.nvml import ABSENT, GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, error_name, load
 from preflight.facts.pci import own_gpus
 from preflight.facts.rootfs import Root
 
@@ -33,20 +33,20 @@ NO_INSTANCE = 0xFFFFFFFF  # of a process on a GPU without MIG
 TEMPERATURE_GPU = 0  # NVML_TEMPERATURE_GPU: the sensor on the die
 
 
-def probe(channel: Channel, library: str, devices: bool, root: Root) -> None:
+def probe(channel: Channel, devices: bool, root: Root) -> None:
     """Tell what NVML knows: ``nvml``, ``driver``, ``count``, then each GPU's ``set`` and ``errors``.
 
-    ``library`` as `preflight.facts.nvml.load`. ``devices`` False asks only for the driver. ``root``: where the PCI
+    ``devices`` False asks only for the driver. ``root``: where the PCI
     bus is looked at when NVML does not answer.
     """
     began = time.monotonic()
     channel.doing("loading libnvidia-ml.so.1")
     try:
-        nvml = load(library)
+        nvml = load(root.source.nvml_library)
         channel.doing("nvmlInitWithFlags")
         call(nvml, "nvmlInit")
     except Fault as fault:
-        if devices and fault.name in ("LibraryNotFound", "DriverNotLoaded"):
+        if devices and fault.name in ABSENT:
             channel.doing("reading /sys/bus/pci/devices")
             channel.tell({"pci": own_gpus(root)})
         channel.tell({"nvml": fault.name})

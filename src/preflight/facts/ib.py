@@ -7,6 +7,7 @@ Every RDMA device is listed there. Only a port whose link layer is "InfiniBand" 
 from __future__ import annotations
 
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
+from preflight.facts.registry import FILES, fact
 from preflight.facts.rootfs import Root
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -18,6 +19,18 @@ MAX_PORTS = 256
 LAYERS = {"InfiniBand": True, "Ethernet": False}  # of the others none is either
 
 
+@fact(
+    "ib",
+    keys={
+        "ports": [
+            {"device": "text", "port": "count", "state": "text: ACTIVE, DOWN, INIT, ARMED", "rate": "number? Gb/s"}
+        ],
+        "roce": [{"device": "text", "port": "count", "state": "text", "rate": "number? Gb/s"}],
+        "rate": "number? Gb/s: the highest of the active InfiniBand ports",
+    },
+    child=FILES,
+    budget_s=5,
+)
 def read(root: Root) -> Answer:
     """Return subject ``ib``: ports and roce, lists of {device, port, state, rate}; rate in Gb/s.
 

@@ -7,6 +7,7 @@ NVIDIA's driver libraries carry the driver's version in their names; the fabric 
 from __future__ import annotations
 
 from preflight.facts.answer import NOT_LIVE, Answer
+from preflight.facts.registry import FILES, fact
 from preflight.facts.rootfs import Root
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -35,6 +36,31 @@ DRIVER = "/proc/driver/nvidia/version"
 LOCKDOWN = "/sys/kernel/security/lockdown"
 PCI = "/sys/bus/pci/devices"
 VERSION = r"\d{3}\.\d+(?:\.\d+)?"
+
+
+@fact(
+    "install",
+    keys={
+        "kernels": "texts: releases that are installed",
+        "headers": "flag: the running kernel's are there",
+        "dkms": "flag: DKMS builds the NVIDIA module, under whatever name",
+        "reboot": "texts: packages that ask for one",
+        "cdi": [{"path": "text", "driver": "text?"}],
+        "libraries": [{"path": "text: libcuda, libnvidia-ml", "version": "text?", "problem": "text?: empty, dangling"}],
+        "nvswitch": "flag",
+        "fabric_manager": "text?: its version",
+        "secure_boot": "flag?: null without EFI",
+        "lockdown": "text?: none, integrity, confidentiality",
+        "module": "text?: the loaded one: open or proprietary",
+    },
+    child=FILES,
+    budget_s=8,
+)
+def read_running(root: Root) -> Answer:
+    """What is installed around the GPU driver."""
+    from preflight.facts import kernel
+
+    return read(root, kernel.read(root).values.get("release"))
 
 
 def read(root: Root, release: str | None) -> Answer:

@@ -3,6 +3,7 @@
 import os
 
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
+from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
 
 PLACES = (
@@ -19,6 +20,7 @@ MAX_LIBRARY = 64 << 20
 _BANNER = rb"GNU C Library [^\n\0]{0,200}?version (\d+\.\d+(?:\.\d+)*)"
 
 
+@fact("libc", keys={"glibc": "text?: null on musl"}, static=True)
 def read(root: Root) -> Answer:
     """Return subject ``libc``: glibc ("2.35", None on musl).
 

@@ -1,13 +1,13 @@
-"""Main memory, and free space in /tmp and /dev/shm."""
+"""Main memory."""
 
-import os
-
-from preflight.facts.answer import NOT_LIVE, Answer, explain, unknown
+from preflight.facts.answer import NOT_LIVE, Answer, unknown
+from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
 
 MEMINFO = "/proc/meminfo"
 
 
+@fact("memory", keys={"total": "count bytes", "available": "count bytes"})
 def read(root: Root) -> Answer:
     """Return subject ``memory``: total, available (bytes), from /proc/meminfo.
 
@@ -22,19 +22,6 @@ def read(root: Root) -> Answer:
     if "MemAvailable" not in sizes:
         return Answer({"total": sizes["MemTotal"]}, {"available": f"{MEMINFO} has no MemAvailable"})
     return Answer({"total": sizes["MemTotal"], "available": sizes["MemAvailable"]})
-
-
-def read_space(root: Root, path: str) -> Answer:
-    """Return subject ``tmp`` or ``shm``: path, size, free (bytes; free is what an unprivileged user may take)."""
-    if not root.live:
-        return unknown(NOT_LIVE)
-    if not hasattr(os, "statvfs"):
-        return unknown("free space is not told on this system")
-    try:
-        told = os.statvfs(path)
-    except OSError as error:
-        return unknown(explain(error))
-    return Answer({"path": path, "size": told.f_frsize * told.f_blocks, "free": told.f_frsize * told.f_bavail})
 
 
 def _sizes(text: str) -> list[tuple[str, int]]:

@@ -7,6 +7,7 @@ import os
 from stat import S_ISDIR, S_ISLNK
 
 from preflight.facts.answer import NOT_LIVE, Answer, explain, unknown
+from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
 from preflight.tuples import NamedTuple
 
@@ -34,6 +35,16 @@ MAX_ENTRIES = 1000
 _OCTAL = r"\\([01][0-7]{2})"  # the kernel escapes blanks, "#" and "\\" only
 
 
+@fact(
+    "mounts",
+    keys={
+        "paths": "texts: mount points, without an automounter's",
+        "automounts": "texts: an automounter's mount points",
+        "remote": "texts: those of paths whose type needs a server or a daemon: all that are not known to be local",
+        "users": "texts: mounted by a user through FUSE",
+        "links": [{"path": "text", "to": "text: as far as the first mount point"}],
+    },
+)
 def read(root: Root) -> Answer:
     """Return subject ``mounts``: paths, remote, automounts, links. Touches no mount.
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 OK = "ok"
 TIMEOUT = "Timeout"
 NOT_SUPPORTED = "NotSupported"
+ABSENT = ("LibraryNotFound", "DriverNotLoaded")  # no driver here
 # A condition of the whole GPU, whichever call reports it.
 GPU_ERRORS = ("GpuIsLost", "ResetRequired")
 ERRORS = {

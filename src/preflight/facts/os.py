@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from preflight.facts.answer import Answer, unknown
+from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -13,6 +14,20 @@ FILES = ("/etc/os-release", "/usr/lib/os-release")
 TEGRA = "/etc/nv_tegra_release"
 
 
+@fact(
+    "os",
+    keys={
+        "id": "text: os-release's ID, in lower case",
+        "version": "text?: VERSION_ID; null where the file states none",
+        "like": "texts: ID_LIKE",
+        "name": "text?",
+        "codename": "text?",
+        "variant": "text?: VARIANT_ID; stream for CentOS Stream",
+        "support_end": "text?",
+        "l4t": "text?: a Jetson's release (36.4.3), null elsewhere",
+    },
+    static=True,
+)
 def read(root: Root) -> Answer:
     """Return subject ``os``: id, version, like, name, codename, variant, support_end, l4t.
 

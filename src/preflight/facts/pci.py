@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
+from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -24,6 +25,21 @@ CLASSES = ("0x0300", "0x0302")
 OWN = (None, "nvidia", "nouveau", "nova")
 
 
+@fact(
+    "pci",
+    keys={
+        "gpus": [
+            {
+                "bus_id": "text: 0000:3b:00.0",
+                "class": "text: 0302",
+                "device": "text?: 2330",
+                "driver": "text?: bound to it",
+                "listed": "flag?: by the kernel module; null where it lists none",
+            }
+        ],
+        "confined": "text?: why NVML may not show this process each of them, null where nothing is known to keep it",
+    },
+)
 def read(root: Root) -> Answer:
     """Return subject ``pci``: gpus, and confined.
 

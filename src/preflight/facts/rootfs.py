@@ -5,9 +5,13 @@ regular files are opened, and never in a way that waits (a FIFO, a device). A pa
 cannot be read raises OSError with the path in ``filename``.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 from stat import S_ISDIR, S_ISLNK, S_ISREG
+
+from preflight.facts.source import Source
 
 LIMIT = 1 << 20
 MAX_LINKS = 40
@@ -24,12 +28,14 @@ class Root:
     """A root directory. Paths given to its methods are absolute inside it ("/etc/os-release").
 
     ``path``  the directory on this machine. ``live``  whether this machine's live sources count as the node's.
+    ``source``  the parameters of the run that it is made for.
     ``seen``  once `watch` was called: each path touched -> its identity (inode, size, mtime_ns), None when absent.
     """
 
-    def __init__(self, path: str = "/", live: bool = True) -> None:
+    def __init__(self, path: str = "/", live: bool = True, source: Source | None = None) -> None:
         self.path = "/" if path.rstrip("/") == "" else os.path.abspath(path)
         self.live = live
+        self.source = source or Source(path, live)
         self.seen: dict[str, Identity | None] = {}
         self.watching = False
 
@@ -44,6 +50,9 @@ class Root:
 
     def touch(self, path: str) -> None:
         """Called with each path before it is touched; a probe child overrides it to announce the path."""
+
+    def part(self, item: object) -> None:
+        """Called with each part of an answer that is known; a probe child tells it at once: the next may hang."""
 
     def resolve(self, path: str) -> str | None:
         """Return the path inside the root with every link resolved, None where something on it is missing."""
@@ -144,7 +153,7 @@ class Root:
             return Root().read_text(path, limit)
         return text
 
-    def holder(self, path: str) -> "Root | None":
+    def holder(self, path: str) -> Root | None:
         """Return the root that holds ``path`` of /proc or /sys: this one, the machine's if live, or None."""
         if self.stat(path) is not None:
             return self

@@ -2,86 +2,33 @@
 
 from typing import Any
 
+from preflight.facts.keys import Key, json_schema, parse_keys
+from preflight.facts.registry import every_fact
+
 MAX_NUMBER = 1 << 63
 MAX_TEXT = 4096
 MAX_ITEMS = 50_000
 
-TEXT, COUNT, NUMBER, FLAG = "text", "whole number", "number", "true or false"
-TEXTS, COUNTS = "list of texts", "list of whole numbers"
-# (kind, may be null); a tuple of rows is a list of objects with those keys.
-Rows = dict[str, tuple[Any, bool]]
+NAMES = {  # of the kinds, in messages
+    "text": "text",
+    "count": "whole number",
+    "integer": "whole number",
+    "number": "number",
+    "flag": "true or false",
+    "texts": "list of texts",
+    "counts": "list of whole numbers",
+}
 
-_PROCESS: Rows = {"pid": (COUNT, False), **dict.fromkeys(("used_memory", "gi", "ci", "job"), (COUNT, True))}
-_MIG: Rows = {
-    "index": (COUNT, False),
-    **dict.fromkeys(("uuid", "name", "profile"), (TEXT, True)),
-    **dict.fromkeys(("gi", "ci", "memory"), (COUNT, True)),
-    "caps": (COUNTS, True),
-    "errors": ("object of texts", False),
-}
-_PORT: Rows = {"device": (TEXT, False), "port": (COUNT, False), "state": (TEXT, False), "rate": (NUMBER, True)}
-_EXCLUDED: Rows = {"bus_id": (TEXT, True)}
-_PCI_GPU: Rows = {
-    **dict.fromkeys(("device", "driver"), (TEXT, True)),
-    **dict.fromkeys(("bus_id", "class"), (TEXT, False)),
-    "listed": (FLAG, True),
-}
-GPU: Rows = {
-    **dict.fromkeys(("name", "uuid", "bus_id", "compute_capability", "error"), (TEXT, True)),
-    **dict.fromkeys(("ecc", "ecc_pending", "remap_pending", "remap_failure", "mig"), (FLAG, True)),
-    **dict.fromkeys(("minor", "memory", "memory_used", "recovery_action", "nvlink"), (COUNT, True)),
-    **dict.fromkeys(("ecc_uncorrected_volatile", "ecc_uncorrected_aggregate"), (COUNT, True)),
-    **dict.fromkeys(("remap_correctable", "remap_uncorrectable"), (COUNT, True)),
-    **dict.fromkeys(("temperature", "pcie_width", "pcie_width_max", "fabric_state", "fabric_status"), (COUNT, True)),
-    "index": (COUNT, False),
-    "processes": (_PROCESS, True),
-    "mig_devices": (_MIG, True),
-    "errors": ("object of texts", False),
-}
-SUBJECTS: dict[str, Rows] = {
-    "os": {
-        **dict.fromkeys(("version", "name", "codename", "variant", "support_end", "l4t"), (TEXT, True)),
-        "id": (TEXT, False),
-        "like": (TEXTS, False),
-    },
-    "kernel": {"release": (TEXT, False)},
-    "arch": {"machine": (TEXT, False)},
-    "libc": {"glibc": (TEXT, True)},
-    "cpu": {"count": (COUNT, False)},
-    "memory": {"total": (COUNT, False), "available": (COUNT, False)},
-    "tmp": {"path": (TEXT, False), "size": (COUNT, False), "free": (COUNT, False)},
-    "shm": {"path": (TEXT, False), "size": (COUNT, False), "free": (COUNT, False)},
-    "mounts": {
-        **dict.fromkeys(("paths", "automounts", "remote", "users"), (TEXTS, False)),
-        "links": ({"path": (TEXT, False), "to": (TEXT, False)}, False),
-    },
-    "remote": {"mounts": ({"path": (TEXT, False), "type": (TEXT, False), "error": (TEXT, True)}, False)},
-    "toolkits": {
-        "versions": (TEXTS, False),
-        "items": ({"version": (TEXT, True), "path": (TEXT, False), "nvcc": (FLAG, False)}, False),
-        "compat": ({"path": (TEXT, False), "driver": (TEXT, False)}, False),
-    },
-    "install": {
-        "kernels": (TEXTS, False),
-        "reboot": (TEXTS, False),
-        "cdi": ({"path": (TEXT, False), "driver": (TEXT, True)}, False),
-        "libraries": ({"path": (TEXT, False), "version": (TEXT, True), "problem": (TEXT, True)}, False),
-        **dict.fromkeys(("headers", "dkms", "nvswitch"), (FLAG, False)),
-        **dict.fromkeys(("fabric_manager", "lockdown", "module"), (TEXT, True)),
-        "secure_boot": (FLAG, True),
-    },
-    "driver": {**dict.fromkeys(("version", "cuda", "module", "nvml"), (TEXT, True)), "slow": ("object", True)},
-    "gpus": {
-        "count": (COUNT, False),
-        "devices": (GPU, False),
-        "stuck_at": (TEXT, True),
-        "excluded": (_EXCLUDED, False),
-    },
-    "pci": {"gpus": (_PCI_GPU, False), "confined": (TEXT, True)},
-    "modules": {"names": (TEXTS, False), "aliases": (TEXTS, False), "unread": (FLAG, False), "system": (TEXT, True)},
-    "container": {"runtimes": (TEXTS, False)},
-    "ib": {"ports": (_PORT, False), "roce": (_PORT, False), "rate": (NUMBER, True)},
-}
+
+def subjects() -> dict[str, dict[str, Key]]:
+    """Return subject -> key -> what it holds, as the facts declare it."""
+    return {subject: parse_keys(fact.keys) for subject, fact in every_fact().items()}
+
+
+def facts_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the ``facts`` in a facts document and a report; unknown subjects pass."""
+    known = {subject: json_schema(keys) for subject, keys in subjects().items()}
+    return {"type": "object", "properties": known, "additionalProperties": {"type": "object"}}
 
 
 class FactsError(ValueError):
@@ -90,47 +37,54 @@ class FactsError(ValueError):
 
 def check_facts(facts: dict[str, Any]) -> None:
     """Raise FactsError where a known key holds a value of another kind; unknown subjects and keys pass."""
+    known = subjects()
     for subject, values in facts.items():
         _object(values, f"facts.{subject}")
-        _rows(values, SUBJECTS.get(subject, {}), f"facts.{subject}")
+        _rows(values, known.get(subject, {}), f"facts.{subject}")
     devices = facts.get("gpus", {}).get("devices") or []
     for position, device in enumerate(devices):
         if "index" not in device:
             raise FactsError(f"facts.gpus.devices[{position}] has no index")
 
 
-def _rows(values: dict[str, Any], rows: Rows, at: str) -> None:
-    for key, (kind, nullable) in rows.items():
-        if key in values and not (nullable and values[key] is None):
-            _value(values[key], kind, f"{at}.{key}")
+def _rows(values: dict[str, Any], rows: dict[str, Key], at: str) -> None:
+    for name, key in rows.items():
+        if name in values and not (key.nullable and values[name] is None):
+            _value(values[name], key, f"{at}.{name}")
 
 
-def _value(value: Any, kind: Any, at: str) -> None:
-    if isinstance(kind, dict):
+def _value(value: Any, key: Key, at: str) -> None:
+    if key.kind == "objects":
         for position, item in enumerate(_list(value, at, "list of objects")):
             _object(item, f"{at}[{position}]")
-            _rows(item, kind, f"{at}[{position}]")
-    elif kind in (TEXTS, COUNTS):
-        for position, item in enumerate(_list(value, at, kind)):
-            _value(item, TEXT if kind == TEXTS else COUNT, f"{at}[{position}]")
-    elif kind == "object":
+            _rows(item, key.rows, f"{at}[{position}]")
+    elif key.kind in ("texts", "counts"):
+        for position, item in enumerate(_list(value, at, NAMES[key.kind])):
+            _scalar(item, key.kind[:-1], f"{at}[{position}]")
+    elif key.kind == "object":
         _object(value, at)
-        _rows(value, {"took_s": (NUMBER, False), "call": (TEXT, False), "call_s": (NUMBER, False)}, at)
-    elif kind == "object of texts":
+        _rows(value, key.rows, at)
+    elif key.kind in ("text-map", "count-map"):
         _object(value, at)
-        for key, item in value.items():
-            _value(item, TEXT, f"{at}.{key}"[:200])
-    elif not _is(value, kind):
-        raise FactsError(f"{at} must be a {kind}, not {_shown(value)}")
+        for name, item in value.items():
+            _scalar(item, key.kind[:-4], f"{at}.{name}"[:200])
+    else:
+        _scalar(value, key.kind, at)
+
+
+def _scalar(value: Any, kind: str, at: str) -> None:
+    if not _is(value, kind):
+        raise FactsError(f"{at} must be a {NAMES[kind]}, not {_shown(value)}")
 
 
 def _is(value: Any, kind: str) -> bool:
-    if kind == TEXT:
+    if kind == "text":
         return isinstance(value, str) and len(value) <= MAX_TEXT
-    if kind == FLAG:
+    if kind == "flag":
         return isinstance(value, bool)
-    number = isinstance(value, int) or (kind == NUMBER and isinstance(value, float))
-    return number and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER  # NaN compares false
+    number = isinstance(value, int) or (kind == "number" and isinstance(value, float))
+    least = -MAX_NUMBER if kind == "integer" else 0
+    return number and not isinstance(value, bool) and least <= value <= MAX_NUMBER  # NaN compares false
 
 
 def _list(value: Any, at: str, kind: str) -> list[Any]:

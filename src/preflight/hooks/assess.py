@@ -8,7 +8,7 @@ from preflight.checks.run import checks_for, run_checks
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Facts, View
 from preflight.hooks.gpus import expected, job_gpus
-from preflight.hooks.source import Source
+from preflight.hooks.reading import Reading
 from preflight.policy.model import Policy
 from preflight.requirements.evaluate import facts_needed
 from preflight.requirements.grammar import RequirementError, from_comment, parse
@@ -50,14 +50,14 @@ class Assessment(NamedTuple):
     gpus: JobGpus | None
 
 
-def assess(question: Question, source: Source, deadline: float, document: FactsDocument | None = None) -> Assessment:
-    """Return the findings of ``question``; facts come from ``document`` where one is given, else from ``source``.
+def assess(question: Question, reading: Reading, deadline: float, document: FactsDocument | None = None) -> Assessment:
+    """Return the findings of ``question``; facts come from ``document`` where one is given, else by ``reading``.
 
     ``deadline`` is the time.monotonic() instant after which facts are taken as far as they came.
     """
     asked, broken = requirements(question)
     if document is None:
-        document = source.collect(subjects(question, asked), deadline)
+        document = reading.collect(subjects(question, asked), deadline)
     gpus = job_gpus(question.job, question.gpus, question.gres, document)
     node = document.view()
     context = Context(

@@ -20,7 +20,7 @@ def epilog(run: Run) -> int:
         run = run._replace(job=job)
     facts = before["facts"] if before else None
     question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run), before=facts)
-    found = assess(question, run.source, run.probe_deadline)
+    found = assess(question, run.reading, run.probe_deadline)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision, changes(facts, found.document.facts, found.gpus))
     if decision.kind != "none" and decision.enforced:

@@ -35,7 +35,7 @@ def health(run: Run) -> int:
     # Before the probes are waited for: a driver that hangs would leave no time for it.
     corrected = correct(run, run.slurm()._replace(deadline=run.probe_deadline)) if acts else None
     question = Question(run.phase, run.node, run.policy, None, gres=gres(run), clock_jump_s=jumped)
-    found = assess(question, run.source, max(run.probe_deadline, time.monotonic() + LEAST_S))
+    found = assess(question, run.reading, max(run.probe_deadline, time.monotonic() + LEAST_S))
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
     if decision.kind != "none" and decision.enforced:

@@ -14,7 +14,7 @@ STOP = 10
 def prolog(run: Run) -> int:
     """Judge the job's start on this node and do what follows; return the exit code, STOP for an enforced unhealthy."""
     question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run))
-    found = assess(question, run.source, run.probe_deadline)
+    found = assess(question, run.reading, run.probe_deadline)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
     stop = False

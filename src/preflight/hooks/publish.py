@@ -22,7 +22,7 @@ def tell(run: Run, document: FactsDocument) -> None:
     view = document.view()
     missing = frozenset(one for one in SUBJECTS if one not in document.facts and one not in document.unknown)
     if missing:
-        more = run.source.collect(missing, run.deadline - 1)
+        more = run.reading.collect(missing, run.deadline - 1)
         view = View({**document.facts, **more.facts}, {**document.unknown, **more.unknown})
     with tolerate(SlurmError):
         publish(run.slurm(), run.node, view, run.policy, run.policy.publish.via)

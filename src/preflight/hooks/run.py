@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from preflight.hooks.source import Source, source_of
+from preflight.hooks.reading import Reading, reading_of
 from preflight.policy.cache import cached_policy
 from preflight.policy.model import Policy
 from preflight.slurm.environment import Job, job_from
@@ -32,7 +32,7 @@ class Run(NamedTuple):
     slurm_conf: str
     started: float
     began: float
-    source: Source
+    reading: Reading
 
     @property
     def deadline(self) -> float:
@@ -65,11 +65,12 @@ def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str],
     policy = cached_policy(config, node, run_dir, _unknown_checks)
     slurm_conf = environment.get("SLURM_CONF", "")
     job = job_from(environment)
-    source = source_of(policy, node, run_dir)._replace(longer_s=policy.hook.deadline_s * (SLOW_SHARE - PROBE_SHARE))
+    longer_s = policy.hook.deadline_s * (SLOW_SHARE - PROBE_SHARE)
+    reading = reading_of(policy, node, run_dir, phase)._replace(longer_s=longer_s)
     if phase == "health" or (job is not None and job.gpus_text):
-        source = source.ahead(began + policy.hook.deadline_s * PROBE_SHARE)
+        reading = reading.ahead(began + policy.hook.deadline_s * PROBE_SHARE)
     started = time.time() - (time.monotonic() - began)  # so that started and duration_ms add up to the end
-    return Run(phase, node, policy, run_dir, job, slurm_conf, started, began, source)
+    return Run(phase, node, policy, run_dir, job, slurm_conf, started, began, reading)
 
 
 def _unknown_checks(policy: Policy) -> list[str]:

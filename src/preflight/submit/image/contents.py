@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from preflight.facts import libc, toolkits
+from preflight.facts import cuda_toolkits as toolkits
+from preflight.facts import libc
 from preflight.facts import os as facts_os
 from preflight.facts.rootfs import Root
 from preflight.submit import packages

@@ -1,25 +1,20 @@
-"""What the NVML probe told, put together as subjects ``driver`` and ``gpus``. Pure."""
+"""What the NVML probe told, message by message; subjects ``driver`` and ``gpus`` are made of it. Pure."""
 
 from __future__ import annotations
 
-from preflight.facts.answer import Answer, unknown
 from preflight.facts.isolate import Outcome
-from preflight.facts.nvml import OK, TIMEOUT
+from preflight.facts.nvml import TIMEOUT
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
-ABSENT = ("LibraryNotFound", "DriverNotLoaded")
-NOT_READ = "NotRead"
 DIED = "ProbeDied"
 LATE = "Late"  # no answer by the deadline, and nothing yet that shows a hang
 HUNG_IN_D_S = 3.0  # a call this long in state D hangs, but for those that wake a GPU without a persistence daemon
 WAKING = ("nvmlInit", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetCount")
-IDENTITY = ("minor", "uuid", "bus_id", "name")
 SLOW_S = 2.0  # a probe that took less is not called slow
 SLOW = "NotAsked"  # the deadline came before NVML was asked anything: a busy machine, or a slow disk
-_OURS = ("BindingNotFound", DIED, SLOW)  # a fault of this installation, not of the node
 
 
 class Told:
@@ -110,70 +105,3 @@ class Told:
             gpu["error"] = message["error"]
         if "done" in message:
             self.done.add(index)
-
-
-def driver(told: Told, module: Answer) -> Answer:
-    """Return subject ``driver``: version, cuda, module, nvml.
-
-    Without an NVIDIA driver version and cuda are None (known absent). ``nvml`` is "Timeout" where the probe hung
-    before NVML was up, "Late" where it did not answer in time and may only be slow; a fault of our own
-    installation leaves it unknown. ``slow``: what took SLOW_S or more, absent where nothing did.
-    """
-    values, why = dict(module.values), dict(module.unknown)
-    state = told.nvml or (told.ending if not told.outcome.finished else DIED)
-    if state in _OURS:
-        return Answer(values, {**why, **_each(("version", "cuda", "nvml"), told, state)})
-    values["nvml"] = state
-    if state in ABSENT and values.get("module") is None and "module" in values:
-        values.update(version=None, cuda=None)
-    elif state != OK:
-        why.update(_each(("version", "cuda"), told, state))
-    else:
-        if told.culprit is None and not told.outcome.finished and not told.outcome.died:
-            values["nvml"] = told.ending  # it began well, and did not come to say how many GPUs there are
-        values.update(told.driver)
-        for key in ("version", "cuda"):
-            if key in told.driver_errors:
-                why[key] = f"NVML: {told.driver_errors[key]}"
-            elif key not in told.driver:
-                why[key] = told.why()
-    return Answer({**values, **told.slow()}, why)
-
-
-def gpus(told: Told) -> Answer:
-    """Return subject ``gpus``: count, devices, stuck_at (the call that hung, else None).
-
-    The GPU that hung has error "Timeout" ("Late" where that is not proven, "ProbeDied" where the probe crashed), those
-    after it "NotRead"; both keep what was read. Zero GPUs only where NVML, or an empty PCI bus without a
-    driver, says so.
-    """
-    if told.nvml in ABSENT and not told.pci and told.outcome.finished:
-        return Answer({"count": 0, "devices": [], "stuck_at": None})
-    if told.nvml in ABSENT and told.outcome.finished:
-        return unknown(f"NVML: {told.nvml}, but the PCI bus shows {told.pci} NVIDIA GPUs")
-    if told.nvml not in (None, OK):
-        return unknown(f"NVML: {told.nvml}")
-    if told.count is None:
-        return unknown(f"NVML: {told.count_error}" if told.count_error else told.why())
-    devices = [told.gpus.get(index, {"index": index}) for index in range(told.count)]
-    if told.outcome.finished:
-        return Answer({"count": told.count, "devices": devices, "stuck_at": None, **_excluded(told)})
-    why: dict[str, str] = {}
-    for device in devices:
-        index = device["index"]
-        if index == told.culprit and index not in told.done:
-            device["error"], why[str(index)] = told.ending, told.why()
-        elif index not in told.done or (told.outcome.aged and "error" not in device):
-            device["error"], why[str(index)] = NOT_READ, f"not read: the probe is at {told.outcome.stuck_at}"
-    if told.outcome.aged:  # who it is stays true, how it is does not
-        devices = [{key: device[key] for key in ("index", "error", *IDENTITY) if key in device} for device in devices]
-    return Answer({"count": told.count, "devices": devices, "stuck_at": told.outcome.stuck_at, **_excluded(told)}, why)
-
-
-def _excluded(told: Told) -> dict[str, Any]:
-    return {"excluded": told.excluded} if told.excluded else {}
-
-
-def _each(keys: tuple[str, ...], told: Told, state: str) -> dict[str, str]:
-    reason = told.why() if told.nvml is None else f"NVML: {state}"
-    return dict.fromkeys(keys, reason)

@@ -1,0 +1,21 @@
+"""Free space in a local file system."""
+
+import os
+
+from preflight.facts.answer import NOT_LIVE, Answer, explain, unknown
+from preflight.facts.rootfs import Root
+
+KEYS = {"path": "text", "size": "count bytes", "free": "count bytes: what an unprivileged user may take"}
+
+
+def read_space(root: Root, path: str) -> Answer:
+    """Return subject ``tmp`` or ``shm``: path, size, free (bytes; free is what an unprivileged user may take)."""
+    if not root.live:
+        return unknown(NOT_LIVE)
+    if not hasattr(os, "statvfs"):
+        return unknown("free space is not told on this system")
+    try:
+        told = os.statvfs(path)
+    except OSError as error:
+        return unknown(explain(error))
+    return Answer({"path": path, "size": told.f_frsize * told.f_blocks, "free": told.f_frsize * told.f_bavail})
