@@ -166,6 +166,12 @@ no-container-entrypoint flag
 container-entrypoint-log flag
 container-writable   flag
 container-readonly   flag
+image                value
+module               value
+volume               value
+environment          value
+uenv                 value
+view                 value
 """
 
 

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 from preflight.facts.rootfs import Root
-from preflight.submit.infer import containers, gpus, launch, modules, pythons
+from preflight.submit.infer import containers, gpus, launch, modules, pythons, runtimes
 from preflight.submit.infer.model import Collector, Command, Inference, Inferred, Noted, Unread
 from preflight.submit.infer.session import Rule, Session
 from preflight.submit.infer.words import Word
+from preflight.submit.options import Option
 from preflight.submit.options_asked import Component
 
 __all__ = ["Inference", "Inferred", "Noted", "Unread", "infer"]
@@ -26,8 +27,13 @@ _OUTSIDE: dict[str, Rule] = {
     "poetry": pythons.poetry,
     "pixi": pythons.pixi,
     **dict.fromkeys(("apptainer", "singularity"), containers.apptainer),
-    **dict.fromkeys(("docker", "podman"), containers.docker),
+    **dict.fromkeys(("docker", "podman", "podman-hpc"), containers.docker),
     "enroot": containers.enroot,
+    "shifter": runtimes.shifter,
+    "sarus": runtimes.sarus,
+    "ch-run": runtimes.ch_run,
+    "uenv": runtimes.uenv,
+    **dict.fromkeys(("udocker", "nerdctl", "nvidia-docker", "runc", "crun", "bwrap", "proot"), runtimes.other),
 }
 _RULES: dict[str, Rule] = {**launch.LAUNCHERS, **_OUTSIDE, "torchrun": gpus.torchrun}
 
@@ -53,13 +59,11 @@ def infer(
     gpus.counts(collector, asked, cwd)
     first = asked[0].options if asked else {}
     session = Session(collector, Root(root, live=False), environment, home, _RULES, frozenset(_OUTSIDE), pythons.other)
-    image = first.get("container-image")
     directory = first.get("chdir")
     start = directory.value if directory is not None and directory.value else cwd
     start = start if start.startswith("/") else f"{cwd.rstrip('/')}/{start}"
-    command = Command((Word("sbatch", image.line if image else 1),), "", False, cwd, {})
-    if image is not None and image.value:
-        containers.pyxis(session, command, Word(image.value, image.line))
+    command = Command((Word("sbatch", 1),), "", False, cwd, {})
+    inside = _of_options(session, command, first)
     other = _interpreter(text)
     if len(text) > MAX_SCRIPT:
         collector.note(1, f"the script is longer than {MAX_SCRIPT >> 20} MiB and is not read")
@@ -71,8 +75,25 @@ def infer(
     else:
         given = {"HOME": home, "SLURM_SUBMIT_DIR": cwd, "PWD": start}
         user = environment.get("USER") or environment.get("LOGNAME")
-        session.read(text, given | ({"USER": user} if user else {}), start, inside=image is not None)
+        session.read(text, given | ({"USER": user} if user else {}), start, inside=inside)
     return collector.result()
+
+
+def _of_options(session: Session, command: Command, options: Mapping[str, Option]) -> bool:
+    """Add what sbatch's options for containers need; return whether the script itself runs in one."""
+    given = {name: Word(option.value, option.line) for name, option in options.items() if option.value}
+    session.shifter = {name: given[name].text for name in ("image", "module") if name in given}
+    if "container-image" in given:
+        containers.pyxis(session, command, given["container-image"])
+    if "image" in given:
+        session.need(command, "container=shifter", given["image"].line, "--image is an option of Shifter's plugin")
+    if "uenv" in given:
+        runtimes.mounted(session, command, given["uenv"], given["uenv"].line)
+    if "environment" in given:
+        runtimes.environment(session, command, given["environment"])
+    if "container" in given:
+        session.collector.unread(given["container"].line, "an OCI bundle (--container), which is not read")
+    return not {"container-image", "container-name", "environment", "container"}.isdisjoint(options)
 
 
 def _interpreter(text: str) -> str | None:

@@ -20,7 +20,8 @@ _DOCKER_FLAGS = names(
     "-d --detach -i --interactive -t --tty --rm --init --privileged --read-only -P --publish-all "
     "--no-healthcheck --oom-kill-disable --disable-content-trust -q --quiet --help --replace --env-host "
     "--http-proxy --no-hosts --no-hostname --rmi --rootfs --sig-proxy --tls-verify --unsetenv-all --passwd "
-    "--read-only-tmpfs --use-api-socket --debug -D --tls --tlsverify"
+    "--read-only-tmpfs --use-api-socket --debug -D --tls --tlsverify "
+    "--gpu --mpi --cuda-mpi --cvmfs --nccl --openmpi-pmi2 --openmpi-pmix"  # podman-hpc's
 )
 _DOCKER_SHORT = frozenset(f"-{letter}" for letter in "acehlmpuvw")
 _ENROOT_START = names("-c --rc -e --env -m --mount")
@@ -71,20 +72,21 @@ def _pulled(session: Session, command: Command, words: tuple[Word, ...]) -> None
 
 
 def docker(session: Session, command: Command) -> Command | None:
-    """`docker run IMAGE …`, `podman run IMAGE …`; GPUs are given with --gpus or --device nvidia.com/gpu…."""
+    """`docker run IMAGE …`, `podman run IMAGE …`; GPUs are given with --gpus or --device nvidia.com/gpu…, of podman-hpc
+    with --gpu."""
     name = command.words[0].name
     words = command.words[1:]
     while words and words[0].text.startswith("-"):
         words = words[1:] if words[0].text in _DOCKER_FLAGS or "=" in words[0].text else words[2:]
     if words and words[0].text == "container":
         words = words[1:]
-    if not words or words[0].text != "run":
+    if not words or words[0].text not in ("run", "shared-run"):
         return None
     session.need(command, f"container={name}", command.words[0].line, f"{name} run runs a container")
     long = frozenset(word.text for word in words if word.text.startswith("--") and "=" not in word.text)
     read = arguments(words[1:], _DOCKER_SHORT | long - _DOCKER_FLAGS)
     devices = [one.value.text for one in read.options if one.name == "--device" and one.value]
-    gpus = read.has("--gpus") or any(text.startswith("nvidia.com/gpu") for text in devices)
+    gpus = read.has("--gpus", "--gpu") or any(text.startswith("nvidia.com/gpu") for text in devices)
     _image(session, command, read, gpus)
     return command.rest(read.rest[1:], inside=True)
 

@@ -24,18 +24,20 @@ _CU_TAG = re.compile(r"(?<![A-Za-z0-9])cu(?:da)?(1[0-9])(\d)(?![\d.])", re.IGNOR
 _OWN_TAG = re.compile(r"(\d{1,2}\.\d{1,2})(?:\.\d+)?(?:-|$)")
 
 
-def look(session: Session, command: Command, image: Word, gpus: bool) -> None:
-    """Add what ``image`` needs; ``gpus``: whether the container gets the GPUs, else its CUDA is of no account."""
+def look(session: Session, command: Command, image: Word, gpus: bool, perhaps: str = "") -> None:
+    """Add what ``image`` needs; ``gpus``: whether the container gets the GPUs, else its CUDA is of no account, unless
+    it ``perhaps`` does: then it is unread, with this reason."""
     found = _SCHEME.fullmatch(image.text)
     scheme = found[1] if found and (found[2] or found[1] in (*_LOCAL, *_REMOTE)) else ""
     if scheme == _INSTANCE:
         return
     local = found[3] if found and scheme in _LOCAL else image.text
-    if scheme not in _REMOTE and _here(session, command, local, image.line, gpus):
+    wanted = (gpus, perhaps)
+    if scheme not in _REMOTE and _here(session, command, local, image.line, wanted):
         return
     path = joined(command.cwd, local)
     reference = session.made.get(posixpath.normpath(path)) if path else None
-    _reference(session, command, reference or image.text, image.line, gpus)
+    _reference(session, command, reference or image.text, image.line, wanted)
 
 
 def made(session: Session, command: Command, written: str, reference: str) -> None:
@@ -52,7 +54,7 @@ def squash(reference: str) -> str:
     return (rest if slash and ("." in host or ":" in host) else name).replace("/", "+").replace(":", "+") + ".sqsh"
 
 
-def _here(session: Session, command: Command, text: str, line: int, gpus: bool) -> bool:
+def _here(session: Session, command: Command, text: str, line: int, gpus: tuple[bool, str]) -> bool:
     """Read an image that is a local file or directory; False where there is none of that name."""
     path = joined(command.cwd, text)
     if path is None or "\0" in path:
@@ -69,13 +71,15 @@ def _here(session: Session, command: Command, text: str, line: int, gpus: bool) 
     except OSError as error:
         session.collector.unread(line, f"the image {text} was not read: {error.strerror}")
         return True
-    wanted = [need for need in every if gpus or need.subject == "arch"]
+    wanted = [need for need in every if any(gpus) or need.subject == "arch"]
+    plain = [need.requirement for need in wanted if need.subject == "arch"]
     asked = requirement(wanted)
     for clause in parse(asked).clauses if asked else ():
         evidence = next(
             (f"{need.text} ({need.evidence})" for need in wanted if _states(need.requirement, clause.text)), ""
         )
-        session.need(command, clause.text, line, f"the image {text}: {evidence or 'its own conditions'}")
+        own = command if gpus[0] or any(_states(one, clause.text) for one in plain) else _doubted(command, gpus[1])
+        session.need(own, clause.text, line, f"the image {text}: {evidence or 'its own conditions'}")
     return True
 
 
@@ -83,13 +87,17 @@ def _states(requirement_text: str | None, clause: str) -> bool:
     return requirement_text is not None and any(one.text == clause for one in parse(requirement_text).clauses)
 
 
-def _reference(session: Session, command: Command, reference: str, line: int, gpus: bool) -> None:
+def _reference(session: Session, command: Command, reference: str, line: int, gpus: tuple[bool, str]) -> None:
     """Add the CUDA that a reference states, or say that its contents are not here."""
     version, why = cuda_of(reference)
     if version is None:
         session.collector.unread(line, f"{reference}: {why}")
-    elif gpus:
-        session.need(command, f"cuda>={version}", line, why)
+    elif any(gpus):
+        session.need(command if gpus[0] else _doubted(command, gpus[1]), f"cuda>={version}", line, why)
+
+
+def _doubted(command: Command, why: str) -> Command:
+    return command._replace(doubt=command.doubt or why)
 
 
 def cuda_of(reference: str, tables: Tables = SHIPPED) -> tuple[str | None, str]:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from preflight.submit.infer import containers, unknown
+from preflight.submit.infer import containers, runtimes, unknown
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
-from preflight.submit.infer.words import Word, arguments, names
+from preflight.submit.infer.words import Arguments, Word, arguments, names
 from preflight.submit.options_table import PLUGIN_ROWS, ROWS
 
 _SHELLS = ("bash", "sh", "dash", "ksh", "zsh")
@@ -64,15 +64,32 @@ def srun(session: Session, command: Command) -> None:
         mpi = read.value("--mpi")
         if mpi is not None and mpi.known and mpi.text not in ("none", "list"):
             session.collector.note(mpi.line, f"starts MPI processes through Slurm (--mpi={mpi.text})")
-        image = read.value("--container-image")
         own = command if read.clear else command._replace(doubt=command.doubt or UNCLEAR)
         if not read.clear:
             session.unresolved(command, command.words[0].line)
-        if image is not None:
-            containers.pyxis(session, own, image)
-        rest = own.rest(read.rest, inside=image is not None or read.value("--container-name") is not None)
+        inside = _containers(session, own, read)
+        rest = own.rest(read.rest, inside)
         if rest is not None:
             session.run(rest)
+
+
+def _containers(session: Session, command: Command, read: Arguments) -> bool:
+    """Add what srun's options for containers need; return whether its command runs in one."""
+    image, edf, bundle = (read.value(f"--{name}") for name in ("container-image", "environment", "container"))
+    if image is not None:
+        containers.pyxis(session, command, image)
+    if edf is not None:
+        runtimes.environment(session, command, edf)
+    if bundle is not None:
+        session.collector.unread(bundle.line, "an OCI bundle (--container), which is not read")
+    mounted = read.value("--uenv")
+    if mounted is not None:
+        runtimes.mounted(session, command, mounted, mounted.line)
+    shifter = read.value("--image")
+    if shifter is not None:
+        session.need(command, "container=shifter", shifter.line, "--image is an option of Shifter's plugin")
+        session.shifter["image"] = shifter.text
+    return any((image, edf, bundle, read.value("--container-name")))
 
 
 def _parts(command: Command) -> list[list[Word]]:

@@ -6,7 +6,8 @@ from preflight.submit.infer.words import names
 
 # What a command line of its own would be read for; as a later word of another command it may be started by that.
 STARTED = names(
-    "srun mpirun mpiexec apptainer singularity podman podman-hpc docker enroot shifter sarus ch-run uenv module ml "
+    "srun mpirun mpiexec apptainer singularity podman podman-hpc docker enroot shifter sarus ch-run uenv udocker "
+    "nerdctl nvidia-docker module ml "
     "conda mamba micromamba torchrun"
 )
 # Commands that start nothing, whatever their words are.

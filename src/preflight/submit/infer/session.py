@@ -27,7 +27,7 @@ class Session:
 
     ``made``: images that the script itself fetches, absolute path -> the reference they come from. ``containers``:
     names of containers that it creates. ``condas``: installations of conda that it names. ``trees``: of modules, that
-    the script adds. ``aliases``: names that it defines as such.
+    the script adds. ``shifter``: the job's options for Shifter, by name. ``aliases``: names that it defines as such.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Session:
         self.containers: set[str] = set()
         self.condas: list[str] = []
         self.trees: list[str] = []
+        self.shifter: dict[str, str] = {}
         self.aliases: set[str] = set()
         self._rules, self._outside, self._fallback = rules, outside, fallback
         self._given: dict[str, str] = {}
