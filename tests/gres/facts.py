@@ -56,7 +56,7 @@ def main() -> None:
     """Answer each line of stdin."""
     from preflight.facts import gpu, gpus
     from preflight.facts.isolate import Outcome
-    from preflight.facts.nvml_told import Told
+    from preflight.facts.nvml_result import NvmlResult
     from preflight.facts.rootfs import Root
     from preflight.facts.source import Source
 
@@ -65,7 +65,7 @@ def main() -> None:
         os.environ["NVML_SIM_SCENARIO"] = scenario
         channel: Any = _Kept()
         gpu.probe(channel, True, Root(root, True, Source(root, nvml_library=sys.argv[1])))
-        answer = gpus.merged(Told(Outcome(channel.messages, True)))
+        answer = gpus.merged(NvmlResult(Outcome(channel.messages, True)))
         print(json.dumps(answer.values["devices"]), flush=True)
 
 

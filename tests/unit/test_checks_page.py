@@ -1,18 +1,19 @@
-"""docs/checks.md says what the registry says."""
+"""docs/checks.md and docs/facts.md say what the registries say."""
 
 from pathlib import Path
 
 import pytest
 
 from preflight.checks.registry import every_check
-from preflight.cli.checks_page import page
+from preflight.cli.generated import page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "checks.md"
 
 
-def test_the_page_is_current() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert page(text) == text, "write checks_page.page() of docs/checks.md back to the file"
+@pytest.mark.parametrize("name", ["checks", "facts"])
+def test_the_page_is_current(name: str) -> None:
+    text = (PAGE.parent / f"{name}.md").read_text(encoding="utf-8")
+    assert page(text, name) == text, "run: python -m preflight.cli.generated"
 
 
 def test_every_check_has_a_section_with_what_to_do() -> None:
@@ -25,4 +26,4 @@ def test_every_check_has_a_section_with_what_to_do() -> None:
 
 def test_a_page_without_marks_is_an_error() -> None:
     with pytest.raises(ValueError, match="no part between"):
-        page("# Checks\n")
+        page("# Checks\n", "checks")

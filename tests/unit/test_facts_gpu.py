@@ -15,7 +15,7 @@ from preflight.facts.document import FactsDocument
 from preflight.facts.gpu import ATTRIBUTES
 from preflight.facts.gpu_keys import DEVICE
 from preflight.facts.isolate import Outcome
-from preflight.facts.nvml_told import Told
+from preflight.facts.nvml_result import NvmlResult
 from preflight.facts.source import Source
 from preflight.facts.view import Unknown, attribute
 
@@ -282,8 +282,8 @@ def test_only_the_module_needs_no_nvml(node: Node) -> None:
 # without the simulator
 
 
-def told(*messages: dict[str, Any], **ending: Any) -> Told:
-    return Told(Outcome(list(messages), **{"finished": False, **ending}))
+def told(*messages: dict[str, Any], **ending: Any) -> NvmlResult:
+    return NvmlResult(Outcome(list(messages), **{"finished": False, **ending}))
 
 
 def test_a_probe_of_ours_that_crashed_is_no_fault_of_the_node() -> None:

@@ -19,7 +19,7 @@ from preflight.facts.answer import Answer
 from preflight.facts.collect import begin
 from preflight.facts.document import FactsDocument
 from preflight.facts.isolate import Outcome, Pace
-from preflight.facts.nvml_told import Told
+from preflight.facts.nvml_result import NvmlResult
 from preflight.facts.schema import check_facts
 from preflight.facts.source import Source
 from preflight.facts.stuck import start_time
@@ -195,11 +195,13 @@ def test_without_a_runtime_directory_one_run_looks_twice(node: Node) -> None:
 )
 def test_a_call_that_cannot_be_interrupted_is_evidence(state: str, call: str, stuck_s: float, error: str) -> None:
     pace = Pace(stuck_s + 1, call, stuck_s, stuck_s)
-    told = Told(Outcome([{"nvml": "ok"}, {"count": 1}], False, call, running=5, state=state, pace=pace))
+    told = NvmlResult(Outcome([{"nvml": "ok"}, {"count": 1}], False, call, running=5, state=state, pace=pace))
     assert gpus.merged(told).values["devices"] == [{"index": 0, "error": error}]
 
 
 def test_a_hang_between_the_gpus_is_the_drivers() -> None:
-    told = Told(Outcome([{"nvml": "ok"}, {"count": 1}], False, "nvmlGetExcludedDeviceCount", evidence="seen twice"))
+    told = NvmlResult(
+        Outcome([{"nvml": "ok"}, {"count": 1}], False, "nvmlGetExcludedDeviceCount", evidence="seen twice")
+    )
     assert driver.merged(told, Answer({"module": None})).values["nvml"] == "Timeout"
     assert gpus.merged(told).values["devices"] == [{"index": 0, "error": "NotRead"}]

@@ -22,7 +22,7 @@ ELF_MACHINES = {
 
 @fact("arch", keys={"machine": "text: x86_64, aarch64"}, static=True)
 def read(root: Root) -> Answer:
-    """Return subject ``arch``: machine ("x86_64", "aarch64").
+    """The machine's architecture.
 
     Beneath another root: /proc/sys/kernel/arch, else the ELF header of its C library or shell; else uname.
     """

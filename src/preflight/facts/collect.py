@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from preflight.facts.nvml_told import Told
+    from preflight.facts.nvml_result import NvmlResult
 
 WITHOUT_NVML = ("driver.module",)  # of the subjects that the NVML child tells: read from a file
 
@@ -96,11 +96,11 @@ class Collection:
         facts = self._of(NVML)
         if not facts:
             return
-        told: Told | None = None
+        told: NvmlResult | None = None
         if self.nvml is not None:
-            from preflight.facts.nvml_told import Told
+            from preflight.facts.nvml_result import NvmlResult
 
-            told = Told(self.nvml.outcome)
+            told = NvmlResult(self.nvml.outcome)
             self.timings.update(told.timings)
         root = _root(self.source)
         for fact in facts:

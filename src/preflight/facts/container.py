@@ -31,7 +31,7 @@ PLACES = ("/usr/bin", "/usr/local/bin", "/opt/{}/bin", "/opt/{}/default/bin", "/
     budget_s=6,
 )
 def read(root: Root) -> Answer:
-    """Return subject ``container``: runtimes, those with an executable program in one of PLACES."""
+    """Container runtimes that are installed: those with an executable program in one of PLACES."""
     return Answer({"runtimes": [name for name in RUNTIMES if _installed(root, name)]})
 
 

@@ -11,7 +11,7 @@ MAX_CPUINFO = 16 << 20
 
 @fact("cpu", keys={"count": "count: logical processors that are online"})
 def read(root: Root) -> Answer:
-    """Return subject ``cpu``: count, the logical processors that are online.
+    """The node's processors.
 
     Another root: the "processor" lines of its /proc/cpuinfo; else the running system's count.
     """

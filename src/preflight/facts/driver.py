@@ -8,7 +8,7 @@ from preflight.facts.rootfs import Root
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
-    from preflight.facts.nvml_told import Told
+    from preflight.facts.nvml_result import NvmlResult
 
 FILE = "/proc/driver/nvidia/version"
 
@@ -47,7 +47,7 @@ def _is_version(word: str) -> bool:
     },
     child=NVML,
 )
-def merge(root: Root, told: Told | None) -> Answer:
+def merge(root: Root, told: NvmlResult | None) -> Answer:
     """The NVIDIA driver: its version, its CUDA, the loaded kernel module, and whether NVML answers."""
     module = read(root)
     if told is not None:
@@ -56,7 +56,7 @@ def merge(root: Root, told: Told | None) -> Answer:
     return Answer(module.values, {**dict.fromkeys(("version", "cuda", "nvml"), reason), **module.unknown})
 
 
-def merged(told: Told, module: Answer) -> Answer:
+def merged(told: NvmlResult, module: Answer) -> Answer:
     """Return subject ``driver`` of what the probe told and of the loaded module.
 
     Without an NVIDIA driver version and cuda are None (known absent). ``nvml`` is "Timeout" where the probe hung
@@ -64,7 +64,7 @@ def merged(told: Told, module: Answer) -> Answer:
     installation leaves it unknown. ``slow``: what took SLOW_S or more, absent where nothing did.
     """
     from preflight.facts.nvml import ABSENT, OK
-    from preflight.facts.nvml_told import DIED, SLOW
+    from preflight.facts.nvml_result import DIED, SLOW
 
     values, why = dict(module.values), dict(module.unknown)
     state = told.nvml or (told.ending if not told.outcome.finished else DIED)
@@ -87,6 +87,6 @@ def merged(told: Told, module: Answer) -> Answer:
     return Answer({**values, **told.slow()}, why)
 
 
-def _each(keys: tuple[str, ...], told: Told, state: str) -> dict[str, str]:
+def _each(keys: tuple[str, ...], told: NvmlResult, state: str) -> dict[str, str]:
     reason = told.why() if told.nvml is None else f"NVML: {state}"
     return dict.fromkeys(keys, reason)

@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
-    from preflight.facts.nvml_told import Told
+    from preflight.facts.nvml_result import NvmlResult
 
 IDENTITY = ("minor", "uuid", "bus_id", "name")
 NOT_READ = "NotRead"
@@ -28,12 +28,12 @@ NOT_READ = "NotRead"
     },
     child=NVML,
 )
-def merge(root: Root, told: Told | None) -> Answer:
+def merge(root: Root, told: NvmlResult | None) -> Answer:
     """NVIDIA's GPUs as NVML tells them, each with what was read of it."""
     return unknown("was not asked for" if root.live else NOT_LIVE) if told is None else merged(told)
 
 
-def merged(told: Told) -> Answer:
+def merged(told: NvmlResult) -> Answer:
     """Return subject ``gpus`` of what the probe told.
 
     The GPU that hung has error "Timeout" ("Late" where that is not proven, "ProbeDied" where the probe crashed), those
@@ -63,5 +63,5 @@ def merged(told: Told) -> Answer:
     return Answer({"count": told.count, "devices": devices, "stuck_at": told.outcome.stuck_at, **_excluded(told)}, why)
 
 
-def _excluded(told: Told) -> dict[str, Any]:
+def _excluded(told: NvmlResult) -> dict[str, Any]:
     return {"excluded": told.excluded} if told.excluded else {}

@@ -32,7 +32,7 @@ LAYERS = {"InfiniBand": True, "Ethernet": False}  # of the others none is either
     budget_s=5,
 )
 def read(root: Root) -> Answer:
-    """Return subject ``ib``: ports and roce, lists of {device, port, state, rate}; rate in Gb/s.
+    """InfiniBand ports, and those whose link layer is Ethernet (``roce``).
 
     Subject key ``rate``: the highest of the active InfiniBand ports, None without one. ``state`` is the kernel's word
     ("ACTIVE", "DOWN", "INIT", "ARMED"). A port that states no link layer is in neither list, and the rate is unknown

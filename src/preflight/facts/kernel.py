@@ -9,7 +9,7 @@ from preflight.facts.rootfs import Root
 
 @fact("kernel", keys={"release": "text"})
 def read(root: Root) -> Answer:
-    """Return subject ``kernel``: release, from /proc/sys/kernel/osrelease beneath the root, else uname."""
+    """The running kernel: of /proc/sys/kernel/osrelease beneath the root, else of uname."""
     text = None if root.own else root.read_text("/proc/sys/kernel/osrelease", 4096)
     if text and text.strip():
         return Answer({"release": text.strip()})

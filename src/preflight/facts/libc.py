@@ -22,7 +22,7 @@ _BANNER = rb"GNU C Library [^\n\0]{0,200}?version (\d+\.\d+(?:\.\d+)*)"
 
 @fact("libc", keys={"glibc": "text?: null on musl"}, static=True)
 def read(root: Root) -> Answer:
-    """Return subject ``libc``: glibc ("2.35", None on musl).
+    """The C library.
 
     This node: confstr, else the library files. Another root: the banner in its libc.so.6, then (live) confstr.
     """

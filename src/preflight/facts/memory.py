@@ -9,7 +9,7 @@ MEMINFO = "/proc/meminfo"
 
 @fact("memory", keys={"total": "count bytes", "available": "count bytes"})
 def read(root: Root) -> Answer:
-    """Return subject ``memory``: total, available (bytes), from /proc/meminfo.
+    """Main memory, of /proc/meminfo.
 
     Kernels before 3.14 have no MemAvailable: then ``available`` is in the answer's unknown.
     """

@@ -46,7 +46,7 @@ _OCTAL = r"\\([01][0-7]{2})"  # the kernel escapes blanks, "#" and "\\" only
     },
 )
 def read(root: Root) -> Answer:
-    """Return subject ``mounts``: paths, remote, automounts, links. Touches no mount.
+    """What is mounted; touches no mount.
 
     ``paths``: the mount points in the order of the mount table, but an automounter's, which are ``automounts``.
     ``remote``: those of remote file systems, ``users``: those that a user mounted by FUSE. ``links``: {path, to} of

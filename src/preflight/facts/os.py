@@ -29,7 +29,7 @@ TEGRA = "/etc/nv_tegra_release"
     static=True,
 )
 def read(root: Root) -> Answer:
-    """Return subject ``os``: id, version, like, name, codename, variant, support_end, l4t.
+    """The operating system, as os-release states it.
 
     Reads TEGRA (a Jetson's L4T, "36.4.3"; None elsewhere) and the first of FILES beneath the root, never the running
     machine's in its place. ``version`` is None where the file states none (rolling releases, Debian testing). Imports

@@ -41,7 +41,7 @@ OWN = (None, "nvidia", "nouveau", "nova")
     },
 )
 def read(root: Root) -> Answer:
-    """Return subject ``pci``: gpus, and confined.
+    """NVIDIA's GPUs on the PCI bus, but virtual functions.
 
     ``gpus``: {bus_id ("0000:3b:00.0"), class ("0302"), device ("2330"), driver (None: none is bound), listed} of each
     NVIDIA GPU but virtual functions; ``listed`` is whether the kernel module lists it, None where it lists none.

@@ -89,8 +89,9 @@ def fact_of(path: str) -> Fact:
 
 
 def every_fact() -> dict[str, Fact]:
-    """Return all facts by subject, importing each module of this package."""
-    for file in sorted(os.listdir(os.path.dirname(__file__))):
-        if file.endswith(".py") and file != "__init__.py":
-            __import__(f"{__package__}.{file[:-3]}")
+    """Return all facts by subject, importing each module and package beside this one."""
+    here = os.path.dirname(__file__)
+    for name in sorted(os.listdir(here)):
+        if name.endswith(".py") or os.path.isfile(f"{here}/{name}/__init__.py"):
+            __import__(f"{__package__}.{name.removesuffix('.py')}" if name != "__init__.py" else __package__)
     return dict(sorted(REGISTRY.items()))

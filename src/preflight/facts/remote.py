@@ -40,7 +40,7 @@ def _unfinished(parts: list[Any], outcome: Outcome) -> Answer:
     unfinished=_unfinished,
 )
 def read(root: Root) -> Answer:
-    """Remote file systems, each asked for its size; all at once, a user's own not."""
+    """Remote file systems, each asked for its size; all at once, but a user's own."""
     if not root.live:
         return unknown(NOT_LIVE)
     found: list[dict[str, Any]] = []

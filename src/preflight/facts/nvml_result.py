@@ -17,7 +17,7 @@ SLOW_S = 2.0  # a probe that took less is not called slow
 SLOW = "NotAsked"  # the deadline came before NVML was asked anything: a busy machine, or a slow disk
 
 
-class Told:
+class NvmlResult:
     """A probe's messages, sorted."""
 
     def __init__(self, outcome: Outcome) -> None:
