@@ -6,6 +6,7 @@
 # make test-matrix   the lab's tests on this machine's Slurm and, in chroots, on 24.11 and 26.05
 # make bench   what the hooks cost
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
+# make fuzz     malformed inputs to everything that reads what others wrote: make fuzz N=1000000 TARGET=hostlist
 # make clean   remove what the others made
 # demo, test, lab, test-matrix and bench start a private Slurm on loopback: they need root. scripts/setup installs what is
 # missing.
@@ -13,7 +14,7 @@
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-matrix lint unit lab bench campaign format clean
+.PHONY: demo test test-matrix lint unit lab bench campaign fuzz format clean
 
 demo:
 	@scripts/setup demo
@@ -29,6 +30,9 @@ lint:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@# str.isdigit is true of what int refuses: digits.is_whole asks, or ASCII is asked on the same line.
+	@! grep -rnE '\.(isdigit|isdecimal|isnumeric)\(\)' src/preflight --include='*.py' | grep -vE 'isascii\(\)|/digits.py:' \
+		|| { echo 'lint: these take "²" for a number: use preflight.digits.is_whole'; exit 1; }
 
 unit:
 	@scripts/setup test
@@ -50,13 +54,19 @@ campaign:
 	@scripts/setup test
 	@cd tests && OUT="$(abspath $(or $(OUT),campaign-table))" exec ../$(PY) -m campaign
 
+N = 20000
+fuzz:
+	@scripts/setup test
+	@$(PY) -c 'import atheris' 2>/dev/null || .venv/bin/pip install -q '.[fuzz]' || echo 'fuzz: no atheris for this Python: not guided by coverage'
+	@cd tests && exec nice -n 10 ../$(PY) -m fuzz $(TARGET) -n $(N)
+
 format:
 	@scripts/setup test
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
 clean:
-	rm -rf .venv build dist demo-reports htmlcov .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist demo-reports htmlcov fuzz-findings .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 	$(MAKE) -s -C slurm_plugin clean

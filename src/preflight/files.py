@@ -39,6 +39,15 @@ def write_json(path: str, data: Any, mode: int = 0o600, durable: bool = False) -
     write_atomic(path, jsonio.dumps(data).encode(), mode, durable)
 
 
+def read_plain(path: str, limit: int) -> bytes:
+    """Return the first ``limit`` bytes of a regular file; raises OSError, at once where it is a FIFO or a device."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    with open(descriptor, "rb") as file:
+        if os.fstat(descriptor).st_mode & 0o170000 != 0o100000:
+            raise OSError(22, "not a regular file", path)
+        return file.read(limit)
+
+
 def read_json(path: str, limit: int = 4 << 20) -> Any:
     """Return the JSON value in ``path``; None where it is missing, not a regular file of ours, too large, not JSON."""
     try:

@@ -14,6 +14,8 @@ a wrong range in the first of three brackets (Slurm passes the item over in sile
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
+
 TYPE_CHECKING = False
 MOST_IN_RANGE = 1 << 16  # hostlist.h: MAX_RANGE, and MAX_PREFIX_CNT for the numbers of all brackets but the last
 MOST_HOSTS = 1 << 18  # of a list, doubles counted; hostlist.c: MAX_RANGES. A cluster has 64 Ki nodes at most
@@ -196,7 +198,7 @@ def _number(text: str) -> int | None:
     """Return a number as strtoul reads it, None for what is none or too large."""
     digits = text.lstrip(_LEADING)
     digits = digits[1:] if digits[:1] == "+" else digits
-    if not (digits.isascii() and digits.isdigit()) or len(digits.lstrip("0")) > 20:
+    if not (is_whole(digits)) or len(digits.lstrip("0")) > 20:
         return None
     number = int(digits.lstrip("0") or "0")
     return number if number <= _MOST_NUMBER else None

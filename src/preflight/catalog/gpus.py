@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preflight.catalog import versions
 from preflight.catalog.tables import SHIPPED, Row, Tables, source
+from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 SUPPORTED, TOO_NEW, DROPPED, UNKNOWN = "supported", "too_new", "dropped", "unknown"
@@ -140,7 +141,7 @@ def _apart(word: str, known: frozenset[str]) -> tuple[str, ...]:
             before, part = best[start], word[start:end]
             fits = part in known or (end == len(word) and _capacity(part))
             # "5080" is no 50 and 80, and "a100x" another product than A100; "titanx" is a Titan X
-            parted = start and word[start - 1].isdigit() and (word[start].isdigit() or len(part) == 1)
+            parted = start and is_whole(word[start - 1]) and (is_whole(word[start]) or len(part) == 1)
             if before is None or parted or not fits:
                 continue
             found = best[end]
@@ -150,7 +151,7 @@ def _apart(word: str, known: frozenset[str]) -> tuple[str, ...]:
 
 
 def _capacity(word: str) -> bool:
-    return word.endswith("gb") and word[:-2].isdigit()
+    return word.endswith("gb") and is_whole(word[:-2])
 
 
 def _kind(asked: tuple[str, ...]) -> str | None:

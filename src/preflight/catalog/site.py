@@ -6,6 +6,7 @@ import tomllib
 from typing import Any
 
 from preflight.catalog.schema import MAX_BYTES, TABLES, CatalogError, Reader
+from preflight.files import read_plain
 
 
 def read(path: str) -> dict[str, Any]:
@@ -14,8 +15,7 @@ def read(path: str) -> dict[str, Any]:
     A row that names no source has the file itself as its source.
     """
     try:
-        with open(path, "rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_plain(path, MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
             raise CatalogError([f"{path}: larger than {MAX_BYTES} bytes; is this the catalog?"])
         data = tomllib.loads(raw.decode())
@@ -23,6 +23,8 @@ def read(path: str) -> dict[str, Any]:
         raise CatalogError([f"{path}: cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogError([f"{path}: not TOML: {error}"]) from error
+    except RecursionError as error:
+        raise CatalogError([f"{path}: tables or lists within each other, too deep to be a catalog"]) from error
     reader = Reader(path, data, fallback=path)
     unknown = [name for name in data if name not in TABLES and name not in ("sources", "as_of")]
     reader.errors += [f"{path}: unknown table {name}; there are {', '.join(TABLES)}" for name in unknown]

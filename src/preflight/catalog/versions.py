@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from preflight.digits import MOST, is_whole
+
 
 def parse(text: str) -> tuple[int, ...]:
     """Return the parts of "550.54.15", () where the text is no version of numbers and dots."""
     parts = text.split(".")
-    if not all(part.isascii() and part.isdigit() and len(part) <= 9 for part in parts):
+    if not all(is_whole(part, 9) for part in parts):
         return ()
     return tuple(int(part) for part in parts)
 
@@ -34,9 +36,14 @@ def natural(text: str) -> list[tuple[int, str]]:
     key: list[tuple[int, str]] = []
     number = ""
     for letter in text:
-        if letter.isdigit():
+        if is_whole(letter):
             number += letter
         elif number:
-            key.append((int(number), ""))
+            key.append((_number(number), ""))
             number = ""
-    return [*key, (int(number), "")] if number else key
+    return [*key, (_number(number), "")] if number else key
+
+
+def _number(digits: str) -> int:
+    """Return the number; of more digits than any version has, one above all that have fewer."""
+    return int(digits) if is_whole(digits) else 10**MOST

@@ -6,6 +6,7 @@ import time
 
 from preflight.checks.finding import Finding, skipped, untold
 from preflight.checks.registry import Check, Context, every_check
+from preflight.digits import is_whole
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _named(finding: Finding, context: Context) -> Finding:
 
 def _position(finding: Finding, context: Context) -> int | None:
     """Return where in the list of devices the GPU stands that a finding is about, None where it is about none."""
-    if not (finding.subject.startswith("gpu") and finding.subject[3:].isdigit()):
+    if not (finding.subject.startswith("gpu") and is_whole(finding.subject[3:])):
         return None
     index = int(finding.subject[3:])
     devices = context.node.facts.get("gpus", {}).get("devices") or []
@@ -103,7 +104,7 @@ def _position(finding: Finding, context: Context) -> int | None:
 def _concerns_job(finding: Finding, context: Context) -> bool:
     if context.gpus is None or finding.subject in context.gpus.missing:
         return True
-    if finding.subject.startswith("gpu") and finding.subject[3:].isdigit():
+    if finding.subject.startswith("gpu") and is_whole(finding.subject[3:]):
         at = _position(finding, context)
         return at is not None and context.is_jobs(at)
     return context.gpus.some  # the driver as a whole: whichever GPUs are the job's, they hang on it

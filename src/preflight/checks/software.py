@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from preflight.checks.finding import Finding, failed, first_unknown, passed, skipped, untold
 from preflight.checks.registry import Context, check
+from preflight.digits import is_whole
 from preflight.facts.view import Unknown
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -55,11 +56,11 @@ def split_release(release: str) -> tuple[tuple[int, ...], str]:
     numbers: list[int] = []
     words: list[str] = []
     for part in release.replace("-", ".").replace("+", ".").split("."):
-        if part.isdigit() and not words:
+        if is_whole(part) and not words:
             numbers.append(int(part))
         else:
             words.append(part.rstrip("0123456789_") if part.startswith(("el", "fc", "amzn")) else part)
-    return tuple(numbers), ".".join(word for word in words if not word.isdigit())
+    return tuple(numbers), ".".join(word for word in words if not is_whole(word))
 
 
 REBOOT = "reboot the node when it is idle (scontrol reboot ASAP nextstate=RESUME)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.answer import NOT_LIVE, Answer, explain
 from preflight.facts.registry import NVML, fact
 from preflight.facts.rootfs import Root
@@ -28,7 +29,7 @@ def read(root: Root) -> Answer:
 def _is_version(word: str) -> bool:
     """Return whether a word is a driver version: 550.54.15. The words before it differ from flavour to flavour."""
     parts = word.split(".")
-    return len(parts) in (2, 3) and len(parts[0]) == 3 and all(part.isascii() and part.isdigit() for part in parts)
+    return len(parts) in (2, 3) and len(parts[0]) == 3 and all(is_whole(part) for part in parts)
 
 
 @fact(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.rootfs import Root
 
 
@@ -30,7 +31,7 @@ def job_of_group(path: str) -> int | None:
         return None
     for part in parts[1:4]:
         number = part[4:]
-        if part.startswith("job_") and number.isascii() and number.isdigit() and len(number) < 12:
+        if part.startswith("job_") and is_whole(number, 11):
             return int(number)
     return None
 

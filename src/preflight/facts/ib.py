@@ -6,6 +6,7 @@ Every RDMA device is listed there. Only a port whose link layer is "InfiniBand" 
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
 from preflight.facts.registry import FILES, fact
 from preflight.facts.rootfs import Root
@@ -63,7 +64,7 @@ def read(root: Root) -> Answer:
 
 def _port(root: Root, device: str, port: str) -> dict[str, Any] | None:
     state = root.read_text(f"{CLASS}/{device}/ports/{port}/state", 64)
-    if state is None or not port.isdecimal():
+    if state is None or not is_whole(port):
         return None
     rate = root.read_text(f"{CLASS}/{device}/ports/{port}/rate", 64) or ""
     word = state.partition(":")[2] or state  # "4: ACTIVE"
@@ -73,7 +74,7 @@ def _port(root: Root, device: str, port: str) -> dict[str, Any] | None:
 def _rate(text: str) -> float | int | None:
     """Return Gb/s of "400 Gb/sec (4X NDR)" or "2.5 Gb/sec (1X SDR)"."""
     number = text.strip().split(" ")[0]
-    if not number.replace(".", "", 1).isdecimal():
+    if not is_whole(number.replace(".", "", 1)):
         return None
     rate = float(number)
     return int(rate) if rate.is_integer() else rate

@@ -1,5 +1,6 @@
 """Main memory."""
 
+from preflight.digits import is_whole
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
 from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
@@ -29,6 +30,6 @@ def _sizes(text: str) -> list[tuple[str, int]]:
     for line in text.splitlines():
         name, colon, rest = line.partition(":")
         number, _, unit = rest.strip().partition(" ")
-        if colon and number.isdecimal() and unit.strip() == "kB":
+        if colon and is_whole(number) and unit.strip() == "kB":
             out.append((name, int(number) * 1024))
     return out

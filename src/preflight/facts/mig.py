@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.nvml import GPU_ERRORS, Fault, call
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -62,7 +63,7 @@ def parse_minors(text: str) -> Caps:
 def _after(text: str, prefix: str) -> int | None:
     """Return the number after ``prefix``, None where the text is anything else."""
     digits = text[len(prefix) :]
-    whole = text.startswith(prefix) and digits.isascii() and digits.isdigit() and len(digits) < 10
+    whole = text.startswith(prefix) and is_whole(digits, 9)
     return int(digits) if whole else None
 
 

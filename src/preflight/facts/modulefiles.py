@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from stat import S_ISDIR, S_ISREG
 
+from preflight.digits import is_whole
 from preflight.facts.answer import Answer, unknown
 from preflight.facts.rootfs import Root
 
@@ -112,6 +113,6 @@ def _other_names(root: Root, path: str, name: str, found: _Found) -> None:
 def _is_module(root: Root, path: str) -> bool:
     """Whether a file is a modulefile: Lua by its suffix, Tcl by a version for a name or by its cookie."""
     name = path.rpartition("/")[2]
-    if name.endswith(".lua") or name[0].isdecimal():
+    if name.endswith(".lua") or is_whole(name[0]):
         return True  # opening thousands of files on a network file system would cost seconds
     return (root.read(path) or b"").startswith(COOKIE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.isolate import Outcome
 from preflight.facts.nvml import TIMEOUT
 
@@ -61,7 +62,7 @@ class NvmlResult:
     def culprit(self) -> int | None:
         """The index of the GPU at which the probe was when it was looked at."""
         words = (self.outcome.stuck_at or "").split()
-        return int(words[1]) if len(words) > 2 and words[0] == "gpu" and words[1].isdigit() else None
+        return int(words[1]) if len(words) > 2 and words[0] == "gpu" and is_whole(words[1]) else None
 
     def why(self) -> str:
         """Return one line for what was not told."""

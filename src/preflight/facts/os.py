@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.answer import Answer, unknown
 from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
@@ -73,9 +74,9 @@ def _l4t(root: Root) -> str | None:
     line = text.partition("\n")[0] if text else ""
     release = line.partition(" R")[2].partition(" ")[0]
     revision = line.partition("REVISION:")[2].partition(",")[0].strip()
-    if not release.isdigit():
+    if not is_whole(release):
         return None
-    numbers = all(part.isdigit() for part in revision.split("."))
+    numbers = all(is_whole(part) for part in revision.split("."))
     return f"{release}.{revision}" if revision and numbers else release
 
 
@@ -94,7 +95,7 @@ def _parse(root: Root, path: str) -> dict[str, str]:
 def _version(text: str) -> str | None:
     """Return VERSION_ID, None where it is missing or a template ("TEMPLATE_VERSION_ID" on Arch Linux)."""
     version = text.strip()
-    return version if any(letter.isdigit() for letter in version) else None
+    return version if any(is_whole(letter) for letter in version) else None
 
 
 def _variant(fields: dict[str, str]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 
+from preflight.digits import is_whole
 from preflight.files import tolerate
 from preflight.hooks.pending import Pending
 from preflight.hostlist import HostlistError, names
@@ -145,7 +146,7 @@ def is_half_done(slurm: Slurm, what: Move, state: JobState) -> bool:
 def _run_of(entry: str) -> int:
     parts = entry.split(":")
     digits = parts[3].removeprefix("run") if len(parts) > 3 else ""
-    return int(digits) if digits.isdigit() else 0
+    return int(digits) if is_whole(digits) else 0
 
 
 def _must_hold(slurm: Slurm, what: Move, state: JobState) -> str:

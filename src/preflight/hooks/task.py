@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from preflight import jsonio
+from preflight.digits import is_whole
 from preflight.hooks.notes import note_path
 
 # How SLURM_STEP_ID names the batch step on 26.05; earlier releases leave it out there.
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def task(run_dir: str, environment: Mapping[str, str]) -> int:
     """Print what slurmstepd understands: "print TEXT" and "export NAME=VALUE"."""
     node, job = environment.get("SLURMD_NODENAME", ""), environment.get("SLURM_JOB_ID", "")
-    if not node or "/" in node or not job.isdigit():
+    if not node or "/" in node or not is_whole(job):
         return 0
     try:
         with open(note_path(run_dir, node, int(job)), encoding="utf-8") as file:

@@ -14,6 +14,7 @@ from typing import Any
 
 from preflight.catalog import site
 from preflight.catalog.schema import CatalogError
+from preflight.digits import is_whole
 from preflight.hostlist import contains
 from preflight.policy import model
 from preflight.policy.files import MAX_BYTES, drop_ins, read_bytes
@@ -130,7 +131,7 @@ def _catalog_rows(reader: _Reader, path: str) -> dict[str, Any]:
 def _line(text: str, message: str) -> int:
     """Return the line that tomllib's message names, "(at line 3, column 5)"; the last one for "end of document"."""
     digits = message.rpartition("(at line ")[2].partition(",")[0]
-    return int(digits) if digits.isdigit() else max(1, len(text.splitlines()))
+    return int(digits) if is_whole(digits) else max(1, len(text.splitlines()))
 
 
 def _checks(reader: _Reader, data: Any) -> dict[str, dict[str, Any]]:

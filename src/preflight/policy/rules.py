@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from preflight.digits import is_whole
 from preflight.hostlist import HostlistError, names
 from preflight.requirements.grammar import RequirementError, parse
 
@@ -65,7 +66,7 @@ def _choice(*words: str) -> Rule:
 def _share(value: Any) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     digits = text.removesuffix("%") if isinstance(text, str) else ""
-    if not (digits.isascii() and digits.isdigit()) or (text.endswith("%") and int(digits) > 100):
+    if not is_whole(digits) or (text.endswith("%") and int(digits) > 100):
         raise ValueError(f'needs a number of nodes or a share such as "5%", not {value!r}')
     return str(text)
 

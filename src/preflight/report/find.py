@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from preflight.digits import is_whole
 from preflight.report.clean import clean
 from preflight.report.validate import MAX_BYTES, ReportError, load
 
@@ -65,7 +66,7 @@ def parse_job(text: str) -> Wanted:
     """Return the job that ``text`` names; raises ValueError with one line."""
     job, underscore, task = text.strip().partition("_")
     parts = [job, task] if underscore else [job]
-    if not all(part.isascii() and part.isdigit() and len(part) < 12 for part in parts) or not int(job):
+    if not all(is_whole(part, 11) for part in parts) or not int(job):
         raise ValueError(f"not a job id: {text[:40]!r}; write 123, or 123_4 for task 4 of an array")
     return Wanted(int(job), int(task) if underscore else None)
 
@@ -139,7 +140,7 @@ def _later_jobs(root: str, job: int, tally: _Tally) -> list[int]:
         names = os.listdir(root)
     except OSError:
         return []
-    ids = sorted(int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 12)
+    ids = sorted(int(name) for name in names if is_whole(name, 11))
     later = [one for one in ids if one > job]
     tally.cut = tally.cut or len(later) > MAX_JOBS
     return later[:MAX_JOBS]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from preflight.checks.finding import STATUSES
+from preflight.digits import is_whole
 from preflight.hostlist import folded
 from preflight.report.clean import clean, clean_tree
 from preflight.report.environment import EnvRow, environment, software
@@ -187,7 +188,7 @@ def fold(nodes: Iterable[str]) -> str:
 def natural(name: str) -> list[tuple[int, int, str]]:
     """Return a sort key that puts n2 before n10."""
     parts = re.split(r"([0-9]{1,18})", name)
-    return [(1, int(part), "") if part.isascii() and part.isdigit() else (0, 0, part) for part in parts]
+    return [(1, int(part), "") if is_whole(part) else (0, 0, part) for part in parts]
 
 
 def _tries(reports: list[Report]) -> tuple[Try, ...]:

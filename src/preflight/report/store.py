@@ -14,6 +14,7 @@ import os
 import time
 
 from preflight import jsonio
+from preflight.digits import is_whole
 from preflight.files import tolerate
 from preflight.report.model import FORMAT, PHASES, Report, run_of
 
@@ -280,7 +281,7 @@ def _node(name: object) -> str:
 
 
 def _digits(name: str) -> bool:
-    return name.isascii() and name.isdigit() and len(name) <= 20
+    return is_whole(name, 20)
 
 
 def _dump(report: Mapping[str, Any]) -> bytes:

@@ -10,6 +10,7 @@ of what they may be), which of several GPUs is the larger one, the order of the 
 from __future__ import annotations
 
 from preflight.catalog import families
+from preflight.digits import is_whole
 from preflight.facts.view import View
 from preflight.requirements import encode, mig, names
 from preflight.requirements.decode_mig import MOST, cut, cut_of_features
@@ -243,7 +244,7 @@ def _system(facts: dict[str, dict[str, Any]], features: list[str]) -> None:
 def _release(features: list[str], prefix: str) -> list[int] | None:
     """Return the major and minor of cuda_runs_12.4; None where it is "none", is missing or is not one."""
     stated = [one.removeprefix(prefix).split(".") for one in features if one.startswith(prefix)]
-    if len(stated) != 1 or len(stated[0]) != 2 or not all(part.isascii() and part.isdigit() for part in stated[0]):
+    if len(stated) != 1 or len(stated[0]) != 2 or not all(is_whole(part) for part in stated[0]):
         return None
     return [int(part[:9]) for part in stated[0]]
 
@@ -251,7 +252,7 @@ def _release(features: list[str], prefix: str) -> list[int] | None:
 def _gpus_of_features(facts: dict[str, dict[str, Any]], features: list[str]) -> None:
     """State the GPUs: gpu_count_N, gpu_arch_A, and gpu_WORD for each word that all names have."""
     counts = [one.removeprefix("gpu_count_") for one in features if one.startswith("gpu_count_")]
-    if len(counts) != 1 or not (counts[0].isascii() and counts[0].isdigit()) or len(counts[0]) > 3:
+    if len(counts) != 1 or not is_whole(counts[0]) or len(counts[0]) > 3:
         return
     if int(counts[0]) > _MOST_GPUS:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.requirements.kinds_of_names import is_profile
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -31,7 +32,7 @@ def cut_of_features(devices: list[dict[str, Any]], features: Iterable[str]) -> N
     numbers: dict[str, int] = {}
     for one in features:
         name, _, number = one.removeprefix("gpu_mig_").rpartition("_")
-        if one.startswith("gpu_mig_") and number.isascii() and number.isdigit() and len(number) < 5:
+        if one.startswith("gpu_mig_") and is_whole(number, 4):
             numbers[name] = int(number)
     listed: list[dict[str, Any]] = []
     for profile in sorted(filter(is_profile, numbers)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from preflight.catalog import cuda as cuda_catalog
 from preflight.catalog.tables import SHIPPED, Tables
+from preflight.digits import is_whole
 from preflight.facts.view import Unknown, View, attribute
 from preflight.requirements import mig, names
 from preflight.requirements.evaluate import evaluate
@@ -265,7 +266,7 @@ def _system(view: View) -> list[str]:
     folded = row.kind.encode(os_id) if row and isinstance(os_id, str) else None
     if not isinstance(folded, str) or not plain(folded.replace("_", "-")):
         return []
-    if folded.rpartition("_")[2][:1].isdigit():  # system_of would take it for a version
+    if is_whole(folded.rpartition("_")[2][:1]):  # system_of would take it for a version
         return []
     stated = ".".join(str(part) for part in _VERSION.read(version))
     # Ubuntu writes 22.04: keep it as written where that says the same.
@@ -277,7 +278,7 @@ def system_of(feature: str) -> tuple[str, str]:
     """Return (ID, version or "") of a feature os_ubuntu_22.04, os_arch, os_sle_hpc_15.5: an ID may hold "_"."""
     stated = feature.removeprefix("os_")
     os_id, _, version = stated.rpartition("_")
-    return (os_id, version) if os_id and version[:1].isdigit() else (stated, "")
+    return (os_id, version) if os_id and is_whole(version[:1]) else (stated, "")
 
 
 def _texts(prefix: str, have: str) -> list[str]:

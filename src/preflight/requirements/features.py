@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.view import View
 from preflight.requirements import encode, names
 from preflight.requirements.evaluate import evaluate
@@ -95,7 +96,7 @@ def _cut(known: list[str], row: Row, profile: str, least: int) -> list[str]:
         raise NotPlaceable(f"{profile} cannot stand in a feature")
     found = _published(_of(known, "gpu_mig_"), row)
     mine = [one for one in found if one.startswith(f"gpu_mig_{profile}_")]
-    return [one for one in mine if one.rpartition("_")[2].isdigit() and int(one.rpartition("_")[2][:9]) >= least]
+    return [one for one in mine if is_whole(one.rpartition("_")[2]) and int(one.rpartition("_")[2]) >= least]
 
 
 def _prefix(row: Row) -> str:
@@ -134,10 +135,10 @@ def _proves(requirement: Requirement, row: Row, prefix: str, feature: str) -> bo
         os_id, version = encode.system_of(feature)
         facts = {"os": {"id": os_id, "version": version or None}}
     elif row.name == "gpu.count":
-        number = int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0
+        number = int(value) if is_whole(value, 3) else 0
         facts = {"gpus": {"devices": [{}] * number}}
     elif row.name == "mig.count":
-        number = int(value) if value.isascii() and value.isdigit() and len(value) < 5 else 0
+        number = int(value) if is_whole(value, 4) else 0
         facts = {"gpus": {"devices": [{"mig_devices": [{}] * number}]}}
     elif row.name == "gpu.arch":
         facts = {"gpus": {"devices": [{"compute_capability": value}]}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.container import PROGRAMS, RUNTIMES
 from preflight.requirements import names
 
@@ -21,7 +22,7 @@ def clause(word: str) -> str | None:
 
 def _product(word: str) -> bool:
     """Tell whether a word names one GPU of the catalog, or several that are alike; a number is part of each's name."""
-    if len(word) > _LONGEST or not any(char.isdigit() for char in word):
+    if len(word) > _LONGEST or not any(is_whole(char) for char in word):
         return False
     from preflight.catalog import gpus  # only for a mistake: a hook rarely meets one
 

@@ -6,6 +6,7 @@ document. ``compare`` answers True, False or None: None where ``have`` does not 
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.requirements.text import safe
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -90,7 +91,7 @@ class Version(Kind):
     def parse(self, value: str) -> tuple[int, ...]:
         """Return the parts of an asked version; every part is a number."""
         parts = self._split(value)
-        if not all(part.isascii() and part.isdigit() and len(part) <= _SMALL for part in parts):
+        if not all(is_whole(part, _SMALL) for part in parts):
             raise ValueError("is not a version: numbers with dots between them, such as 12.4")
         return tuple(int(part) for part in parts)
 
@@ -148,7 +149,7 @@ class Capability(Version):
     def parse(self, value: str) -> tuple[int, ...]:
         """Return the parts; raise ValueError for a number that is no capability, with the one that may be meant."""
         digits = value.casefold().removeprefix("sm_").removeprefix("compute_").rstrip("af")
-        if digits.isascii() and digits.isdigit() and 20 <= int(digits[:9]) <= 999:
+        if is_whole(digits) and 20 <= int(digits[:9]) <= 999:
             raise ValueError(f"is no compute capability: write {digits[:-1]}.{digits[-1]}")
         parts = super().parse(value)
         if parts[0] >= 20:
@@ -239,7 +240,7 @@ class Count(Kind):
 
     def parse(self, value: str) -> int:
         """Return the number asked."""
-        if not (value.isascii() and value.isdigit() and len(value) <= _LARGE):
+        if not is_whole(value, _LARGE):
             raise ValueError("is not a whole number")
         return int(value)
 

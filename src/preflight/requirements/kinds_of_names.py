@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.requirements.kinds import Kind
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -53,8 +54,7 @@ def is_profile(word: str) -> bool:
     parts = core.split(".")
     units = ("c", "g", "gb")[3 - len(parts) :]
     return 2 <= len(parts) <= 3 and all(
-        part.endswith(unit) and part[: -len(unit)].isascii() and part[: -len(unit)].isdigit()
-        for part, unit in zip(parts, units, strict=True)
+        part.endswith(unit) and is_whole(part[: -len(unit)]) for part, unit in zip(parts, units, strict=True)
     )
 
 
@@ -78,7 +78,7 @@ def rounded(profile: str) -> str:
     """
     slices, dot, memory = profile.rpartition(".")
     number, unit, flags = memory.partition("gb")
-    return f"{slices}{dot}{int(number) - 1}{unit}{flags}" if unit and number.isascii() and number.isdigit() else ""
+    return f"{slices}{dot}{int(number) - 1}{unit}{flags}" if unit and is_whole(number) else ""
 
 
 class AliasedName(Name):
@@ -105,9 +105,9 @@ def _parted(word: str) -> str:
     """Return "rtx 4090" of "rtx4090": the driver writes a blank there."""
     brand = next((one for one in _BRANDS if word.startswith(one) and word != one), "")
     rest = word[len(brand) :]
-    if not brand or not (rest[0].isdigit() or rest[1:2].isdigit() or rest in ("v", "x")):
+    if not brand or not (is_whole(rest[0]) or is_whole(rest[1:2]) or rest in ("v", "x")):
         return word
-    tail = next((one for one in ("ti", "super") if rest.endswith(one) and rest[: -len(one)].isdigit()), "")
+    tail = next((one for one in ("ti", "super") if rest.endswith(one) and is_whole(rest[: -len(one)])), "")
     return " ".join(part for part in (brand, rest[: len(rest) - len(tail)], tail) if part)
 
 

@@ -12,6 +12,7 @@ Where a node does not tell which of them it has, and they differ, that is unknow
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.view import Unknown, View
 from preflight.requirements.judges import untold
 from preflight.requirements.kinds_of_names import Name
@@ -155,7 +156,7 @@ def _specified(spec: str, version: str, parts: str) -> bool:
     low, colon, high = spec.partition(":")
     if not colon:
         return spec in ("default", "latest", version) or (version.startswith(spec) and version[len(spec)] in parts)
-    if not version[:1].isdigit():
+    if not is_whole(version[:1]):
         return False
     return (not low or _reaches(version, low)) and (not high or _reaches(high, version) or _begins(version, high))
 

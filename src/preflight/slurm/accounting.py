@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.slurm.commands import Slurm
 from preflight.slurm.models import JobInfo, address
 from preflight.tuples import NamedTuple
@@ -39,14 +40,14 @@ def past(slurm: Slurm, text: str) -> list[Past]:
     asked = slurm._replace(time_format="%s")
     out = asked.run("sacct", "-X", "-n", "-P", "-j", text, "-o", ",".join(FIELDS))
     rows = [line.split("|") for line in out.splitlines()]
-    return [_past(dict(zip(FIELDS, row, strict=True))) for row in rows if len(row) == len(FIELDS) and row[0].isdigit()]
+    return [_past(dict(zip(FIELDS, row, strict=True))) for row in rows if len(row) == len(FIELDS) and is_whole(row[0])]
 
 
 def _past(row: dict[str, str]) -> Past:
     number = int(row["JobIDRaw"])
     array, _, task = row["JobID"].partition("_")
     leader, _, offset = row["JobID"].partition("+")
-    in_array, in_het = task.isdigit(), offset.isdigit()
+    in_array, in_het = is_whole(array) and is_whole(task), is_whole(leader) and is_whole(offset)
     state, _, by = row["State"].partition(" by ")
     job = JobInfo(
         id=number,
@@ -58,7 +59,7 @@ def _past(row: dict[str, str]) -> Past:
         het_job_id=int(leader) if in_het else None,
         het_offset=int(offset) if in_het else None,
         user=row["User"],
-        uid=int(row["UID"]) if row["UID"].isdigit() else -1,
+        uid=int(row["UID"]) if is_whole(row["UID"]) else -1,
         partition=row["Partition"],
         state=state,
         reason="",
@@ -67,7 +68,7 @@ def _past(row: dict[str, str]) -> Past:
         batch=False,
         restarts=0,
         nodes="" if row["NodeList"] in _NOTHING else row["NodeList"],
-        num_nodes=int(row["NNodes"]) if row["NNodes"].isdigit() else 0,
+        num_nodes=int(row["NNodes"]) if is_whole(row["NNodes"]) else 0,
         required="",
         excluded="",
         features="",
@@ -84,8 +85,8 @@ def _past(row: dict[str, str]) -> Past:
         dependency="",
         reservation="",
     )
-    return Past(job, int(by) if by.isdigit() else None)
+    return Past(job, int(by) if is_whole(by) else None)
 
 
 def _time(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if is_whole(text) else None

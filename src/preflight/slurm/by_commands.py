@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 
+from preflight.digits import is_whole
 from preflight.slurm import job_fields, job_json, node_json, node_text
 from preflight.slurm.commands import Slurm, SlurmError, SlurmTimeout
 from preflight.slurm.fields import ask, hosts, value, words
@@ -37,9 +38,9 @@ def release(slurm: Slurm) -> tuple[int, ...]:
     """Return the release of Slurm's commands, such as (24, 11, 5); raises SlurmError."""
     said = slurm.run("sinfo", "-V").split()  # "slurm-wlm 22.05.8", "slurm 25.11.2-1"
     numbers = said[-1].split("-")[0].split(".") if said else []
-    if len(numbers) < 2 or not all(number.isascii() and number.isdigit() for number in numbers[:2]):
+    if len(numbers) < 2 or not all(is_whole(number) for number in numbers[:2]):
         raise SlurmError(f"sinfo -V said {' '.join(said)[:60]!r}, no release of Slurm")
-    return tuple(int(number) for number in numbers if number.isascii() and number.isdigit())
+    return tuple(int(number) for number in numbers if is_whole(number))
 
 
 class ByCommands:
@@ -135,6 +136,6 @@ def _parsed(fields: tuple[str, ...], partitions: tuple[str, ...]) -> tuple[Any, 
 
 def _number(text: str) -> int:
     digits = text.strip()
-    if not (digits.isascii() and digits.isdigit()):
+    if not is_whole(digits):
         raise SlurmError(f"sinfo said {digits[:20]!r} where a number should be")
     return int(digits)

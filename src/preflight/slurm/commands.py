@@ -21,6 +21,10 @@ class SlurmError(Exception):
 
     output = ""
 
+    def __str__(self) -> str:
+        """Return the line; what a terminal could take for a command, and bytes that are no UTF-8, as "?"."""
+        return "".join(letter if letter.isprintable() else "?" for letter in super().__str__())
+
 
 class SlurmTimeout(SlurmError):
     """A Slurm command that did not end in time."""

@@ -5,6 +5,7 @@ Text in it comes from users (comment, requirement): it is data, cleaned only whe
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -94,4 +95,4 @@ def is_uuid(text: str) -> bool:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 12 else None
+    return int(text) if text and is_whole(text, 11) else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 
+from preflight.digits import is_whole
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.fields import hosts
 from preflight.tuples import NamedTuple
@@ -41,7 +42,7 @@ def resolve(slurm: Slurm, job_id: int) -> str:
     for line in slurm.run("squeue", "-h", "-r", "-j", str(job_id), "-o", "%A %F %K").splitlines():
         number, array, task = [*line.split(), "", "", ""][:3]
         if number == str(job_id):
-            return f"{array}_{task}" if task.isdigit() else number
+            return f"{array}_{task}" if is_whole(task) else number
     raise SlurmError(f"job {job_id} is not in the queue")
 
 
@@ -72,7 +73,7 @@ def _rows(out: str) -> list[tuple[list[str], str]]:
     """Return ([names of the job], value) of each row of `squeue -O`; a value with newlines spans lines."""
     rows: list[tuple[list[str], str]] = []
     for line in out.splitlines():
-        if len(line) >= 2 * ID and line[ID : 2 * ID].strip().isdigit():
+        if len(line) >= 2 * ID and is_whole(line[ID : 2 * ID].strip()):
             rows.append((line[: 2 * ID].split(), line[2 * ID :].rstrip()))
         elif rows:
             rows[-1] = (rows[-1][0], f"{rows[-1][1]}\n{line}".rstrip())
@@ -119,7 +120,7 @@ def admin_comment(slurm: Slurm, name: str) -> str:
 
 def _count(text: str) -> int:
     digits = text.strip().split("-")[0]
-    if not digits.isdigit():
+    if not is_whole(digits):
         raise SlurmError(f"squeue said {text[:20]!r} where a number should be")
     return int(digits)
 

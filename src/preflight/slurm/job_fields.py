@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.fields import ask, value
 from preflight.slurm.models import JobInfo, address
@@ -20,7 +21,8 @@ def jobs(slurm: Slurm, arguments: tuple[str, ...]) -> list[JobInfo]:
     found = [job_of(row) for row in ask(slurm._replace(time_format=EPOCH), "squeue", arguments, FIELDS)]
     # 22.05 has the excluded nodes only as a letter; a host list holds no blanks.
     rows = slurm.run("squeue", "-h", *arguments, "-o", "%A %K %x").splitlines()
-    excluded = {(number, task): nodes for number, task, nodes in (row.split(" ", 2) for row in rows)}
+    parts = [row.split(" ", 2) for row in rows]
+    excluded = {(one[0], one[1]): one[2] for one in parts if len(one) == 3}
     return [one._replace(excluded=value(excluded.get((str(one.id), _task(one)), ""))) for one in found]
 
 
@@ -35,7 +37,7 @@ def job_of(row: list[str]) -> JobInfo:
     text = {key: value(one[key]) for key in FIELDS}
     number = _number(one["JobID"])
     task = text["ArrayTaskID"]
-    task_id = int(task) if task.isascii() and task.isdigit() else None
+    task_id = int(task) if is_whole(task) else None
     array, het = _or_none(one["ArrayJobID"]) if task else None, _or_none(one["HetJobID"])
     return JobInfo(
         id=number,
@@ -82,7 +84,7 @@ def _free(text: str) -> str:
 
 def _number(text: str) -> int:
     digits = text.strip()
-    if not (digits.isascii() and digits.isdigit()):
+    if not is_whole(digits):
         raise SlurmError(f"squeue said {digits[:20]!r} where a number should be")
     return int(digits)
 

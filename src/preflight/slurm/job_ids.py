@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.slurm.commands import SlurmError
 from preflight.slurm.models import JobInfo
 
@@ -10,7 +11,7 @@ def parts(text: str) -> tuple[int, str, int | None]:
     """Return a job id's number, "_", "+" or "", and what follows; raises SlurmError for anything else."""
     sign = "_" if "_" in text else "+" if "+" in text else ""
     number, _, part = text.partition(sign) if sign else (text, "", "0")
-    if not all(one.isascii() and one.isdigit() and len(one) < 12 for one in (number, part)):
+    if not all(is_whole(one, 11) for one in (number, part)):
         raise SlurmError(f"{text[:40]!r} is no job id: give one as 12, 12_3 (of an array) or 12+1 (heterogeneous)")
     return int(number), sign, int(part) if sign else None
 

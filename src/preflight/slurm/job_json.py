@@ -33,7 +33,7 @@ def listed(text: str, command: str, key: str, make: Callable[[Mapping[str, Any]]
         if errors:
             raise SlurmError(f"{command}: {errors[0].get('description') or errors[0].get('error') or 'failed'}")
         return [make(one) for one in document[key]]
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise SlurmError(f"the JSON of {command} cannot be read: {type(error).__name__}: {error}") from error
 
 

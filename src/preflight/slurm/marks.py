@@ -5,6 +5,7 @@ Text in it that comes from users was cleaned by the writer (hooks/move.py): no "
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 MOVED, HELD, CANCELLED = "preflight:moved:", "preflight:held:", "preflight:cancelled:"
@@ -28,6 +29,6 @@ def marks(comment: str) -> list[Mark]:
         kind = next((kind for start, kind in _KINDS.items() if head.startswith(start)), "")
         parts = head.split(":")
         digits = parts[3].removeprefix("run") if len(parts) == 4 else ""
-        if kind and digits.isascii() and digits.isdigit() and len(digits) < 10:
+        if kind and is_whole(digits, 9):
             found.append(Mark(kind, parts[2], int(digits), text.strip()))
     return found

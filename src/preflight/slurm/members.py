@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.models import address
 from preflight.tuples import NamedTuple
@@ -38,11 +39,11 @@ def members(slurm: Slurm, number: int) -> list[Member]:
 
 def _member(line: str) -> Member:
     parts = line.split(" ", 6)
-    if len(parts) != 7 or not parts[0].isdigit() or not parts[3].isdigit():
+    if len(parts) != 7 or not is_whole(parts[0]) or not is_whole(parts[3]):
         raise SlurmError(f"squeue said {line[:40]!r} where a job should be")
     number, array, task, priority, state, shown, reason = parts
     leader, plus, offset = shown.partition("+")
-    in_array, in_het = task.isdigit(), bool(plus) and leader.isdigit() and offset.isdigit()
+    in_array, in_het = is_whole(array) and is_whole(task), bool(plus) and is_whole(leader) and is_whole(offset)
     name = shown if in_het else address(int(number), int(array), int(task)) if in_array else number
     return Member(
         int(number),

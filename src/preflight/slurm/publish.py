@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from preflight import jsonio
 from preflight.facts.view import View
+from preflight.files import read_plain
 from preflight.requirements import encode
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.tuples import NamedTuple
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 NONE = ("", "(null)", "none", "N/A")
 CONF = "/etc/slurm/slurm.conf"
+MAX_CONF = 16 << 20
 WIDTH = 32768  # no field of Slurm's is cut at this width that could be a node's
 
 
@@ -46,10 +48,10 @@ def uses_extra(slurm: Slurm) -> bool:
 def _in_file(path: str) -> str | None:
     """Return SchedulerParameters as the file has it, None where the file is not here or includes others."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = [line.partition("#")[0].strip() for line in file]
+        text = read_plain(path, MAX_CONF).decode(errors="replace")
     except OSError:
         return None
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     return None if any(line.lower().startswith("include") for line in lines) else _parameters(lines)
 
 
@@ -94,7 +96,10 @@ def _merge_extra(before: str, ours: dict[str, Any], node: str) -> Told:
     merged = {key: value for key, value in kept.items() if not encode.is_ours(key)} | ours
     if merged == kept:
         return Told("extra", before, before)
-    return Told("extra", before, jsonio.dumps(merged))
+    try:
+        return Told("extra", before, jsonio.dumps(merged))
+    except ValueError:  # 1e999, which JSON's readers take for infinity
+        raise SlurmError(f"the Extra of {node} holds a number too large to be kept: make it smaller") from None
 
 
 def _merge_features(before: tuple[str, str], ours: list[str]) -> Told:

@@ -2,6 +2,8 @@
 
 import re
 
+from preflight.digits import is_whole
+
 _NODE = re.compile(r"(\d+)([kK]?)([mM]?)")
 _SIZE = re.compile(r"(\d+)([kKmMgGtT]?)[bB]?")
 _COUNT = re.compile(r"(\d+)([kKmMgGtTpP]?)")
@@ -12,7 +14,7 @@ _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 
 
 def whole(text: str) -> int:
     """Return a whole number that is not negative."""
-    if not text.strip().isascii() or not text.strip().isdigit():
+    if not is_whole(text.strip()):
         raise ValueError(text)
     return int(text)
 

@@ -3,6 +3,7 @@
 import os
 import re
 
+from preflight.files import read_plain
 from preflight.slurm.at_once import at_once
 from preflight.slurm.commands import Slurm
 from preflight.submit.options_help import plugin_rows
@@ -41,7 +42,6 @@ def ask_site(slurm: Slurm, sbatch: str) -> Site:
 def _is_ours(path: str) -> bool:
     """Tell whether a cli_filter.lua is Preflight's own or loads it (docs/placement.md); it may be under any name."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return "preflight" in file.read(1 << 20)
+        return b"preflight" in read_plain(path, 1 << 20)
     except OSError:
         return False

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from preflight.digits import is_whole
+from preflight.files import read_plain
 from preflight.slurm.commands import Slurm, SlurmError
 
 PLACES = ("/run/slurm/conf/slurm.conf", "/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf")
@@ -51,7 +53,7 @@ class Conf(NamedTuple):
         number = self.get(key).split(" ")[0]
         if not number:
             return default
-        return float(number) if number.isascii() and number.isdigit() and 0 < int(number) < 65533 else None
+        return float(number) if is_whole(number) and 0 < int(number) < 65533 else None
 
     @property
     def directory(self) -> str:
@@ -130,8 +132,7 @@ def _settings(path: str, files: list[str], problems: list[str]) -> Iterator[tupl
     if path in files or len(files) >= MAX_FILES:
         return
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            text = file.read(MAX_BYTES)
+        text = read_plain(path, MAX_BYTES).decode(errors="replace")
     except OSError as error:
         problems.append(f"{path}: {error.strerror}")
         return
@@ -151,5 +152,5 @@ def _settings(path: str, files: list[str], problems: list[str]) -> Iterator[tupl
 def logical_lines(text: str) -> list[str]:
     """Return the lines that say something: continued ones joined, comments and blank lines out."""
     joined = text.replace("\\\n", " ")
-    lines = (line.split("#", 1)[0].strip() for line in joined.splitlines())
+    lines = (line.partition("\0")[0].split("#", 1)[0].strip() for line in joined.splitlines())  # "\0" ends C's string
     return [line for line in lines if line]

@@ -6,6 +6,8 @@ The plugin cannot be loaded to be asked: Slurm's functions in it are the loading
 import struct
 from typing import NamedTuple
 
+from preflight.files import read_plain
+
 MAX_BYTES = 16 << 20
 DYNSYM = 11
 _SECTION = struct.Struct("IIQQQQIIQQ")  # elf.h, Elf64_Shdr
@@ -29,8 +31,7 @@ def plugin_release(path: str) -> tuple[int, int, int]:
 
     SPANK_PLUGIN in spank.h sets plugin_version to SLURM_VERSION_NUMBER, 0x160508. Raises OSError, ElfError.
     """
-    with open(path, "rb") as file:
-        data = file.read(MAX_BYTES)
+    data = read_plain(path, MAX_BYTES)
     try:
         number = struct.unpack("<I", _value(data, b"plugin_version", 4))[0]
     except struct.error:

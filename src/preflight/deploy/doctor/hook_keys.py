@@ -14,6 +14,7 @@ from typing import NamedTuple
 from preflight.deploy.doctor.host import NODE, Host
 from preflight.deploy.doctor.result import Result, ok, unknown, wrong
 from preflight.deploy.layout import SLURM_KEYS
+from preflight.files import read_plain
 
 MANY = ("Prolog", "Epilog")  # keys that may be a pattern, and from 24.11 on may be given more than once
 PATHS = re.compile(r"/[\w.+/-]*[\w+]")
@@ -94,8 +95,7 @@ def _route(path: str, ours: str) -> _Route:
     if os.path.realpath(path) == os.path.realpath(ours):
         return _Route(DIRECT, path)
     try:
-        with open(path, "rb") as file:
-            text = file.read(MAX_BYTES).decode(errors="replace")
+        text = read_plain(path, MAX_BYTES).decode(errors="replace")
     except OSError as error:
         return _Route(OPAQUE, path, f"{path} cannot be read ({error.strerror})")
     code = "\n".join(line for line in text.splitlines()[1:] if not line.lstrip().startswith("#"))

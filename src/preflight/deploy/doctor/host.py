@@ -8,6 +8,7 @@ from typing import NamedTuple
 from preflight.deploy.doctor.conf import Conf, conf_path, read_conf
 from preflight.deploy.doctor.script import Script, read_script
 from preflight.deploy.layout import HOOKS, Target
+from preflight.digits import is_whole
 from preflight.hooks.notes import RUN_DIR
 from preflight.policy.load import PolicyError, load_policy
 from preflight.policy.model import DEFAULT_PATH, Policy
@@ -162,7 +163,7 @@ def _is_node(node: str, conf: Conf, slurm: Slurm) -> bool:
 def _running() -> set[str]:
     names = set()
     for pid in os.listdir("/proc"):
-        if pid.isdigit():
+        if is_whole(pid):
             try:
                 with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
                     names.add(file.read().strip())
@@ -179,4 +180,4 @@ def _release(slurm: Slurm) -> tuple[int, ...]:
         return ()
     words = said.split()
     parts = words[1].split("-")[0].split(".") if len(words) > 1 else []
-    return tuple(int(part) for part in parts if part.isascii() and part.isdigit())
+    return tuple(int(part) for part in parts if is_whole(part))

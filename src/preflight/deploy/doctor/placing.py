@@ -8,6 +8,7 @@ from preflight.deploy.doctor.host import CONTROLLER, LOGIN, NODE, Host
 from preflight.deploy.doctor.plugstack import release
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.deploy.doctor.slurm_conf import scheduler_line
+from preflight.files import read_plain
 from preflight.requirements.encode import PREFIXES
 from preflight.slurm.commands import SlurmError
 
@@ -164,7 +165,6 @@ def _settings(host: Host, subject: str, path: str, text: str) -> Iterator[Result
 
 def _text(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(MAX_BYTES)
+        return read_plain(path, MAX_BYTES).decode(errors="replace")
     except OSError:
         return None

@@ -5,10 +5,11 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from preflight.deploy.doctor.conf import MAX_FILES, logical_lines
+from preflight.deploy.doctor.conf import MAX_BYTES, MAX_FILES, logical_lines
 from preflight.deploy.doctor.elf import ElfError, plugin_release
 from preflight.deploy.doctor.host import LOGIN, NODE, Host
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
+from preflight.files import read_plain
 
 SUBJECT = "plugstack.conf"
 NAME = "preflight.so"
@@ -57,8 +58,7 @@ def _lines(path: str, plugin_dir: str, files: list[str], problems: list[str]) ->
         return
     files.append(path)
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            text = file.read()
+        text = read_plain(path, MAX_BYTES).decode(errors="replace")
     except OSError as error:
         problems.append(f"{path}: {error.strerror}")
         return

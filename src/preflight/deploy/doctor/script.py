@@ -4,6 +4,8 @@ import os
 import re
 from typing import NamedTuple
 
+from preflight.files import read_plain
+
 LINE = re.compile(
     r"^(?P<python>/\S+) -I -S (?P<main>/\S+) hook (?P<phase>\w+)"
     r"(?: --config (?P<config>/\S+))? --run-dir (?P<run_dir>/\S+)",
@@ -35,8 +37,7 @@ class Script(NamedTuple):
 
 def read_script(path: str) -> Script | None:
     """Return what the script calls, None for one that is not ours (or no more). Raises OSError."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        found = LINE.search(file.read(MAX_BYTES))
+    found = LINE.search(read_plain(path, MAX_BYTES).decode(errors="replace"))
     if not found:
         return None
     return Script(path, found["python"], found["main"], found["phase"], found["config"] or "", found["run_dir"])

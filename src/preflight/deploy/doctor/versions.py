@@ -10,6 +10,8 @@ from preflight.deploy.doctor.places import others_may_change
 from preflight.deploy.doctor.processes import run
 from preflight.deploy.doctor.result import Result, ok, skip, warn, wrong
 from preflight.deploy.layout import HOOKS
+from preflight.digits import is_whole
+from preflight.files import read_plain
 
 OLDEST = (3, 11)
 VERSION = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)
@@ -40,8 +42,7 @@ def look(host: Host) -> Iterator[Result]:
 
 def _package(directory: str, again: str) -> Result:
     try:
-        with open(f"{directory}/__init__.py", encoding="utf-8") as file:
-            found = VERSION.search(file.read(1 << 16))
+        found = VERSION.search(read_plain(f"{directory}/__init__.py", 1 << 16).decode(errors="replace"))
     except OSError as error:
         return wrong("version", f"the hooks' package cannot be read: {error.strerror}", directory, again)
     version = found[1] if found else "?"
@@ -59,7 +60,7 @@ def _python(host: Host, again: str) -> Iterator[Result]:
         yield wrong("python", text, python, f"{again} --python PATH, where PATH is a Python of this node")
         return
     numbers, tag = [*ended.output.splitlines(), "", ""][:2]
-    version = tuple(int(part) for part in numbers.split() if part.isdigit())
+    version = tuple(int(part) for part in numbers.split() if is_whole(part))
     named = ".".join(numbers.split())
     if version < OLDEST:
         yield wrong("python", f"{named}: needs 3.11 or later", python, f"{again} --python PATH")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -51,7 +52,7 @@ def bus_id(text: str) -> str:
     parts = plain.split(":")
     if len(parts) == 2:
         parts = ["0", *parts]
-    if len(parts) != 3 or (function and (len(function) > 1 or not function.isdigit())):
+    if len(parts) != 3 or (function and (len(function) > 1 or not is_whole(function))):
         return ""
     domain, bus, device = parts
     if not (_is_hex(domain, 8) and _is_hex(bus, 2) and _is_hex(device, 2)):

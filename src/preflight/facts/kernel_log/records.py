@@ -6,6 +6,7 @@ Only records of facility 0 are the kernel's own: what a program writes to /dev/k
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -34,7 +35,7 @@ def from_kmsg(data: bytes) -> Record | None:
     """
     head, mark, rest = data.partition(b";")
     fields = head.split(b",")
-    if not mark or len(fields) < 3 or not all(field.isdigit() for field in fields[:3]):
+    if not mark or len(fields) < 3 or not all(is_whole(field) for field in fields[:3]):
         return None
     text = rest.partition(b"\n")[0]
     shown = text[: 4 * MAX_TEXT].decode("utf-8", "replace")
@@ -71,7 +72,7 @@ def from_journal(entry: Any) -> Record | None:
     facility = str(entry.get("SYSLOG_FACILITY", ""))
     trusted = entry.get("_TRANSPORT") == "kernel" and facility == "0"
     when = str(entry.get("_SOURCE_MONOTONIC_TIMESTAMP") or entry.get("__MONOTONIC_TIMESTAMP") or "")
-    return Record(KERNEL if trusted else OTHER, -1, int(when) if when.isdigit() else -1, message[:MAX_TEXT])
+    return Record(KERNEL if trusted else OTHER, -1, int(when) if is_whole(when) else -1, message[:MAX_TEXT])
 
 
 def from_line(line: str) -> Record:
@@ -84,7 +85,7 @@ def from_line(line: str) -> Record:
     text = line.rstrip("\n")[:MAX_TEXT]
     facility, usec = KERNEL, -1
     head, mark, rest = text.partition(">")
-    if mark and head[:1] == "<" and head[1:].isdigit():
+    if mark and head[:1] == "<" and is_whole(head[1:]):
         facility, text = int(head[1:]) >> 3, rest
     named, mark, rest = text.partition(":")
     if mark and named.strip() in FACILITIES:
@@ -104,17 +105,17 @@ def from_line(line: str) -> Record:
 def _after_stamp(text: str) -> str:
     """Return text without the ISO 8601 time in front of it, where there is one."""
     stamp, mark, rest = text.partition(" ")
-    return rest if mark and stamp[:4].isdigit() and "T" in stamp else text
+    return rest if mark and is_whole(stamp[:4]) and "T" in stamp else text
 
 
 def _is_stamp(text: str) -> bool:
     """Return whether the text in brackets is a time: seconds since the boot, or a date."""
     plain = text.strip()
-    return plain.replace(".", "", 1).isdigit() or (plain[-4:].isdigit() and plain.count(":") == 2)
+    return is_whole(plain.replace(".", "", 1)) or (is_whole(plain[-4:]) and plain.count(":") == 2)
 
 
 def _usec(stamp: str) -> int:
     seconds, mark, parts = stamp.strip().partition(".")
-    if not mark or not seconds.isdigit() or not parts.isdigit():
+    if not mark or not is_whole(seconds) or not is_whole(parts):
         return -1
     return int(seconds) * 1_000_000 + int(f"{parts[:6]:0<6}")

@@ -11,6 +11,7 @@ import errno
 import os
 import time
 
+from preflight.digits import is_whole
 from preflight.facts.rootfs import Root
 from preflight.tuples import NamedTuple
 
@@ -184,4 +185,4 @@ class Chunks:
 
 def _sequence(data: bytes) -> int:
     number = data.split(b",", 2)[1:2]
-    return int(number[0]) if number and number[0].isdigit() else 0
+    return int(number[0]) if number and is_whole(number[0]) else 0

@@ -7,6 +7,7 @@ first character on.
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.kernel_log.event import FATAL, NONFATAL, SHOWN, UNKNOWN_NAMES, Event, bus_id, number
 
 XID, SXID = "xid", "sxid"
@@ -63,7 +64,7 @@ def _process(text: str) -> tuple[int | None, str, str]:
     if rest.startswith("pid="):
         value, _, rest = rest[len("pid=") :].partition(",")
         plain = value.strip().strip("'\"")
-        pid = int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 12 else None
+        pid = int(plain) if is_whole(plain, 11) else None
         rest = rest.lstrip()
     if rest.startswith("name="):
         value, _, rest = rest[len("name=") :].partition(",")

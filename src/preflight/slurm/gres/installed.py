@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from preflight.files import read_plain
 from preflight.tuples import NamedTuple
 
 WITNESS = "gres_gpu.so"  # a plugin of every release that has GPUs; the symbol plugin_version is in every plugin
@@ -78,8 +79,7 @@ def plugin_release(path: str) -> int:
     Every plugin has the symbol plugin_version, SLURM_VERSION_NUMBER: 0x160508 is 22.05.8 (slurm/slurm_version.h).
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES)
+        data = read_plain(path, MAX_BYTES)
         version = int.from_bytes(_symbol(data, SYMBOL), "little")
     except (OSError, ValueError, IndexError):
         return 0

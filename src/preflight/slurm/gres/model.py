@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -74,6 +75,6 @@ def release_number(release: str | int | tuple[int, ...]) -> int:
     if isinstance(release, int):
         return release
     if isinstance(release, str):
-        parts = [part for part in release.split(".")[:2] if part.isascii() and part.isdigit() and len(part) < 4]
+        parts = [part for part in release.split(".")[:2] if is_whole(part, 3)]
         release = tuple(int(part) for part in parts)
     return release[0] * 100 + release[1] if len(release) > 1 else 0

@@ -6,6 +6,7 @@ Written after Slurm's src/interfaces/gres.c, src/plugins/gres/gpu/gres_gpu.c, gp
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.slurm.gres.model import Gres, Line
 from preflight.slurm.gres.names import is_part, natural, type_name
 from preflight.tuples import NamedTuple
@@ -120,7 +121,7 @@ def _single(lines: list[Line]) -> list[Entry]:
 def _self(links: str) -> int | None:
     """Return at which place Links= has its -1; None where it is not set or wrong: Slurm ignores it then."""
     words = [word.strip() for word in links.split(",") if word]
-    if words.count("-1") != 1 or any(not word.lstrip("-").isdigit() or int(word) < -2 for word in words):
+    if words.count("-1") != 1 or any(not is_whole(word.removeprefix("-")) or int(word) < -2 for word in words):
         return None
     return words.index("-1")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from preflight.digits import is_whole
 from preflight.slurm.gres.device_files import expand, target
 from preflight.slurm.gres.installed import Installed, installed
 from preflight.slurm.gres.model import Gres, Line, release_number
@@ -89,10 +90,10 @@ def wanted(text: str) -> tuple[tuple[str | None, int], ...]:
         kinds = token.rpartition("(")[0] if "(" in token else token
         head, _, last = kinds.rpartition(":")
         count = 1
-        if last[:1].isdigit():
+        if is_whole(last[:1]):
             number = last.rstrip("KMGkmgibIB")
             unit = UNITS.get(last[len(number) :].lower()[:1])
-            if not number.isdigit() or unit is None:
+            if not is_whole(number) or unit is None:
                 raise ConfError(f"slurm.conf: Gres={token[:60]} has no count")
             kinds, count = head, int(number) * unit
         total += count
@@ -146,7 +147,7 @@ def _line(keys: dict[str, str]) -> Line:
         raise ConfError(f"gres.conf: slurmd refuses MultipleFiles={text[:60]}, which is one file: write File=")
     count = 1 if multiple else len(files) or 1
     said = keys.get("count", "")
-    if not files and said.isdigit() and len(said) < 6:
+    if not files and is_whole(said, 5):
         count = int(said)
     elif said and said != str(count):
         raise ConfError(f"gres.conf: Count={said[:20]} does not match File={text[:60]}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from preflight.files import read_plain
+
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,26 +52,19 @@ class Files:
 
 def _text(path: str) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        data = read_plain(path, MAX_BYTES + 1)
     except OSError as error:
         raise ConfError(f"{path}: {error.strerror}") from error
-    try:
-        info = os.fstat(descriptor)
-        if info.st_mode & 0o170000 != 0o100000 or info.st_size > MAX_BYTES:
-            raise ConfError(f"{path}: not a plain file of at most {MAX_BYTES >> 20} MiB")
-        with open(descriptor, encoding="utf-8", errors="replace", closefd=False) as file:
-            return file.read(MAX_BYTES)
-    except OSError as error:
-        raise ConfError(f"{path}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
+    if len(data) > MAX_BYTES:
+        raise ConfError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
+    return data.decode("utf-8", "replace")
 
 
 def logical_lines(text: str) -> Iterator[str]:
     """Yield the lines that say something: comments out, continued ones joined, escapes resolved."""
     joined = ""
     for raw in text.split("\n"):
-        line = _without_comment(raw)
+        line = _without_comment(raw.partition("\0")[0])  # where C's string ends
         bare = line.rstrip()
         if (len(bare) - len(bare.rstrip("\\"))) % 2:
             joined += bare[:-1]

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from preflight.catalog import families
+from preflight.digits import is_whole
 from preflight.requirements.grammar import RequirementError, parse
 from preflight.submit.image.convert import Converted, convert
 from preflight.submit.image.model import Found, Image
@@ -157,7 +158,7 @@ def _order(one: Found) -> tuple[tuple[int, ...], str, str]:
 
 def _minor(version: str) -> tuple[int, ...]:
     """Return (major, minor): a library named libcudart.so.12 says 12.0 or later; () for what is no CUDA version."""
-    parts = [int(part) for part in version.split(".")[:2] if part.isascii() and part.isdigit() and len(part) < 5]
+    parts = [int(part) for part in version.split(".")[:2] if is_whole(part, 4)]
     return (parts[0], parts[1] if len(parts) > 1 else 0) if parts and 0 < parts[0] < 1000 else ()
 
 

@@ -93,7 +93,7 @@ def _records(data: bytes) -> Iterator[tuple[str, str]]:
     at = 0
     while at < len(data):
         length, space, _ = data[at : at + 20].partition(b" ")
-        if not space or not length.isdigit() or int(length) < len(length) + 3:
+        if not space or not length.isascii() or not length.isdigit() or int(length) < len(length) + 3:
             return
         key, _, value = data[at + len(length) + 1 : at + int(length)].rstrip(b"\n").partition(b"=")
         yield _text(key), _text(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from preflight.digits import is_whole
 from preflight.submit.gpu_types import is_counted
 from preflight.submit.infer.model import Collector, Command
 from preflight.submit.infer.session import Session
@@ -76,6 +77,6 @@ def torchrun(session: Session, command: Command) -> None:
 def processes(session: Session, command: Command, words: Sequence[Word]) -> None:
     """Add a GPU for each process of a node, where their number is written; ``words`` are torchrun's arguments."""
     value = arguments(words, _TORCH, clusters=False).value("--nproc_per_node", "--nproc-per-node")
-    if value is not None and value.text.isascii() and value.text.isdigit() and 0 < int(value.text[:6]) < 1000:
+    if value is not None and is_whole(value.text) and 0 < int(value.text[:6]) < 1000:
         why = f"torchrun starts {int(value.text)} processes on a node, one a GPU"
         session.need(command, f"gpu.count>={int(value.text)}", value.line, why)

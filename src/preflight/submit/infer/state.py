@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from preflight.digits import is_whole
 from preflight.submit.infer import ends
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.variables import Variables
@@ -67,7 +68,7 @@ class Shell:
             held.places = tuple(texts[texts.index("--") + 1 :])
         elif held.places is not None:
             number = texts[0] if texts else "1"
-            held.places = held.places[int(number) :] if number.isdigit() and len(number) < 5 else None
+            held.places = held.places[int(number) :] if is_whole(number, 4) else None
 
     def options(self, command: Command) -> None:
         """Follow `set -e` and `set +e`: between the second and the next first, failures are expected."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from preflight.digits import is_whole
 from preflight.submit.infer.words import HOLE, WIDE
 
 MAX_VALUE = 1 << 16  # characters of a variable: one made of others, over and over, would fill the memory
@@ -30,7 +31,7 @@ class Variables:
 
     def get(self, name: str) -> "str | None":
         """Return a variable's value, of an array that of its first element; None where nothing of it is known."""
-        if name.isdigit():
+        if is_whole(name):
             at = int(name[:6]) - 1
             return None if self.places is None or at < 0 else self.places[at] if at < len(self.places) else ""
         value = self.values.get(name) if name in self.names else self.given.get(name)

@@ -1,5 +1,6 @@
 """GPUs as Slurm's Gres names and counts them, beside what a node published: GPUs, MIG devices, other vendors' GPUs."""
 
+from preflight.digits import is_whole
 from preflight.facts.view import Unknown, View
 from preflight.requirements import mig
 from preflight.submit.gpu_types import is_other, profile_of
@@ -21,7 +22,7 @@ def _listed(gres: str, wanted: str = "gpu") -> list[tuple[str, int]]:
     for one in _parts(gres):
         name, *rest = one.partition("(")[0].strip().split(":")
         last = rest[-1] if rest else ""
-        counted = last.isascii() and last.isdigit()
+        counted = is_whole(last)
         types = rest[:-1] if counted else rest
         if name == wanted:
             found.append((types[0] if types else "", int(last[:9]) if counted else 1))

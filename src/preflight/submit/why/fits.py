@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from preflight.digits import is_whole
 from preflight.hostlist import HostlistError, folded, names
 from preflight.policy.model import Policy
 from preflight.report.clean import clean
@@ -105,7 +106,7 @@ def _gpus(slurm: Slurm, job: JobInfo) -> dict[str, str]:
         if counts:
             found[_OPTION[field]] = ",".join(counts)
     tasks = own[1].strip()
-    if "gpus-per-task" in found and tasks.isascii() and tasks.isdigit():
+    if "gpus-per-task" in found and is_whole(tasks):
         found["ntasks"] = tasks
     return found
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from preflight.digits import is_whole
 from preflight.hostlist import HostlistError, names
 from preflight.report.clean import clean, clean_tree
 from preflight.report.find import ReportPlaces, Wanted, find
@@ -177,7 +178,7 @@ def parse(text: str) -> Asked:
     mark = "+" if "+" in stripped else "_"
     job, has_part, part = stripped.partition(mark)
     parts: Iterable[str] = [job, part] if has_part else [job]
-    if not all(one.isascii() and one.isdigit() and len(one) < 12 for one in parts) or not int(job):
+    if not all(is_whole(one, 11) for one in parts) or not int(job):
         shown = clean(text, 40)
         raise ValueError(f'not a job id: "{shown}"; write 123, 123_4 (a task of an array) or 123+1 (heterogeneous)')
     number = int(part) if has_part else None

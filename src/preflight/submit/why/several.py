@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from preflight.digits import is_whole
 from preflight.report.merge import natural
 from preflight.slurm.members import Member
 from preflight.submit.why.explain import explain
@@ -115,7 +116,7 @@ def _lower(sentence: str) -> str:
 def folded_tasks(labels: Sequence[str]) -> str:
     """Return names of tasks in Slurm's short form: "12_[0-3,7]"; others are listed."""
     pairs = [label.partition("_") for label in labels]
-    if len(labels) < 2 or any(not mark or not task.isdigit() for _, mark, task in pairs):
+    if len(labels) < 2 or any(not mark or not is_whole(task) for _, mark, task in pairs):
         return listed(list(labels), 12)
     numbers = sorted({int(task) for _, _, task in pairs})
     ranges: list[list[int]] = []

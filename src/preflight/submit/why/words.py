@@ -4,6 +4,8 @@ import signal
 import time
 from collections.abc import Sequence
 
+from preflight.digits import is_whole
+
 
 def clock(when: float, now: float) -> str:
     """Return an instant as local time: "14:02", with the day where it is not today's."""
@@ -41,7 +43,7 @@ def verb(nodes: str, one: str, many: str) -> str:
 def exit_words(code: str) -> str:
     """Return Slurm's "CODE:SIGNAL" in words: "exit code 7", "signal 9 (SIGKILL)"; "" where it is not known."""
     status, _, number = code.partition(":")
-    if not (status.isdigit() and number.isdigit()):
+    if not (is_whole(status) and is_whole(number)):
         return ""
     if number == "0":
         return f"exit code {status}"
