@@ -86,8 +86,8 @@ def test_hostile_files_end_in_a_line(tmp_path: Path) -> None:
     assert "included too deep" in conf(tmp_path, "include gres.conf").problem
     assert "No such file" in conf(tmp_path, "include absent.conf").problem
     os.mkfifo(tmp_path / "pipe")
-    assert "not a plain file" in conf(tmp_path, "include pipe").problem
-    assert "not a plain file" in conf(tmp_path, f"include {tmp_path}").problem
+    assert "not a regular file" in conf(tmp_path, "include pipe").problem
+    assert "not a regular file" in conf(tmp_path, f"include {tmp_path}").problem
     assert "more than 1024" in conf(tmp_path, "Name=gpu File=/dev/nvidia[0-99999999]").problem
     assert "more than 1024" in conf(tmp_path, "Name=gpu File=/dev/nvidia[0-99]/x[0-99]").problem
     assert "no range" in conf(tmp_path, "Name=gpu File=/dev/nvidia[3-1]").problem
