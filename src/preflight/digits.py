@@ -8,7 +8,7 @@ from __future__ import annotations
 MOST = 18  # digits of a number that fits 64 bits, with or without a sign
 
 
-def is_whole(text: str, most: int = MOST) -> bool:
+def is_whole(text: str | bytes, most: int = MOST) -> bool:
     """Return whether ``text`` is 1 to ``most`` ASCII digits and nothing else: int reads it then."""
     return 0 < len(text) <= most and text.isascii() and text.isdigit()
 

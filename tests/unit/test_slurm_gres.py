@@ -87,7 +87,7 @@ def test_hostile_files_end_in_a_line(tmp_path: Path) -> None:
     assert "No such file" in conf(tmp_path, "include absent.conf").problem
     os.mkfifo(tmp_path / "pipe")
     assert "not a regular file" in conf(tmp_path, "include pipe").problem
-    assert "not a regular file" in conf(tmp_path, f"include {tmp_path}").problem
+    assert "Is a directory" in conf(tmp_path, f"include {tmp_path}").problem
     assert "more than 1024" in conf(tmp_path, "Name=gpu File=/dev/nvidia[0-99999999]").problem
     assert "more than 1024" in conf(tmp_path, "Name=gpu File=/dev/nvidia[0-99]/x[0-99]").problem
     assert "no range" in conf(tmp_path, "Name=gpu File=/dev/nvidia[3-1]").problem

@@ -1,7 +1,7 @@
 """Modulefiles: a tree's .modulerc, .version and names, and what a requirement finds among them."""
 
 from fuzz.place import place, write
-from preflight.facts.modules import read
+from preflight.facts.modulefiles import read
 from preflight.facts.rootfs import Root
 from preflight.facts.view import View
 from preflight.requirements.evaluate import evaluate
