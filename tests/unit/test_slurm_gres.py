@@ -93,7 +93,8 @@ def test_hostile_files_end_in_a_line(tmp_path: Path) -> None:
     assert "no range" in conf(tmp_path, "Name=gpu File=/dev/nvidia[3-1]").problem
     assert "not closed" in conf(tmp_path, "Name=gpu File=/dev/nvidia[0").problem
     assert "does not match" in conf(tmp_path, "Name=gpu Count=3 File=/dev/nvidia[0-1]").problem
-    assert conf(tmp_path, "\0\xff=\\\\\\" * 99 + "\n# \\").problem != ""
+    assert conf(tmp_path, "\xff=\\\\\\" * 99 + "\n# \\").problem != ""
+    assert "a NUL byte" in conf(tmp_path, "Name=gpu File=/dev/nvidia0\n\0\0\0").problem
     many = "\n".join("include one.conf" for _ in range(99))
     assert "too many files" in conf(tmp_path, many, one="# nothing").problem
 

@@ -137,6 +137,8 @@ def _settings(path: str, files: list[str], problems: list[str]) -> Iterator[tupl
         problems.append(f"{path}: {error.strerror}")
         return
     files.append(path)
+    if "\0" in text:
+        problems.append(f"{path}: a NUL byte in it: the file is damaged")
     for line in logical_lines(text):
         words = line.split(None, 1)
         if words[0].lower() == "include" and len(words) == 2:

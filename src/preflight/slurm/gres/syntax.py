@@ -57,6 +57,8 @@ def _text(path: str) -> str:
         raise ConfError(f"{path}: {error.strerror}") from error
     if len(data) > MAX_BYTES:
         raise ConfError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
+    if b"\0" in data:
+        raise ConfError(f"{path}: a NUL byte in it: the file is damaged")
     return data.decode("utf-8", "replace")
 
 
@@ -64,7 +66,7 @@ def logical_lines(text: str) -> Iterator[str]:
     """Yield the lines that say something: comments out, continued ones joined, escapes resolved."""
     joined = ""
     for raw in text.split("\n"):
-        line = _without_comment(raw.partition("\0")[0])  # where C's string ends
+        line = _without_comment(raw)
         bare = line.rstrip()
         if (len(bare) - len(bare.rstrip("\\"))) % 2:
             joined += bare[:-1]
