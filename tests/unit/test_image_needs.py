@@ -12,6 +12,7 @@ from preflight.requirements.grammar import parse
 from preflight.submit.image import needs, read, requirement
 from unit.image_samples import ALPINE, CUDA, REQUIRE, UBUNTU, Tree, configuration, layer, layout, unpacked
 
+ENFORCED = "NVIDIA_REQUIRE_CUDA=cuda>=12.4\nNVIDIA_VISIBLE_DEVICES=all\n"
 SITE = "usr/local/lib/python3.11/dist-packages"
 
 
@@ -137,3 +138,35 @@ def test_hostile_text_is_cleaned(tmp_path: Path) -> None:
         assert "owned" in output
         assert not set(output) & {"\x1b", "\x07", "\u202e"}
     assert all(width(line) <= 80 for line in run(str(root)).output.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("variables", "checked_by", "said"),
+    [
+        ({}, "", "cuda>=12.4"),
+        ({}, "toolkit", "driver.cuda>=12.4"),
+        ({}, "enroot", "driver.cuda>=12.4"),
+        ({"NVIDIA_VISIBLE_DEVICES": "none"}, "enroot", "driver.cuda>=12.4"),
+        ({"NVIDIA_VISIBLE_DEVICES": "void"}, "enroot", "cuda>=12.4"),  # its hook ends before it looks at them
+        ({"NVIDIA_DISABLE_REQUIRE": "false"}, "enroot", "cuda>=12.4"),
+        ({"NVIDIA_DISABLE_REQUIRE": "false"}, "toolkit", "driver.cuda>=12.4"),
+        ({"NVIDIA_DISABLE_REQUIRE": "true"}, "toolkit", ""),
+        ({"NVIDIA_REQUIRE_CUDA": "", "CUDA_VERSION": "12.4.1"}, "toolkit", "driver.cuda>=12.4"),
+        ({"NVIDIA_REQUIRE_CUDA": "", "CUDA_VERSION": "12.4.1"}, "enroot", "cuda>=12.4"),  # nor does it know that one
+    ],
+)
+def test_what_checks_it_asks_for_the_drivers_own_cuda(
+    variables: dict[str, str], checked_by: str, said: str, tmp_path: Path
+) -> None:
+    every = {"NVIDIA_REQUIRE_CUDA": "cuda>=12.4", "NVIDIA_VISIBLE_DEVICES": "all", **variables}
+    text = "".join(f"{name}={value}\n" for name, value in every.items() if value)
+    root = unpacked(tmp_path, {"etc/os-release": UBUNTU.encode(), "etc/environment": text.encode()})
+    assert requirement(needs(read(str(root)), checked_by)) == said
+
+
+def test_the_page_says_what_a_runtime_that_checks_asks(tmp_path: Path) -> None:
+    root = unpacked(tmp_path, {"etc/os-release": UBUNTU.encode(), "etc/environment": ENFORCED.encode()})
+    page = run(str(root)).output
+    assert "Under pyxis, enroot or Docker" in page
+    assert '--require="driver.cuda>=12.4"' in page
+    assert json.loads(run("--json", str(root)).stdout)["requirement_checked"] == "driver.cuda>=12.4"

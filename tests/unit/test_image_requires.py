@@ -85,8 +85,11 @@ def test_no_text_makes_it_crash(text: str) -> None:
         parse_requirement(clause)
 
 
+NAMED = {"tesla": "NVIDIA A100-SXM4-80GB", "geforce": "NVIDIA GeForce RTX 3090", "titan": "NVIDIA TITAN V"}
+
+
 def clause_statuses(text: str, gpu: Gpu) -> list[str]:
-    devices = [{"index": 0, "name": "NVIDIA A100", "compute_capability": gpu["arch"]}]
+    devices = [{"index": 0, "name": NAMED[gpu["brand"]], "compute_capability": gpu["arch"]}]
     facts = {
         "driver": {"version": gpu["driver"], "cuda": gpu["cuda"], "module": gpu["driver"], "nvml": "ok"},
         "gpus": {"count": 1, "devices": devices, "stuck_at": None},
@@ -100,6 +103,40 @@ def test_the_requirement_is_never_stronger_than_the_condition(text: str, gpu: Gp
         return
     for clause in convert(parse("NVIDIA_REQUIRE_CUDA", text)).clauses:
         assert clause_statuses(clause, gpu) == ["pass"], clause
+
+
+@given(VALUES, GPUS)
+def test_nor_is_it_stronger_where_a_runtime_checks(text: str, gpu: Gpu) -> None:
+    if not value_holds(text, gpu):
+        return
+    for clause in convert(parse("NVIDIA_REQUIRE_CUDA", text), checked=True).clauses:
+        assert clause_statuses(clause, gpu) == ["pass"], clause
+
+
+# As NVIDIA's own images write it: a CUDA, or a branch of older drivers for Tesla and perhaps other brands.
+BRANCH = st.tuples(
+    st.sampled_from([["tesla"], ["tesla", "geforce"], ["titan", "tesla", "geforce"]]),
+    st.sampled_from([450, 470, 525, 535, 550]),
+).map(lambda one: " ".join(f"brand={brand},driver>={one[1]},driver<{one[1] + 1}" for brand in one[0]))
+NVIDIAS = st.tuples(st.sampled_from(["12.2", "12.4", "13.0"]), st.lists(BRANCH, max_size=5)).map(
+    lambda one: " ".join([f"cuda>={one[0]}", *one[1]])
+)
+BRANDED_GPUS = st.builds(
+    lambda driver, brand: {"driver": driver[0], "cuda": driver[1], "arch": "7.0", "brand": brand},
+    st.sampled_from(DRIVERS), st.sampled_from(sorted(NAMED)),
+)  # fmt: skip
+
+
+@given(NVIDIAS, BRANDED_GPUS)
+@example("cuda>=12.4", {"driver": "525.60.13", "cuda": "12.0", "arch": "7.0", "brand": "tesla"})
+@example(
+    "cuda>=12.4 brand=tesla,driver>=470,driver<471",
+    {"driver": "470.57.02", "cuda": "11.4", "arch": "7.0", "brand": "geforce"},
+)
+def test_no_node_passes_on_which_a_runtime_that_checks_starts_no_container(text: str, gpu: Gpu) -> None:
+    clauses = convert(parse("NVIDIA_REQUIRE_CUDA", text), checked=True).clauses
+    passes = all(status == "pass" for clause in clauses for status in clause_statuses(clause, gpu))
+    assert passes == value_holds(text, gpu), clauses
 
 
 def test_it_can_fail() -> None:
@@ -142,6 +179,31 @@ def test_it_can_fail() -> None:
 )
 def test_conditions_become_clauses(value: str, clauses: list[str]) -> None:
     assert list(convert(parse("NVIDIA_REQUIRE_CUDA", value)).clauses) == clauses
+
+
+@pytest.mark.parametrize(
+    ("value", "clauses"),
+    [
+        ("cuda>=12.4", ["driver.cuda>=12.4"]),
+        ("brand=tesla", ["gpu!=geforce", "gpu!=quadro", "gpu!=titan"]),
+        ("brand=tesla,brand=geforce", []),  # no GPU is of two brands: such a term never holds, and none is left
+        ("brand!=geforce,driver>=470", ["driver>=470"]),
+        ("brand=geforce brand=tesla brand=titan brand=quadro", []),
+        (
+            "cuda>=12.6 brand=unknown,driver>=535,driver<536 brand=tesla,driver>=535,driver<536 "
+            "brand=quadrortx,driver>=535,driver<536",
+            [
+                "driver.cuda>=12.6|driver>=535",
+                "driver.cuda>=12.6|driver<536",
+                "driver.cuda>=12.6|gpu!=geforce",
+                "driver.cuda>=12.6|gpu!=titan",
+            ],
+        ),
+        ("arch<8.0 brand=tesla", []),
+    ],
+)
+def test_conditions_as_a_runtime_checks_them(value: str, clauses: list[str]) -> None:
+    assert list(convert(parse("NVIDIA_REQUIRE_CUDA", value), checked=True).clauses) == clauses
 
 
 def test_what_a_requirement_cannot_say_is_told() -> None:

@@ -20,6 +20,8 @@ _KINDS = {
     "squashfs": "squashfs",
     "directory": "unpacked root",
 }
+# What checks NVIDIA_REQUIRE_* where an image of the kind is started: Apptainer's --nv does not.
+_CHECKERS = {"oci": "toolkit", "docker": "toolkit", "squashfs": "enroot", "directory": "enroot", "sif": ""}
 
 
 @click.command()
@@ -35,26 +37,30 @@ def image(path: str, as_json: bool) -> None:
         found = read(path)
     except ImageError as error:
         fail(clean(str(error), 1000))
-    asked = needs(found)
+    asked, checked = needs(found), requirement(needs(found, _CHECKERS[found.kind]))
     if as_json:
-        write_out(json.dumps(document(found, asked), indent=2))
+        write_out(json.dumps(document(found, asked, checked), indent=2))
     else:
-        write_out("\n".join(page(found, asked)))
+        write_out("\n".join(page(found, asked, checked)))
 
 
-def document(found: Image, asked: list[Need]) -> dict[str, Any]:
-    """Return the image and its needs as a JSON object; texts are cleaned."""
+def document(found: Image, asked: list[Need], checked: str) -> dict[str, Any]:
+    """Return the image and its needs as a JSON object; texts are cleaned.
+
+    ``checked``: the requirement where a runtime checks NVIDIA_REQUIRE_* before it starts the container.
+    """
     value = {"format": "preflight.image/1", **found._asdict()}
     value["cuda"] = [one._asdict() for one in found.cuda]
     value["compat"] = [one._asdict() for one in found.compat]
     value["platforms"], value["notes"] = list(found.platforms), list(found.notes)
     value["needs"] = [need._asdict() for need in asked]
     value["requirement"] = requirement(asked) or None
+    value["requirement_checked"] = checked or None
     cleaned: dict[str, Any] = clean_tree(value, 20_000)
     return cleaned
 
 
-def page(found: Image, asked: list[Need]) -> Iterator[str]:
+def page(found: Image, asked: list[Need], checked: str) -> Iterator[str]:
     """Return the page's lines, at most COLUMNS wide, printable characters only."""
     machine = clean(found.architecture, 40) if found.architecture else "architecture not told"
     yield from _wrapped(f"{clean(found.path, 300)}  ({_KINDS[found.kind]}, {machine})", "")
@@ -74,6 +80,10 @@ def page(found: Image, asked: list[Need]) -> Iterator[str]:
         yield from _requirement(said)
     else:
         yield "None of it can be said as a requirement."
+    if checked != said:
+        yield ""
+        yield "Under pyxis, enroot or Docker, which do not start the container otherwise:"
+        yield from _requirement(checked)
     if found.notes:
         yield ""
         yield "Notes"

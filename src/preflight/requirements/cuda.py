@@ -47,6 +47,18 @@ def judge(ask: Ask, view: View) -> Answer:
     return Answer(truth, observed, reason=reason if truth is None else None)
 
 
+def own_version(ask: Ask, view: View) -> Answer:
+    """Judge the driver's own CUDA version: no compatibility counts."""
+    own, driver = view.get("driver.cuda"), view.get("driver.version")
+    if driver is None:
+        return Answer(ask.signed(ask.op == "!="), "no NVIDIA driver")
+    if own is None or isinstance(own, Unknown):
+        reason = "NVML states no CUDA version" if own is None else safe(own.reason, 80)
+        return Answer(None, _observed(Unknown(reason), driver), reason=reason)
+    truth, observed = ask.signed(ask.holds(own)), _observed(own, driver)
+    return Answer(truth, observed, reason=undecided(ask, observed) if truth is None else None)
+
+
 def _observed(own: Any, driver: Any) -> str:
     first = "driver version unknown" if isinstance(driver, Unknown) else f"driver {safe(driver, 32)}"
     return f"{first} (CUDA {'unknown' if isinstance(own, Unknown) else safe(own, 16)})"

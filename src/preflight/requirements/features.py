@@ -145,6 +145,6 @@ def _proves(requirement: Requirement, row: Row, prefix: str, feature: str) -> bo
     else:
         subject, _, key = row.fact.partition(".")
         facts = {subject: {key: None if value == "none" else value}}
-        if row.name == "cuda":
+        if row.fact == "driver.cuda":
             facts = {"driver": {"version": None}} if value == "none" else facts
     return evaluate(requirement, View(facts, {}))[0].status in ("pass", "warn")

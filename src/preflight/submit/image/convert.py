@@ -1,7 +1,11 @@
 """NVIDIA's conditions as a Preflight requirement, never stronger than they are.
 
 An OR of ANDs becomes an AND of ORs (conjunctive normal form), which is what a list of clauses is. What a requirement
-cannot say (a GPU's brand) is taken to hold, which makes the requirement weaker, and is told.
+cannot say is taken to hold, which makes the requirement weaker, and is told.
+
+Two readings: what the image's programs need (`cuda`, for which minor-version compatibility counts), or what a runtime
+that checks the variables asks before it starts the container (`driver.cuda`, and of a GPU's brand what its name tells).
+Source: NVIDIA/libnvidia-container src/cli/configure.c (each visible GPU by itself), src/driver.c (brands).
 """
 
 from typing import NamedTuple
@@ -11,9 +15,16 @@ from preflight.submit.image.requires import Condition, Factor, Term
 
 MAX_CLAUSES = 64
 NAMES = {"cuda": "cuda", "driver": "driver", "arch": "gpu.arch"}
+OWN = "driver.cuda"  # what a runtime that checks compares
 # How many parts the node's own version has at most: with as many, ">" and "!=" mean the same to both.
-_PARTS = {"cuda": 2, "driver": 3, "gpu.arch": 2}
-_ORDER = {"cuda": 0, "driver": 1, "gpu.arch": 2}
+_PARTS = {"cuda": 2, OWN: 2, "driver": 3, "gpu.arch": 2}
+_ORDER = {"cuda": 0, OWN: 0, "driver": 1, "gpu.arch": 2, "gpu": 3}
+# Brands that show in the name of a GPU, and the word of it: no name has two of them.
+BRANDS = {
+    "geforce": ("geforce", "geforcertx"),
+    "titan": ("titan", "titanrtx"),
+    "quadro": ("quadro", "quadrortx", "nvidiartx"),
+}
 
 
 class Predicate(NamedTuple):
@@ -34,13 +45,19 @@ class Converted(NamedTuple):
     lost: tuple[str, ...]
 
 
-def convert(condition: Condition) -> Converted:
-    """Return the clauses that follow from one condition; none where it asks nothing that can be said."""
+def convert(condition: Condition, checked: bool = False) -> Converted:
+    """Return the clauses that follow from one condition; none where it asks nothing that can be said.
+
+    ``checked``: as a container runtime checks it, before it starts the container.
+    """
     lost: dict[str, None] = {}
     if not condition.terms:
         return Converted((), ())
     clauses: set[Clause] = {frozenset()}
-    for term in dict.fromkeys(_weaker(term, lost) for term in condition.terms):
+    terms = _branded(condition.terms, lost) if checked else [_weaker(term, lost) for term in condition.terms]
+    if not terms:
+        return Converted((), (*lost, "no GPU is of two brands: it never holds"))
+    for term in dict.fromkeys(terms):
         if not term:
             return Converted((), tuple(lost))  # one of the terms always holds
         clauses = _times(clauses, term)
@@ -49,27 +66,53 @@ def convert(condition: Condition) -> Converted:
     return _written(clauses, lost)
 
 
+def _branded(terms: tuple[Term, ...], lost: dict[str, None]) -> list[frozenset[Predicate]]:
+    """Return the terms of a condition as a runtime checks them: those that differ in their brands alone are one."""
+    brands: dict[frozenset[Predicate], frozenset[str] | None] = {}
+    for term in terms:
+        rest = frozenset(one for one in (_said(factor, lost, True) for factor in term) if one)
+        mine = _brands(term, lost)
+        before = brands.get(rest, frozenset())
+        brands[rest] = None if mine is None or before is None else before | mine
+    found = []
+    for rest, some in brands.items():
+        others = [] if some is None else [word for word, names in BRANDS.items() if not some.intersection(names)]
+        if some is None or some:  # else no GPU is of two brands
+            found.append(rest | {Predicate("gpu", "!=", word) for word in others})
+    return found
+
+
+def _brands(term: Term, lost: dict[str, None]) -> frozenset[str] | None:
+    """Return the brands that a term allows, None where it names none that it is limited to."""
+    if any(one.name == "brand" for one in term):
+        lost["of a GPU's brand a requirement asks only that it is no GeForce, Titan or Quadro"] = None
+    named = [frozenset((one.value,)) for one in term if one.name == "brand" and one.op == "="]
+    return frozenset.intersection(*named) if named else None
+
+
 def _weaker(term: Term, lost: dict[str, None]) -> frozenset[Predicate]:
     """Return a term's factors as predicates; those that cannot be said are left out."""
-    said: set[Predicate] = set()
-    for factor in term:
-        if factor.name == "brand":
-            lost["a requirement cannot ask for a GPU's brand, so it leaves the brand out and is weaker"] = None
-            continue
-        predicate = _predicate(factor)
-        if predicate is None:
-            lost[f"{factor.text()} has no equal among requirements and is left out"] = None
-        else:
-            said.add(predicate)
-    return frozenset(said)
+    if any(factor.name == "brand" for factor in term):
+        lost["the GPU's brand is left out, so the requirement is weaker"] = None
+    return frozenset(one for one in (_said(factor, lost, False) for factor in term) if one)
 
 
-def _predicate(factor: Factor) -> Predicate | None:
+def _said(factor: Factor, lost: dict[str, None], checked: bool) -> Predicate | None:
+    """Return a factor other than a brand as a predicate; None, and it is told, where none says it."""
+    if factor.name == "brand":
+        return None
+    predicate = _predicate(factor, OWN if checked and factor.name == "cuda" else NAMES[factor.name])
+    if predicate is None:
+        lost[f"{factor.text()} has no equal among requirements and is left out"] = None
+    return predicate
+
+
+def _predicate(factor: Factor, name: str) -> Predicate | None:
     """Return a predicate that holds wherever the factor does.
 
     Requirements compare over as many parts as they write: driver>550 leaves out 550.54, which NVIDIA counts as greater.
     """
-    name, op, parts = NAMES[factor.name], factor.op, factor.value.split(".")
+    op, parts = factor.op, factor.value.split(".")
     most = _PARTS[name]
     if len(parts) > most and set("".join(parts[most:])) != {"0"}:
         # More parts than a node states: what is compared then is what it does state.
@@ -92,7 +135,9 @@ def _times(clauses: set[Clause], term: frozenset[Predicate]) -> set[Clause]:
 def _simple(clause: Clause) -> Clause | None:
     """Return a clause with one lower and one upper bound a name; None where it always holds."""
     kept = {one for one in clause if one.op in ("=", "!=")}
-    for name in NAMES.values():
+    if sum(one.name == "gpu" for one in kept) > 1:  # a GPU that is a GeForce is no Titan
+        return None
+    for name in (*NAMES.values(), OWN):
         lower = [one for one in clause if one.name == name and one.op in (">=", ">")]
         upper = [one for one in clause if one.name == name and one.op in ("<=", "<")]
         least = min(lower, key=lambda one: (_version(one), one.op == ">"), default=None)
@@ -116,8 +161,8 @@ def _written(clauses: set[Clause], lost: dict[str, None]) -> Converted:
     texts: list[str] = []
     predicates = length = 0
     for clause in sorted(clauses, key=_key):
-        # "gpu.arch" holds where every GPU satisfies; two of them in an OR would ask one of them of all GPUs.
-        if sum(one.name == "gpu.arch" for one in clause) > 1:
+        # A clause about GPUs holds where every GPU satisfies; two of them in an OR would ask one of them of all GPUs.
+        if sum(one.name in ("gpu.arch", "gpu") for one in clause) > 1:
             lost["an alternative of GPU architectures cannot be asked of each GPU by itself and is left out"] = None
             continue
         text = "|".join(f"{one.name}{one.op}{one.value}" for one in sorted(clause, key=_rank))
@@ -131,7 +176,7 @@ def _written(clauses: set[Clause], lost: dict[str, None]) -> Converted:
 
 
 def _rank(one: Predicate) -> tuple[int, tuple[int, ...], str]:
-    return _ORDER[one.name], _version(one), one.op
+    return _ORDER[one.name], () if one.name == "gpu" else _version(one), one.op + one.value
 
 
 def _key(clause: Clause) -> list[tuple[int, tuple[int, ...], str]]:

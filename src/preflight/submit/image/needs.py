@@ -8,7 +8,7 @@ from preflight.digits import is_whole
 from preflight.requirements.grammar import RequirementError, parse
 from preflight.submit.image.convert import Converted, convert
 from preflight.submit.image.model import Found, Image
-from preflight.submit.image.requires import Condition, read
+from preflight.submit.image.requires import DISABLE, Condition, read
 
 _KINDS = {
     "toolkit": "the CUDA toolkit",
@@ -35,12 +35,16 @@ class Need(NamedTuple):
     requirement: str | None = None
 
 
-def needs(image: Image) -> list[Need]:
-    """Return what the image needs, the system first; texts hold the image's own words and are not yet cleaned."""
+def needs(image: Image, checked_by: str = "") -> list[Need]:
+    """Return what the image needs, the system first; texts hold the image's own words and are not yet cleaned.
+
+    ``checked_by``: what checks NVIDIA_REQUIRE_* before it starts the container, "enroot" (its hook, pyxis as well) or
+    "toolkit" (NVIDIA's container toolkit: Docker, podman); "" where nothing does (Apptainer's --nv).
+    """
     return [
         *_system(image),
         *_architecture(image),
-        *_conditions(image),
+        *_conditions(image, checked_by),
         *_cuda(image),
         *_compat(image),
         *_variables(image),
@@ -97,7 +101,7 @@ def _plain(name: str) -> bool:
     return re.fullmatch(r"[a-z0-9_]{1,32}", name) is not None
 
 
-def _conditions(image: Image) -> list[Need]:
+def _conditions(image: Image, checked_by: str) -> list[Need]:
     """Return a need for each NVIDIA_REQUIRE_* variable, or for the CUDA_VERSION of an old image."""
     asked = read(image.environment)
     found: list[Need] = []
@@ -107,11 +111,23 @@ def _conditions(image: Image) -> list[Need]:
             text = f"{condition.variable} is set, but NVIDIA_DISABLE_REQUIRE turns it off: {_short(condition.value)}"
             found.append(Need("driver", text, f"{evidence}; {_line(image, 'NVIDIA_DISABLE_REQUIRE')}"))
             continue
-        converted = convert(condition)
+        converted = convert(condition, checked=_is_checked(image, condition, checked_by))
         text = _asked(condition, converted)
         found.append(Need("driver", text, evidence, ", ".join(converted.clauses) or None))
     found += [Need("driver", note, _line(image, note.partition(":")[0].partition("=")[0])) for note in asked.notes]
     return found
+
+
+def _is_checked(image: Image, condition: Condition, checked_by: str) -> bool:
+    """Tell whether a runtime checks a condition. Source of enroot's: NVIDIA/enroot conf/hooks/98-nvidia.sh.
+
+    Its hook checks nothing where NVIDIA_VISIBLE_DEVICES is not set or void, and knows no CUDA_VERSION.
+    """
+    if checked_by != "enroot":
+        return bool(checked_by)
+    if image.environment.get("NVIDIA_VISIBLE_DEVICES", "void") in ("", "void") or image.environment.get(DISABLE):
+        return False
+    return condition.variable != "CUDA_VERSION"
 
 
 def _asked(condition: Condition, converted: Converted) -> str:

@@ -32,7 +32,7 @@ def pyxis(session: Session, command: Command, image: Word) -> None:
     """`--container-image=REF`: pyxis starts it with enroot and gives it the job's GPUs."""
     session.need(command, "container=enroot", image.line, "pyxis (--container-image) runs containers with enroot")
     if image.known:
-        images.look(session, command, image, gpus=True)
+        images.look(session, command, image, gpus=True, checked_by="enroot")
     else:
         session.unresolved(command, image.line)
 
@@ -58,7 +58,8 @@ def apptainer(session: Session, command: Command) -> Command | None:
         return None
     session.need(command, f"container={name}", command.words[0].line, f"{name} {action} runs a container")
     read = arguments(words, _APPTAINER)
-    _image(session, command, read, gpus=read.has("--nv", "--nvccli"))
+    checked_by = "toolkit" if read.has("--nvccli") else ""
+    _image(session, command, read, read.has("--nv", "--nvccli"), checked_by)
     return command.rest(read.rest[1:], inside=True) if action == "exec" else None
 
 
@@ -87,7 +88,9 @@ def docker(session: Session, command: Command) -> Command | None:
     read = arguments(words[1:], _DOCKER_SHORT | long - _DOCKER_FLAGS)
     devices = [one.value.text for one in read.options if one.name == "--device" and one.value]
     gpus = read.has("--gpus", "--gpu") or any(text.startswith("nvidia.com/gpu") for text in devices)
-    _image(session, command, read, gpus)
+    # podman's --gpus and a device of CDI (nvidia.com/gpu=all) start no hook of NVIDIA's.
+    checked_by = "toolkit" if name == "docker" and read.has("--gpus") else ""
+    _image(session, command, read, gpus, checked_by)
     return command.rest(read.rest[1:], inside=True)
 
 
@@ -102,10 +105,10 @@ def enroot(session: Session, command: Command) -> Command | None:
         read = arguments(words[1:], _ENROOT_START)
         # What the script made itself was looked at there.
         if not (read.rest and read.clear and read.rest[0].text in session.containers):
-            _image(session, command, read, gpus=True)
+            _image(session, command, read, True, "enroot")
         return command.rest(read.rest[1:], inside=True)
     read = arguments(words[1:], frozenset(("-a", "--arch", "-o", "--output", "-n", "--name")))
-    _image(session, command, read, gpus=True)
+    _image(session, command, read, True, "enroot")
     if not read.rest or not read.rest[0].known:
         return None
     source = read.rest[0].text
@@ -120,7 +123,7 @@ def enroot(session: Session, command: Command) -> Command | None:
     return None
 
 
-def _image(session: Session, command: Command, read: Arguments, gpus: bool) -> None:
+def _image(session: Session, command: Command, read: Arguments, gpus: bool, checked_by: str) -> None:
     """Look at the image, the first word behind the options, if it is sure which that is."""
     if not read.rest and read.clear:
         return
@@ -128,4 +131,4 @@ def _image(session: Session, command: Command, read: Arguments, gpus: bool) -> N
     if image is None or not read.clear or not image.known:
         session.unresolved(command, image.line if image else command.words[0].line)
     else:
-        images.look(session, command, image, gpus)
+        images.look(session, command, image, gpus, checked_by=checked_by)

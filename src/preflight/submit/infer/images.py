@@ -24,16 +24,16 @@ _CU_TAG = re.compile(r"(?<![A-Za-z0-9])cu(?:da)?(1[0-9])(\d)(?![\d.])", re.IGNOR
 _OWN_TAG = re.compile(r"(\d{1,2}\.\d{1,2})(?:\.\d+)?(?:-|$)")
 
 
-def look(session: Session, command: Command, image: Word, gpus: bool, perhaps: str = "") -> None:
+def look(session: Session, command: Command, image: Word, gpus: bool, perhaps: str = "", checked_by: str = "") -> None:
     """Add what ``image`` needs; ``gpus``: whether the container gets the GPUs, else its CUDA is of no account, unless
-    it ``perhaps`` does: then it is unread, with this reason."""
+    it ``perhaps`` does: then it is unread, with this reason. ``checked_by``: as `needs` takes it."""
     found = _SCHEME.fullmatch(image.text)
     scheme = found[1] if found and (found[2] or found[1] in (*_LOCAL, *_REMOTE)) else ""
     if scheme == _INSTANCE:
         return
     local = found[3] if found and scheme in _LOCAL else image.text
     wanted = (gpus, perhaps)
-    if scheme not in _REMOTE and _here(session, command, local, image.line, wanted):
+    if scheme not in _REMOTE and _here(session, command, Word(local, image.line), wanted, checked_by):
         return
     path = joined(command.cwd, local)
     reference = session.made.get(posixpath.normpath(path)) if path else None
@@ -54,8 +54,9 @@ def squash(reference: str) -> str:
     return (rest if slash and ("." in host or ":" in host) else name).replace("/", "+").replace(":", "+") + ".sqsh"
 
 
-def _here(session: Session, command: Command, text: str, line: int, gpus: tuple[bool, str]) -> bool:
+def _here(session: Session, command: Command, image: Word, gpus: tuple[bool, str], checked_by: str) -> bool:
     """Read an image that is a local file or directory; False where there is none of that name."""
+    text, line = image.text, image.line
     path = joined(command.cwd, text)
     if path is None or "\0" in path:
         return False
@@ -64,7 +65,7 @@ def _here(session: Session, command: Command, text: str, line: int, gpus: tuple[
         if real is None or not (session.files.is_file(real) or session.files.is_dir(real)):
             return False
         outside = real if session.files.own else session.files.path + real
-        every = [need for need in needs(read(outside)) if need.subject in _SUBJECTS]
+        every = [need for need in needs(read(outside), checked_by) if need.subject in _SUBJECTS]
     except ImageError as error:
         session.collector.unread(line, f"the image was not read: {str(error).replace(session.files.path + '/', '/')}")
         return True
@@ -92,7 +93,13 @@ def _reference(session: Session, command: Command, reference: str, line: int, gp
     version, why = cuda_of(reference)
     if version is None:
         session.collector.unread(line, f"{reference}: {why}")
-    elif any(gpus):
+    elif not any(gpus):
+        return
+    elif _NGC.fullmatch(_plain(reference).partition("@")[0]):
+        rest = "brings cuda-compat: an older driver of a data center GPU can run it, so no CUDA is asked for"
+        if session.collector.gpus:
+            session.collector.note(line, f"{why} and {rest}; the image itself is not here to be read")
+    else:
         session.need(command if gpus[0] else _doubted(command, gpus[1]), f"cuda>={version}", line, why)
 
 
