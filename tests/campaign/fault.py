@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from campaign.world import World
+    from campaign.world import Assets, World
 
 Injection = Callable[["World"], AbstractContextManager[Any]]
 NOTHING_LOST = "no drain of a sound node, no job held unmarked, in time, report kept, no traceback"
@@ -25,20 +26,34 @@ class NotHere(Exception):
 class Fault:
     """One row to be. ``family`` and ``name`` identify it; ``inject`` arms it and, when the scene is over, lifts it.
 
-    ``drains``: it is a fault of the node's own, which may drain it. ``kills``: the hook may end by a signal or by a
-    status of Python's own, without a report. ``unwritable``: no report can be kept anywhere. ``slow``: it takes tens
-    of seconds, most of them asleep.
+    drains      it is a fault of the node's own, which may drain it
+    kills       the hook may end by a signal, or by a status of Python's own, without a report
+    unwritable  no report can be kept anywhere
+    slow        it takes tens of seconds, most of them asleep
+    word_lost   it destroys the only record of a drain or a move: a node may stay drained, and a job held with the mark
+                of its move
+    forgets     it destroys reports themselves
+    starves     too little is left for Python to start
+    breaks      the installation itself is broken, as one line in syslog may say
+    moves       the job may not fit with it
+    whole       plays all of it in a directory and returns (observed, what went wrong)
     """
 
     family: str
     name: str
     scene: str
-    inject: Injection
+    inject: Injection = field(default=lambda world: nullcontext())
     expected: str = NOTHING_LOST
     drains: bool = False
     kills: bool = False
     unwritable: bool = False
     slow: bool = False
+    word_lost: bool = False
+    forgets: bool = False
+    starves: bool = False
+    breaks: bool = False
+    moves: bool = False
+    whole: Callable[[Path, Assets], tuple[str, list[str]]] | None = None
 
     @property
     def id(self) -> str:

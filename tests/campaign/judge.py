@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 from campaign.fault import Fault
 from campaign.scenes import NEXT_JOB, OTHER_JOB, Scene
 from campaign.world import LIMIT, Ran, World
+from preflight.hooks.main import DEADLINE_S
 
 OVERRUN_S = 1.0
 WORDS = ("Traceback", "Fatal Python error", "Exception ignored", "bug=", "Error: ")
@@ -16,7 +18,13 @@ WORDS = ("Traceback", "Fatal Python error", "Exception ignored", "bug=", "Error:
 
 def judge(world: World, fault: Fault, scene: Scene) -> list[str]:
     """Return what went wrong, one line each; [] where everything held."""
-    wrong = [*_drains(world, fault, scene), *_jobs(world, scene), *_words(world), *_statuses(world, fault, scene)]
+    wrong = [
+        *world.violations,
+        *_drains(world, fault, scene),
+        *_jobs(world, fault, scene),
+        *_words(world, fault),
+        *_statuses(world, fault, scene),
+    ]
     return [*wrong, *_overruns(world), *_reports(world, fault), *_goes_on(world, fault, scene)]
 
 
@@ -29,7 +37,7 @@ def _drains(world: World, fault: Fault, scene: Scene) -> list[str]:
     ours = [name for name, node in state["nodes"].items() if "drain" in node["state"] and _ours(node)]
     if len(ours) > LIMIT:
         wrong.append(f"{len(ours)} nodes stay drained, limit {LIMIT}")
-    if "n1" in ours and not may:
+    if "n1" in ours and not may and not (scene.name == "health-well" and fault.word_lost):
         wrong.append("n1 stays drained")
     if world.timed and scene.truth == "sick" and "drain" not in state["nodes"]["n1"]["state"] and len(ours) < LIMIT:
         wrong.append("the sick node is not drained two health checks later")
@@ -40,7 +48,7 @@ def _ours(node: dict[str, Any]) -> bool:
     return str(node["reason"]).startswith("preflight:")
 
 
-def _jobs(world: World, scene: Scene) -> list[str]:
+def _jobs(world: World, fault: Fault, scene: Scene) -> list[str]:
     jobs = world.state()["jobs"]
     wrong = []
     other = jobs.get(str(OTHER_JOB))
@@ -50,11 +58,11 @@ def _jobs(world: World, scene: Scene) -> list[str]:
     if job is None:
         return wrong
     comment, state = job["admin_comment"], job["state"]
-    if scene.truth != "misfit":
+    if scene.truth != "misfit" and not fault.moves:
         return (
             wrong if state == "RUNNING" and not comment else [*wrong, f"a job that fits was touched: {state} {comment}"]
         )
-    if state == "PENDING" and job["priority"] == 0 and "preflight:held:" not in comment:
+    if state == "PENDING" and job["priority"] == 0 and not _marked(world, comment, fault):
         wrong.append(f"held without our mark: {comment!r}")
     if state == "PENDING" and job["priority"] and "n1" not in job["excluded"]:
         wrong.append("released without the exclusion")
@@ -63,9 +71,24 @@ def _jobs(world: World, scene: Scene) -> list[str]:
     return wrong
 
 
-def _words(world: World) -> list[str]:
+def _marked(world: World, comment: str, fault: Fault) -> bool:
+    """Return whether a held job says that it is ours: held for good, or half moved and on record for a health check.
+
+    One whose record was destroyed has the mark of the move alone.
+    """
+    on_record = any((place / "pending/move-n1-7.json").exists() for place in (world.spool, world.run_dir))
+    return "preflight:held:" in comment or ((on_record or fault.word_lost) and "preflight:moved:" in comment)
+
+
+def _ends(fault: Fault) -> bool:
+    """Return whether a hook that is struck may end otherwise than by its own will."""
+    return fault.kills or fault.starves or fault.breaks
+
+
+def _words(world: World, fault: Fault) -> list[str]:
     lines = [line for ran in world.runs for line in (*ran.said.splitlines(), *ran.log)]
-    return [line[:300] for line in lines if any(word in line for word in WORDS)][:3]
+    words = [word for word in WORDS if not (fault.breaks and word in ("bug=", "Error: "))]
+    return [line[:300] for line in lines if any(word in line for word in words)][:3]
 
 
 def _statuses(world: World, fault: Fault, scene: Scene) -> list[str]:
@@ -77,7 +100,7 @@ def _statuses(world: World, fault: Fault, scene: Scene) -> list[str]:
         allowed = (0, 1) if ran.phase == "prolog" and sick else (0,)
         if ran.status not in allowed and not ran.hung:
             wrong.append(f"{ran.phase} ended with {ran.status}")
-        if ran.raw and not (fault.kills and ran.struck):
+        if ran.raw and not (_ends(fault) and ran.struck):
             wrong.append(f"the hook of {ran.phase} ended with {ran.raw}")
     return wrong
 
@@ -85,16 +108,21 @@ def _statuses(world: World, fault: Fault, scene: Scene) -> list[str]:
 def _overruns(world: World) -> list[str]:
     if not world.timed:
         return []  # what hangs without end shows as a hook that did not
-    late = [ran for ran in world.runs if ran.seconds > world.deadline_s + OVERRUN_S + 2 * ran.late_s]
+    late = [ran for ran in world.runs if ran.seconds > _deadline(world, ran) + OVERRUN_S + 2 * ran.late_s]
     return [f"{ran.phase} took {ran.seconds:.1f} s ({ran.late_s:.1f} s of them the machine's)" for ran in late]
+
+
+def _deadline(world: World, ran: Ran) -> float:
+    """Return the deadline: until the policy has been read, and with it another, the hook's own alarm is at 8.5 s."""
+    return DEADLINE_S if ran.struck and ran.raw == str(128 + signal.SIGALRM) else world.deadline_s
 
 
 def _reports(world: World, fault: Fault) -> list[str]:
     wrong = []
     for ran in world.runs:
-        if ran.job is None or (ran.struck and (fault.unwritable or (fault.kills and ran.raw))):
+        if ran.job is None or (ran.struck and (fault.unwritable or (_ends(fault) and ran.raw))):
             continue
-        if not _kept(world, ran):
+        if not fault.forgets and not _kept(world, ran):
             wrong.append(f"the report of {ran.phase}, job {ran.job} is lost")
     if not fault.unwritable and not list((world.spool / "reports/node").glob("n1.*.health.json")):
         wrong.append("the health checks left no report")

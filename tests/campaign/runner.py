@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class Row:
 def run(fault: Fault, place: Path, assets: Assets, timed: bool = True, keep: bool = False) -> Row:
     """Play ``fault`` in a directory of its own below ``place`` and return its row."""
     began = time.monotonic()
+    if fault.whole is not None:
+        return _whole(fault, place, assets)
     scene = SCENES[fault.scene]
     world = World(place / f"w{os.getpid()}", assets, timed=timed)
     wrong: list[str] = []
@@ -44,6 +47,7 @@ def run(fault: Fault, place: Path, assets: Assets, timed: bool = True, keep: boo
         try:
             world.make()
             scene.prepare(world)
+            world.set_state(drains=[])
             with fault.inject(world):
                 scene.strike(world)
             play(world, scene)
@@ -51,8 +55,23 @@ def run(fault: Fault, place: Path, assets: Assets, timed: bool = True, keep: boo
             result = "WRONG" if wrong else "held"
         except NotHere as why:
             result, seen = "not run", str(why)
+        except Exception as error:
+            result, wrong = "WRONG", [f"the campaign itself: {type(error).__name__}: {error}"]
         finally:
             if not keep:
                 world.end()
+    took = round(time.monotonic() - began, 2)
+    return Row(fault.id, fault.family, fault.scene, fault.name, fault.expected, seen, result, wrong, took)
+
+
+def _whole(fault: Fault, place: Path, assets: Assets) -> Row:
+    began = time.monotonic()
+    assert fault.whole is not None
+    with tempfile.TemporaryDirectory(dir=place) as directory:
+        try:
+            seen, wrong = fault.whole(Path(directory), assets)
+            result = "WRONG" if wrong else "held"
+        except NotHere as why:
+            seen, wrong, result = str(why), [], "not run"
     took = round(time.monotonic() - began, 2)
     return Row(fault.id, fault.family, fault.scene, fault.name, fault.expected, seen, result, wrong, took)

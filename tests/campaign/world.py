@@ -86,6 +86,7 @@ class World:
     struck: dict[str, str] = field(default_factory=dict)
     runs: list[Ran] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what was struck
+    violations: list[str] = field(default_factory=list)  # what an injection itself saw go wrong
     library: str = ""
     deadline_s: float = DEADLINE_S
     timed: bool = True  # whether the machine is quiet enough for times to be judged
@@ -99,7 +100,7 @@ class World:
     def make(self) -> None:
         """Make everything anew, sound and idle."""
         shutil.rmtree(self.place, ignore_errors=True)
-        for folder in ("root/etc", "root/proc/sys/kernel", "root/sys", "libexec", "ctl/bin", "reports"):
+        for folder in ("root/etc", "root/proc/sys/kernel", "root/sys", "libexec", "ctl/bin", "reports", "p.d"):
             (self.place / folder).mkdir(parents=True)
         os.chmod(self.reports, 0o755)
         (self.place / "root/etc/os-release").write_text('ID=ubuntu\nVERSION_ID="22.04"\n')
@@ -110,6 +111,8 @@ class World:
             path = self.control / "bin" / name
             path.write_text(f"#!{sys.executable} -IS\n{(HERE / 'controller.py').read_text()}")
             path.chmod(0o755)
+        (self.place / "p.d/10-site.toml").write_text("[report]\nkeep_days = 30\n")
+        settle(self.place / "p.d/10-site.toml")
         self.policy()
         self.driver()
         self.set_state(nodes={f"n{one}": SOUND for one in range(1, 5)}, jobs={}, drains=[], calls=0)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from campaign.families import controller
+from campaign.families import clocks, controller, files, fleet, limits, nvml, places, policies, torn, upgrades, users
 from campaign.fault import Fault
 
 FAMILIES: dict[str, Callable[[], Iterator[Fault]]] = {
     "kills": controller.kills,
     "controller": controller.lies,
+    "files": files.failing,
+    "odd-files": files.odd,
+    "torn": torn.faults,
+    "places": places.faults,
+    "clocks": clocks.faults,
+    "limits": limits.faults,
+    "nvml": nvml.faults,
+    "users": users.texts,
+    "users-directories": users.directories,
+    "policies": policies.faults,
+    "upgrades": upgrades.faults,
+    "fleet": fleet.faults,
 }
 
 
 def every(only: str = "") -> list[Fault]:
     """Return all faults, or those of the families whose names begin with ``only``."""
-    return [fault for name, listed in FAMILIES.items() if name.startswith(only) for fault in listed()]
+    return [fault for listed in FAMILIES.values() for fault in listed() if fault.family.startswith(only)]
