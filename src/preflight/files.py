@@ -66,6 +66,23 @@ def read_json(path: str, limit: int = 4 << 20) -> Any:
         os.close(descriptor)
 
 
+def damaged(path: str, limit: int = 4 << 20) -> bool:
+    """Return whether `read_json` can never read ``path``: not a regular file of ours, too large, not JSON, or null.
+
+    False where the disk failed, or less came than the file holds: the next run may read it.
+    """
+    try:
+        info = os.lstat(path)
+        if info.st_uid != os.geteuid() or info.st_size > limit or info.st_mode & 0o170000 != 0o100000:
+            return True
+        data = read_plain(path, limit)
+        return len(data) >= info.st_size and jsonio.loads(data) is None
+    except OSError:
+        return False
+    except ValueError:
+        return True
+
+
 class tolerate:
     """Pass over errors of one kind, or several, in a with block."""
 

@@ -13,7 +13,7 @@ from campaign.world import LIMIT, Ran, World
 from preflight.hooks.main import DEADLINE_S
 
 OVERRUN_S = 1.0
-WORDS = ("Traceback", "Fatal Python error", "Exception ignored", "bug=", "Error: ")
+WORDS = ("Traceback", "cannot start", "Fatal Python error", "Exception ignored", "bug=", "Error: ")
 
 
 def judge(world: World, fault: Fault, scene: Scene) -> list[str]:
@@ -87,7 +87,9 @@ def _ends(fault: Fault) -> bool:
 
 def _words(world: World, fault: Fault) -> list[str]:
     lines = [line for ran in world.runs for line in (*ran.said.splitlines(), *ran.log)]
-    words = [word for word in WORDS if not (fault.breaks and word in ("bug=", "Error: "))]
+    words = [
+        word for word in WORDS if not ((fault.breaks or fault.starves) and word in ("bug=", "Error: ", "cannot start"))
+    ]
     return [line[:300] for line in lines if any(word in line for word in words)][:3]
 
 

@@ -304,8 +304,9 @@ kill_switch = "{self.directory}/etc/off"
             for pattern in ("spool/drain-*.json", "spool/pending/*", "spool/released/*", "spool/outbox/*"):
                 for path in self.node_dir(site.name).glob(pattern):
                     path.unlink()
-        for path in Path(self.run_dir).glob("stuck-*.json"):
-            path.unlink()
+        for pattern in ("stuck-*.json", "drain-*.json"):
+            for path in Path(self.run_dir).glob(pattern):
+                path.unlink()
         self.forget_calls()
 
 

@@ -1,12 +1,20 @@
 """Files of root's own that a power cut tore, or that hold something strange: set aside, and no hook stumbles."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from preflight import files
+from preflight.hooks.drained import ours
 from preflight.hooks.pending import begin, left_over
-from unit.hook_site import JOB, Site
+from unit.hook_site import H100X2, JOB, Site
+from unit.test_hooks_run import slurm_of
 
 STRANGE = [
     "",
@@ -55,3 +63,64 @@ def test_hooks_go_on_whatever_is_in_the_files_that_they_keep(hooked: Site, text:
     assert hooked.hook("health").returncode == 0
     assert hooked.hook("prolog", **{**GPUS, "SLURM_JOB_ID": "8"}).returncode == 0
     assert hooked.report(8)["verdict"] in ("ready", "degraded")
+
+
+@pytest.mark.parametrize("text", STRANGE[:5] + STRANGE[-1:])
+def test_what_no_run_can_ever_read_is_damaged(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    assert files.damaged(str(path))
+
+
+def test_a_disk_that_fails_for_a_moment_costs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = begin(str(tmp_path), str(tmp_path / "run"), "move-n1-8", {"node": "n1", "move": {}}).path
+    whole = Path(path).read_bytes()
+    monkeypatch.setattr("preflight.hooks.pending.read_json", lambda path: None)
+    assert list(left_over(str(tmp_path), str(tmp_path / "run"), "n1")) == []  # it is whole on the second look
+
+    def fails(path: str, limit: int) -> bytes:
+        raise OSError(5, "Input/output error", path)
+
+    for read in (fails, lambda path, limit: whole[:5]):
+        monkeypatch.setattr(files, "read_plain", read)
+        assert list(left_over(str(tmp_path), str(tmp_path / "run"), "n1")) == []
+    assert Path(path).read_bytes() == whole
+
+
+def test_the_drains_record_outlives_a_torn_one(hooked: Site) -> None:
+    """Without it nobody could undo a drain past the limit: it stands on the disk and in memory."""
+    hooked.scenario(H100X2, {"gpu.1.ecc.uncorrected.volatile": 2})
+    slurm_of(hooked, "idle", "idle+drain")
+    assert hooked.hook("prolog", **GPUS).returncode == 10
+    record = (hooked.spool / "drain-n1.json").read_text()
+    (hooked.spool / "drain-n1.json").write_text(record[:20])
+    run: Any = SimpleNamespace(
+        policy=SimpleNamespace(report=SimpleNamespace(spool=str(hooked.spool))), run_dir=str(hooked.run_dir), node="n1"
+    )
+    assert ours(run) == json.loads(record)
+    assert (hooked.spool / "drain-n1.json.unreadable").exists()
+
+
+@pytest.mark.parametrize("module", ["hooks/main.py", "bundle.py", "files.py"])
+def test_half_an_installation_is_one_line_and_stops_no_job(hooked: Site, tmp_path: Path, module: str) -> None:
+    """As an upgrade that was cut off leaves it."""
+    package = tmp_path / "half/preflight"
+    shutil.copytree(Path(hooked.main).parent, package, ignore=shutil.ignore_patterns("__pycache__", "modules.bundle"))
+    shutil.copytree(package, tmp_path / "whole/preflight")
+    (package / module).unlink()
+    hooked.main = str(package / "__main__.py")
+    done = hooked.hook("prolog", **GPUS)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 1
+    hooked.main = str(tmp_path / "whole/preflight/__main__.py")
+    assert hooked.hook("prolog", **GPUS).stderr == ""
+
+
+def test_a_closed_stdout_does_not_let_a_job_start_on_a_drained_node(hooked: Site) -> None:
+    hooked.scenario(H100X2, {"gpu.1.ecc.uncorrected.volatile": 2})
+    slurm_of(hooked, "idle", "idle+drain")
+    command = [sys.executable, "-I", "-S", hooked.main, "hook", "prolog", "--config", str(hooked.config)]
+    shell = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command, "--run-dir", str(hooked.run_dir)]
+    done = subprocess.run(shell, env=hooked.environment(**GPUS), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (10, "")

@@ -7,7 +7,7 @@ import os
 from preflight.checks.finding import Finding
 from preflight.facts.cache import boot_id
 from preflight.facts.document import FactsDocument
-from preflight.files import read_json, unlink, write_json
+from preflight.files import read_json, tolerate, unlink, write_json
 from preflight.hooks.aside import set_aside
 from preflight.hooks.pending import Pending
 from preflight.hooks.run import Run
@@ -48,7 +48,7 @@ def uuids(document: FactsDocument) -> dict[str, str]:
 
 
 def remember(run: Run, state: slurm_node.NodeState, cause: Cause) -> None:
-    """Keep what identifies our drain; where it cannot be kept the node stays drained until an admin comes.
+    """Keep what identifies our drain, on disk and in memory: without it the node stays drained until an admin comes.
 
     A node whose reason is not ours any more has become an admin's meanwhile.
     """
@@ -57,11 +57,8 @@ def remember(run: Run, state: slurm_node.NodeState, cause: Cause) -> None:
     more = {"boot": cause.boot, "gpus": list(cause.gpus), "gpu": cause.gpu}
     record = {"reason": state.stem, "user": state.user, "time": state.time, **more}
     for path in _places(run):
-        try:
+        with tolerate(OSError):
             write_json(path, record, durable=True)
-            return
-        except OSError:
-            continue
 
 
 def ours(run: Run) -> dict[str, Any] | None:
@@ -71,7 +68,7 @@ def ours(run: Run) -> dict[str, Any] | None:
         if isinstance(record, dict) and all(isinstance(record.get(key), str) for key in KEYS):
             return record
         if record is not None or os.path.lexists(path):
-            set_aside(path)
+            set_aside(path, record)
     return None
 
 

@@ -99,4 +99,4 @@ def _waiting(directory: str) -> Iterator[tuple[str, Report]]:
         if isinstance(report, dict) and {"node", "phase", "started", "job", "action"} <= report.keys():
             yield path, report
         elif os.path.lexists(path):
-            set_aside(path)
+            set_aside(path, report)

@@ -82,7 +82,7 @@ def left_over(spool: str, run_dir: str, node: str, folder: str = "pending") -> I
                 continue
             entry = read_json(path)
             if not _is_entry(entry):
-                set_aside(path)  # it may be the only word of a job that was requeued: named, not thrown away
+                set_aside(path, entry)  # it may be the only word of a job that was requeued: named, not thrown away
             elif entry["node"] == node and not _under_way(entry):
                 yield Pending(path, entry)
 
