@@ -161,6 +161,7 @@ dir = "{self.directory}/nodes/%n/reports"
 search = ["{self.directory}/nodes/*/spool/reports", "{self.directory}/nodes/*/reports"]
 [drain]
 kill_switch = "{self.directory}/etc/off"
+resume_after = 1
 {drain or 'max_nodes = "50%"'}
 {more}
 """)
@@ -301,8 +302,14 @@ kill_switch = "{self.directory}/etc/off"
         self.lift_faults()
         self.lab.reset()
         for site in self.sites:
-            for pattern in ("spool/drain-*.json", "spool/pending/*", "spool/released/*", "spool/outbox/*"):
-                for path in self.node_dir(site.name).glob(pattern):
+            for pattern in (
+                "spool/drain-*.json",
+                "spool/streaks-*.json",
+                "spool/pending/*",
+                "spool/released/*",
+                "spool/outbox/*",
+            ):
+                for path in self.node_dir(site.name).glob(f"spool/{pattern}"):
                     path.unlink()
         for pattern in ("stuck-*.json", "drain-*.json"):
             for path in Path(self.run_dir).glob(pattern):

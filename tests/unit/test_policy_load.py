@@ -1,5 +1,6 @@
 """preflight.toml: every mistake gets file, line and key; what is right reaches the model."""
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_every_key_of_the_design_reaches_the_model() -> None:
     assert policy.nvml.library == "/opt/lib/libnvidia-ml.so.1"
     assert policy.hook == (6.5, "move", 0, "/opt/slurm/bin", "/opt/slurm/etc/slurm.conf")
     assert policy.report[:2] == ("/var/spool/pf/%n", "/shared/reports")
-    assert policy.drain == ("3", "/etc/off")
+    assert policy.drain[:2] == ("3", "/etc/off")
     assert policy.cuda.minor_version_compatibility == "reject"
     assert policy.check("gpu.ecc.uncorrected") == CheckPolicy("warn", 4.0, "")
     assert policy.check("gpu.remap.pending") == CheckPolicy("", None, "observe")
@@ -76,13 +77,46 @@ def test_every_key_of_the_design_reaches_the_model() -> None:
     assert len(policy.sha256) == 64
 
 
+def test_the_keys_of_time_and_of_xids() -> None:
+    text = (
+        'version = 1\nmode = "enforce"\n[drain]\nresume_after = 3\nhold_down = "10m"\n'
+        '[checks."gpu.nvlink"]\nafter = 3\nfor = "5m"\nresume_after = 4\nhold_down = "1h"\n'
+        '[xids]\n63 = "drain"\n079 = "warn"\n"45" = "off"\n'
+    )
+    policy = parse_policy(text, "p.toml")
+    assert policy.doubts() == ()
+    assert policy.drain[2:] == (3, "10m")
+    assert policy.check("gpu.nvlink") == CheckPolicy(after=3, for_="5m", resume_after=4, hold_down="1h")
+    assert policy.xids == {"63": "drain", "79": "warn", "45": "off"}
+    assert from_json(json.loads(json.dumps(to_json(policy)))) == policy
+
+
+@pytest.mark.parametrize(
+    ("table", "error"),
+    [
+        ('[checks.a]\nfor = "10 minutes"', "p.toml:4: checks.a.for: needs a time such as"),
+        ("[checks.a]\nfor = 10", "p.toml:4: checks.a.for: needs a time such as"),
+        ("[checks.a]\nafter = 0", "p.toml:4: checks.a.after: needs 1 to 1000 times in a row, not 0"),
+        ("[drain]\nresume_after = true", "p.toml:4: drain.resume_after: needs 1 to 1000"),
+        ('[drain]\nhold_down = ""', "p.toml:4: drain.hold_down: needs a time such as"),
+        ('[xids]\n79 = "kill"', "needs one of drain, warn, off, not 'kill'"),
+        ('[xids]\nlost = "drain"', "p.toml:4: xids.lost: is no Xid's number, such as 79"),
+        ("xids = 3", "p.toml:3: xids: needs a table, not 3"),
+    ],
+)
+def test_mistakes_in_them(table: str, error: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        parse_policy(f'version = 1\nmode = "enforce"\n{table}\n', "p.toml")
+    assert error in str(caught.value)
+
+
 def test_the_defaults_are_those_of_the_design() -> None:
     policy = parse_policy('version = 1\nmode = "enforce"\n', "p.toml")
     assert policy._replace(path="", sha256="") == Policy()
     assert policy.facts[:3] == ("/", False, ("/usr/local/cuda*",))
     assert policy.hook == (8.0, "run", 3, "", "")
     assert policy.report[:2] == ("/var/spool/preflight", "")
-    assert policy.drain == ("5%", "/etc/preflight/off")
+    assert policy.drain == ("5%", "/etc/preflight/off", 2, "0s")
     assert policy.cuda.minor_version_compatibility == "warn"
 
 

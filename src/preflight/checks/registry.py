@@ -86,7 +86,7 @@ class Context(NamedTuple):
     ``expected``: the GPUs that Slurm's configuration gives the node, where the whole node is judged. ``broken``: (text,
     source, why) of requirements that cannot be read. ``before``: the facts of the job's prolog, in its epilog.
     ``today``: the day ("2026-11-24") on which something is supported or not. ``clock_jump_s``: seconds by which the
-    wall clock jumped, as the health check saw it.
+    wall clock jumped, as the health check saw it. ``flaps``: "check|subject" -> how often it began to fail in a day.
     """
 
     phase: str
@@ -100,6 +100,7 @@ class Context(NamedTuple):
     before: Facts | None = None
     today: str = ""
     clock_jump_s: float = 0.0
+    flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
 
     def is_jobs(self, position: int) -> bool:
         """Return whether the GPU at ``position``, or a MIG device of it, is judged as the job's own."""

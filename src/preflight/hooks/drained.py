@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from preflight.checks.finding import Finding
 from preflight.facts.cache import boot_id
@@ -11,6 +12,7 @@ from preflight.files import read_json, tolerate, unlink, write_json
 from preflight.hooks.aside import set_aside
 from preflight.hooks.pending import Pending
 from preflight.hooks.run import Run
+from preflight.policy.model import Policy, seconds
 from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm
 from preflight.tuples import NamedTuple
@@ -72,6 +74,64 @@ def ours(run: Run) -> dict[str, Any] | None:
     return None
 
 
+def count_well(run: Run, record: dict[str, Any], well: bool) -> None:
+    """Count in the record of our drain the health checks in a row that found the node well, and since when.
+
+    Where it cannot be written nothing is counted: the node stays drained until an admin comes, or the disk is right.
+    """
+    if not well and not record.get("well"):
+        return
+    since = record.get("well_since")
+    now = time.time()
+    if not well:
+        count, since = 0, 0.0
+    else:
+        count = _number(record.get("well")) + 1
+        since = since if count > 1 and isinstance(since, (int, float)) and since <= now else now
+    counted = {**record, "well": count, "well_since": since}
+    for path in _places(run):
+        if os.path.lexists(path):
+            with tolerate(OSError):
+                write_json(path, counted, durable=True)
+                record.update(counted)
+            return
+
+
+def waits(record: dict[str, Any], policy: Policy) -> str:
+    """Return why a node that is well is not resumed yet, "" where nothing is left to wait for."""
+    said = policy.check(cause_check(record))
+    needed = policy.drain.resume_after if said.resume_after is None else said.resume_after
+    count = _number(record.get("well"))
+    if count < needed:
+        return f"well in {count} of {needed} health checks in a row"
+    text = said.hold_down or policy.drain.hold_down
+    lasted = time.time() - float(record.get("well_since") or 0.0)
+    if lasted < seconds(text):
+        return f"well for {lasted:.0f} s of the hold-down of {text}"
+    return ""
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def cause_check(record: dict[str, Any]) -> str:
+    """Return the check that drained the node."""
+    return str(record["reason"]).partition(":")[2].partition(":")[0]
+
+
+def is_replaced(record: dict[str, Any], document: FactsDocument) -> bool:
+    """Return whether other hardware stands behind the node's name since: another boot, and none of its GPUs left."""
+    before = record.get("gpus")
+    booted = record.get("boot") not in ("", None, boot_id())
+    return booted and isinstance(before, list) and is_other_hardware(before, uuids(document))
+
+
+def is_other_hardware(before: list[Any], now: dict[str, str]) -> bool:
+    """Return whether none of the GPUs of ``before`` (UUIDs) is among those that are there now, and there are some."""
+    return bool(before) and bool(now) and not set(map(str, before)) & set(now.values())
+
+
 def forget(run: Run) -> None:
     """Forget our drain: it was resumed, or is not ours any more."""
     for path in _places(run):
@@ -118,8 +178,9 @@ def is_ours(slurm: Slurm, state: slurm_node.NodeState, record: dict[str, Any]) -
 def is_well(record: dict[str, Any], findings: list[Finding], document: FactsDocument) -> bool:
     """Return whether the check that drained the node passes, and has looked at what failed then.
 
-    A GPU is told by its UUID, wherever it is counted now. Where it is gone, another one in its place after a reboot is
-    the repair; without a reboot nobody has looked at it. An expectation that the site took back is asked no more.
+    Other hardware behind the same name needs only be well itself. A GPU is told by its UUID, wherever it is counted
+    now. Where it is gone, another one in its place after a reboot is the repair; without a reboot nobody has looked at
+    it. An expectation that the site took back is asked no more.
     """
     parts = record["reason"].split(":", 3)
     check, subject = parts[1] if len(parts) > 1 else "", parts[2] if len(parts) > 2 else ""
@@ -127,6 +188,8 @@ def is_well(record: dict[str, Any], findings: list[Finding], document: FactsDocu
     if verdict(findings) not in ("ready", "degraded") or any(one.status in ("fail", "unknown") for one in same):
         return False
     passed = {reason_subject(one.subject) for one in same if one.status == "pass"}
+    if is_replaced(record, document):
+        return True
     if check == "expectation":
         return subject in passed or subject not in {reason_subject(one.subject) for one in same}
     gpu = record.get("gpu")

@@ -3,7 +3,7 @@
 from preflight.checks.changes import changes
 from preflight.hooks import record
 from preflight.hooks.assess import Question, assess
-from preflight.hooks.prolog import act, gres
+from preflight.hooks.prolog import act, gres, over_time
 from preflight.hooks.run import Run
 from preflight.report.store import read_spool
 from preflight.verdict import decide
@@ -20,7 +20,7 @@ def epilog(run: Run) -> int:
         run = run._replace(job=job)
     facts = before["facts"] if before else None
     question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run), before=facts)
-    found = assess(question, run.reading, run.probe_deadline)
+    found = over_time(run, assess(question, run.reading, run.probe_deadline))
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision, changes(facts, found.document.facts, found.gpus))
     if decision.kind != "none" and decision.enforced:

@@ -9,9 +9,9 @@ from preflight.hooks import outbox, record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.clock import jump
 from preflight.hooks.drain import Drained, correct, resume_ours
-from preflight.hooks.drained import is_well, ours
+from preflight.hooks.drained import cause_check, count_well, is_replaced, is_well, ours, waits
 from preflight.hooks.pending import Pending, left_over
-from preflight.hooks.prolog import act, gres
+from preflight.hooks.prolog import act, flaps, gres, over_time
 from preflight.hooks.run import Run
 from preflight.report.store import prune_spool
 from preflight.slurm.commands import Slurm, SlurmError
@@ -19,9 +19,12 @@ from preflight.verdict import decide
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
+    from typing import Any
+
     from preflight.slurm.job import JobState
 
 DAY_S = 86400
+FLAPPING = "flapping"
 SAVED_S = 10.0  # slurmctld saves its state within 5 s
 RECOVERED = "job requeued in held state"  # squeue's reason after requeuehold; a hold by hand has another
 LEAST_S = 1.0  # for the probes, where a slow controller has used up their time
@@ -34,8 +37,8 @@ def health(run: Run) -> int:
     acts = not run.killed and run.policy.mode == "enforce"
     # Before the probes are waited for: a driver that hangs would leave no time for it.
     corrected = correct(run, run.slurm()._replace(deadline=run.probe_deadline)) if acts else None
-    question = Question(run.phase, run.node, run.policy, None, gres=gres(run), clock_jump_s=jumped)
-    found = assess(question, run.reading, max(run.probe_deadline, time.monotonic() + LEAST_S))
+    question = Question(run.phase, run.node, run.policy, None, gres=gres(run), clock_jump_s=jumped, flaps=flaps(run))
+    found = over_time(run, assess(question, run.reading, max(run.probe_deadline, time.monotonic() + LEAST_S)))
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
     if decision.kind != "none" and decision.enforced:
@@ -43,7 +46,8 @@ def health(run: Run) -> int:
     elif acts:
         resumed = _resume(run, found) or corrected
         if resumed is not None:
-            report["action"] = {"kind": "resume", "detail": resumed.detail, "enforced": resumed.enforced}
+            kind = "none" if resumed.kind == "none" else "resume"
+            report["action"] = {"kind": kind, "detail": resumed.detail, "enforced": resumed.enforced}
     recorded = record.finish(run, report)
     if corrected is not None and not corrected.enforced:
         correct(run, run.slurm())  # a controller that was too slow before the probes has a second chance
@@ -70,9 +74,25 @@ def _prune(run: Run) -> None:
 
 def _resume(run: Run, found: Assessment) -> Drained | None:
     record = ours(run)
-    if record is None or not is_well(record, found.findings, found.document):
+    if record is None:
         return None
+    well = is_well(record, found.findings, found.document)
+    count_well(run, record, well)
+    if not well:
+        return None
+    if not is_replaced(record, found.document):
+        why = waits(record, run.policy) or _flaps(found, record)
+        if why:
+            return Drained(f"not resumed yet: {why}", True, "none")
     return resume_ours(run, run.slurm())
+
+
+def _flaps(found: Assessment, record: dict[str, Any]) -> str:
+    """Return why a node that comes and goes is left to an admin, "" where it does not."""
+    check = cause_check(record)
+    if any(one.check == FLAPPING and one.status != "pass" and one.subject == check for one in found.findings):
+        return f"{check} flaps"
+    return ""
 
 
 def repair(run: Run) -> None:

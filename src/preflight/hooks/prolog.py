@@ -1,5 +1,7 @@
 """The prolog: does this node hold what the job asks for, and are its GPUs well?"""
 
+import os
+
 from preflight.hooks import record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.pending import begin
@@ -14,7 +16,7 @@ STOP = 10
 def prolog(run: Run) -> int:
     """Judge the job's start on this node and do what follows; return the exit code, STOP for an enforced unhealthy."""
     question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run))
-    found = assess(question, run.reading, run.probe_deadline)
+    found = over_time(run, assess(question, run.reading, run.probe_deadline))
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
     stop = False
@@ -22,6 +24,35 @@ def prolog(run: Run) -> int:
         stop = act(run, found, decision, report)
     record.finish(run, report)
     return STOP if stop else 0
+
+
+def over_time(run: Run, found: Assessment) -> Assessment:
+    """Return the findings in the light of earlier ones: a failed one waits until it may be acted on (`after`, `for`).
+
+    Nothing is read or written on a node where nothing fails, or has failed within a day.
+    """
+    fails = any(one.status == "fail" and one.blame == "node" for one in found.findings)
+    if not fails and not _has_streaks(run):
+        return found
+    from preflight.hooks.streaks import Streaks
+
+    streaks = Streaks(run.policy.report.spool, run.node)
+    streaks.take(found.findings, found.document)
+    streaks.save()
+    return found._replace(findings=streaks.patient(found.findings, found.document, run.policy))
+
+
+def flaps(run: Run) -> dict[str, int]:
+    """Return how often within a day each "check|subject" began to fail, {} where none did."""
+    if not _has_streaks(run):
+        return {}
+    from preflight.hooks.streaks import Streaks
+
+    return Streaks(run.policy.report.spool, run.node).flaps()
+
+
+def _has_streaks(run: Run) -> bool:
+    return os.path.exists(f"{run.policy.report.spool}/streaks-{run.node}.json")
 
 
 def act(run: Run, found: Assessment, decision: Decision, report: Report) -> bool:

@@ -20,7 +20,9 @@ from preflight.policy import model
 from preflight.policy.files import MAX_BYTES, drop_ins, read_bytes
 from preflight.policy.locate import Path, line_of
 from preflight.policy.model import CheckPolicy, Expectation, Policy
-from preflight.policy.rules import CHECK, EXPECT, RULES, Rule
+from preflight.policy.rules import CHECK, EXPECT, RULES, XID, Rule
+
+KEYWORDS = {"for": "for_"}  # keys that Python does not take as a field's name
 
 
 class PolicyError(ValueError):
@@ -78,7 +80,7 @@ def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -
     A later file's key stands over an earlier one's; its [[expect]] are added. Paths are only named in messages.
     """
     files = [_Reader(text, path), *(_Reader(*one) for one in more)]
-    merged: dict[str, Any] = {"": {}, **{name: {} for name in model.SECTIONS}, "checks": {}, "expect": []}
+    merged: dict[str, Any] = {"": {}, **{name: {} for name in model.SECTIONS}, "checks": {}, "xids": {}, "expect": []}
     errors: list[str] = []
     warnings: list[str] = []
     for reader in files:
@@ -95,6 +97,7 @@ def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -
         values.update(mode="observe", mode_written=False)
     values["checks"] = {name: CheckPolicy(**one) for name, one in merged.pop("checks").items()}
     values["expect"] = tuple(merged.pop("expect"))
+    values["xids"] = merged.pop("xids")
     values.update((name, model.SECTIONS[name](**section)) for name, section in merged.items())
     digest = hashlib.sha256("\n".join(reader.text for reader in files).encode()).hexdigest()
     return Policy(**values, path=path, sha256=digest, warnings=tuple(warnings))
@@ -104,7 +107,7 @@ def _merge(merged: dict[str, Any], reader: _Reader) -> None:
     """Add one file's values to ``merged``; its mistakes stay in ``reader``."""
     data = reader.toml()
     first = not merged[""]
-    checks, expect = data.pop("checks", {}), data.pop("expect", [])
+    checks, xids, expect = data.pop("checks", {}), data.pop("xids", {}), data.pop("expect", [])
     sections = {name: data.pop(name) for name in model.SECTIONS if name in data}
     merged[""].update(reader.table(data, RULES[""], ()))
     if first and "version" not in data:
@@ -113,6 +116,7 @@ def _merge(merged: dict[str, Any], reader: _Reader) -> None:
         merged[name].update(reader.table(section, RULES[name], (name,)))
     for name, check in _checks(reader, checks).items():
         merged["checks"].setdefault(name, {}).update(check)
+    merged["xids"].update(_xids(reader, xids))
     merged["expect"] += _expectations(reader, expect)
     file = merged["catalog"].get("file")
     if file and "catalog" in sections:
@@ -138,7 +142,18 @@ def _checks(reader: _Reader, data: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(data, dict):
         reader.errors.append(f'{reader.where(("checks",))}: needs tables such as [checks."gpu.ecc.uncorrected"]')
         return {}
-    return {name: reader.table(one, CHECK, ("checks", name)) for name, one in data.items()}
+    found = {name: reader.table(one, CHECK, ("checks", name)) for name, one in data.items()}
+    return {name: {KEYWORDS.get(key, key): value for key, value in one.items()} for name, one in found.items()}
+
+
+def _xids(reader: _Reader, data: Any) -> dict[str, str]:
+    """Return the actions of [xids], number -> action."""
+    codes = list(data) if isinstance(data, dict) else []
+    numbers = {code: XID for code in codes if code.isascii() and code.isdigit() and len(code) < 7}
+    wrong = [code for code in codes if code not in numbers]
+    reader.errors += [f"{reader.where(('xids', code))}: is no Xid's number, such as 79" for code in wrong]
+    found = reader.table(data if not wrong else {}, numbers, ("xids",))
+    return {str(int(code)): action for code, action in found.items()}
 
 
 def _expectations(reader: _Reader, data: Any) -> list[Expectation]:

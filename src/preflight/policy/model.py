@@ -55,10 +55,16 @@ class ReportPolicy(NamedTuple):
 
 
 class DrainPolicy(NamedTuple):
-    """[drain]: ``max_nodes`` a number or a share of the cluster ("5%", at least one node)."""
+    """[drain]: ``max_nodes`` a number or a share of the cluster ("5%", at least one node).
+
+    ``resume_after``: health checks in a row that find the node well before it is resumed; ``hold_down``: how long they
+    must have done so ("10m").
+    """
 
     max_nodes: str = "5%"
     kill_switch: str = "/etc/preflight/off"
+    resume_after: int = 2
+    hold_down: str = "0s"
 
 
 class CudaPolicy(NamedTuple):
@@ -81,11 +87,19 @@ class PublishPolicy(NamedTuple):
 
 
 class CheckPolicy(NamedTuple):
-    """[checks."NAME"]: "" and None leave the check's own default."""
+    """[checks."NAME"]: "" and None leave the check's own default.
+
+    ``after``: how often it must fail in a row, and ``for_`` (key ``for``) how long, before the node is drained for it.
+    ``resume_after``, ``hold_down``: as in [drain], of a drain by this check.
+    """
 
     action: str = ""
     limit: float | None = None
     mode: str = ""
+    after: int = 1
+    for_: str = ""
+    resume_after: int | None = None
+    hold_down: str = ""
 
 
 class Expectation(NamedTuple):
@@ -113,6 +127,8 @@ class Policy(NamedTuple):
 
     ``warnings``: lines on unknown keys and checks.
 
+    ``xids``: the site's own action for an Xid, number -> "drain", "warn" or "off".
+
     ``catalog_rows``: what the site's catalog file holds, table -> rows; read when the policy is.
     """
 
@@ -128,6 +144,7 @@ class Policy(NamedTuple):
     catalog: CatalogPolicy = CatalogPolicy()
     publish: PublishPolicy = PublishPolicy()
     checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    xids: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never written
     expect: tuple[Expectation, ...] = ()
     path: str = ""
     sha256: str = ""
@@ -152,6 +169,19 @@ class Policy(NamedTuple):
     def check(self, name: str) -> CheckPolicy:
         """Return what the site says about one check."""
         return self.checks.get(name) or CheckPolicy()
+
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of a time such as "90s", "10m", "2h" or "1d", 0.0 of ""; raises ValueError."""
+    if not text:
+        return 0.0
+    number, unit = text[:-1].strip(), text[-1]
+    if unit not in UNITS or not (number.isascii() and number.isdigit()) or len(number) > 9:
+        raise ValueError(f'needs a time such as "90s", "10m", "2h" or "1d", not {text!r:.40}')
+    return int(number) * UNITS[unit]
 
 
 def to_json(policy: Policy) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from preflight.digits import is_whole
 from preflight.hostlist import HostlistError, names
+from preflight.policy.model import seconds
 from preflight.requirements.grammar import RequirementError, parse
 
 Rule = Callable[[Any], Any]
@@ -71,6 +72,13 @@ def _share(value: Any) -> str:
     return str(text)
 
 
+def _time(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f'needs a time such as "90s", "10m", "2h" or "1d", not {value!r:.40}')
+    seconds(value)
+    return value
+
+
 def _nodes(value: Any) -> str:
     try:
         names(_text(value))
@@ -106,7 +114,12 @@ RULES: dict[str, dict[str, Rule]] = {
         "write_s": _number(0, 30, "seconds"),
         "keep_days": _number(1, 36500, "days", int),
     },
-    "drain": {"max_nodes": _share, "kill_switch": _path},
+    "drain": {
+        "max_nodes": _share,
+        "kill_switch": _path,
+        "resume_after": _number(1, 1000, "health checks in a row", int),
+        "hold_down": _time,
+    },
     "publish": {"enabled": _flag, "via": _choice("auto", "extra", "features")},
     "cuda": {"minor_version_compatibility": _choice("accept", "warn", "reject")},
     "catalog": {"file": _path},
@@ -115,5 +128,10 @@ CHECK: dict[str, Rule] = {
     "action": _choice("drain", "warn", "off"),
     "limit": _number(0, 1e18, "in the check's unit"),
     "mode": MODE,
+    "after": _number(1, 1000, "times in a row", int),
+    "for": _time,
+    "resume_after": _number(1, 1000, "health checks in a row", int),
+    "hold_down": _time,
 }
+XID = _choice("drain", "warn", "off")
 EXPECT: dict[str, Rule] = {"nodes": _nodes, "partitions": _list(_text), "require": _require}
