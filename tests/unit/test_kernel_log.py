@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.facts.kernel_log import history, source
-from preflight.facts.kernel_log.event import bus_id, find_bus
-from preflight.facts.kernel_log.history import History
-from preflight.facts.kernel_log.kinds import NEEDLES, RULES, Reading
-from preflight.facts.kernel_log.records import Record, from_journal, from_kmsg, from_line
-from preflight.facts.kernel_log.source import open_log
-from preflight.facts.kernel_log.xid import parse_sxid, parse_xid
+from preflight.facts.kmsg import history, source
+from preflight.facts.kmsg.event import bus_id, find_bus
+from preflight.facts.kmsg.history import History
+from preflight.facts.kmsg.kinds import NEEDLES, RULES, Reading
+from preflight.facts.kmsg.records import Record, from_journal, from_kmsg, from_line
+from preflight.facts.kmsg.source import open_log
+from preflight.facts.kmsg.xid import parse_sxid, parse_xid
 from preflight.facts.rootfs import Root
 
 LOST = "NVRM: Xid (PCI:0000:c1:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."

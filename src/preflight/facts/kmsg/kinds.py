@@ -8,8 +8,8 @@ chooses its own name, and may choose these words.
 from __future__ import annotations
 
 from preflight.facts.gpu_jobs import job_of_group
-from preflight.facts.kernel_log import xid
-from preflight.facts.kernel_log.event import (
+from preflight.facts.kmsg import xid
+from preflight.facts.kmsg.event import (
     CORRECTED,
     FATAL,
     NONFATAL,
@@ -19,7 +19,7 @@ from preflight.facts.kernel_log.event import (
     find_bus,
     number,
 )
-from preflight.facts.kernel_log.records import Record
+from preflight.facts.kmsg.records import Record
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:

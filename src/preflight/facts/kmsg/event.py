@@ -18,7 +18,7 @@ UNKNOWN_NAMES = ("<unknown>", "")
 class Event(NamedTuple):
     """One thing that the kernel said happened.
 
-    ``kind``: a key of `preflight.facts.kernel_log.kinds`. ``code``: the Xid's or SXid's number, the recovery action of
+    ``kind``: a key of `preflight.facts.kmsg.kinds`. ``code``: the Xid's or SXid's number, the recovery action of
     an Xid 154 is in ``level``. ``bus``: "0000:3b:00", "" where none is named. ``instance``: a MIG device's GPU
     instance. ``subject``: what it is about where that is no PCI device ("sda", "MC0", "CPU3", a file server).
     ``severity``: FATAL, NONFATAL, CORRECTED or "". ``times``: how many of them one record stands for.

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 
 from preflight.facts.cache import BOOT_ID
-from preflight.facts.kernel_log.event import Event
-from preflight.facts.kernel_log.kinds import LOADED, NEEDLES, SERVER_BACK, Reading
-from preflight.facts.kernel_log.records import KERNEL, Record, from_kmsg, from_line
-from preflight.facts.kernel_log.source import Chunks, Place
-from preflight.facts.kernel_log.xid import RECOVERY, XID
+from preflight.facts.kmsg.event import Event
+from preflight.facts.kmsg.kinds import LOADED, NEEDLES, SERVER_BACK, Reading
+from preflight.facts.kmsg.records import KERNEL, Record, from_kmsg, from_line
+from preflight.facts.kmsg.source import Chunks, Place
+from preflight.facts.kmsg.xid import RECOVERY, XID
 from preflight.facts.rootfs import Root
 from preflight.files import read_json, tolerate, write_json
 

@@ -8,7 +8,7 @@ first character on.
 from __future__ import annotations
 
 from preflight.digits import is_whole
-from preflight.facts.kernel_log.event import FATAL, NONFATAL, SHOWN, UNKNOWN_NAMES, Event, bus_id, number
+from preflight.facts.kmsg.event import FATAL, NONFATAL, SHOWN, UNKNOWN_NAMES, Event, bus_id, number
 
 XID, SXID = "xid", "sxid"
 RECOVERY = 154  # "GPU recovery action changed from 0x0 (None) to 0x2 (…)"
