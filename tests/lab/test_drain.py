@@ -136,7 +136,8 @@ def test_a_node_that_is_down_as_well_is_not_resumed(cluster: Cluster) -> None:
     finally:
         cluster.lab.check_run(["scontrol", "delete", "ReservationName=work"])
     cluster.lab.wait_until(lambda: cluster.lab.node_state(NODE) == "IDLE+DRAIN", 10, "the maintenance to end")
-    assert cluster.health_report(NODE)["action"]["kind"] == "resume"
+    report = cluster.health_report(NODE)
+    assert report["action"]["kind"] == "resume", report["action"]
     _back(cluster)
 
 
