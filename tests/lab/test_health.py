@@ -202,7 +202,8 @@ def test_a_drain_whose_hook_was_killed_is_still_ours(cluster: Cluster) -> None:
     assert _pending(cluster, "ubuntu2") == []
     cluster.set_gpus("ubuntu2", sim.example("h100x2"))
     cluster.lab.wait_until(lambda: cluster.lab.node_state("ubuntu2") == "IDLE+DRAIN", 20, "the node to be empty")
-    assert cluster.health_report("ubuntu2")["action"]["kind"] == "resume"
+    action = cluster.health_report("ubuntu2")["action"]
+    assert action["kind"] == "resume", action
 
 
 def test_an_admins_drain_after_a_killed_hooks_is_not_taken_for_ours(cluster: Cluster) -> None:

@@ -424,7 +424,7 @@ def test_a_server_that_answers_again(node: Node) -> None:
 
 def test_what_an_admin_has_in_hand_is_not_acted_on_again(node: Node) -> None:
     node.write(kmsg(1, LOST))
-    node.read().handle()
+    node.read().handle(1)
     node.write(kmsg(2, LOST))
     assert [(one["state"], one["times"]) for one in node.read().events] == [("handled", 1), ("", 1)]
 

@@ -78,6 +78,15 @@ def _remaining(device: dict[str, Any], then: dict[str, Any] | None, at: int, gpu
     return Remaining(tuple(sorted(own)), tuple(sorted(unclear)))
 
 
+def left_over(before: Facts | None, after: Facts, gpus: JobGpus | None) -> list[int]:
+    """Return the processes on the job's GPUs that are its own."""
+    found: set[int] = set()
+    for at, device in enumerate((after.get("gpus") or {}).get("devices") or []):
+        if gpus is not None and gpus.has(at) and "processes" in device:
+            found.update(_remaining(device, _earlier(before, device), at, gpus).own)
+    return sorted(found)
+
+
 def _instances(device: dict[str, Any], at: int, gpus: JobGpus | None) -> list[tuple[Any, Any]]:
     """Return (GPU instance, compute instance) of the job's MIG devices on the GPU at ``at``."""
     listed = device.get("mig_devices") or []

@@ -87,6 +87,7 @@ class Context(NamedTuple):
     source, why) of requirements that cannot be read. ``before``: the facts of the job's prolog, in its epilog.
     ``today``: the day ("2026-11-24") on which something is supported or not. ``clock_jump_s``: seconds by which the
     wall clock jumped, as the health check saw it. ``flaps``: "check|subject" -> how often it began to fail in a day.
+    ``ran_s``: seconds since the job's prolog, in its epilog.
     """
 
     phase: str
@@ -101,6 +102,7 @@ class Context(NamedTuple):
     today: str = ""
     clock_jump_s: float = 0.0
     flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    ran_s: float | None = None
 
     def is_jobs(self, position: int) -> bool:
         """Return whether the GPU at ``position``, or a MIG device of it, is judged as the job's own."""

@@ -26,7 +26,7 @@ class Question(NamedTuple):
     """What is to be judged. ``gpus``: NVML indexes asked for by hand, of a MIG device its
     GPU's and its own; ``before``: the prolog's facts, in the epilog.
 
-    ``clock_jump_s`` and ``flaps`` as in `preflight.checks.registry.Context`.
+    ``clock_jump_s``, ``flaps`` and ``ran_s`` as in `preflight.checks.registry.Context`.
     """
 
     phase: str
@@ -39,6 +39,7 @@ class Question(NamedTuple):
     before: Facts | None = None
     clock_jump_s: float = 0.0
     flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    ran_s: float | None = None
 
 
 class Assessment(NamedTuple):
@@ -74,6 +75,7 @@ def assess(question: Question, reading: Reading, deadline: float, document: Fact
         today=document.collected[:10],
         clock_jump_s=question.clock_jump_s,
         flaps=question.flaps,
+        ran_s=question.ran_s,
     )
     return Assessment(document, run_checks(context), asked, broken, gpus)
 

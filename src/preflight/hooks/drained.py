@@ -29,18 +29,24 @@ KEYS = ("reason", "user", "time")
 
 
 class Cause(NamedTuple):
-    """Why the node is to be drained: the reason, the boot id, the UUIDs of its GPUs, of the one that failed ("")."""
+    """Why the node is to be drained: the reason, the boot id, the UUIDs of its GPUs, of the one that failed ("").
+
+    ``seq``: number of the last record of the kernel's log that was known then, -1 where it was not read.
+    """
 
     reason: str
     boot: str = ""
     gpus: tuple[str, ...] = ()
     gpu: str = ""
+    seq: int = -1
 
 
 def cause_of(reason: str, finding: Finding | None, document: FactsDocument) -> Cause:
     """Return the cause that ``finding`` is, with what later tells whether a check looked at the same GPU."""
     found = uuids(document)
-    return Cause(reason, boot_id(), tuple(found.values()), found.get(finding.subject, "") if finding else "")
+    seq = (document.facts.get("kernel_log") or {}).get("seq")
+    about = found.get(finding.subject, "") if finding else ""
+    return Cause(reason, boot_id(), tuple(found.values()), about, seq if isinstance(seq, int) else -1)
 
 
 def uuids(document: FactsDocument) -> dict[str, str]:
@@ -56,7 +62,7 @@ def remember(run: Run, state: slurm_node.NodeState, cause: Cause) -> None:
     """
     if state.stem != cause.reason:
         return
-    more = {"boot": cause.boot, "gpus": list(cause.gpus), "gpu": cause.gpu}
+    more = {"boot": cause.boot, "gpus": list(cause.gpus), "gpu": cause.gpu, "seq": cause.seq}
     record = {"reason": state.stem, "user": state.user, "time": state.time, **more}
     for path in _places(run):
         with tolerate(OSError):
@@ -157,7 +163,9 @@ def adopt(run: Run, state: slurm_node.NodeState, pending: Pending) -> bool:
         return False
     gpus = entry.get("gpus")
     told = tuple(str(one) for one in gpus) if isinstance(gpus, list) else ()
-    remember(run, state, Cause(state.stem, str(entry.get("boot") or ""), told, str(entry.get("gpu") or "")))
+    seq = entry.get("seq")
+    known = seq if isinstance(seq, int) else -1
+    remember(run, state, Cause(state.stem, str(entry.get("boot") or ""), told, str(entry.get("gpu") or ""), known))
     return True
 
 

@@ -1,12 +1,23 @@
-"""The epilog: what did the job leave, and is the node still well?"""
+"""The epilog: what did the job leave, who is to blame, and is the node still well?"""
 
-from preflight.checks.changes import changes
+from __future__ import annotations
+
+import time
+
+from preflight.checks.changes import changes, left_over
+from preflight.checks.events import of_job, xid_changes
 from preflight.hooks import record
-from preflight.hooks.assess import Question, assess
+from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.prolog import act, gres, over_time
 from preflight.hooks.run import Run
 from preflight.report.store import read_spool
 from preflight.verdict import decide
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
+
+AGAIN = 1.5  # how much longer than the first a second look at the GPUs may take
 
 
 def epilog(run: Run) -> int:
@@ -19,12 +30,72 @@ def epilog(run: Run) -> int:
         job = run.job._replace(restart=(before["job"] or {}).get("restart"))
         run = run._replace(job=job)
     facts = before["facts"] if before else None
-    question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run), before=facts)
-    found = over_time(run, assess(question, run.reading, run.probe_deadline))
+    question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run), before=facts, ran_s=_ran(before))
+    found, ended = _after_grace(run, question, assess(question, run.reading, run.probe_deadline))
+    found = over_time(run, found)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
-    report = record.make(run, found, decision, changes(facts, found.document.facts, found.gpus))
+    view = found.document.view()
+    changed = changes(facts, found.document.facts, found.gpus)
+    changed += xid_changes(view, facts, found.gpus, question.ran_s, run.policy)
+    report = record.make(run, found, decision, changed + ended)
     if decision.kind != "none" and decision.enforced:
         act(run, found, decision, report)
     record.finish(run, report)
     record.forget_note(run)
+    _attribute(run, question, found)
     return 0
+
+
+def _ran(before: dict[str, Any] | None) -> float | None:
+    """Return the seconds since the prolog began, None where it left no record."""
+    try:
+        text = str(before["started"]) if before else ""
+        year, month, day = (int(part) for part in text[:10].split("-"))
+        hour, minute, second = (int(part) for part in text[11:19].split(":"))
+    except ValueError:
+        return None
+    began = time.mktime((year, month, day, hour, minute, second, 0, 0, 0)) - time.timezone
+    return max(0.0, time.time() - began)
+
+
+def _after_grace(run: Run, question: Question, found: Assessment) -> tuple[Assessment, list[dict[str, Any]]]:
+    """Give the job's own processes a moment to end, end them where the policy says so, and look again if any did."""
+    policy = run.policy.epilog
+    own = left_over(question.before, found.document.facts, found.gpus)
+    acts = policy.end_processes and run.policy.mode == "enforce" and not run.killed and run.job is not None
+    if not own and not acts:
+        return found, []
+    from preflight.hooks import leftover
+
+    looked_s = time.monotonic() - run.began
+    until = min(time.monotonic() + policy.grace_s, run.probe_deadline - AGAIN * looked_s)
+    gone = leftover.wait_for(own, until)
+    ended: list[dict[str, Any]] = []
+    if acts and run.job is not None:
+        living = leftover.processes_of(run.job, question.ran_s)
+        if living:
+            patience = max(0.0, min(policy.grace_s, run.probe_deadline - AGAIN * looked_s - time.monotonic()))
+            pids, why = leftover.end(run.job, living, run.slurm(), run.node, patience)
+            text = f"{len(pids)} ended: {', '.join(map(str, pids[:8]))}" + (f"; {why}" if why else "")
+            ended = [{"fact": "processes", "before": None, "after": text, "blame": "user"}]
+            gone = gone or bool(pids)
+    if not gone:
+        return found, ended
+    again = run.reading._replace(nvml=None).collect(
+        frozenset({"gpus"}), max(run.probe_deadline, time.monotonic() + 0.5)
+    )
+    if "gpus" not in again.facts:
+        return found, ended
+    document = found.document._replace(facts={**found.document.facts, "gpus": again.facts["gpus"]})
+    return assess(question, run.reading, run.probe_deadline, document), ended
+
+
+def _attribute(run: Run, question: Question, found: Assessment) -> None:
+    """Remember whose the Xids of this job's time were: one that repeats job after job is the GPU's fault."""
+    if run.job is None:
+        return
+    theirs = of_job(found.document.view(), question.before, found.gpus, question.ran_s, "xid")
+    if theirs.own:
+        from preflight.hooks.handled import history
+
+        history(run).attribute(run.job.id, theirs.own)

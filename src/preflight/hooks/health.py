@@ -35,8 +35,13 @@ def health(run: Run) -> int:
     """Judge the node, drain or resume it, finish or undo what was left, deliver what waits; always returns 0."""
     jumped = jump(run.run_dir, run.node)
     acts = not run.killed and run.policy.mode == "enforce"
+    had = ours(run) if acts else None
     # Before the probes are waited for: a driver that hangs would leave no time for it.
     corrected = correct(run, run.slurm()._replace(deadline=run.probe_deadline)) if acts else None
+    if had is not None and corrected is None and ours(run) is None:
+        from preflight.hooks.handled import forgotten
+
+        forgotten(run, had)
     question = Question(run.phase, run.node, run.policy, None, gres=gres(run), clock_jump_s=jumped, flaps=flaps(run))
     found = over_time(run, assess(question, run.reading, max(run.probe_deadline, time.monotonic() + LEAST_S)))
     decision = decide(run.phase, found.findings, run.policy, run.killed)

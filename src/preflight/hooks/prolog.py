@@ -11,6 +11,7 @@ from preflight.slurm.gres import Gres, cached
 from preflight.verdict import Decision, decide
 
 STOP = 10
+KERNEL_LOG = "kernel log"
 
 
 def prolog(run: Run) -> int:
@@ -62,6 +63,13 @@ def act(run: Run, found: Assessment, decision: Decision, report: Report) -> bool
         from preflight.hooks.drain import drain
         from preflight.hooks.drained import cause_of
 
+        if decision.finding is not None and decision.finding.source == KERNEL_LOG:
+            from preflight.hooks.handled import given_back
+
+            if given_back(run, slurm):
+                detail = f"another hand gave the node back since: {decision.detail}"
+                report["action"] = {"kind": "none", "detail": detail, "enforced": True}
+                return False
         drained = drain(run, slurm, cause_of(decision.detail, decision.finding, found.document))
         report["action"] = {"kind": drained.kind, "detail": drained.detail, "enforced": drained.enforced}
         return drained.enforced

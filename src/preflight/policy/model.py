@@ -67,6 +67,13 @@ class DrainPolicy(NamedTuple):
     hold_down: str = "0s"
 
 
+class EpilogPolicy(NamedTuple):
+    """[epilog]: ``grace_s`` seconds for the job's own processes to end; ``end_processes``: end those that do not."""
+
+    grace_s: float = 2.0
+    end_processes: bool = False
+
+
 class CudaPolicy(NamedTuple):
     """[cuda]: what minor-version compatibility is worth: "accept", "warn" or "reject"."""
 
@@ -116,6 +123,7 @@ SECTIONS: dict[str, type] = {
     "hook": HookPolicy,
     "report": ReportPolicy,
     "drain": DrainPolicy,
+    "epilog": EpilogPolicy,
     "cuda": CudaPolicy,
     "catalog": CatalogPolicy,
     "publish": PublishPolicy,
@@ -140,6 +148,7 @@ class Policy(NamedTuple):
     hook: HookPolicy = HookPolicy()
     report: ReportPolicy = ReportPolicy()
     drain: DrainPolicy = DrainPolicy()
+    epilog: EpilogPolicy = EpilogPolicy()
     cuda: CudaPolicy = CudaPolicy()
     catalog: CatalogPolicy = CatalogPolicy()
     publish: PublishPolicy = PublishPolicy()

@@ -120,6 +120,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "resume_after": _number(1, 1000, "health checks in a row", int),
         "hold_down": _time,
     },
+    "epilog": {"grace_s": _number(0, 30, "seconds"), "end_processes": _flag},
     "publish": {"enabled": _flag, "via": _choice("auto", "extra", "features")},
     "cuda": {"minor_version_compatibility": _choice("accept", "warn", "reject")},
     "catalog": {"file": _path},

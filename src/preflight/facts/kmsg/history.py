@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 
 from preflight.facts.cache import BOOT_ID
+from preflight.facts.gpu_jobs import job_of
 from preflight.facts.kmsg.event import Event
 from preflight.facts.kmsg.kinds import LOADED, NEEDLES, SERVER_BACK, Reading
 from preflight.facts.kmsg.records import KERNEL, Record, from_kmsg, from_line
@@ -153,10 +154,35 @@ class History:
                 },
             )  # fmt: skip
 
-    def handle(self) -> None:
-        """Let no event up to now be acted on again: an admin has given the node back, or has it in hand."""
+    def at_cursor(self, cursor: str) -> None:
+        """Remember where in the journal the last entry stood."""
+        if cursor != self.cursor:
+            self.cursor, self._changed = cursor, True
+
+    def name_jobs(self) -> None:
+        """Name the job of each event of this read whose process still lives in one of Slurm's control groups."""
+        for one in self._fresh.values():
+            if one["pid"] and one["job"] is None:
+                one["job"] = job_of(self._root, one["pid"])
+
+    def attribute(self, job: int, events: list[dict[str, Any]]) -> None:
+        """Name the job of events (by their records' numbers) that came while it had their GPU to itself."""
+        numbers = {(one["first"], one["kind"]) for one in events}
         for one in self.events:
-            if not one["state"]:
+            if one["job"] is None and (one["first"], one["kind"]) in numbers:
+                one["job"], self._changed = job, True
+        self.save()
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Return the events as a facts document holds them."""
+        return [
+            {**one, **{key: None if one[key] < 0 else one[key] for key in ("first_s", "last_s")}} for one in self.events
+        ]
+
+    def handle(self, seq: int) -> None:
+        """Let no event up to record ``seq`` be acted on again: an admin gave the node back, or has it in hand."""
+        for one in self.events:
+            if not one["state"] and one["last"] <= seq:
                 one["state"], self._changed = "handled", True
         self.save()
 
