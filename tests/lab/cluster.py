@@ -302,13 +302,7 @@ resume_after = 1
         self.lift_faults()
         self.lab.reset()
         for site in self.sites:
-            for pattern in (
-                "spool/drain-*.json",
-                "spool/streaks-*.json",
-                "spool/pending/*",
-                "spool/released/*",
-                "spool/outbox/*",
-            ):
+            for pattern in ("drain-*.json", "streaks-*.json", "pending/*", "released/*", "outbox/*"):
                 for path in self.node_dir(site.name).glob(f"spool/{pattern}"):
                     path.unlink()
         for pattern in ("stuck-*.json", "drain-*.json"):

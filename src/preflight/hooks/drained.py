@@ -100,7 +100,6 @@ def count_well(run: Run, record: dict[str, Any], well: bool) -> None:
             with tolerate(OSError):
                 write_json(path, counted, durable=True)
                 record.update(counted)
-            return
 
 
 def waits(record: dict[str, Any], policy: Policy) -> str:

@@ -43,11 +43,13 @@ class Streaks:
         self._path = path_of(spool, node)
         self.rows: dict[str, dict[str, Any]] = {}
         self.gpus: list[str] = []
+        self._unread = False  # the disk failed for a moment: what stands there is not written over
         stored = read_json(self._path)
         if _well_formed(stored):
             self.rows, self.gpus = stored["rows"], stored["gpus"]
         elif stored is not None or os.path.lexists(self._path):
-            set_aside(self._path)
+            set_aside(self._path, stored)
+            self._unread = os.path.lexists(self._path)
         self._now, self._up, self._boot = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot_id()
 
     def take(self, findings: list[Finding], document: FactsDocument) -> None:
@@ -83,6 +85,8 @@ class Streaks:
 
     def save(self) -> None:
         """Write it down, without what is well and has not failed for a day; a full disk costs only the record."""
+        if self._unread:
+            return
         for row in self.rows.values():
             row["turns"] = [at for at in row["turns"] if 0 <= self._now - at < DAY_S]
         kept = {key: row for key, row in self.rows.items() if row["fails"] or row["turns"]}
