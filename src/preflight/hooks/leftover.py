@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 
+from preflight.digits import is_whole
 from preflight.facts.gpu_jobs import job_of
 from preflight.facts.rootfs import Root
 from preflight.facts.stuck import start_time
@@ -59,7 +60,7 @@ def processes_of(job: Job, ran_s: float | None) -> list[Process]:
     since = None if ran_s is None else (time.clock_gettime(time.CLOCK_BOOTTIME) - ran_s) * ticks
     found: list[Process] = []
     for name in os.listdir("/proc"):
-        if name.isdigit() and len(found) < MAX_PROCESSES:
+        if is_whole(name) and len(found) < MAX_PROCESSES:
             one = _examined(int(name), job, since)
             if one is not None:
                 found.append(one)

@@ -6,6 +6,7 @@ Field names are the keys of preflight.toml; site-config/preflight.toml explains 
 from __future__ import annotations
 
 from preflight.catalog.tables import SHIPPED, Tables
+from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -188,7 +189,7 @@ def seconds(text: str) -> float:
     if not text:
         return 0.0
     number, unit = text[:-1].strip(), text[-1]
-    if unit not in UNITS or not (number.isascii() and number.isdigit()) or len(number) > 9:
+    if unit not in UNITS or not is_whole(number, 9):
         raise ValueError(f'needs a time such as "90s", "10m", "2h" or "1d", not {text!r:.40}')
     return int(number) * UNITS[unit]
 
