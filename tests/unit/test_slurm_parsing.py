@@ -54,76 +54,109 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-ROWS = "%A %F %K"
+ROW = {
+    "JobID": "42", "ArrayJobID": "42", "ArrayTaskID": "N/A", "BatchFlag": "1", "Requeue": "1", "RestartCnt": "3",
+    "NumNodes": "2-4", "PriorityLong": "4294901701", "UserID": "1000", "ReqNodes": "n[1-2]", "State": "PENDING",
+    "admin_comment": "theirs; preflight:moved:n1:run0: x ", "Comment": "(null)", "Prefer": "", "Feature": "(null)",
+}  # fmt: skip
+
+
+def rows(*changes: dict[str, str]) -> dict[str, str]:
+    """Return squeue's answer: a row of all fields for each of ``changes``."""
+    made = ("".join(f"{value}MARK" for value in {**ROW, **change}.values()) for change in changes)
+    return {"JobID": "".join(f"{one}\n" for one in made)}
 
 
 @pytest.mark.parametrize(
-    ("rows", "name"),
+    ("found", "name", "array"),
     [
-        ("42 42 N/A\n", "42"),
-        ("41 42 0\n43 42 1\n42 42 2\n", "42_2"),  # the last task has the array's own number
-        ("41 42 0\n42 42 10\n", "42_10"),
+        ([{}], "42", ""),
+        (
+            [{"JobID": "41", "ArrayTaskID": "0"}, {"JobID": "43", "ArrayTaskID": "1"}, {"ArrayTaskID": "2"}],
+            "42_2",
+            "42",
+        ),
+        ([{"JobID": "41", "ArrayTaskID": "0"}, {"ArrayJobID": "40", "ArrayTaskID": "10"}], "40_10", "40"),
     ],
 )
-def test_one_task_of_an_array_is_never_addressed_as_the_array(desk: Desk, rows: str, name: str) -> None:
-    assert job.resolve(desk.answer({ROWS: rows}), 42) == name
-    assert desk.asked() == [["squeue", "-h", "-r", "-j", "42", "-o", ROWS]]
+def test_one_task_of_an_array_is_never_addressed_as_the_array(
+    desk: Desk, found: list[dict[str, str]], name: str, array: str
+) -> None:
+    state = job.find(desk.answer(rows(*found)), 42)
+    assert (state.name, state.array) == (name, array)
+    assert [call[:5] for call in desk.asked()] == [["squeue", "-h", "-r", "-j", "42"]]
 
 
-@pytest.mark.parametrize("rows", ["", "41 42 0\n", "\n", "4242 42 1\n"])
-def test_a_job_that_is_not_there_is_said(desk: Desk, rows: str) -> None:
+@pytest.mark.parametrize("found", [[], [{"JobID": "41", "ArrayTaskID": "0"}], [{"JobID": "4242"}]])
+def test_a_job_that_is_not_there_is_said(desk: Desk, found: list[dict[str, str]]) -> None:
     with pytest.raises(SlurmError, match="job 42 is not in the queue"):
-        job.resolve(desk.answer({ROWS: rows}), 42)
+        job.find(desk.answer(rows(*found)), 42)
 
 
-STATE = {
-    "BatchFlag": "1       \n",
-    "Requeue": "1\n",
-    "RestartCnt": "3\n",
-    "NumNodes": "2-4\n",
-    "admin_comment": "theirs; preflight:moved:n1:run0: x  \n",
-    "%n": "n[1-2]\n",
-    "%T": "PENDING\n",
-    "%P": "gpu,long\n",
-    "%Q": "4294901701\n",
-    "%x": "n7\n",
-}
-
-
-def test_a_job_is_read_field_by_field(desk: Desk) -> None:
-    slurm = desk.answer(STATE)
-    assert job.read(slurm, "42_2") == job.JobState(
-        "42_2", True, True, "n[1-2]", "PENDING", 3, 2, 4294901701, "theirs; preflight:moved:n1:run0: x"
+def test_a_job_is_read_in_one_command(desk: Desk) -> None:
+    slurm = desk.answer(rows({}))
+    assert job.find(slurm, 42) == job.JobState(
+        "42",
+        True,
+        True,
+        "n[1-2]",
+        "PENDING",
+        3,
+        2,
+        4294901701,
+        "theirs; preflight:moved:n1:run0: x",
+        "",
+        False,
+        1000,
+        "",
     )
-    assert job.excluded(slurm, "42_2") == "n7"
-    assert job.restarts(slurm, "42_2") == 3
-    for call in desk.asked():
-        assert call[:5] == ["squeue", "-h", "-r", "-j", "42_2"]
-        assert "show" not in call
+    (call,) = desk.asked()
+    assert "show" not in call
 
 
 def test_an_empty_field_is_empty(desk: Desk) -> None:
-    empty = {"BatchFlag": "0\n", "Requeue": "0\n", "RestartCnt": "0\n", "NumNodes": "1\n", "admin_comment": "(null)\n"}
-    slurm = desk.answer({**STATE, **empty, "%n": "\n", "%x": "(null)\n", "%Q": "0\n"})
-    state = job.read(slurm, "42")
+    empty = {"BatchFlag": "0", "Requeue": "0", "RestartCnt": "0", "NumNodes": "1", "admin_comment": "(null)"}
+    state = job.find(desk.answer(rows({**empty, "ReqNodes": "", "PriorityLong": "0"})), 42)
     assert state[1:5] == (False, False, "", "PENDING")
     assert (state.restarts, state.nodes, state.priority, state.admin_comment) == (0, 1, 0, "")
-    assert job.excluded(slurm, "42") == ""
-
-
-@pytest.mark.parametrize("what", ["BatchFlag", "Requeue", "RestartCnt", "NumNodes", "admin_comment", "%n", "%T", "%Q"])
-def test_no_answer_is_no_value(desk: Desk, what: str) -> None:
-    """Exit status 0 and nothing on stdout once cancelled a batch job as an interactive one."""
-    with pytest.raises(SlurmError, match="squeue gave no"):
-        job.read(desk.answer({**STATE, what: ""}), "42")
 
 
 @pytest.mark.parametrize(
-    "answers", [{"BatchFlag": "N/A\n"}, {"Requeue": "2\n"}, {"RestartCnt": "N/A\n"}, {"%Q": "high\n"}]
-)
-def test_an_answer_of_another_kind_is_refused(desk: Desk, answers: dict[str, str]) -> None:
+    "wrong",
+    [
+        {"BatchFlag": "N/A"}, {"BatchFlag": ""}, {"Requeue": "2"}, {"Requeue": ""}, {"RestartCnt": "N/A"},
+        {"PriorityLong": "high"}, {"PriorityLong": ""}, {"NumNodes": ""}, {"UserID": "root"},
+    ],
+)  # fmt: skip
+def test_an_answer_of_another_kind_is_refused(desk: Desk, wrong: dict[str, str]) -> None:
+    """Nothing where a value should be once cancelled a batch job as an interactive one."""
     with pytest.raises(SlurmError, match="squeue said"):
-        job.read(desk.answer({**STATE, **answers}), "42")
+        job.find(desk.answer(rows(wrong)), 42)
+
+
+def test_no_answer_is_no_value(desk: Desk) -> None:
+    with pytest.raises(SlurmError, match="squeue gave no %x"):
+        job.excluded(desk.answer({"%x": ""}), "42")
+
+
+@pytest.mark.parametrize("field", ["Prefer", "Feature"])
+def test_a_preference_stands_among_the_features_of_a_job_that_runs(desk: Desk, field: str) -> None:
+    assert job.find(desk.answer(rows({field: "rocky"})), 42).prefers
+
+
+def test_a_hostile_comment_is_one_value_of_one_job(desk: Desk) -> None:
+    text = "x Requeue=0 ExcNodeList=n[1-9]\n42 42\n second line"
+    state = job.find(desk.answer(rows({"JobID": "41", "admin_comment": text}, {"Comment": text, "Requeue": "1"})), 42)
+    assert (state.comment, state.requeue, state.name) == (text, True, "42")
+
+
+def test_the_queue_is_read_with_the_excluded_nodes(desk: Desk) -> None:
+    lines = "7|5|3|PENDING|0|gpu,long|n[1-2]\n6|5|2|RUNNING|4294901701|gpu|\n9|9|N/A|PENDING|1|gpu|(null)\n"
+    assert job.queued(desk.answer({"%A|%F|%K|%T|%Q|%P|%x": lines}), "5") == [
+        job.Queued("5_3", "PENDING", 0, "gpu,long", "n[1-2]"),
+        job.Queued("5_2", "RUNNING", 4294901701, "gpu", ""),
+        job.Queued("9", "PENDING", 1, "gpu", ""),
+    ]
 
 
 def test_of_a_heterogeneous_job_the_component_asked_for_is_read(desk: Desk) -> None:
@@ -188,7 +221,6 @@ def test_nodes_with_gpus_are_told_from_those_without(desk: Desk) -> None:
     ("kind", "before", "now", "by_hand"),
     [
         ("priority/basic", 7, 4000, True),
-        ("priority/basic", 7, 7, False),
         ("priority/multifactor", 90000, 100, True),
         ("priority/multifactor", 120, 100, False),
     ],
@@ -196,6 +228,8 @@ def test_nodes_with_gpus_are_told_from_those_without(desk: Desk) -> None:
 def test_a_priority_set_by_hand_is_recognised(desk: Desk, kind: str, before: int, now: int, by_hand: bool) -> None:
     slurm = desk.answer({"%Q": f"{now}\n", "config": f"PriorityFlags =\nPriorityType            = {kind}\n"})
     assert job.set_by_hand(slurm, "42", before) is by_hand
+    (desk.place / "slurm.conf").write_text(f"# PriorityType=x\nprioritytype = {kind} # here\n")
+    assert job.set_by_hand(slurm._replace(conf=f"{desk.place}/slurm.conf"), "42", before) is by_hand
     unsaid = desk.answer({"%Q": "1\n", "config": "nothing\n"})
     assert job.set_by_hand(unsaid, "42", 9) is False
 

@@ -128,25 +128,25 @@ def _repair_move(run: Run, slurm: Slurm, pending: Pending, looking: bool = False
     try:
         told = pending.entry["move"]
         job = Job(**{**told, "gpus": tuple(told["gpus"]), "visible": tuple(told.get("visible", ()))})
-        what = Move(job, run.node, pending.entry["cause"], run.policy.hook.max_requeues)
+        every = pending.entry.get("every") is True
+        what = Move(job, run.node, pending.entry["cause"], run.policy.hook.max_requeues, every)
     except (KeyError, TypeError):
         pending.done()
         return
     try:
-        name = slurm_job.resolve(slurm, job.id)
+        state = slurm_job.find(slurm, job.id)
     except SlurmError as error:
         if "not in the queue" in str(error) or "Invalid job id" in str(error):
             pending.done()
             return
         raise
-    state = slurm_job.read(slurm, name)
     waits = state.state in WAITING and state.priority == 0 and is_half_done(slurm, what, state)
     if pending.entry.get("step") not in ("requeue", "held"):
         pending.done()
     elif not looking:
         kind = finish(slurm, what, _before(state, pending), pending).kind if waits else "requeue"
         pending.released() if kind == "requeue" else pending.done()
-    elif waits and slurm_job.letter(slurm, name, "r").replace("_", " ") == RECOVERED:
+    elif waits and slurm_job.letter(slurm, state.name, "r").replace("_", " ") == RECOVERED:
         if finish(slurm, what, _before(state, pending), pending).kind == "requeue":
             pending.released()
         else:

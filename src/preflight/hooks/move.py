@@ -11,8 +11,9 @@ import time
 
 from preflight.digits import is_whole
 from preflight.files import tolerate
+from preflight.hooks import tasks
 from preflight.hooks.pending import Pending
-from preflight.hostlist import HostlistError, names
+from preflight.hostlist import HostlistError, folded, names
 from preflight.slurm import job as slurm_job
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.environment import Job
@@ -33,12 +34,16 @@ class Outcome(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One move: which run of which job, off which node, and why (one printable line)."""
+    """One move: which run of which job, off which node, and why (one printable line).
+
+    ``every``: every task of an array with this requirement would be sent away from the node (hooks/tasks.py).
+    """
 
     job: Job
     node: str
     cause: str
     max_requeues: int
+    every: bool = False
 
     @property
     def run(self) -> int:
@@ -61,8 +66,7 @@ def move(slurm: Slurm, what: Move, pending: Pending) -> Outcome:
     """Move the job and return what came of it; never raises. What could not be ended stays in ``pending``."""
     kind = "requeue"
     try:
-        name = slurm_job.resolve(slurm, what.job.id)
-        state = slurm_job.read(slurm, name)
+        state = slurm_job.find(slurm, what.job.id)
         if not state.batch or not state.requeue:
             kind = "cancel"
             outcome = _cancel(slurm, what, state)
@@ -81,7 +85,7 @@ def _cancel(slurm: Slurm, what: Move, state: JobState) -> Outcome:
     """End a job that cannot be requeued, telling it why where it can be told."""
     text = f"preflight: job {what.job.id} cannot run on {what.node}: {what.cause}"
     why = "it was submitted with --no-requeue" if state.batch else "an interactive job cannot be moved"
-    _mark(slurm, state.name, CANCELLED, what, why)
+    _mark(slurm, state.name, CANCELLED, what, why, state.admin_comment)
     with tolerate(SlurmError):  # nobody listens to a batch job yet
         slurm_job.notify(slurm, state.name, text)
     slurm_job.cancel(slurm, state.name)
@@ -90,18 +94,21 @@ def _cancel(slurm: Slurm, what: Move, state: JobState) -> Outcome:
 
 def _requeue(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outcome:
     leader = str(what.job.het_job_id) if what.job.het_job_id else state.name
-    try:  # first of all, and harmless: a job that cannot be updated (scrontab) is only reported
-        _mark(slurm, state.name, MOVED, what)
+    try:  # first of all, and harmless: a job that cannot be updated (scrontab) or has ended is only reported
+        state = state._replace(admin_comment=_mark(slurm, state.name, MOVED, what, now=state.admin_comment))
     except SlurmError as error:
         return Outcome("none", f"the job cannot be updated, so it is only reported: {error}", False)
     if leader != state.name:  # what is released at the end is the leader: its priority is the one to keep
         state = state._replace(priority=slurm_job.priority(slurm, leader))
     pending = pending.step("requeue", priority=state.priority)
-    if slurm_job.restarts(slurm, leader) <= what.run:
-        now = slurm_job.letter(slurm, leader, "T")
+    if _alone(what):
+        restarts, now = state.restarts, state.state
+    else:  # another node of the job may have been first since
+        restarts, now = slurm_job.restarts(slurm, leader), slurm_job.letter(slurm, leader, "T")
+    if restarts <= what.run:
         if now in MOVABLE:
             slurm_job.requeue_held(slurm, leader)
-        elif slurm_job.restarts(slurm, leader) <= what.run:  # else another node of the job was first just now
+        elif _alone(what) or slurm_job.restarts(slurm, leader) <= what.run:
             # Its user cancelled it, or it ended: a requeue would bring it back.
             return Outcome("none", f"the job is {now.lower()} already: {what.cause}", True)
     return finish(slurm, what, state, pending.step("held"))
@@ -112,11 +119,14 @@ def finish(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outco
 
     Also called by the health check for a move that stopped here.
     """
+    if _alone(what):
+        return _finish_alone(slurm, what, state)
     leader = str(what.job.het_job_id) if what.job.het_job_id else state.name
-    reason = _must_hold(slurm, what, state)
+    reason = _must_hold(what, state)
     if not reason:
         slurm_job.exclude(slurm, state.name, what.node)
-        reason = _too_few(slurm, what, state)
+        partition = slurm_job.partition(slurm, state.name)  # read again: while it ran it was only the one it ran in
+        reason = _too_few(what, state, partition, _left(slurm, what, partition, slurm_job.excluded(slurm, state.name)))
     if reason:
         _mark(slurm, leader, HELD, what, reason)  # on the leader: all components of a heterogeneous job look there
         slurm_job.hold(slurm, leader)
@@ -134,13 +144,63 @@ def finish(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outco
     return Outcome("requeue", f"requeued without {what.node}: {what.cause}", True)
 
 
+def _finish_alone(slurm: Slurm, what: Move, state: JobState) -> Outcome:
+    """As `finish`, of a job on one node: no other node of it writes its fields, so each is written once."""
+    rows = slurm_job.queued(slurm, state.array or state.name)
+    own = next((row for row in rows if row.name == state.name), None)
+    if own is None:
+        raise SlurmError(f"job {state.name} is not in the queue")
+    others = tasks.others(slurm, state, rows) if what.every and len(rows) > 1 else ()
+    again = tasks.cleared(state.admin_comment, names(own.excluded))
+    known = {node: text for node, text in tasks.shared(others).items() if node not in again}
+    out = names(own.excluded) | {what.node} | set(known)
+    reason = _must_hold(what, state)
+    left = _left(slurm, what, own.partition, folded(out)) if others or not reason else set()
+    entries: list[str] = []
+    values: dict[str, str] = {}
+    if not reason:
+        reason = _too_few(what, state, own.partition, left)
+        entries = tasks.excluded_entries(known, state.admin_comment, state.restarts)
+        if out != names(own.excluded):
+            values["ExcNodeList"] = folded(out)
+    if reason and f"{HELD}{what.marker}:" not in state.admin_comment:
+        entries.append(f"{HELD}{what.marker}: {one_line(f'{reason}: {what.cause}')}")
+    if entries:
+        values["AdminComment"] = tasks.appended(state.admin_comment, *entries)
+    if values:
+        slurm_job.update(slurm, state.name, **values)
+    if reason:
+        slurm_job.hold(slurm, state.name)
+        outcome = Outcome("hold", f"held, since {reason}: {what.cause}", True)
+    else:
+        if state.prefers:
+            with tolerate(SlurmError):
+                drop_vain_preference(slurm, state.name)
+        if own.priority == 0:
+            slurm_job.release(slurm, state.name)
+        _keep_priority(slurm, state.name, state.priority)
+        outcome = Outcome("requeue", f"requeued without {what.node}: {what.cause}", True)
+    if others:
+        with tolerate((SlurmError, HostlistError)):  # what is not shared now, each task finds out by itself
+            tasks.share(slurm, what, state, others, own.partition, left)
+    return outcome
+
+
 def is_half_done(slurm: Slurm, what: Move, state: JobState) -> bool:
     """Return whether a waiting job is one that this very move requeued, and nobody has decided about since."""
     entries = _entries(state.admin_comment)
     marked = any(entry.startswith(f"{MOVED}{what.marker}:") for entry in entries)
-    held = any(entry.startswith(HELD) and _run_of(entry) >= what.run for entry in entries)
-    same = what.job.uid is None or slurm_job.uid(slurm, state.name) == what.job.uid
+    held = any(entry.startswith(HELD) and _run_of(entry) >= what.run for entry in _since(entries, what, state.array))
+    same = what.job.uid is None or state.uid == what.job.uid
     return marked and not held and same and state.restarts == what.run + 1
+
+
+def _since(entries: list[str], what: Move, array: str) -> list[str]:
+    """Return the entries behind the first one of this run: a task of an array may have one from before it ran."""
+    if not array:
+        return entries
+    began = [place for place, entry in enumerate(entries) if entry.startswith(MOVED) and _run_of(entry) == what.run]
+    return entries[began[0] :] if began else []
 
 
 def _run_of(entry: str) -> int:
@@ -149,9 +209,9 @@ def _run_of(entry: str) -> int:
     return int(digits) if is_whole(digits) else 0
 
 
-def _must_hold(slurm: Slurm, what: Move, state: JobState) -> str:
+def _must_hold(what: Move, state: JobState) -> str:
     if what.node in names(state.required):
-        return f"it asks for {what.node} by name (--nodelist), and that node does not fit"
+        return tasks.BY_NAME.format(what.node)
     parts = (entry.split(":") for entry in _entries(state.admin_comment) if entry.startswith(MOVED))
     runs = {part[3] for part in parts if len(part) > 3}
     if len(runs - {f"run{what.run}"}) >= what.max_requeues:
@@ -159,30 +219,47 @@ def _must_hold(slurm: Slurm, what: Move, state: JobState) -> str:
     return ""
 
 
-def _too_few(slurm: Slurm, what: Move, state: JobState) -> str:
-    """Return why too few nodes are left for the job, or ""; nodes that are down for now count as left."""
-    partition = slurm_job.partition(slurm, state.name)  # read again: while it ran it was only the one it ran in
-    left = slurm_job.nodes_of(slurm, partition, gpus=bool(what.job.gpus_text))
-    left -= names(slurm_job.excluded(slurm, state.name))
+def _left(slurm: Slurm, what: Move, partition: str, excluded: str) -> set[str]:
+    """Return the nodes of the partition that the job may still go to; those that are down for now count as left."""
+    return slurm_job.nodes_of(slurm, partition, gpus=bool(what.job.gpus_text)) - names(excluded)
+
+
+def _too_few(what: Move, state: JobState, partition: str, left: set[str]) -> str:
+    """Return why too few nodes are left for the job, or ""."""
     if len(left) >= max(state.nodes, 1):
         return ""
-    return f"no node is left that could fit: {len(left)} of partition {partition}, {max(state.nodes, 1)} needed"
+    return tasks.NONE_LEFT.format(len(left), partition, max(state.nodes, 1))
 
 
-def _mark(slurm: Slurm, name: str, kind: str, what: Move, why: str = "") -> None:
-    """Append our marker to AdminComment, keeping what others wrote; again until it stays, as for ExcNodeList."""
-    entry = f"{kind}{what.marker}: {one_line(f'{why}: {what.cause}' if why else what.cause)}"
+def _mark(slurm: Slurm, name: str, kind: str, what: Move, why: str = "", now: str | None = None) -> str:
+    """Append our marker to AdminComment, keeping what others wrote, and return all of it.
+
+    Where other nodes of the job write it too: again until it stays, as for ExcNodeList. ``now``: as it was just read.
+    """
+    every = tasks.EVERY if what.every and kind == MOVED else ""
+    entry = f"{kind}{what.marker}: {one_line(f'{why}: {what.cause}' if why else what.cause)}{every}"
+    if _alone(what):
+        now = slurm_job.admin_comment(slurm, name) if now is None else now
+        if f"{kind}{what.marker}:" in now:
+            return now
+        slurm_job.update(slurm, name, AdminComment=tasks.appended(now, entry))
+        return tasks.appended(now, entry)
     seen = 0
     for attempt in range(slurm_job.ROUNDS):
         now = slurm_job.admin_comment(slurm, name)
         seen = seen + 1 if f"{kind}{what.marker}:" in now else 0
         if seen == 2 or (seen and not _shared(what)):
-            return
+            return now
         if not seen:
-            slurm_job.update(slurm, name, AdminComment=f"{now}; {entry}" if now else entry)
+            slurm_job.update(slurm, name, AdminComment=tasks.appended(now, entry))
         if _shared(what):
             time.sleep(random.uniform(0.03, 0.08) * (1 + attempt / 4))
     raise SlurmError(f"AdminComment of job {name} does not keep what is written to it")
+
+
+def _alone(what: Move) -> bool:
+    """Return whether no other prolog can act on the job: it has one node, and is no component of another."""
+    return not what.job.het_job_id and not _shared(what)
 
 
 def _shared(what: Move) -> bool:
@@ -192,16 +269,13 @@ def _shared(what: Move) -> bool:
 
 def _held_by_another(slurm: Slurm, what: Move, name: str) -> bool:
     ending = f":run{what.run}"
-    entries = _entries(slurm_job.admin_comment(slurm, name))
+    array = name.partition("_")[0] if "_" in name else ""
+    entries = _since(_entries(slurm_job.admin_comment(slurm, name)), what, array)
     return any(entry.startswith(HELD) and entry.split(": ")[0].endswith(ending) for entry in entries)
 
 
 def _keep_priority(slurm: Slurm, name: str, before: int) -> None:
-    """Give back a priority that an admin had set: releasing a job computes it anew.
-
-    Under priority/basic a priority is never computed again, so the one from before is always right. Under
-    priority/multifactor one set by hand is told by standing above all that the factors gave the other jobs.
-    """
+    """Give back a priority that an admin had set: releasing a job computes it anew."""
     if before and slurm_job.set_by_hand(slurm, name, before):
         with tolerate(SlurmError):
             slurm_job.update(slurm, name, Priority=str(before))

@@ -75,9 +75,11 @@ def act(run: Run, found: Assessment, decision: Decision, report: Report) -> bool
         return drained.enforced
     if run.job is not None:
         from preflight.hooks.move import Move, move, one_line
+        from preflight.hooks.tasks import sends_every_task_away
 
-        what = Move(run.job, run.node, one_line(decision.detail), run.policy.hook.max_requeues)
-        entry = {"node": run.node, "move": what.job._asdict(), "cause": what.cause}
+        every = sends_every_task_away(found.findings, found.document, run.job)
+        what = Move(run.job, run.node, one_line(decision.detail), run.policy.hook.max_requeues, every)
+        entry = {"node": run.node, "move": what.job._asdict(), "cause": what.cause, "every": every}
         name = f"move-{run.node}-{run.job.id}"
         outcome = move(slurm, what, begin(run.policy.report.spool, run.run_dir, name, entry))
         report["action"] = {"kind": outcome.kind, "detail": outcome.detail, "enforced": outcome.done}

@@ -11,17 +11,27 @@ import time
 
 from preflight.digits import is_whole
 from preflight.slurm.commands import Slurm, SlurmError
-from preflight.slurm.fields import hosts
+from preflight.slurm.conf_file import setting
+from preflight.slurm.fields import ask, hosts
 from preflight.tuples import NamedTuple
 
 ROUNDS = 12  # of writing a field that others write too
+WHOLE = 64 << 20  # bytes of squeue's answer where an array has many thousand tasks
+FIELDS = (
+    "JobID", "ArrayJobID", "ArrayTaskID", "BatchFlag", "Requeue", "RestartCnt", "NumNodes", "PriorityLong", "UserID",
+    "ReqNodes", "State", "admin_comment", "Comment", "Prefer", "Feature",
+)  # fmt: skip
 WIDTH = 65536  # squeue -O cuts there, and what is cut would be lost when we write it back
 ID = 40  # columns for a job's names, "ARRAY_TASK" among them
 NOTHING = ("", "N/A", "(null)", "None assigned")
 
 
 class JobState(NamedTuple):
-    """What is decided from. ``name`` is how Slurm's commands must address it (ARRAY_TASK for an array's task)."""
+    """What is decided from. ``name`` is how Slurm's commands must address it (ARRAY_TASK for an array's task).
+
+    ``array``: the number of its array, "" for none; ``comment`` as its user gave it. ``prefers``: whether it may have a
+    --prefer, which Slurm shows among the features of a job that runs.
+    """
 
     name: str
     batch: bool
@@ -32,18 +42,66 @@ class JobState(NamedTuple):
     nodes: int
     priority: int
     admin_comment: str
+    comment: str = ""
+    prefers: bool = False
+    uid: int = -1
+    array: str = ""
 
 
-def resolve(slurm: Slurm, job_id: int) -> str:
-    """Return how to address one job: "ARRAYID_TASK" for a task of an array, else the number.
+class Queued(NamedTuple):
+    """One row of the queue: a job, or a task of an array; ``partition`` all of them while it waits."""
+
+    name: str
+    state: str
+    priority: int
+    partition: str
+    excluded: str
+
+
+def find(slurm: Slurm, job_id: int) -> JobState:
+    """Return what moving one job depends on, all of one moment; raises SlurmError where it is not in the queue.
 
     One task of an array has JobId == ArrayJobId; acting on that number acts on the whole array.
     """
-    for line in slurm.run("squeue", "-h", "-r", "-j", str(job_id), "-o", "%A %F %K").splitlines():
-        number, array, task = [*line.split(), "", "", ""][:3]
-        if number == str(job_id):
-            return f"{array}_{task}" if is_whole(task) else number
+    for row in rows_of(slurm, str(job_id), FIELDS):
+        number, array, task, batch, requeue, restarts, nodes, priority, uid, *texts = row
+        if number.strip() != str(job_id):
+            continue
+        required, state, admin_comment, comment, prefer, feature = texts
+        in_array = is_whole(task.strip())
+        return JobState(
+            f"{array.strip()}_{task.strip()}" if in_array else str(job_id),
+            batch=_flag(batch.strip(), "BatchFlag"),
+            requeue=_flag(requeue.strip(), "Requeue"),
+            required=text(required),
+            state=text(state),
+            restarts=count(restarts),
+            nodes=count(nodes),
+            priority=count(priority),
+            admin_comment=text(admin_comment),
+            comment=text(comment),
+            prefers=bool(text(prefer) or text(feature)),
+            uid=count(uid),
+            array=array.strip() if in_array else "",
+        )
     raise SlurmError(f"job {job_id} is not in the queue")
+
+
+def rows_of(slurm: Slurm, name: str, fields: tuple[str, ...]) -> list[list[str]]:
+    """Return the fields of a job, of each task of an array, or of each component of a heterogeneous job."""
+    return ask(slurm._replace(limit=WHOLE), "squeue", ("-r", "-j", name), fields)
+
+
+def queued(slurm: Slurm, name: str) -> list[Queued]:
+    """Return the rows of the queue of a job, or of all tasks of an array; raises SlurmError."""
+    # Before 24.11 only a letter gives the excluded nodes; nothing that is asked for here holds a "|".
+    out = slurm._replace(limit=WHOLE).run("squeue", "-h", "-r", "-j", name, "-o", "%A|%F|%K|%T|%Q|%P|%x")
+    found = []
+    for line in out.splitlines():
+        number, array, task, state, priority, partition, excluded = [*line.split("|", 6), *[""] * 7][:7]
+        called = f"{array}_{task}" if is_whole(task) else number
+        found.append(Queued(called, state, count(priority), partition, text(excluded)))
+    return found
 
 
 def field(slurm: Slurm, name: str, *spellings: str) -> str:
@@ -55,7 +113,7 @@ def field(slurm: Slurm, name: str, *spellings: str) -> str:
     for what in spellings:
         out, errors = slurm.both("squeue", "-h", "-r", "-j", name, "-O", f"JobArrayID:{ID},JobID:{ID},{what}:{WIDTH}")
         if "Invalid job format" not in errors:
-            return _value(_of_job(_rows(out), name, what))
+            return text(_of_job(_rows(out), name, what))
     raise SlurmError(f"squeue of this release has no field {spellings[0]}")
 
 
@@ -66,7 +124,7 @@ def letter(slurm: Slurm, name: str, what: str) -> str:
     """
     out = slurm.run("squeue", "-h", "-r", "-j", name, "-o", f"%i %A =%{what}")
     rows = [(line.partition(" =")[0].split(), line.partition(" =")[2]) for line in out.splitlines()]
-    return _value(_of_job(rows, name, f"%{what}"))
+    return text(_of_job(rows, name, f"%{what}"))
 
 
 def _rows(out: str) -> list[tuple[list[str], str]]:
@@ -88,8 +146,9 @@ def _of_job(rows: list[tuple[list[str], str]], name: str, what: str) -> str:
     raise SlurmError(f"squeue gave no {what} of job {name}")
 
 
-def _value(text: str) -> str:
-    return "" if text.strip() in NOTHING else text.strip()
+def text(printed: str) -> str:
+    """Return a field as squeue prints it without the blanks around it; "" where it says that there is none."""
+    return "" if printed.strip() in NOTHING else printed.strip()
 
 
 def _flag(text: str, what: str) -> bool:
@@ -98,30 +157,16 @@ def _flag(text: str, what: str) -> bool:
     return text == "1"
 
 
-def read(slurm: Slurm, name: str) -> JobState:
-    """Return what moving a job depends on."""
-    return JobState(
-        name,
-        batch=_flag(field(slurm, name, "BatchFlag"), "BatchFlag"),
-        requeue=_flag(field(slurm, name, "Requeue"), "Requeue"),
-        required=letter(slurm, name, "n"),
-        state=letter(slurm, name, "T"),
-        restarts=_count(field(slurm, name, "RestartCnt")),
-        nodes=_count(field(slurm, name, "NumNodes")),
-        priority=_count(letter(slurm, name, "Q")),
-        admin_comment=admin_comment(slurm, name),
-    )
-
-
 def admin_comment(slurm: Slurm, name: str) -> str:
     """Return the job's AdminComment; others keep data there."""
     return field(slurm, name, "admin_comment", "AdminComment")
 
 
-def _count(text: str) -> int:
-    digits = text.strip().split("-")[0]
+def count(printed: str) -> int:
+    """Return the number that squeue prints, of a range the lower one; raises SlurmError where there is none."""
+    digits = printed.strip().split("-")[0]
     if not is_whole(digits):
-        raise SlurmError(f"squeue said {text[:20]!r} where a number should be")
+        raise SlurmError(f"squeue said {printed[:20]!r} where a number should be")
     return int(digits)
 
 
@@ -132,17 +177,12 @@ def excluded(slurm: Slurm, name: str) -> str:
 
 def priority(slurm: Slurm, name: str) -> int:
     """Return the job's priority; 0: it is held."""
-    return _count(letter(slurm, name, "Q"))
+    return count(letter(slurm, name, "Q"))
 
 
 def held(slurm: Slurm, name: str) -> bool:
     """Return whether the job is held."""
     return letter(slurm, name, "Q") == "0"
-
-
-def uid(slurm: Slurm, name: str) -> int:
-    """Return the uid of the job's user; job ids are used again after MaxJobId."""
-    return _count(letter(slurm, name, "U"))
 
 
 def partition(slurm: Slurm, name: str) -> str:
@@ -203,7 +243,7 @@ def hold(slurm: Slurm, name: str) -> None:
 
 def restarts(slurm: Slurm, name: str) -> int:
     """Return how often Slurm has requeued the job."""
-    return _count(field(slurm, name, "RestartCnt"))
+    return count(field(slurm, name, "RestartCnt"))
 
 
 def nodes_of(slurm: Slurm, partition: str, gpus: bool) -> set[str]:
@@ -214,12 +254,12 @@ def nodes_of(slurm: Slurm, partition: str, gpus: bool) -> set[str]:
 
 
 def set_by_hand(slurm: Slurm, name: str, before: int) -> bool:
-    """Return whether priority ``before`` is one that Slurm would not compute again by itself."""
-    now = _count(letter(slurm, name, "Q"))
-    if now == before:
-        return False
-    for line in slurm.run("scontrol", "show", "config").splitlines():
-        key, _, value = line.partition("=")
-        if key.strip() == "PriorityType":
-            return "basic" in value or before > 2 * max(now, 1)
-    return False
+    """Return whether priority ``before`` is one that Slurm would not compute again by itself.
+
+    Under priority/basic a priority is never computed again. Under priority/multifactor one set by hand is told by
+    standing above all that the factors give.
+    """
+    kind = setting(slurm, "PriorityType")
+    if "basic" in kind:
+        return True
+    return bool(kind) and before > 2 * max(priority(slurm, name), 1)

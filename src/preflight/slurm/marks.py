@@ -9,11 +9,12 @@ from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 MOVED, HELD, CANCELLED = "preflight:moved:", "preflight:held:", "preflight:cancelled:"
-_KINDS = {MOVED: "moved", HELD: "held", CANCELLED: "cancelled"}
+EXCLUDED = "preflight:excluded:"  # of a task that waits: another task of its array was sent away from the node
+_KINDS = {MOVED: "moved", HELD: "held", CANCELLED: "cancelled", EXCLUDED: "excluded"}
 
 
 class Mark(NamedTuple):
-    """One entry: ``kind`` is moved, held or cancelled, ``run`` the job's restart count then; ``text`` says why."""
+    """One entry: ``kind`` is moved, held, cancelled or excluded, ``run`` the job's restart count then, ``text`` why."""
 
     kind: str
     node: str

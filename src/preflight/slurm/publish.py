@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from preflight import jsonio
 from preflight.facts.view import View
-from preflight.files import read_plain
 from preflight.requirements import encode
 from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.conf_file import CONF, in_file, in_lines
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from preflight.policy.model import Policy
 
 NONE = ("", "(null)", "none", "N/A")
-CONF = "/etc/slurm/slurm.conf"
-MAX_CONF = 16 << 20
 WIDTH = 32768  # no field of Slurm's is cut at this width that could be a node's
 
 
@@ -39,28 +37,10 @@ def uses_extra(slurm: Slurm) -> bool:
 
     Raises SlurmError where neither can be asked.
     """
-    said = _in_file(slurm.conf or CONF)
+    said = in_file(slurm.conf or CONF, "SchedulerParameters")
     if said is None:
-        said = _parameters(slurm.run("scontrol", "show", "config").splitlines())
+        said = in_lines(slurm.run("scontrol", "show", "config").splitlines(), "SchedulerParameters")
     return "extra_constraints" in said.lower().replace(" ", "").split(",")
-
-
-def _in_file(path: str) -> str | None:
-    """Return SchedulerParameters as the file has it, None where the file is not here or includes others."""
-    try:
-        text = read_plain(path, MAX_CONF).decode(errors="replace")
-    except OSError:
-        return None
-    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
-    return None if any(line.lower().startswith("include") for line in lines) else _parameters(lines)
-
-
-def _parameters(lines: list[str]) -> str:
-    for line in lines:
-        key, equals, value = line.partition("=")
-        if equals and key.strip().lower() == "schedulerparameters":
-            return value.strip()
-    return ""
 
 
 def publish(slurm: Slurm, node: str, view: View, policy: Policy, via: str = "auto", dry_run: bool = False) -> Told:

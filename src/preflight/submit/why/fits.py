@@ -48,7 +48,7 @@ class Fitting:
     def look(self, job: JobInfo, reports: tuple[Report, ...]) -> Fits:
         """Return what nodes fit, and what the others lack; nothing where it is no question, or cannot be told."""
         sent = [mark for mark in marks(job.admin_comment) if mark.kind in ("held", "moved")]
-        held = any((mark.kind, mark.run) == ("held", job.restarts - 1) for mark in sent)
+        held = any((mark.kind, mark.run) == ("held", max(job.restarts - 1, 0)) for mark in sent)
         no_node = job.reason.partition(",")[0] in _NO_NODE
         if job.state != "PENDING" or not (no_node or (held if job.priority == 0 else sent)):
             return Fits()

@@ -40,8 +40,12 @@ def held(case: Case) -> Told:
 
 
 def _our_hold(case: Case) -> Mark | None:
-    """Return our entry about the run that ended last; earlier ones have been overtaken by a release."""
-    ours = [mark for mark in marks(case.job.admin_comment) if (mark.kind, mark.run) == ("held", case.run - 1)]
+    """Return our entry about the run that ended last; earlier ones have been overtaken by a release.
+
+    A task of an array that has never run may be held for what another one of it met: as its run 0.
+    """
+    run = max(case.run - 1, 0)
+    ours = [mark for mark in marks(case.job.admin_comment) if (mark.kind, mark.run) == ("held", run)]
     return ours[-1] if ours else None
 
 

@@ -135,7 +135,9 @@ def _of_marks(evidence: Evidence, told: set[tuple[int, str]]) -> list[Stay]:
     """Return the stays that only AdminComment tells of; of one node and run the last entry counts."""
     if evidence.job is None:
         return []
-    latest = {(mark.run, mark.node): mark for mark in marks(evidence.job.admin_comment)}
+    # Of a node that it was only excluded from it has no stay.
+    own = (mark for mark in marks(evidence.job.admin_comment) if mark.kind != "excluded")
+    latest = {(mark.run, mark.node): mark for mark in own}
     return [Stay(mark.run, mark.node, None, mark.kind, mark.text) for key, mark in latest.items() if key not in told]
 
 

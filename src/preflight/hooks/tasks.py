@@ -1,0 +1,208 @@
+"""What the misfit of one task of an array says of the others: each node answers once, not once a task.
+
+A task that was sent away for what no task could have there excludes the node from those that wait; where no node is
+left they get the same answer as it, all in one command. Only tasks that ask the same: of the same array, so with the
+same --require, and with the same comment. A task that somebody holds is left alone.
+"""
+
+from __future__ import annotations
+
+from preflight.files import tolerate
+from preflight.hostlist import folded, names
+from preflight.requirements import names as requirement_names
+from preflight.requirements.evaluate import consumable
+from preflight.requirements.grammar import Predicate, RequirementError, parse
+from preflight.slurm import job as slurm_job
+from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.job import JobState, Queued
+from preflight.slurm.marks import EXCLUDED, HELD, marks
+from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from preflight.checks.finding import Finding
+    from preflight.facts.document import FactsDocument
+    from preflight.hooks.move import Move
+    from preflight.slurm.environment import Job
+
+EVERY = " (every task of the array)"  # ends a "moved" entry that says so of its node
+BY_NAME = "it asks for {} by name (--nodelist), and that node does not fit"
+NONE_LEFT = "no node is left that could fit: {} of partition {}, {} needed"
+FIELDS = ("JobID", "ArrayJobID", "ArrayTaskID", "RestartCnt", "ReqNodes", "Comment", "admin_comment")
+SHOWN = 120  # characters of the cause in an entry about another task
+ROOM = 32768  # characters of an AdminComment from which on excluded nodes are no longer told
+LONGEST = 150  # characters of a clause
+GROUPS = 4  # of tasks that are written alike, one command each; what is left over, the next misfit finds
+# Of GPUs that are all alike in these any choice fails as the job's did.
+ALIKE = ("name", "memory", "compute_capability", "mig", "mig_devices")
+OF_ALIKE = ("gpu", "gpu.memory", "gpu.arch", "gpu.count", "cuda")
+
+
+class Other(NamedTuple):
+    """Another task of the array, with the same comment; ``number`` is its place in the array."""
+
+    number: int
+    row: Queued
+    restarts: int
+    required: str
+    admin_comment: str
+
+    @property
+    def waits(self) -> bool:
+        """Return whether it waits and nobody holds it."""
+        return self.row.state == "PENDING" and self.row.priority > 0
+
+
+def sends_every_task_away(findings: Iterable[Finding], document: FactsDocument, job: Job) -> bool:
+    """Return whether some clause that failed would fail for every job that asks the same, on whichever GPUs."""
+    failed = [one for one in findings if (one.check, one.status, one.blame) == ("requirement", "fail", "job")]
+    return any(_whole_node(one.expected or "", document, job) for one in failed)
+
+
+def _whole_node(text: str, document: FactsDocument, job: Job) -> bool:
+    if len(text) > LONGEST:
+        return False  # a long one is cut where it is shown
+    try:
+        clauses = parse(text).clauses
+    except RequirementError:
+        return False
+    if any(map(consumable, clauses)):
+        return False  # what is used up now may be free for the next task
+    predicates = [one for clause in clauses for one in clause.predicates]
+    return all(not _of_gpus(one) or not job.gpus_text or _same_on_each(one, document) for one in predicates)
+
+
+def _of_gpus(one: Predicate) -> bool:
+    row = requirement_names.find(one.name)
+    return row is None or row.scope == "gpu" or one.name == "cuda"
+
+
+def _same_on_each(one: Predicate, document: FactsDocument) -> bool:
+    devices = document.facts.get("gpus", {}).get("devices") or []
+    kinds = [tuple(device.get(key) for key in ALIKE) for device in devices]
+    return one.name in OF_ALIKE and bool(kinds) and all(kind == kinds[0] and not kind[-1] for kind in kinds)
+
+
+def others(slurm: Slurm, state: JobState, rows: list[Queued]) -> tuple[Other, ...]:
+    """Return the other tasks of the array that ask the same; raises SlurmError."""
+    known = {row.name: row for row in rows}
+    found = []
+    for _, array, task, restarts, required, comment, admin_comment in slurm_job.rows_of(slurm, state.array, FIELDS):
+        name = f"{array.strip()}_{task.strip()}"
+        if name != state.name and name in known and slurm_job.text(comment) == state.comment:
+            texts = slurm_job.text(required), slurm_job.text(admin_comment)
+            found.append(Other(int(task), known[name], slurm_job.count(restarts), *texts))
+    return tuple(found)
+
+
+def shared(found: Iterable[Other]) -> dict[str, str]:
+    """Return the nodes from which every task of the array was sent away, by what stands on those ``found``, and why.
+
+    Only as long as the task that says so excludes the node: who clears that wants the node to be tried again.
+    """
+    nodes: dict[str, str] = {}
+    for one in found:
+        excluded = names(one.row.excluded)
+        for mark in marks(one.admin_comment):
+            if mark.node not in excluded:
+                continue
+            if mark.kind == "excluded":
+                nodes.setdefault(mark.node, mark.text)
+            elif mark.kind == "moved" and mark.text.endswith(EVERY[1:]):
+                nodes[mark.node] = why(one.row.name, mark.text.removesuffix(EVERY[1:]))
+    return nodes
+
+
+def cleared(comment: str, excluded: set[str]) -> set[str]:
+    """Return the nodes that a task excluded once by our entries and that somebody has let it try again."""
+    return {mark.node for mark in marks(comment)} - excluded
+
+
+def why(name: str, cause: str) -> str:
+    """Return the text of an entry that says that task ``name`` was sent away."""
+    return f"task {name} was sent away: {cause[:SHOWN].strip()}"
+
+
+def share(slurm: Slurm, what: Move, state: JobState, found: Iterable[Other], partition: str, left: set[str]) -> None:
+    """Exclude the node from the tasks that have not run yet, or hold those to which no node is left.
+
+    ``left``: the nodes of ``partition`` that the task itself may still go to. Raises SlurmError.
+    """
+    if not any(_written(one, left, state) for one in found):
+        return
+    # Read again, since a task that has started meanwhile writes its own fields.
+    found = others(slurm, state, slurm_job.queued(slurm, state.array))
+    nodes = shared(found)
+    nodes[what.node] = why(state.name, what.cause)
+    groups: dict[tuple[str, str, int, str], list[int]] = {}
+    for one in found:
+        if one.row.partition == partition and _written(one, left, state):
+            alike = (one.row.excluded, one.admin_comment, one.restarts, one.required)
+            groups.setdefault(alike, []).append(one.number)
+    held: list[int] = []
+    for alike, numbers in sorted(groups.items(), key=lambda group: -len(group[1]))[:GROUPS]:
+        values, reason = _answer(what, state, alike, nodes, partition, left)
+        with tolerate(SlurmError):  # one of them has started meanwhile: without our mark none is held
+            if values:
+                slurm_job.update(slurm, f"{state.array}_[{ranges(numbers)}]", **values)
+            held += numbers if reason else []
+    if held:
+        slurm_job.hold(slurm, f"{state.array}_[{ranges(held)}]")
+
+
+def _written(one: Other, left: set[str], state: JobState) -> bool:
+    """Return whether a task is told anything: one that has run only where no node is left, the rest it finds itself."""
+    return one.waits and (one.restarts == 0 or len(left) < max(state.nodes, 1))
+
+
+def _answer(
+    what: Move, state: JobState, alike: tuple[str, str, int, str], nodes: dict[str, str], partition: str, left: set[str]
+) -> tuple[dict[str, str], str]:
+    """Return the fields to write to tasks that are alike, {} for none, and why they are to be held, "" if they are not.
+
+    ``alike``: excluded nodes, AdminComment, restarts, required nodes.
+    """
+    excluded, comment, restarts, required = alike
+    again = cleared(comment, names(excluded)) - {what.node}
+    nodes = {node: text for node, text in nodes.items() if node not in again}
+    out = names(excluded) | set(nodes)
+    by_name, needed = what.node in names(required), max(state.nodes, 1)
+    reason = BY_NAME.format(what.node) if by_name else ""
+    if not reason and len(left - out) < needed:
+        reason = NONE_LEFT.format(len(left - out), partition, needed)
+    if not reason and out == names(excluded):
+        return {}, ""
+    entries = [] if by_name else excluded_entries(nodes, comment, restarts)
+    run = max(restarts - 1, 0)
+    if reason and not any((mark.kind, mark.run) == ("held", run) for mark in marks(comment)):
+        entries.append(f"{HELD}{what.node}:run{run}: {reason}: {what.cause}")
+    values = {"AdminComment": appended(comment, *entries)} if entries else {}
+    if not by_name and out != names(excluded):
+        values["ExcNodeList"] = folded(out)
+    return values, reason
+
+
+def excluded_entries(nodes: dict[str, str], comment: str, run: int) -> list[str]:
+    """Return an entry for each node that an AdminComment does not name yet."""
+    if len(comment) > ROOM:
+        return []
+    told = {mark.node for mark in marks(comment)}
+    return [f"{EXCLUDED}{node}:run{run}: {nodes[node]}" for node in sorted(nodes) if node not in told]
+
+
+def appended(comment: str, *entries: str) -> str:
+    """Return an AdminComment with entries of ours behind what others keep there."""
+    return "; ".join([*([comment] if comment else []), *entries])
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return numbers as Slurm writes tasks: "1-3,7"."""
+    parts: list[list[int]] = []
+    for one in sorted(set(numbers)):
+        if parts and parts[-1][1] + 1 == one:
+            parts[-1][1] = one
+        else:
+            parts.append([one, one])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
