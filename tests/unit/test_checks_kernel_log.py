@@ -255,7 +255,7 @@ def test_an_applications_xid_that_repeats_on_one_gpu_alone() -> None:
         (SXID.format("20034, Fatal, Link 48"), "nvswitch.sxid", "fail", "node", "nvswitch2"),
         (SXID.format("12028, Non-fatal, x"), "nvswitch.sxid", "warn", "node", "nvswitch2"),
         ("NVRM: GPU 0000:c1:00.0: GPU has fallen off the bus.", "gpu.bus", "fail", "node", "gpu1"),
-        ("NVRM: _kgspRpcRecvPoll: GSP RPC timeout", "gpu.gsp", "warn", "node", "node"),
+        ("NVRM: _kgspRpcRecvPoll: GSP RPC timeout", "gpu.gsp.timeout", "warn", "node", "node"),
         ("NVRM: GPU 0000:c1:00.0: RmInitAdapter failed! (0x1)", "gpu.init", "warn", "node", "gpu1"),
         ("NVRM: knvlinkTrainLinks: link 3 failed to train", "gpu.nvlink.log", "warn", "node", "node"),
         ("EDAC MC0: 1 UE memory read error on x", "memory.uncorrected", "fail", "node", "MC0"),

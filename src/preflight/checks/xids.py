@@ -164,7 +164,9 @@ def bus(context: Context, limit: float | None) -> Iterator[Finding]:
     yield from _told(context, events(context.node, "off_the_bus"), "fatal", "no GPU fell off the bus")
 
 
-@check("gpu.gsp", reads=("gpus", "kernel_log"), phases=AFTER, action="warn", remedy=RESET, device=True, source=LOG)
+@check(
+    "gpu.gsp.timeout", reads=("gpus", "kernel_log"), phases=AFTER, action="warn", remedy=RESET, device=True, source=LOG
+)
 def gsp(context: Context, limit: float | None) -> Iterator[Finding]:
     """The GPUs' own processors (GSP) answer the driver in time."""
     yield from _told(context, recent(context.node, "gsp"), "", "no time-out of a GSP")
