@@ -26,7 +26,7 @@ SYSTEMS = {
     'PRETTY_NAME="Rocky Linux 9.4 (Blue Onyx)"\n',
     "debian": 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
 }
-COMMANDS = ("squeue", "scontrol", "scancel", "sinfo")
+COMMANDS = ("squeue", "scontrol", "scancel", "sinfo", "sacct")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Cluster:
     extra: str = ""
     gres_conf: str | None = None
     health_interval: int = 0
+    accounting: bool = False
     directory: str = field(default_factory=places.temporary)
     keep: bool = False
     checked: bool = True  # hold each report against the schema; the demonstration has no jsonschema
@@ -93,6 +94,7 @@ class Cluster:
             health_interval=self.health_interval,
             gres_conf=self.gres_conf and self.gres_conf.replace("DEV", f"{self.directory}/dev"),
             release=self.release,
+            accounting=self.accounting,
             **hooks,
         )
 

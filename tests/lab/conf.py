@@ -99,7 +99,7 @@ class Settings:
 def with_ports(nodes: Iterable[LabNode]) -> tuple[tuple[LabNode, ...], int]:
     """Give each node a free loopback port; return the nodes and one more port for slurmctld."""
     listed = list(nodes)
-    ports = _free_ports(len(listed) + 1)
+    ports = free_ports(len(listed) + 1)
     return tuple(replace(node, port=port) for node, port in zip(listed, ports, strict=False)), ports[-1]
 
 
@@ -264,7 +264,7 @@ def _replace(path: str, text: str) -> None:
     os.replace(path + ".new", path)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ``count`` distinct TCP ports that are free on loopback now.
 
     Below the range from which Linux takes the ports of outgoing connections, so that nobody gets slurmctld's port

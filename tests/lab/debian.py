@@ -27,6 +27,8 @@ _PACKAGES = (
     "slurmctld", "slurmd", "slurmrestd", "slurm-client", "munge", "python3", "python3-venv", "gcc", "libc6-dev", "make",
     "libslurm-dev", "ca-certificates",
 )  # fmt: skip
+# Put into a system that is whole as well, so that one more does not make it anew.
+_ADDED = ("slurmdbd",)
 _ACCOUNTS = ("slurm", "munge", *USERS)
 _STAMP = ".preflight-lab"
 # What debootstrap and apt say of a release or a package that the mirror does not have, or not as its index says.
@@ -45,10 +47,12 @@ def system(suite: str) -> str:
     CACHE.mkdir(parents=True, exist_ok=True)
     with _locked(suite, fcntl.LOCK_SH):
         if _is_whole(root):
+            _add(suite, root)
             return str(root)
     with _locked(suite, fcntl.LOCK_EX):
         if not _is_whole(root):
             _make(suite, root)
+        _add(suite, root)
     return str(root)
 
 
@@ -144,15 +148,27 @@ def _make(suite: str, root: Path) -> None:
     for name in ("hosts", "resolv.conf"):
         if os.path.exists(f"/etc/{name}"):
             shutil.copyfile(f"/etc/{name}", new / "etc" / name)
-    install = ["apt-get", "-q", "install", "-y", "--no-install-recommends", *_PACKAGES]
-    environment = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-    # With the lists that debootstrap got: apt would refuse a mirror whose sid stands still.
-    with _archive(suite, address):
-        _run(f"apt-get install in {suite}", _inside(new, install), environment)
-    _run(f"apt-get clean in {suite}", _inside(new, ["apt-get", "clean"]), environment)
+    _install(suite, new, _PACKAGES)
     _make_environment(suite, new)
     (new / _STAMP).write_text(_recipe(), encoding="ascii")
     new.rename(root)
+
+
+def _add(suite: str, root: Path) -> None:
+    """Install what was asked for after the system was made; what is in it stays as it is, so it may be in use."""
+    with _locked(f"{suite}.added", fcntl.LOCK_EX):
+        missing = [name for name in _ADDED if not (root / f"var/lib/dpkg/info/{name}.list").exists()]
+        if missing:
+            _install(suite, root, ["--no-upgrade", *missing])
+
+
+def _install(suite: str, root: Path, packages: Sequence[str]) -> None:
+    """Install packages with the lists that debootstrap got: apt would refuse a mirror whose sid stands still."""
+    install = ["apt-get", "-q", "install", "-y", "--no-install-recommends", *packages]
+    environment = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    with _archive(suite, mirror()):
+        _run(f"apt-get install in {suite}", _inside(root, install), environment)
+    _run(f"apt-get clean in {suite}", _inside(root, ["apt-get", "clean"]), environment)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from lab import conf, contrib, daemons, places, releases
+from lab.accounting import Accounting
 from lab.conf import LabNode, Scripts, Settings
 from lab.daemons import Daemon, LabError, Surroundings
 from lab.jobs import Jobs
@@ -42,6 +43,7 @@ class Lab(Jobs):
     slurm.conf. ``plugstack``: the text of plugstack.conf. ``slurm_conf_extra``: lines of slurm.conf; a key replaces
     ours, Node and Partition lines are added. ``health_interval``: seconds between health checks, 0 for none.
     ``gres_conf``: the text of gres.conf in place of ours.
+    ``accounting``: with slurmdbd and a database, to which slurmctld sends what jobs did.
     ``requeue_delay``: seconds a requeued job waits before it may start (Slurm's own default is 120).
 
     The hooks inherit nothing of the caller's environment: Slurm builds theirs from nothing.
@@ -63,6 +65,7 @@ class Lab(Jobs):
         requeue_delay: int = 5,
         gres_conf: str | None = None,
         release: Release | None = None,
+        accounting: bool = False,
         keep: bool = False,
     ) -> None:
         self._removes = directory is None and not keep
@@ -80,6 +83,9 @@ class Lab(Jobs):
             requeue_delay=requeue_delay,
             gres_conf=gres_conf,
         )
+        self.accounting = Accounting(self.settings, self.release) if accounting else None
+        if self.accounting is not None:
+            self.settings = replace(self.settings, extra=f"{self.accounting.lines()}{self.settings.extra}")
         self.slurm_conf = self.settings.path("slurm.conf")
         self.work = self.settings.path("work")
         daemon = ["-D", "-f", self.slurm_conf]
@@ -91,7 +97,8 @@ class Lab(Jobs):
             )
             for node in placed
         }
-        self.daemons = [self._munged, self._slurmctld, *self._slurmds.values()]
+        kept = self.accounting.daemons if self.accounting is not None else []
+        self.daemons = [self._munged, *kept, self._slurmctld, *self._slurmds.values()]
         atexit.register(self.stop)
 
     def __enter__(self) -> "Lab":
@@ -121,6 +128,7 @@ class Lab(Jobs):
             conf.write(self.settings)
             self._munged.start()
             self.wait_until(lambda: os.path.exists(self.settings.munge_socket), 10, "munged's socket")
+            self._start_accounting()
             self.start_slurmctld()
             for slurmd in self._slurmds.values():
                 slurmd.start()
@@ -136,10 +144,26 @@ class Lab(Jobs):
             slurmd.stop()
         daemons.kill_steps(self.directory)
         self._slurmctld.stop()
+        if self.accounting is not None:
+            self.accounting.stop()
         self._munged.stop()
         self.release.release(self.directory)
         if self._removes:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _start_accounting(self) -> None:
+        """Start the database and slurmdbd, and make the cluster known: without it slurmctld does not start."""
+        kept = self.accounting
+        if kept is None:
+            return
+        kept.make()
+        kept.start_database()
+        self.wait_until(lambda: os.path.exists(kept.socket), 20, "the database's socket")
+        kept.start()
+        show = ["sacctmgr", "-n", "show", "cluster"]
+        self.wait_until(lambda: self.run(show).returncode == 0, 30, "slurmdbd to answer")
+        if "lab" not in self.check_run(show):
+            self.check_run(["sacctmgr", "-i", "add", "cluster", "lab"])
 
     def start_slurmctld(self) -> None:
         """Start the controller on its saved state; wait until it answers and has heard of every running node."""

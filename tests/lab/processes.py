@@ -5,7 +5,7 @@ import signal
 import time
 from typing import NamedTuple
 
-_DAEMONS = ("munged", "slurmctld", "slurmd")
+_DAEMONS = ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd")
 _GONE_S = 5.0
 _POLL_S = 0.02
 
@@ -57,7 +57,7 @@ def descendants(root: int) -> list[Process]:
 
 
 def is_daemon_of(pid: int, directory: str) -> bool:
-    """Whether ``pid`` is a munged, slurmctld or slurmd whose command line names a file below ``directory``."""
+    """Whether ``pid`` is a daemon of a lab's whose command line names a file below ``directory``."""
     words = _cmdline(pid)
     if not words or os.path.basename(words[0]) not in _DAEMONS:
         return False

@@ -1,6 +1,7 @@
 """What became of a job, from recorded fields and reports: each state and reason, and what is said to type."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from preflight.slurm.models import JobInfo, Node
 from preflight.submit.why.document import to_json
 from preflight.submit.why.explain import explain
 from preflight.submit.why.gather import Known, is_of, parse
+from preflight.submit.why.limits import limit_of
 from preflight.submit.why.model import KINDS, Asked, Evidence, Left, Told
 from preflight.submit.why.reasons import REASONS, reason
 from preflight.submit.why.several import folded_tasks, tell
@@ -52,6 +54,11 @@ def _misfit(**other: Any) -> dict[str, Any]:
     values: dict[str, Any] = {"findings": [MISFIT], "verdict": "mismatch", "node": "n1"}
     return report(**(values | other))
 
+
+REASON_WORDS = [
+    line for line in (Path(__file__).parent / "data" / "slurm_reasons.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]  # fmt: skip
 
 # Every reason that squeue's man page lists (22.05), but for the families with a "*".
 MAN_PAGE = [
@@ -95,29 +102,62 @@ def test_the_reasons_of_the_man_page_are_in_plain_words(word: str) -> None:
     assert "{" not in told.sentence + "".join(_commands(told))
 
 
+@pytest.mark.parametrize("word", REASON_WORDS)
+def test_every_reason_of_the_releases_is_known_and_has_a_step(word: str) -> None:
+    why = reason(word)
+    assert why.known
+    assert why.step
+    told = _told(reason=word, dependency="afterok:7(unfulfilled)", required="")
+    assert "own word" not in told.sentence
+    assert "{" not in told.sentence + "".join(_commands(told))
+
+
 @pytest.mark.parametrize(
-    ("word", "means"),
+    ("word", "field", "set_by", "tres", "scope", "measure"),
     [
-        ("AssocGrpGRES", "its account with all below it"),
-        ("AssocGrpCPURunMinutesLimit", "its account with all below it"),
-        ("AssocMaxJobsLimit", "more than one job of its account may"),
-        ("QOSGrpNodeLimit", "all jobs of its QOS together"),
-        ("QOSMaxGRESPerUser", "more than its QOS allows"),
-        ("QOSMinGRES", "less than its QOS wants"),
-        ("MaxGRESPerAccount", "its account has as much as its QOS allows"),
+        ("AssocGrpCpuLimit", "GrpTRES", "GrpTRES", "cpu", "group", ""),
+        ("AssocGrpGRES", "GrpTRES", "GrpTRES", "gres/", "group", ""),
+        ("AssocGrpCPUMinutesLimit", "GrpTRESMins", "GrpTRESMins", "cpu", "group", "minutes"),
+        ("AssocGrpCPURunMinutesLimit", "GrpTRESRunMins", "GrpTRESRunMins", "cpu", "group", "run-minutes"),
+        ("AssocGrpJobsLimit", "GrpJobs", "GrpJobs", "", "group", "jobs"),
+        ("AssocGrpWallLimit", "GrpWall", "GrpWall", "", "group", "wall"),
+        ("AssocMaxJobsLimit", "MaxJobs", "MaxJobs", "", "user", "jobs"),
+        ("AssocMaxSubmitJobLimit", "MaxSubmitJobs", "MaxSubmitJobs", "", "user", "submit"),
+        ("AssocMaxWallDurationPerJobLimit", "MaxWallPJ", "MaxWall", "", "job", "wall"),
+        ("AssocMaxMemPerNode", "MaxTRESPN", "MaxTRESPerNode", "mem", "node", ""),
+        ("AssocMaxNodeMinutesPerJob", "MaxTRESMinsPJ", "MaxTRESMinsPerJob", "node", "job", "minutes"),
+        ("QOSMaxMemoryPerUser", "MaxTRESPU", "MaxTRESPerUser", "mem", "user", ""),
+        ("QOSMaxSubmitJobPerUserLimit", "MaxSubmitJobsPU", "MaxSubmitJobsPerUser", "", "user", "submit"),
+        ("QOSMinGRES", "MinTRESPJ", "MinTRESPerJob", "gres/", "job", ""),
+        ("QOSMinCpuNotSatisfied", "MinTRESPJ", "MinTRESPerJob", "cpu", "job", ""),
+        ("MaxGRESPerAccount", "MaxTRESPA", "MaxTRESPerAccount", "gres/", "account", ""),
+        ("MaxSubmitJobsPerAccount", "MaxSubmitJobsPA", "MaxSubmitJobsPerAccount", "", "account", "submit"),
+        ("MaxCpuRunMinsPerUser", "MaxTRESRunMinsPU", "MaxTRESRunMinsPerUser", "cpu", "user", "run-minutes"),
     ],
 )
-def test_limits_by_their_family(word: str, means: str) -> None:
+def test_limits_by_their_parts(word: str, field: str, set_by: str, tres: str, scope: str, measure: str) -> None:
+    limit = limit_of(word)
+    assert limit is not None
+    assert (limit.field, limit.set_by, limit.tres, limit.scope, limit.measure) == (field, set_by, tres, scope, measure)
     told = _told(reason=word)
-    assert means in told.sentence
+    assert f"({set_by})" in told.sentence
     assert f"(Slurm says {word})" in told.sentence
-    assert _commands(told)[0].startswith("sacctmgr show")
+    assert _commands(told)[0].startswith("scontrol show assoc_mgr flags=")
+
+
+def test_every_word_of_a_limit_is_read_as_one() -> None:
+    limits = {word for word in REASON_WORDS if word.startswith(("Assoc", "QOS", "Max"))} - {
+        "AssociationJobLimit", "AssociationResourceLimit", "AssociationTimeLimit", "MaxMemPerLimit",
+        "MaxPoweredUpNodes", "QOSJobLimit", "QOSNotAllowed", "QOSResourceLimit", "QOSTimeLimit", "QOSUsageThreshold",
+    }  # fmt: skip
+    assert len(limits) > 150
+    assert [word for word in sorted(limits) if limit_of(word) is None] == []
 
 
 def test_a_word_that_is_not_known_is_said_to_be_slurms() -> None:
-    told = _told(reason="FedJobLock")
-    assert 'Slurm\'s own word for it is "FedJobLock"' in told.sentence
-    assert not reason("FedJobLock").known
+    told = _told(reason="SomethingNew")
+    assert 'Slurm\'s own word for it is "SomethingNew"' in told.sentence
+    assert not reason("SomethingNew").known
     assert _commands(told) == ["scontrol show job 42"]
 
 
@@ -345,13 +385,17 @@ def test_rows_of_the_queue() -> None:
 
 def test_rows_of_accounting() -> None:
     out = (
-        "45|42_3|alice|1000|gpu|CANCELLED by 0|0:15|n1|1|1795528000|1795528100|1795528200\n"
-        "46|42_4|alice|1000|gpu|FAILED|7:0|None assigned|1|1795528000|Unknown|1795528200\n"
-        "50|49+1|alice|1000|gpu|OUT_OF_MEMORY|0:125|n[1-2]|2|1795528000|1795528100|1795528200\n"
+        "45|42_3|alice|1000|gpu|CANCELLED by 0|0:15|n1|1|1795528000|1795528100|1795528200|30M|\n"
+        "45.batch|42_3.batch||||CANCELLED|0:15|n1|1|1795528100|1795528100|1795528200||214504K\n"
+        "46|42_4|alice|1000|gpu|CANCELLED by 0|0:0|None assigned|1|1795528000|1795528200|1795528200|1G|\n"
+        "42|42_[5-6]|alice|1000|gpu|PENDING|0:0|None assigned|1|1795528000|Unknown|Unknown|1G|\n"
+        "50|49+1|alice|1000|gpu|OUT_OF_MEMORY|0:125|n[1-2]|2|1795528000|1795528100|1795528200||\n"
     )
     first, second, third = past(_Recorded(out), "42")  # type: ignore[arg-type]
     assert (first.job.name, first.job.state, first.ended_by, first.job.end) == ("42_3", "CANCELLED", 0, 1795528200)
-    assert (second.job.exit_code, second.job.nodes, second.job.start, second.ended_by) == ("7:0", "", None, None)
+    assert (first.memory.asked, round(first.memory.used or 0)) == (30, 209)
+    # Cancelled while it waited: sacct gives the time of that as its start.
+    assert (second.job.nodes, second.job.start, second.ended_by, second.memory.used) == ("", None, 0, None)
     assert (third.job.het_job_id, third.job.het_offset, third.job.state) == (49, 1, "OUT_OF_MEMORY")
 
 

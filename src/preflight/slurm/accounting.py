@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.digits import is_whole
-from preflight.slurm.commands import Slurm
+from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.models import JobInfo, address
 from preflight.tuples import NamedTuple
 
@@ -21,34 +21,88 @@ FIELDS = (
     "Submit",
     "Start",
     "End",
+    "ReqMem",
+    "MaxRSS",
 )
 _NOTHING = ("", "Unknown", "None", "None assigned")
+_UNITS = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
+
+
+class Memory(NamedTuple):
+    """A job's memory in MiB, None where it is not known: ``asked`` in all, ``used`` at most by one of its tasks."""
+
+    asked: float | None = None
+    used: float | None = None
 
 
 class Past(NamedTuple):
-    """A job as accounting has it, and the uid that cancelled it (None where nobody did)."""
+    """A job as accounting has it, the uid that cancelled it (None where nobody did), and its memory."""
 
     job: JobInfo
     ended_by: int | None
+    memory: Memory = Memory()
+
+
+class Run(NamedTuple):
+    """An earlier run of a job that was requeued: how it ended ("NODE_FAIL", "PREEMPTED", "REQUEUED") and where."""
+
+    state: str
+    nodes: str
 
 
 def past(slurm: Slurm, text: str) -> list[Past]:
     """Return what accounting knows of the job, array or task that ``text`` names, [] for nothing.
 
-    Raises SlurmError where there is no accounting or it does not answer.
+    Tasks that wait together are left out: the queue has them. Raises SlurmError where there is no accounting or it
+    does not answer.
     """
     asked = slurm._replace(time_format="%s")
-    out = asked.run("sacct", "-X", "-n", "-P", "-j", text, "-o", ",".join(FIELDS))
+    out = asked.run("sacct", "-n", "-P", "-j", text, "-o", ",".join(FIELDS))
+    lines = [line.split("|") for line in out.splitlines()]
+    rows = [dict(zip(FIELDS, line, strict=True)) for line in lines if len(line) == len(FIELDS)]
+    used: dict[str, float] = {}
+    for row in rows:
+        size = mebibytes(row["MaxRSS"])
+        if size is not None:
+            number = row["JobIDRaw"].partition(".")[0]  # a step's: "42.batch"
+            used[number] = max(size, used.get(number, 0.0))
+    return [
+        _past(row, used.get(row["JobIDRaw"])) for row in rows if is_whole(row["JobIDRaw"]) and "[" not in row["JobID"]
+    ]
+
+
+def earlier_runs(slurm: Slurm, text: str) -> list[Run]:
+    """Return the runs of a job before its latest, oldest first; raises SlurmError as `past` does."""
+    out = slurm.run("sacct", "-D", "-X", "-n", "-P", "-j", text, "-o", "JobIDRaw,State,NodeList")
     rows = [line.split("|") for line in out.splitlines()]
-    return [_past(dict(zip(FIELDS, row, strict=True))) for row in rows if len(row) == len(FIELDS) and is_whole(row[0])]
+    runs = [Run(row[1].partition(" ")[0], "" if row[2] in _NOTHING else row[2]) for row in rows if len(row) == 3]
+    return runs[:-1]
 
 
-def _past(row: dict[str, str]) -> Past:
+def text_of(slurm: Slurm, text: str, field: str) -> str:
+    """Return one job's field that holds a user's text, whole; "" where this release has none. Never raises."""
+    try:
+        return slurm.run("sacct", "-X", "-n", "-P", "-j", text, "-o", field).strip()
+    except SlurmError:
+        return ""
+
+
+def mebibytes(text: str) -> float | None:
+    """Return the MiB of "214504K", "30M", "1.50G" (ReqMem had a "c" or "n" behind it before 21.08); None for none."""
+    size = text.strip().rstrip("cn?")
+    try:
+        return float(size[:-1]) * _UNITS[size[-1:]] if size[-1:] in _UNITS else None
+    except ValueError:
+        return None
+
+
+def _past(row: dict[str, str], used: float | None) -> Past:
     number = int(row["JobIDRaw"])
     array, _, task = row["JobID"].partition("_")
     leader, _, offset = row["JobID"].partition("+")
     in_array, in_het = is_whole(array) and is_whole(task), is_whole(leader) and is_whole(offset)
     state, _, by = row["State"].partition(" by ")
+    nodes = "" if row["NodeList"] in _NOTHING else row["NodeList"]
     job = JobInfo(
         id=number,
         name=address(number, int(array), int(task)) if in_array else str(number),
@@ -62,12 +116,12 @@ def _past(row: dict[str, str]) -> Past:
         uid=int(row["UID"]) if is_whole(row["UID"]) else -1,
         partition=row["Partition"],
         state=state,
-        reason="",
+        reason="",  # sacct keeps the word for which the job once waited
         priority=1,
         requeue=False,
         batch=False,
         restarts=0,
-        nodes="" if row["NodeList"] in _NOTHING else row["NodeList"],
+        nodes=nodes,
         num_nodes=int(row["NNodes"]) if is_whole(row["NNodes"]) else 0,
         required="",
         excluded="",
@@ -79,13 +133,13 @@ def _past(row: dict[str, str]) -> Past:
         gres="",
         submit=_time(row["Submit"]),
         eligible=None,
-        start=_time(row["Start"]),
+        start=_time(row["Start"]) if nodes else None,  # of a job that never started it is the time of its end
         end=_time(row["End"]),
         exit_code=row["ExitCode"],
         dependency="",
         reservation="",
     )
-    return Past(job, int(by) if is_whole(by) else None)
+    return Past(job, int(by) if is_whole(by) else None, Memory(mebibytes(row["ReqMem"]), used))
 
 
 def _time(text: str) -> int | None:

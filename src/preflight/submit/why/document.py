@@ -23,6 +23,7 @@ def _told(told: Told) -> dict[str, Any]:
         "sentence": told.sentence,
         "state": told.state or None,
         "reason": told.reason or None,
+        "exit_code": told.exit_code or None,
         "verdict": told.verdict or None,
         "source": told.source,
         "runs": [_stay(stay) for stay in told.stays],

@@ -2,6 +2,7 @@
 
 from preflight.slurm.marks import marks
 from preflight.submit.why.case import Case
+from preflight.submit.why.failed import maybe_memory, memory_steps, memory_words, not_started
 from preflight.submit.why.model import Stay, Step, Told
 from preflight.submit.why.stays import because, epilogs
 from preflight.submit.why.words import exit_words, is_admin, listed, verb, who_is
@@ -31,6 +32,9 @@ def ended(case: Case) -> Told:
     stopped = [stay for stay in now if stay.outcome == "drained"]
     if stopped and state != "COMPLETED":
         return _stopped(case, stopped[0])
+    never = not_started(case)
+    if never is not None:
+        return never
     kind = _STATES.get(state, "ended")
     lines = after_effects(case)
     sentence, cause, steps = _by_state(case, kind, now)
@@ -75,24 +79,29 @@ def _by_state(case: Case, kind: str, now: tuple[Stay, ...]) -> tuple[str, str, t
     job = case.job
     on = f" on {job.nodes}" if job.nodes else ""
     at = f" at {case.at(job.end)}" if job.end else ""
-    code = exit_words(job.exit_code)
+    code = exit_words(job.exit_code, case.evidence.more.lowered)
     if kind == "completed":
         sentence, cause = f"{case.head} ran to its end{on}{at} (exit code 0); {_nodes_were(now)}", _cause(now)
         return sentence, cause, _steps_after(case, now)
     if kind == "failed":
         means = f" with {code}" if code else ""
-        sentence = f"{case.head} failed{means}{on}{at}; {_nodes_were(now)}"
-        return sentence, _cause(now), (*_steps_after(case, now), *_failed_steps(case, now))
+        memory, memory_step = maybe_memory(case)
+        sentence = f"{case.head} failed{means}{on}{at}; {_nodes_were(now)}{memory}"
+        return sentence, _cause(now), (*memory_step, *_steps_after(case, now), *_failed_steps(case, now))
     if kind == "out-of-memory":
+        figures = memory_words(case.evidence.more.memory)
         sentence = (
-            f"{case.head} used more memory than it asked for{on}{at} and was ended by the kernel (OUT_OF_MEMORY)."
+            f"{case.head} used more memory than it asked for{on}{at} and was ended for it (OUT_OF_MEMORY)"
+            f"{f': {figures}' if figures else ''}."
         )
-        return sentence, "memory", (
-            Step("Ask for more memory and submit it again; what it used, where accounting is on:",
-                 ("sbatch --mem=… SCRIPT", f"sacct -j {case.label} -o JobID,MaxRSS,ReqMem,State")),
-        )  # fmt: skip
+        return sentence, "memory", memory_steps(case)
     if kind == "timeout":
         limit = "deadline" if job.state == "DEADLINE" else "time limit"
+        if job.state == "DEADLINE" and not job.nodes:
+            return f"{case.head} was cancelled{at}: it could no longer end before its deadline.", "deadline", (
+                Step("Submit it again with a later deadline, or a shorter time limit:",
+                     ("sbatch --deadline=… --time=… SCRIPT",)),
+            )  # fmt: skip
         return f"{case.head} was ended at its {limit}{on}{at}.", limit.replace(" ", "-"), (
             Step("Ask for more time, or save and restart its work (checkpoint):", ("sbatch --time=… SCRIPT",)),
         )  # fmt: skip

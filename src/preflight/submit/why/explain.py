@@ -37,6 +37,7 @@ def _with_facts(case: Case, told: Told) -> Told:
         notes=case.evidence.notes,
         state=job.state if job else "",
         reason=job.reason if job else "",
+        exit_code=job.exit_code if job and told.kind == "failed" else "",
         verdict=case.view.verdict if case.view else "",
         source=case.evidence.source or "reports",
     )

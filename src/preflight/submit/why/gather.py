@@ -9,15 +9,18 @@ from preflight.hostlist import HostlistError, names
 from preflight.report.clean import clean, clean_tree
 from preflight.report.find import ReportPlaces, Wanted, find
 from preflight.report.model import run_of
-from preflight.slurm.accounting import past
+from preflight.slurm.accounting import Past, past
+from preflight.slurm.by_commands import release
 from preflight.slurm.cluster import Cluster
 from preflight.slurm.commands import SlurmError
 from preflight.slurm.members import Member, members
 from preflight.slurm.models import JobInfo, Node
 from preflight.submit.why.fits import Fits, Fitting
 from preflight.submit.why.model import Asked, Evidence, Report
+from preflight.submit.why.more import of_past, of_queue
 from preflight.submit.why.stays import seconds
 
+WHOLE_CODES = (26, 5)  # sacct of 22.05 and 24.11 lowers exit codes above 127 by 128, that of 26.05 does not
 SKEW_S = 60.0  # clocks of nodes and of the controller
 _TEXTS = ("reason", "nodes", "required", "excluded", "features", "extra", "dependency", "partition", "admin_comment")
 _LONG = 1 << 18  # AdminComment is others' too, and our entries stand at its end
@@ -27,7 +30,7 @@ class Known(NamedTuple):
     """What there is under a number: rows of the queue, jobs of accounting, why Slurm was not reached, and notes."""
 
     members: tuple[Member, ...] = ()
-    past: tuple[tuple[JobInfo, int | None], ...] = ()
+    past: tuple[Past, ...] = ()
     unreached: str = ""
     notes: tuple[str, ...] = ()
 
@@ -43,6 +46,7 @@ class Reader:
         self.places = places
         self._euid = euid
         self._nodes: dict[str, dict[str, Node]] = {}
+        self._lowered: bool | None = None
 
     def known(self, asked: Asked) -> Known:
         """Return what Slurm has of what was asked for; never raises."""
@@ -51,13 +55,16 @@ class Reader:
         except SlurmError as error:
             return Known(unreached=clean(str(error), 200))
         here = tuple(row for row in rows if _is_asked(row, asked))
-        if here:
+        if here and (asked.task is not None or here[0].array_job_id != asked.job):
             return Known(here)
         try:
-            kept = tuple((clean_job(one.job), one.ended_by) for one in past(self.cluster.slurm, str(asked)))
+            kept = [one._replace(job=clean_job(one.job)) for one in past(self.cluster.slurm, str(asked))]
         except SlurmError as error:
+            if here:  # of an array the queue may have forgotten some tasks; without accounting nobody has them
+                return Known(here)
             return Known(notes=(f"Slurm's accounting was not asked: {clean(str(error), 160)}",))
-        return Known(past=kept)
+        tasks = {row.task for row in here}
+        return Known(here, tuple(one for one in kept if not here or one.job.array_task_id not in tasks))
 
     def of_member(self, member: Member) -> Evidence:
         """Return the evidence about one row of the queue."""
@@ -69,16 +76,27 @@ class Reader:
         reports, notes = self._reports(Wanted(job.id, alone=True), job)
         fits = self._fitting.look(job, reports) if self._fitting else Fits()
         nodes = self._nodes_for(job)
+        more = of_queue(self.cluster.slurm, job)
         return Evidence(member.name, time.time(), job, "queue", reports=reports, nodes=nodes, fits=fits.lines,
-                        left=fits.left, notes=notes)  # fmt: skip
+                        left=fits.left, notes=notes, more=more)  # fmt: skip
 
-    def of_past(self, label: str, job: JobInfo, ended_by: int | None) -> Evidence:
+    def of_past(self, label: str, known: Past) -> Evidence:
         """Return the evidence about a job that accounting knows."""
+        job = known.job
         reports, notes = self._reports(Wanted(job.id, alone=True), job, restarts_known=False)
         last = max((run_of(report) for report in reports), default=0)
-        return Evidence(
-            label, time.time(), job._replace(restarts=last), "accounting", ended_by, reports=reports, notes=notes
-        )
+        more = of_past(self.cluster.slurm, job, known.memory, self._lowers_codes())
+        return Evidence(label, time.time(), job._replace(restarts=last), "accounting", known.ended_by,
+                        reports=reports, notes=notes, more=more)  # fmt: skip
+
+    def _lowers_codes(self) -> bool:
+        """Return whether this sacct shows exit codes above 127 less 128; where its release is not known it may."""
+        if self._lowered is None:
+            try:
+                self._lowered = release(self.cluster.slurm)[:2] < WHOLE_CODES
+            except SlurmError:
+                self._lowered = True
+        return self._lowered
 
     def of_reports(self, asked: Asked, known: Known) -> list[Evidence]:
         """Return the evidence about each job of which only reports are left, [] for none."""
@@ -107,7 +125,7 @@ class Reader:
         left = len(cleaned) - len(own)
         older = (f"{left} reports left out: of an earlier job that had the number {wanted.job}",) if left else ()
         # Where reports were found, or none can be yet, a place that cannot be read is no news.
-        never_ran = job is not None and job.state == "PENDING" and not job.restarts
+        never_ran = job is not None and not job.nodes and not job.restarts
         return tuple(own), (*(() if own or never_ran else found.notes), *older)
 
     def _nodes_for(self, job: JobInfo) -> dict[str, Node]:

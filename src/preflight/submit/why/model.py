@@ -2,7 +2,11 @@
 
 from typing import Any, NamedTuple
 
+from preflight.slurm.accounting import Memory, Run
+from preflight.slurm.job_asks import Asks
 from preflight.slurm.models import JobInfo, Node
+from preflight.slurm.reservations import Reservation
+from preflight.submit.why.limits import Bound
 
 Report = dict[str, Any]
 
@@ -61,6 +65,23 @@ class Left(NamedTuple):
     needed: int
 
 
+class More(NamedTuple):
+    """What only some answers need: each is empty where it is no question, or Slurm did not say.
+
+    ``bound``: the limit that holds the job back. ``partition``: what its partition sets. ``runs``: earlier ones, by
+    accounting. ``memory``: asked and used.
+    ``lowered``: the exit code may be 128 higher than accounting has it.
+    """
+
+    asks: Asks = Asks()
+    bound: Bound | None = None
+    reservations: tuple[Reservation, ...] = ()
+    partition: dict[str, str] = {}  # noqa: RUF012 - a default, never written
+    runs: tuple[Run, ...] = ()
+    memory: Memory = Memory()
+    lowered: bool = False
+
+
 class Evidence(NamedTuple):
     """All that is known of one job. ``now`` is seconds since the epoch.
 
@@ -82,6 +103,7 @@ class Evidence(NamedTuple):
     fits: tuple[str, ...] = ()
     left: Left | None = None
     notes: tuple[str, ...] = ()
+    more: More = More()
 
 
 class Step(NamedTuple):
@@ -111,6 +133,7 @@ class Stay(NamedTuple):
 class Told(NamedTuple):
     """The explanation: ``kind`` is one of KINDS, ``cause`` narrows it down, ``sentence`` says it.
 
+    ``exit_code`` is Slurm's "CODE:SIGNAL" of a job that failed.
     ``parts`` are the explanations of groups of tasks or of components, each with its own ``label``.
     """
 
@@ -126,6 +149,7 @@ class Told(NamedTuple):
     reason: str = ""
     verdict: str = ""
     source: str = ""
+    exit_code: str = ""
     parts: tuple["Told", ...] = ()
 
 

@@ -5,13 +5,18 @@ against the names compiled into Slurm 22.05, 24.11 and 26.05. What is not here i
 be Slurm's.
 """
 
+import re
 from typing import NamedTuple
 
+from preflight.submit.why.bounds import general
 from preflight.submit.why.model import Step
 
 
 class Reason(NamedTuple):
-    """``means`` ends a sentence that began with "Job 12 waits: "; {job}, {partition}, {dependency} are filled in."""
+    """``means`` ends a sentence that began with "Job 12 waits: ".
+
+    Filled in are {job}, {name} (how scontrol names it), {array}, {partition}, {dependency}.
+    """
 
     means: str
     step: str = ""
@@ -21,8 +26,10 @@ class Reason(NamedTuple):
 
 
 _SHOW = ("scontrol show job {job}",)
-_LIMITS = ("sacctmgr show assoc user=$USER format=account,qos,grptres,maxtres,maxjobs",)
-_QOS = ("sacctmgr show qos format=name,grptres,maxtrespu,maxjobspu,maxwall",)
+_LIMITS = ("scontrol show assoc_mgr flags=assoc",)
+_QOS = ("scontrol show assoc_mgr flags=qos",)
+_RAISED = re.compile(r"RaisedSignal(?::([0-9]+))?")
+_AGAIN = "If it fails each time, cancel it and look at its output; what Slurm says of it:"
 
 REASONS = {
     "None": Reason("the scheduler has not looked at it yet", "Wait a minute and ask again."),
@@ -112,6 +119,30 @@ REASONS = {
     "MaxPoweredUpNodes": Reason("as many cloud nodes are powered up as the site allows", "Wait for one."),
     "BurstBufferResources": Reason("the burst buffer has no room for it", "Wait."),
     "BurstBufferStageIn": Reason("its data is being brought to the burst buffer", "Wait."),
+    "BurstBufferOperation": Reason("its burst buffer is being worked on, or has failed", "Slurm says:", _SHOW),
+    "FrontEndDown": Reason("no front end node can take it", "Wait for the admins:", ("sinfo -R",)),
+    "PowerNotAvail": Reason("there is not enough power for it now", "Wait."),
+    "PowerReserved": Reason("the power that it needs is reserved", "Wait."),
+    "BlockMaxError": Reason("its Blue Gene block had too many errors", "Ask the admins:", _SHOW),
+    "BlockFreeAction": Reason("its Blue Gene block is being freed", "Wait a minute and ask again."),
+    "FedJobLock": Reason("another cluster of the federation is about to start it", "Wait a minute and ask again."),
+    "MpiPortsBusy": Reason("the ports that its MPI steps need are in use on the nodes", "Wait for jobs to end:",
+                           ("sinfo -p {partition}",)),
+    "NvidiaImexChannels": Reason("no IMEX channel (GPU memory shared between nodes) is free", "Wait for jobs to end:",
+                                 ("squeue -t RUNNING -p {partition}",)),
+    "JobHeldUser": Reason("it is held by its user", "Release it when it may start:", ("scontrol release {name}",)),
+    "JobHeldAdmin": Reason("it is held by an administrator", "Ask the admins why; to release it:",
+                           ("scontrol release {name}",), "admin"),
+    "JobHoldMaxRequeue": Reason("it was put back into the queue as often as MaxBatchRequeue lets it",
+                                "Once it is clear why its launch fails:", ("scontrol release {name}",), "admin"),
+    "JobLaunchFailure": Reason("its last launch failed, and it was put back into the queue", _AGAIN, _SHOW),
+    "SystemFailure": Reason("Slurm itself or a node failed under it", "Ask the admins:", _SHOW),
+    "NonZeroExitCode": Reason("its last run ended with an exit code other than 0, and it was put back into the queue",
+                              _AGAIN, _SHOW),
+    "TimeLimit": Reason("its last run reached its time limit, and it was put back into the queue", _AGAIN, _SHOW),
+    "OutOfMemory": Reason("its last run used more memory than it asked for, and it was put back into the queue",
+                          "Cancel it, and ask for more memory:", ("scancel {job}", "sbatch --mem=… SCRIPT")),
+    "InvalidReason": Reason("Slurm gives no reason that it has a word for", "What Slurm says of it:", _SHOW),
     "InactiveLimit": Reason("the site's InactiveLimit was reached", "Ask the admins.", _SHOW),
     "AssociationJobLimit": Reason("its account has as many jobs as it may", "Wait for one to end:", _LIMITS),
     "AssociationResourceLimit": Reason("its account has as much as it may", "Wait for jobs to end:", _LIMITS),
@@ -123,18 +154,6 @@ REASONS = {
     "AccountingPolicy": Reason("a limit of accounting holds it back", "The limits:", _LIMITS),
 }  # fmt: skip
 
-# Of limits there are some two hundred: (how the code begins, how it ends or contains, whose it is, how it ends up).
-_FAMILIES = (
-    ("AssocGrp", "its account with all below it uses as much as it may", _LIMITS, "Wait for their jobs to end"),
-    ("AssocMax", "it asks for more than one job of its account may, or its user has as much as allowed", _LIMITS,
-     "Ask for less, or wait for your other jobs to end"),
-    ("QOSGrp", "all jobs of its QOS together use as much as they may", _QOS, "Wait for them to end"),
-    ("QOSMax", "it asks for more than its QOS allows a job or a user", _QOS,
-     "Ask for less, or wait for your other jobs to end"),
-    ("QOSMin", "it asks for less than its QOS wants of a job", _QOS, "Ask for more, or use another QOS"),
-    ("Max", "its account has as much as its QOS allows an account or user", _QOS, "Wait for jobs to end"),
-)  # fmt: skip
-
 
 def reason(word: str) -> Reason:
     """Return what Slurm's ``word`` (%r of squeue) means; ``known`` is False where only Slurm's word is there."""
@@ -143,11 +162,19 @@ def reason(word: str) -> Reason:
     for name in (text, text.removeprefix("(").removesuffix(")"), code):
         if name in REASONS:
             return REASONS[name]
+    if code == "InvaildReason":  # so spelt by 24.11
+        return REASONS["InvalidReason"]
     if text.startswith("Nodes required for job are DOWN"):
         return REASONS["Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"]
-    for start, means, commands, step in _FAMILIES:
-        if code.startswith(start) and len(code) > len(start):
-            return Reason(f"{means} (Slurm says {code})", f"{step}; the limits:", commands)
+    signal = _RAISED.match(code)
+    if signal:
+        return Reason(
+            f"its last run was ended by signal {signal[1]}, and it was put back into the queue", _AGAIN, _SHOW
+        )
+    limit = general(code)
+    if limit is not None:
+        means, step = limit
+        return Reason(means, step.text, step.commands)
     return Reason(f'Slurm\'s own word for it is "{text or "none"}"', "What Slurm says of it:", _SHOW, known=False)
 
 

@@ -17,12 +17,12 @@ _STARTED = 64
 def tell(reader: Reader, asked: Asked) -> Told:
     """Return the explanation of what was asked for; raises ValueError where nothing is known of it."""
     known = reader.known(asked)
-    if len(known.members) == 1:
+    if len(known.members) == 1 and not known.past:
         return explain(reader.of_member(known.members[0])._replace(label=str(asked)))
     if known.members:
-        return _of_members(reader, asked, known.members)
+        return _of_members(reader, asked, known)
     if known.past:
-        return _together(asked, [explain(reader.of_past(_label(asked, known, at), job, by)) for at, (job, by) in
+        return _together(asked, [explain(reader.of_past(_label(asked, known, at), one)) for at, one in
                                  enumerate(known.past[:LOOKED_INTO])], len(known.past))  # fmt: skip
     found = [explain(one) for one in reader.of_reports(asked, known) if one.reports]
     if not found:
@@ -31,19 +31,25 @@ def tell(reader: Reader, asked: Asked) -> Told:
 
 
 def _label(asked: Asked, known: Known, at: int) -> str:
-    job = known.past[at][0]
+    job = known.past[at].job
     return str(asked) if len(known.past) == 1 else f"{job.het_job_id}+{job.het_offset}" if job.het_job_id else job.name
 
 
-def _of_members(reader: Reader, asked: Asked, rows: Sequence[Member]) -> Told:
-    """Look into the tasks: all rows that are alike by the queue share one look where they have never started."""
+def _of_members(reader: Reader, asked: Asked, known: Known) -> Told:
+    """Look into the tasks: all rows that are alike by the queue share one look where they have never started.
+
+    Tasks of an array that the queue has forgotten are accounting's.
+    """
+    rows = known.members
     told: list[tuple[Told, list[str]]] = []
     alike: dict[tuple[int, str, str, bool], list[Member]] = {}
     for row in rows:
         alike.setdefault((row.id, row.state, row.reason, row.priority == 0), []).append(row)
     for own in list(alike.values())[:LOOKED_INTO]:
         told.append((explain(reader.of_member(own[0])), [row.name for row in own]))
-    return _grouped(asked, told, len(rows), _kind_of(rows))
+    for one in known.past[: LOOKED_INTO - len(told)]:
+        told.append((explain(reader.of_past(one.job.name, one)), [one.job.name]))
+    return _grouped(asked, told, len(rows) + len(known.past), _kind_of(rows))
 
 
 def _together(asked: Asked, found: list[Told], count: int) -> Told:
@@ -65,7 +71,7 @@ def _grouped(asked: Asked, told: list[tuple[Told, list[str]]], count: int, what:
         key = (
             (one.kind, one.cause, one.label)
             if what == "heterogeneous"
-            else (one.kind, one.cause, one.reason, _where(one))
+            else (one.kind, one.cause, one.reason, one.exit_code, _where(one))
         )
         groups.setdefault(key, (one, []))[1].extend(labels)
     parts = [_of_group(one, labels) for one, labels in sorted(groups.values(), key=lambda group: natural(group[1][0]))]

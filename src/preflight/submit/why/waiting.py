@@ -2,13 +2,21 @@
 
 import re
 
+from preflight.hostlist import folded
 from preflight.report.merge import natural
 from preflight.slurm.marks import marks
 from preflight.slurm.models import Node
 from preflight.submit.why.case import Case
+from preflight.submit.why.holdup import (
+    asked_by_name,
+    code_of,
+    hold_up,
+    names_that_are_away,
+    put_back,
+    without_nodelist,
+)
 from preflight.submit.why.left import NO_NODE_LEFT, ask_anew, hopeless, only_away, wait_step, waits_for
 from preflight.submit.why.model import Stay, Step, Told, away
-from preflight.submit.why.reasons import filled, reason, step_of
 from preflight.submit.why.words import clock, listed, soon, verb
 
 _NO_NODE = ("Constraints", "BadConstraints")
@@ -21,35 +29,38 @@ _PUBLISHED = re.compile(r"(^|[^A-Za-z0-9_])(os|arch|driver|cuda|glibc|gpu)_")  #
 def waiting(case: Case) -> Told:
     """Return the explanation of a pending job that is not held."""
     case = _begin_time(case)
-    code = case.job.reason.replace("_", " ").partition(",")[0]
+    code = code_of(case)
     sent = _sent_away(case)
     if code in _NO_NODE:
         return _no_node(case, code)
     if sent:
         return _moved(case, sent)
-    names = _names(case)
-    why = reason(case.job.reason)
-    waits = f"{case.head} waits: {filled(why, **names)}{_begin(case, code)}.{_after_restart(case)}"
-    lines = _unavailable(case) if code.startswith(_AVAILABILITY) else ()
+    lines = _unavailable(case) if code.startswith(_AVAILABILITY) or asked_by_name(case) else ()
     # A job that Slurm put back after its node failed goes on by itself: say what sent it back.
     failed = [stay for stay in case.of_run(case.run - 1) if stay.outcome == "drained"]
     if failed:
-        nodes = failed[0].nodes
-        waits = (
-            f"{case.head} waits to start again after {nodes} {verb(nodes, 'was', 'were')} found faulty, not the job: "
-            f"{failed[0].because}. {_state_of_wait(case, code)}"
-        )
-        return Told(case.label, "moved", waits, "node-unhealthy", lines=lines, steps=(_wait_step(case, code),))
-    steps = (step_of(why, **names), *_without_nodelist(case, code))
+        return _after_fault(case, failed[0], code, lines)
+    means, steps = hold_up(case)
+    restarted = put_back(case)
+    named = names_that_are_away(case) if restarted else ""
+    waits = f"{case.head} waits: {means}.{restarted}{named}"
     return Told(case.label, "waiting", waits, code, lines=lines, steps=steps)
 
 
-def _without_nodelist(case: Case, code: str) -> tuple[Step, ...]:
-    """Return how to give up a node asked for by name that is not to be had."""
-    if code not in ("ReqNodeNotAvail", "NodeDown") or not case.job.required:
-        return ()
-    text = f"It asks for {case.job.required} by name (--nodelist). To let it run on any other node:"
-    return (Step(text, (f"scontrol update JobId={case.job.name} ReqNodeList=",)),)
+def _after_fault(case: Case, failed: Stay, code: str, lines: tuple[str, ...]) -> Told:
+    """Return the explanation of a job that was stopped since its node was faulty, and waits to start again."""
+    nodes = failed.nodes
+    waits = (
+        f"{case.head} waits to start again after {nodes} {verb(nodes, 'was', 'were')} found faulty, not the job: "
+        f"{failed.because}."
+    )
+    gone = asked_by_name(case)
+    if gone:
+        only = folded(gone)
+        waits += f" It asks for {only} by name, so it starts nowhere else, and there only once {only} is repaired."
+        return Told(case.label, "moved", waits, "node-unhealthy", lines=lines, steps=without_nodelist(case))
+    waits += f" {_state_of_wait(case, code)}"
+    return Told(case.label, "moved", waits, "node-unhealthy", lines=lines, steps=_wait_steps(case, code))
 
 
 def _begin_time(case: Case) -> Case:
@@ -72,7 +83,7 @@ def _sent_away(case: Case) -> tuple[Stay, ...]:
 
 
 def _moved(case: Case, sent: tuple[Stay, ...]) -> Told:
-    code = case.job.reason.replace("_", " ").partition(",")[0]
+    code = code_of(case)
     off = listed([stay.nodes for stay in sent])
     because = sent[0].because
     released = " It was held for that and has been released." if sent[0].outcome == "held" else ""
@@ -86,7 +97,7 @@ def _moved(case: Case, sent: tuple[Stay, ...]) -> Told:
         return Told(case.label, "moved", sentence + waits_for(case, gone), code, lines=lines, steps=(wait_step(gone),))
     sentence = f"{sentence} {_state_of_wait(case, code)}"
     left = f"It stays away from {case.job.excluded}." if case.job.excluded else ""
-    return Told(case.label, "moved", sentence, code, lines=(left,) if left else (), steps=(_wait_step(case, code),))
+    return Told(case.label, "moved", sentence, code, lines=(left,) if left else (), steps=_wait_steps(case, code))
 
 
 def _state_of_wait(case: Case, code: str) -> str:
@@ -99,41 +110,16 @@ def _state_of_wait(case: Case, code: str) -> str:
                 return f"It starts elsewhere as soon as the scheduler comes to it ({at} at the earliest)."
             return f"It starts elsewhere {far} at the earliest ({at})."
         return "It starts elsewhere as soon as the scheduler comes to it."
-    return f"Now it waits: {filled(reason(case.job.reason), **_names(case))}."
+    return f"Now it waits: {hold_up(case)[0]}."
 
 
-def _wait_step(case: Case, code: str) -> Step:
+def _wait_steps(case: Case, code: str) -> tuple[Step, ...]:
     if code in _JUST_WAITS:
         if case.job.eligible is not None:  # the sentence has said when
-            return Step("Nothing to do: wait.", (f"squeue -j {case.label}",))
-        return Step("Nothing to do: wait. Slurm lets a requeued job start again after about two minutes.",
-                    (f"squeue -j {case.label}",))  # fmt: skip
-    return step_of(reason(case.job.reason), **_names(case))
-
-
-def _after_restart(case: Case) -> str:
-    if not case.job.restarts:
-        return ""
-    ran = [stay for stay in case.of_run(case.run - 1) if stay.outcome in ("ready", "degraded", "unknown")]
-    times = "once" if case.job.restarts == 1 else f"{case.job.restarts} times"
-    on = f", last from {ran[0].nodes}" if ran else ""
-    return f" Slurm has put it back into the queue {times}{on}, not Preflight (preemption, or scontrol requeue)."
-
-
-def _begin(case: Case, code: str) -> str:
-    start = case.job.eligible
-    if code != "BeginTime" or start is None:
-        return ""
-    return f" ({clock(start, case.evidence.now)}, {soon(start, case.evidence.now)})"
-
-
-def _names(case: Case) -> dict[str, str]:
-    return {
-        "job": case.address,
-        "array": str(case.job.array_job_id or case.job.id),
-        "partition": case.job.partition or "?",
-        "dependency": case.job.dependency or "?",
-    }
+            return (Step("Nothing to do: wait.", (f"squeue -j {case.label}",)),)
+        return (Step("Nothing to do: wait. Slurm lets a requeued job start again after about two minutes.",
+                     (f"squeue -j {case.label}",)),)  # fmt: skip
+    return hold_up(case)[1]
 
 
 def _unavailable(case: Case) -> tuple[str, ...]:

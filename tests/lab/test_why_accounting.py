@@ -1,0 +1,418 @@
+"""`preflight why` where accounting is on: limits, and what only sacct knows. Each step that is told is typed."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from lab import accounting, releases, unavailable
+from lab.cluster import Cluster, Site, sites_of
+from preflight.submit.why.reasons import reason
+
+pytestmark = pytest.mark.lab
+ENDED = ("FAILED", "COMPLETED", "CANCELLED", "OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "DEADLINE")
+CONF = """
+AccountingStorageEnforce=limits,qos
+AccountingStorageTRES=gres/gpu,license/matlab
+PriorityType=priority/multifactor
+Licenses=matlab:2
+PreemptType=preempt/qos
+PreemptMode=REQUEUE
+JobAcctGatherParams=OverMemoryKill
+"""
+NODES = 4
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Cluster]:
+    """Two nodes with GPUs and two without, accounting on; a user who may charge to `free`, without limits."""
+    reason = unavailable() or ", ".join(accounting.missing(releases.chosen()))
+    if reason:
+        pytest.skip(reason)
+    plain = [Site(name, "debian") for name in ("plain1", "plain2")]
+    with Cluster([*sites_of("ubuntu1", "ubuntu2"), *plain], extra=CONF, accounting=True) as made:
+        _admin(made, "add account free", "add user pfalice account=free", "add user pfbob account=free")
+        yield made
+
+
+@pytest.fixture
+def cluster(site: Cluster) -> Iterator[Cluster]:
+    site.reset()
+    yield site
+    site.lift_faults()
+
+
+def _admin(cluster: Cluster, *commands: str) -> None:
+    for command in commands:
+        cluster.lab.check_run(["sacctmgr", "-i", *shlex.split(command)])
+
+
+def _why(cluster: Cluster, job: str, user: str | None = "pfalice") -> dict[str, Any]:
+    done = cluster.preflight("why", job, "--json", "--config", cluster.config, user=user)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def _waits_for(cluster: Cluster, job: str, reason: str) -> dict[str, Any]:
+    """Wait until Slurm gives the job this reason, and return what is said of it."""
+    lab = cluster.lab
+    lab.wait_until(lambda: lab.job(job)["reason"].startswith(reason), 30, f"job {job} to wait for {reason}")
+    told = _why(cluster, job)
+    assert told["reason"].startswith(reason)
+    return told
+
+
+def _type(cluster: Cluster, step: dict[str, Any], script: list[str]) -> str:
+    """Type a step's commands as whom it addresses; SCRIPT is the job's own options. Return the job that came of it."""
+    job = ""
+    user = "pfalice" if step["who"] == "user" else None
+    for command in step["commands"]:
+        words = shlex.split(command)
+        if words[-1] == "SCRIPT":
+            words = [words[0], "--parsable", *_merged(script, words[1:-1]), "--wrap=true"]
+        done = cluster.lab.run(words, user=user)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        if words[0] == "sbatch":
+            job = done.stdout.strip()
+    return job
+
+
+def _merged(script: list[str], told: list[str]) -> list[str]:
+    """Return the options with those that were told last: there they count, as before those of a script."""
+    return [*script, *told]
+
+
+class Case(NamedTuple):
+    """A limit: how it is set (A is an account of the user's own, T the one above it, Q a QOS), what is asked, what is
+    said. ``blocker``: options of a job that runs meanwhile. ``admin``: an admin is told how to raise it."""
+
+    word: str
+    limits: tuple[str, ...]
+    options: tuple[str, ...]
+    says: tuple[str, ...]
+    blocker: tuple[str, ...] = ()
+    admin: bool = True
+
+
+CASES = {
+    "account-above": Case(
+        "AssocGrpCpuLimit",
+        ("modify account T set GrpTRES=cpu=2",),
+        ("-n4", "-t9"),
+        ("jobs of account T, above its account A together may use 2 CPUs", "it asks for 4 CPUs alone", "(GrpTRES)"),
+    ),
+    "account-in-use": Case(
+        "AssocGrpCpuLimit",
+        ("modify account A set GrpTRES=cpu=2",),
+        ("-n2", "-t9"),
+        ("jobs of account A together may use 2 CPUs", "1 are used", "it asks for 2 CPUs"),
+        blocker=("-n1", "-t9"),
+        admin=False,
+    ),
+    "account-gpus": Case(
+        "AssocGrpGRES",
+        ("modify account A set GrpTRES=gres/gpu=1",),
+        ("--gpus=2", "-t9"),
+        ("may use 1 GPU", "it asks for 2 GPUs alone"),
+    ),
+    "account-jobs": Case(
+        "AssocGrpJobsLimit",
+        ("modify account T set GrpJobs=1",),
+        ("-t9",),
+        ("jobs of account T, above its account A may run 1 job at a time (GrpJobs), 1 do",),
+        blocker=("-t9",),
+        admin=False,
+    ),
+    "account-wall": Case(
+        "AssocMaxWallDurationPerJobLimit",
+        ("modify account A set MaxWall=10",),
+        ("-t60",),
+        ("account A allows a job 10 minutes (MaxWall), and its time limit is 60 minutes",),
+    ),
+    "account-minutes": Case(
+        "AssocMaxCpuMinutesPerJobLimit",
+        ("modify account A set MaxTRESMins=cpu=100",),
+        ("-n2", "-t60"),
+        ("account A allows 100 CPU minutes a job", "it asks for 120 CPU minutes"),
+    ),
+    "account-run-minutes": Case(
+        "AssocGrpCPURunMinutesLimit",
+        ("modify account A set GrpTRESRunMins=cpu=50",),
+        ("-t60",),
+        ("may use 50 CPU minutes ahead of what runs (GrpTRESRunMins)", "it asks for 60 CPU minutes alone"),
+    ),
+    "user-nodes": Case(
+        "AssocMaxNodePerJobLimit",
+        ("modify user where name=pfalice account=A set MaxTRESPerJob=node=1",),
+        ("-N2", "-t9"),
+        ("user pfalice in account A allows 1 node a job", "it asks for 2 nodes"),
+    ),
+    "user-jobs": Case(
+        "AssocMaxJobsLimit",
+        ("modify user where name=pfalice account=A set MaxJobs=1",),
+        ("-t9",),
+        ("jobs of user pfalice in account A may run 1 job at a time (MaxJobs), 1 do",),
+        blocker=("-t9",),
+        admin=False,
+    ),
+    "user-partition": Case(
+        "AssocMaxCpuPerJobLimit",
+        ("add user pfalice account=A partition=urgent", "modify user where name=pfalice account=A partition=urgent set "
+         "MaxTRESPerJob=cpu=1"),
+        ("-n2", "-t9", "-purgent"),
+        ("user pfalice in account A, partition urgent allows 1 CPU a job",),
+    ),
+    "qos-wall": Case(
+        "QOSMaxWallDurationPerJobLimit",
+        ("modify qos Q set MaxWall=10",),
+        ("-t3:00:00",),
+        ("QOS Q allows a job 10 minutes (MaxWall), and its time limit is 03:00:00",),
+    ),
+    "qos-jobs-per-user": Case(
+        "QOSMaxJobsPerUserLimit",
+        ("modify qos Q set MaxJobsPerUser=1",),
+        ("-t9",),
+        ("jobs of one user in QOS Q may run 1 job at a time", "1 do"),
+        blocker=("-t9",),
+        admin=False,
+    ),
+    "qos-jobs-per-account": Case(
+        "MaxJobsPerAccount",
+        ("modify qos Q set MaxJobsPerAccount=1",),
+        ("-t9",),
+        ("jobs of one account in QOS Q may run 1 job at a time",),
+        blocker=("-t9",),
+        admin=False,
+    ),
+    "qos-cpus-per-user": Case(
+        "QOSMaxCpuPerUserLimit",
+        ("modify qos Q set MaxTRESPerUser=cpu=2",),
+        ("-c4", "-t9"),
+        ("jobs of one user in QOS Q may use 2 CPUs at a time", "it asks for 4 CPUs alone"),
+    ),
+    "qos-memory-per-job": Case(
+        "QOSMaxMemoryPerJob",
+        ("modify qos Q set MaxTRESPerJob=mem=100",),
+        ("--mem=1G", "-t9"),
+        ("QOS Q allows 100M a job", "it asks for 1G"),
+    ),
+    "qos-cpus-per-node": Case(
+        "QOSMaxCpuPerNode",
+        ("modify qos Q set MaxTRESPerNode=cpu=2",),
+        ("-c3", "-t9"),
+        ("QOS Q allows 2 CPUs on a node", "it asks for 3 CPUs"),
+    ),
+    "qos-group": Case(
+        "QOSGrpNodeLimit",
+        ("modify qos Q set GrpTRES=node=1",),
+        ("-N2", "-t9"),
+        ("jobs of QOS Q together may use 1 node", "it asks for 2 nodes alone"),
+    ),
+    "qos-least": Case(
+        "QOSMinCpuNotSatisfied",
+        ("modify qos Q set MinTRESPerJob=cpu=2",),
+        ("-n1", "-t9"),
+        ("QOS Q takes jobs that ask for at least 2 CPUs (MinTRESPerJob), and it asks for 1 CPU",),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_limit_is_named_with_where_it_is_set_and_the_steps_do_what_they_say(cluster: Cluster, name: str) -> None:
+    case, lab = CASES[name], cluster.lab
+    mark = name.replace("-", "")
+    words = {"A": f"{mark}a", "T": f"{mark}t", "Q": f"{mark}q"}
+    limits = [_named(command, words) for command in case.limits]
+    # In this order: on 24.11 slurmctld does not hear at once of what is set later on an account two levels up.
+    above = [command for command in limits if words["T"] in command.split()]
+    _admin(cluster, f"add qos {words['Q']}", f"add account {words['T']} qos=normal,{words['Q']}", *above,
+           f"add account {words['A']} parent={words['T']}", f"add user pfalice account={words['A']}",
+           *(command for command in limits if command not in above))  # fmt: skip
+    qos = [f"--qos={words['Q']}"] if "Q" in " ".join(case.limits).split() else []
+    own = [f"-A{words['A']}", *qos]
+    running = lab.sbatch("sleep 300", *own, *case.blocker) if case.blocker else ""
+    if running:
+        lab.wait_job(running, "RUNNING")
+    options = [*own, *case.options]
+    job = lab.sbatch("true", *options)
+    told = _waits_for(cluster, job, case.word)
+    for text in case.says:
+        assert _named(text, words) in told["sentence"]
+    assert f"(Slurm says {case.word})" in told["sentence"]
+    never = "it can never run as it is" in told["sentence"]
+    assert never is not bool(case.blocker)
+    assert [step["who"] for step in told["next"]] == ["user", "admin"][: 1 + case.admin]
+    if running:
+        _type(cluster, told["next"][0], options)
+        lab.check_run(["scancel", running])
+        assert lab.wait_job(job, ENDED)["state"] == "COMPLETED"
+        return
+    again = lab.sbatch("true", *options)
+    fixed = _type(cluster, told["next"][0], options) or job
+    assert lab.wait_job(fixed, ENDED)["state"] == "COMPLETED"
+    assert lab.job(again)["state"] == "PENDING"
+    _type(cluster, told["next"][1], options)
+    assert lab.wait_job(again, ENDED)["state"] == "COMPLETED"
+
+
+def _named(text: str, words: dict[str, str]) -> str:
+    """Put the names of this test's account, account above and QOS in the place of A, T and Q."""
+    parts = text.replace("account=A", "account=\0A").split(" ")
+    return " ".join(
+        f"account={words['A']}" if part == "account=\0A" else
+        f"{words[part[0]]}{part[1:]}" if part[:1] in words and part[1:] in ("", ",") else part
+        for part in parts
+    )  # fmt: skip
+
+
+# What jobs do, and how they are submitted: all at once, looked at while the queue has them and when it has not.
+_GREEDY = "python3 -c 'x = bytearray(200 << 20); import time; time.sleep(30)'"
+ENDS = {
+    "255": ("exit 255", ()),
+    "137": ("exit 137", ()),
+    "127": ("no-such-command", ()),
+    "7": ("exit 7", ()),
+    "killed": ("kill -9 $$", ()),
+    "greedy": (_GREEDY, ("--mem=30M",)),
+    "output": ("true", ("-o", "/nonexistent/out-%j")),
+    "error": ("true", ("-e", "/nonexistent/err")),
+    "input": ("true", ("-i", "/nonexistent/in")),
+    "directory": ("true", ("-D", "/nonexistent")),
+    "codes": ("exit $SLURM_ARRAY_TASK_ID", ("--array=1-3",)),
+    "array": ("[ $SLURM_ARRAY_TASK_ID -gt 1 ] || exit 4; sleep 600", ("--array=0-3",)),
+}  # fmt: skip
+
+
+class Ends(NamedTuple):
+    """The jobs by name, and what was said of each: ``early`` while the queue had it, ``late`` from accounting."""
+
+    jobs: dict[str, str]
+    early: dict[str, dict[str, Any]]
+    late: dict[str, dict[str, Any]]
+    text: str
+
+
+@pytest.fixture(scope="module")
+def ends(site: Cluster) -> Ends:
+    site.reset()
+    lab = site.lab
+    jobs = {name: lab.sbatch(wrap, "-Afree", "-t9", *options) for name, (wrap, options) in ENDS.items()}
+    jobs["cancelled"] = lab.sbatch("true", "-Afree", "--begin=now+1hour")
+    tasks = [f"{jobs['codes']}_{task}" for task in (1, 2, 3)] + [f"{jobs['array']}_{task}" for task in (0, 1)]
+    for job in [*(jobs[name] for name in jobs if name not in ("codes", "array", "cancelled")), *tasks]:
+        lab.wait_job(job, ENDED)
+    for task in (2, 3):
+        lab.wait_job(f"{jobs['array']}_{task}", "RUNNING")
+    # Not at once: a job that is cancelled before slurmdbd has heard of it is "CANCELLED by" nobody on 24.11.
+    lab.check_run(["scancel", jobs["cancelled"]], user="pfalice")
+    early = {name: _why(site, job) for name, job in jobs.items()}
+    conf = lab.settings.extra
+    lab.reconfigure(f"{conf}\nMinJobAge=2\n")
+    left = [*(jobs[name] for name in jobs if name not in ("array",)), f"{jobs['array']}_0", f"{jobs['array']}_1"]
+    lab.wait_until(lambda: all(lab.job_state(job) is None for job in left), 90, "the queue to forget the jobs")
+    lab.reconfigure(conf)
+    late = {name: _why(site, job) for name, job in jobs.items()}
+    done = site.preflight("why", jobs["greedy"], "--config", site.config, user="pfalice")
+    return Ends(jobs, early, late, done.stdout)
+
+
+def _lowers(cluster: Cluster) -> bool:
+    return cluster.lab.release.version()[:2] < (26, 5)
+
+
+def test_sacct_lowers_codes_above_127_and_why_says_both(site: Cluster, ends: Ends) -> None:
+    assert "failed with exit code 255 on" in ends.early["255"]["sentence"]
+    assert "exit code 137 (137 is a shell's word for SIGKILL)" in ends.early["137"]["sentence"]
+    assert "exit code 127 (as a rule a command that was not found)" in ends.early["127"]["sentence"]
+    assert "signal 9 (SIGKILL)" in ends.early["killed"]["sentence"]
+    assert {ends.late[name]["source"] for name in ("255", "137", "127", "7", "killed")} == {"accounting"}
+    assert "signal 9 (SIGKILL)" in ends.late["killed"]["sentence"]
+    if _lowers(site):
+        assert "exit code 127 or 255, which this sacct does not tell apart" in ends.late["255"]["sentence"]
+        assert "exit code 9 or 137, which this sacct does not tell apart" in ends.late["137"]["sentence"]
+        assert "exit code 7 or 135" in ends.late["7"]["sentence"]
+    else:
+        assert "failed with exit code 255 on" in ends.late["255"]["sentence"]
+        assert "exit code 137 (137 is a shell's word for SIGKILL)" in ends.late["137"]["sentence"]
+        assert "failed with exit code 7 on" in ends.late["7"]["sentence"]
+
+
+@pytest.mark.parametrize("name", ["output", "error", "input", "directory"])
+def test_a_file_that_cannot_be_opened_is_named(ends: Ends, name: str) -> None:
+    job = ends.jobs[name]
+    path = {
+        "output": f"its output file /nonexistent/out-{job}",
+        "error": "its error file /nonexistent/err",
+        "input": "its input file /nonexistent/in",
+        "directory": f"its output file /nonexistent/slurm-{job}.out",
+    }[name]
+    for told in (ends.early[name], ends.late[name]):
+        assert (told["kind"], told["cause"]) == ("failed", "files")
+        if name == "directory" and told["source"] == "accounting":
+            path = "/nonexistent"  # sacct of 22.05 has only the submit line
+        assert path in told["sentence"]
+        assert "signal" not in told["sentence"]
+        assert told["next"][0]["commands"] == ["sbatch --output=PATH SCRIPT"]
+
+
+def test_a_kill_for_memory_without_cgroups_tells_what_was_asked_and_used(ends: Ends) -> None:
+    for told in (ends.early["greedy"], ends.late["greedy"]):
+        figures = re.search(
+            r"in all likelihood for its memory; it asked for 30M and used at least (\d+)M", told["sentence"]
+        )
+        assert figures is not None
+        assert int(figures[1]) > 30
+        more = re.fullmatch(r"sbatch --mem=(\d+)M SCRIPT", told["next"][0]["commands"][0])
+        assert more is not None
+        assert int(more[1]) > int(figures[1])
+    assert "SIGKILL" in ends.early["killed"]["sentence"]
+    assert "may have been for memory" in ends.early["killed"]["sentence"]
+    assert max(len(line) for line in ends.text.splitlines() if not line.startswith("      ")) <= 80
+
+
+def test_tasks_with_different_exit_codes_are_not_alike(site: Cluster, ends: Ends) -> None:
+    job = ends.jobs["codes"]
+    for told in (ends.early["codes"], ends.late["codes"]):
+        assert f"Array {job}, 3 tasks: 3 failed" in told["sentence"]
+        assert [(part["job"], part["exit_code"]) for part in told["parts"]] == [
+            (f"{job}_{task}", f"{task}:0") for task in (1, 2, 3)
+        ]
+
+
+def test_tasks_that_the_queue_has_forgotten_are_counted(ends: Ends) -> None:
+    job = ends.jobs["array"]
+    for told in (ends.early["array"], ends.late["array"]):
+        assert f"Array {job}, 4 tasks: " in told["sentence"]
+        assert {part["job"]: part["kind"] for part in told["parts"]} == {
+            f"{job}_[0-1]": "failed",
+            f"{job}_[2-3]": "running",
+        }
+
+
+def test_a_job_cancelled_before_it_started_has_no_reports(ends: Ends) -> None:
+    for told in (ends.early["cancelled"], ends.late["cancelled"]):
+        assert (told["kind"], told["notes"]) == ("cancelled", [])
+        assert "while it waited" in told["sentence"]
+    assert ends.late["cancelled"]["cause"] == "user", ends.late["cancelled"]
+
+
+_WORDS = """
+import ctypes, glob
+for path in glob.glob("/usr/lib/*/slurm*/libslurmfull*.so"):
+    library = ctypes.CDLL(path)
+    say = getattr(library, "slurm_job_state_reason_string", None) or library.slurm_job_reason_string
+    say.restype = ctypes.c_char_p
+    print("\\n".join((say(number) or b"").decode() for number in range(400)))
+"""
+
+
+def test_every_reason_that_this_slurm_knows_has_a_known_answer(site: Cluster) -> None:
+    """Slurm's own library names its reasons: none of them may be new to Preflight."""
+    words = {line for line in site.lab.check_run(["/usr/bin/python3", "-c", _WORDS]).splitlines() if line}
+    words = {word for word in words if not word.isdigit()}
+    assert len(words) > 180
+    assert {word for word in words if not reason(word).known} == set()
