@@ -144,8 +144,9 @@ def test_held_for_a_node_asked_by_name_and_what_is_said_frees_it(cluster: Cluste
     assert _why(cluster, job, user="pfbob")["cause"] == "node-by-name"
     _type(cluster, _commands(told))
     told = _why(cluster, job)
-    assert told["kind"] == "moved"
-    assert "has been released" in told["sentence"]
+    assert told["kind"] != "held-by-preflight"
+    if told["kind"] == "moved":  # it may have started since
+        assert "has been released" in told["sentence"]
     done = _ended(cluster, job)
     assert done["state"] == "COMPLETED"
     assert done["nodes"] in ("ubuntu1", "ubuntu2")

@@ -193,7 +193,7 @@ def test_the_last_run_decides_the_verdict():
     view = view_of(SAMPLES["moved"]())
     assert view.verdict == "ready"
     assert [(one.run, one.last, one.verdict) for one in view.tries] == [(0, False, "mismatch"), (1, True, "ready")]
-    assert "gpu001 did not suit it" in advise(view).sentence
+    assert "gpu001 did not have what it asks for" in advise(view).sentence
 
 
 def test_an_array_names_its_tasks():

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from preflight.checks.finding import Finding
 from preflight.report import model
 from preflight.slurm.accounting import past
 from preflight.slurm.commands import SlurmError
@@ -20,6 +21,7 @@ from preflight.submit.why.model import KINDS, Asked, Evidence, Left, Told
 from preflight.submit.why.reasons import REASONS, reason
 from preflight.submit.why.several import folded_tasks, tell
 from preflight.submit.why.text import COLUMNS, render
+from preflight.submit.why.words import exit_words
 from report_samples import FAULT, MISFIT, START, report
 
 NOW = START + 600
@@ -531,3 +533,63 @@ def test_gpus_asked_for_in_any_way(texts: tuple[str, ...], options: dict[str, st
 
     monkeypatch.setattr(fits, "ask", lambda *_: [["41", "1", "gres:gpu:9", "", "", ""], ["42", "4", *texts]])
     assert fits._gpus(None, _job()) == options  # type: ignore[arg-type]
+
+
+def test_a_job_that_accounting_takes_for_alive_is_a_runaway() -> None:
+    told = explain(Evidence("42", NOW, _job(state="RUNNING", nodes="n1"), "accounting"))
+    assert (told.kind, told.cause) == ("ended", "runaway")
+    assert "sacctmgr show runawayjobs" in _commands(told)
+
+
+def _epilog_with(subject: str, *before: Finding, gpus: tuple[int, ...] = (0,)) -> Told:
+    fault = FAULT._replace(subject=subject)
+    job = {"gpus": list(gpus)}
+    first = report(node="n1", job=job, findings=list(before))
+    last = report(node="n1", phase="epilog", job=job, findings=[fault], verdict="unhealthy", started=START + 60)
+    return _told(first, last, state="COMPLETED", nodes="n1")
+
+
+def test_output_is_distrusted_only_where_a_fault_can_have_harmed_it() -> None:
+    assert "may have broken while it ran" in _lines(_epilog_with("gpu0"))
+    assert "may have broken while it ran" in _lines(_epilog_with("node"))
+    other = _epilog_with("gpu1")
+    assert "(not one of the job's GPUs)" in other.lines[0]
+    assert "may have broken" not in _lines(other)
+    there = _epilog_with("gpu0", FAULT._replace(subject="gpu0", status="warn"))
+    assert "(it was so before the job began)" in there.lines[0]
+    assert "may have broken" not in _lines(there)
+
+
+def test_a_job_that_asks_for_the_faulty_node_by_name_does_not_start_elsewhere() -> None:
+    bad = report(node="n1", findings=[FAULT], verdict="unhealthy", action=model.action_block("drain", "x"))
+    nodes = {"n1": Node("n1", ("IDLE", "DRAIN"), "preflight:gpu.present:gpu3: lost", ("gpu",), (), (), "", "", 8, 1)}
+    job = _job(reason="BeginTime", restarts=1, eligible=int(NOW) + 118, required="n1")
+    told = explain(Evidence("42", NOW, job, "queue", reports=(bad,), nodes=nodes))
+    assert (told.kind, told.cause) == ("moved", "node-unhealthy")
+    assert "elsewhere" not in told.sentence.replace("nowhere else", "")
+    assert "there only once n1 is repaired" in told.sentence
+    assert "scontrol update JobId=42 ReqNodeList=" in _commands(told)
+
+
+def test_what_is_shown_of_nodes_is_what_the_job_was_placed_by() -> None:
+    extra = _told(reason="Constraints", extra="gpu_count>=2")
+    features = _told(reason="Constraints", features="old")
+    assert 'sinfo -N -O "NodeList:30,Extra:0"' in _commands(extra)
+    assert 'sinfo -N -O "NodeList:30,Features:0"' in _commands(features)
+
+
+@pytest.mark.parametrize(
+    ("code", "lowered", "says"),
+    [
+        ("127:0", False, "exit code 127 (as a rule a command that was not found)"),
+        ("127:0", True, "exit code 127 or 255, which this sacct does not tell apart"),
+        ("9:0", True, "exit code 9 or 137, which this sacct does not tell apart (137 is a shell's word for SIGKILL)"),
+        ("137:0", False, "exit code 137 (137 is a shell's word for SIGKILL)"),
+        ("0:9", True, "signal 9 (SIGKILL)"),
+        ("0:53", False, "Slurm's own error 4021"),
+        ("0:99", False, "signal 99"),
+        ("²:0", False, ""),
+    ],
+)
+def test_exit_codes_as_slurm_has_them(code: str, lowered: bool, says: str) -> None:
+    assert exit_words(code, lowered) == says

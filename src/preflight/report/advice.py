@@ -46,9 +46,17 @@ def _earlier(view: View) -> str:
     before = [one for one in view.tries if not one.last]
     if not before or view.jobs > 1:
         return ""
-    moved = fold(sorted({row.node for one in before for row in one.rows if row.verdict != "ready"}, key=natural))
     runs = "It ran once before" if len(before) == 1 else f"It ran {len(before)} times before"
-    return f"{runs}: {moved} did not suit it." if moved else f"{runs}."
+    told = [
+        f"{nodes} {what}"
+        for verdict, what in (("unhealthy", "was faulty"), ("mismatch", "did not have what it asks for"))
+        if (
+            nodes := fold(
+                sorted({row.node for one in before for row in one.rows if row.verdict == verdict}, key=natural)
+            )
+        )
+    ]
+    return f"{runs}: {' and '.join(told)}." if told else f"{runs}."
 
 
 def _user(view: View) -> Iterable[str]:

@@ -1,12 +1,18 @@
 """A job that has ended, or of which only reports are left."""
 
+import re
+from typing import Any
+
 from preflight.slurm.marks import marks
 from preflight.submit.why.case import Case
 from preflight.submit.why.failed import maybe_memory, memory_steps, memory_words, not_started
-from preflight.submit.why.model import Stay, Step, Told
-from preflight.submit.why.stays import because, epilogs
+from preflight.submit.why.model import Report, Stay, Step, Told
+from preflight.submit.why.stays import because, deciding, epilogs
 from preflight.submit.why.words import exit_words, is_admin, listed, verb, who_is
 
+Finding = dict[str, Any]
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_GPU = re.compile(r"gpu([0-9]{1,6})")
 _STATES = {
     "COMPLETED": "completed",
     "FAILED": "failed",
@@ -49,10 +55,13 @@ def _cancelled_by_us(case: Case, node: str, text: str) -> Told:
         f"{case.head} was cancelled by Preflight before it started on {node}: {need or text}"
         f"{f'; it could not be moved, since {said}' if said and need else ''}."
     )
-    steps: tuple[Step, ...] = (
-        Step("Submit it again where nodes fit, asking Slurm for them (sinfo -o \"%N %f\"):",
-             ("srun --constraint=NAME …" if interactive else "sbatch --constraint=NAME SCRIPT",)),
-    )  # fmt: skip
+    out = node if _HOST.fullmatch(node) else "NODE"
+    if interactive:
+        steps: tuple[Step, ...] = (Step("Ask for another node; which nodes there are:",
+                                        (f"srun --exclude={out} …", "sinfo -N -l")),)  # fmt: skip
+    else:
+        steps = (Step("See which nodes fit, and submit it again to those:",
+                      ("preflight plan SCRIPT", "preflight sbatch SCRIPT")),)  # fmt: skip
     if not interactive:
         steps = (*steps, Step("Without --no-requeue Preflight moves it to another node instead of cancelling it."))
     return Told(
@@ -176,7 +185,9 @@ def after_effects(case: Case) -> tuple[str, ...]:
     for report in reports:
         if report["verdict"] == "unhealthy":
             done = " and was drained" if report["action"]["kind"] == "drain" and report["action"]["enforced"] else ""
-            found.append(f"{report['node']} was faulty when the job had ended{done}: {because(report)}")
+            fault = deciding(report)
+            whose = _not_the_jobs(case, report, fault) if fault else ""
+            found.append(f"{report['node']} was faulty when the job had ended{done}: {because(report)}{whose}")
         left = [one for one in report["findings"] if one["status"] in ("warn", "fail") and one["blame"] == "user"]
         found += [f"{report['node']}: {one['message']} (the job's)" for one in left]
     nodes = {report["node"] for report in reports}
@@ -188,11 +199,41 @@ def after_effects(case: Case) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _not_the_jobs(case: Case, report: Report, fault: Finding) -> str:
+    """Return why a fault that the epilog found cannot have harmed the job, "" where it can."""
+    gpu, own = _GPU.match(fault["subject"]), report["job"]["gpus"]
+    if gpu and own is not None and int(gpu[1]) not in own:
+        return " (not one of the job's GPUs)"
+    before = [
+        one for at in (case.view.tries if case.view else ()) if at.run == case.run for earlier in at.reports
+        if (earlier["phase"], earlier["node"]) == ("prolog", report["node"]) for one in earlier["findings"]
+        if (one["check"], one["subject"]) == (fault["check"], fault["subject"]) and one["status"] in ("warn", "fail")
+    ]  # fmt: skip
+    return " (it was so before the job began)" if before else ""
+
+
 def _if_changed(case: Case) -> tuple[Step, ...]:
-    bad = [one["node"] for one in epilogs(case.view, case.run) if one["verdict"] == "unhealthy"]
+    """Say to distrust the output where a node broke under the job, by a fault that can have harmed it."""
+    bad = []
+    for report in epilogs(case.view, case.run):
+        faults = [one for one in report["findings"] if (one["status"], one["blame"]) == ("fail", "node")]
+        if report["verdict"] == "unhealthy" and any(not _not_the_jobs(case, report, one) for one in faults):
+            bad.append(report["node"])
     if not bad:
         return ()
     return (Step(f"Check its output before you trust it: {listed(bad)} may have broken while it ran."),)
+
+
+def runaway(case: Case) -> Told:
+    """Return the explanation of a job that accounting takes for alive and the controller does not know."""
+    job = case.job
+    sentence = (
+        f"{case.head} is {job.state} by Slurm's accounting, but the controller does not know it: it is over, and "
+        "slurmdbd was not told of its end (a runaway job). How it ended is not on record there."
+    )
+    admin = Step("Have such jobs shown, and their records ended:", ("sacctmgr show runawayjobs",), "admin")
+    return Told(case.label, "ended", sentence + case.earlier(), "runaway", steps=(*_steps_after(case, case.of_run(
+        case.run)), admin))  # fmt: skip
 
 
 def only_reported(case: Case) -> Told:

@@ -1,7 +1,7 @@
 """From evidence to an explanation. Pure: nothing here reads anything."""
 
 from preflight.submit.why.case import Case, case_of
-from preflight.submit.why.ended import ended, only_reported
+from preflight.submit.why.ended import ended, only_reported, runaway
 from preflight.submit.why.held import held
 from preflight.submit.why.model import Evidence, Told
 from preflight.submit.why.running import LEAVING, RUNNING, STARTING, running
@@ -23,6 +23,8 @@ def explain(evidence: Evidence) -> Told:
 
 def _judge(case: Case) -> Told:
     state = case.job.state
+    if case.evidence.source == "accounting" and state in (*_PENDING, *RUNNING, *LEAVING, *STARTING):
+        return runaway(case)
     if state in _PENDING:
         return held(case) if case.job.priority == 0 else waiting(case)
     if state in (*RUNNING, *LEAVING, *STARTING):

@@ -64,7 +64,7 @@ class Fitting:
         except (SlurmError, PlanError, OptionError, RequirementError, HostlistError, ValueError):
             return Fits()
         refused = refused_by(job, reports)
-        lines = tuple(clean(line, 400) for line in _told(made, refused)) if no_node or held else ()
+        lines = tuple(clean(line, 400) for line in _told(made, refused, faulty_of(reports))) if no_node or held else ()
         return Fits(lines, _left(made, job, refused) if sent and not job.required else None)
 
 
@@ -73,6 +73,13 @@ def refused_by(job: JobInfo, reports: tuple[Report, ...]) -> frozenset[str]:
     bad = {str(report["node"]) for report in reports
            if report["phase"] == "prolog" and report["verdict"] in ("mismatch", "unhealthy")}  # fmt: skip
     return frozenset(bad | {mark.node for mark in marks(job.admin_comment)})
+
+
+def faulty_of(reports: tuple[Report, ...]) -> frozenset[str]:
+    """Return the nodes that were faulty when the job came there: the job's needs do not say why they refused it."""
+    return frozenset(
+        str(report["node"]) for report in reports if (report["phase"], report["verdict"]) == ("prolog", "unhealthy")
+    )
 
 
 def asked_of(job: JobInfo, reports: tuple[Report, ...]) -> str:
@@ -170,7 +177,7 @@ def _left(made: Part, job: JobInfo, refused: frozenset[str]) -> Left | None:
     )
 
 
-def _told(made: Part, refused: frozenset[str]) -> list[str]:
+def _told(made: Part, refused: frozenset[str], faulty: frozenset[str]) -> list[str]:
     """Return the lines; a node that refused the job is told only where what it publishes says why."""
     nodes = made.nodes
     if nodes is None or not nodes.total:
@@ -196,8 +203,10 @@ def _told(made: Part, refused: frozenset[str]) -> list[str]:
     if unknown - refused:
         lines.append(f"not told by what they publish: {hosts(sorted(unknown - refused))}")
     unexplained = refused - lacking
-    if unexplained:
-        lines.append(f"did not fit when it came there: {hosts(sorted(unexplained))}")
+    if unexplained & faulty:
+        lines.append(f"faulty when it came there: {hosts(sorted(unexplained & faulty))}")
+    if unexplained - faulty:
+        lines.append(f"did not fit when it came there: {hosts(sorted(unexplained - faulty))}")
     more = [change for change in made.changes if not set(change.nodes) <= unexplained]
     lines += [f"more nodes would fit: {change.text}" for change in more[:_CHANGES]]
     return lines

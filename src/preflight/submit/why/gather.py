@@ -23,6 +23,8 @@ from preflight.submit.why.stays import seconds
 WHOLE_CODES = (26, 5)  # sacct of 22.05 and 24.11 lowers exit codes above 127 by 128, that of 26.05 does not
 SKEW_S = 60.0  # clocks of nodes and of the controller
 _TEXTS = ("reason", "nodes", "required", "excluded", "features", "extra", "dependency", "partition", "admin_comment")
+FINAL = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
+         "REVOKED", "TIMEOUT")  # fmt: skip
 _LONG = 1 << 18  # AdminComment is others' too, and our entries stand at its end
 
 
@@ -53,7 +55,7 @@ class Reader:
         try:
             rows = members(self.cluster.slurm, asked.job)
         except SlurmError as error:
-            return Known(unreached=clean(str(error), 200))
+            return self._known_to_accounting(asked, clean(str(error), 200))
         here = tuple(row for row in rows if _is_asked(row, asked))
         if here and (asked.task is not None or here[0].array_job_id != asked.job):
             return Known(here)
@@ -65,6 +67,18 @@ class Reader:
             return Known(notes=(f"Slurm's accounting was not asked: {clean(str(error), 160)}",))
         tasks = {row.task for row in here}
         return Known(here, tuple(one for one in kept if not here or one.job.array_task_id not in tasks))
+
+    def _known_to_accounting(self, asked: Asked, unreached: str) -> Known:
+        """Return what accounting has where the controller cannot be asked: slurmdbd may run on another machine."""
+        try:
+            kept = [one._replace(job=clean_job(one.job)) for one in past(self.cluster.slurm, str(asked))]
+        except SlurmError:
+            kept = []
+        kept = [one for one in kept if one.job.state in FINAL]  # of others it does not know how they go on
+        if not kept:
+            return Known(unreached=unreached)
+        note = f"Slurm's controller could not be asked ({unreached}): this is what accounting knew last."
+        return Known(past=tuple(kept), notes=(note,))
 
     def of_member(self, member: Member) -> Evidence:
         """Return the evidence about one row of the queue."""

@@ -22,8 +22,10 @@ def tell(reader: Reader, asked: Asked) -> Told:
     if known.members:
         return _of_members(reader, asked, known)
     if known.past:
-        return _together(asked, [explain(reader.of_past(_label(asked, known, at), one)) for at, one in
-                                 enumerate(known.past[:LOOKED_INTO])], len(known.past))  # fmt: skip
+        told = [explain(reader.of_past(_label(asked, known, at), one)) for at, one in
+                enumerate(known.past[:LOOKED_INTO])]  # fmt: skip
+        made = _together(asked, told, len(known.past))
+        return made._replace(notes=(*known.notes, *made.notes))
     found = [explain(one) for one in reader.of_reports(asked, known) if one.reports]
     if not found:
         raise ValueError(_nowhere(asked, known))

@@ -153,12 +153,14 @@ def _no_node(case: Case, code: str) -> Told:
     else:
         sentence = f"{case.head} waits: no node has what it asks for{wants}; {waits}.{case.earlier()}"
     lines = case.evidence.fits or _unavailable(case)
-    return Told(case.label, "no-node-fits", sentence, code, lines=lines, steps=(_see_nodes(), _change(case)))
+    return Told(case.label, "no-node-fits", sentence, code, lines=lines, steps=(_see_nodes(case), _change(case)))
 
 
-def _see_nodes() -> Step:
+def _see_nodes(case: Case) -> Step:
+    """Say how to see what nodes have: features or Extra, whichever the job was placed by."""
+    what = "Extra:0" if case.job.extra else "Features:0"
     return Step("Which nodes fit what the script asks, and what Slurm knows of them:",
-                ("preflight plan SCRIPT", 'sinfo -o "%N %f"'))  # fmt: skip
+                ("preflight plan SCRIPT", f'sinfo -N -O "NodeList:30,{what}"'))  # fmt: skip
 
 
 def set_by_us(case: Case) -> bool:
