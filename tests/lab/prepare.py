@@ -29,7 +29,9 @@ def main() -> int:
         contrib.nvml_plugin(release)
     except (LabError, OSError) as error:
         print(f"lab: no AutoDetect=nvml: {error}", file=sys.stderr)
-    where = f"Debian {release.suite} in {release.root}" if isinstance(release, ChrootRelease) else "this machine's"
+    where = getattr(release, "prefix", None) or "this machine's"
+    if isinstance(release, ChrootRelease):
+        where = f"Debian {release.suite} in {release.root}"
     print(f"Slurm {version}, {where} (ready in {time.monotonic() - began:.0f} s)")
     return 0
 

@@ -1,7 +1,8 @@
 """What stands for pyslurm 25.11 where there is none: no package of Slurm 25.11 can be had to build it against.
 
-Written by hand after pyslurm's documentation (https://pyslurm.github.io/25.11/reference/job/ and .../node/): names of
-attributes, types, and that Slurm's 0 and unset are None there. The objects hold the state that the contract's lab has.
+Written by hand after what 25.11.2 gives on a real Slurm 25.11.7: names of attributes, types, and that Slurm's 0 and
+unset are None there but for priority and uid. The objects hold the state that the contract's lab has. With
+PREFLIGHT_LAB_RELEASE=/a/prefix of a Slurm 25.11, and pyslurm beside Preflight, the contract runs on the real one.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,13 @@ class RPCError(Exception):
     """Written by hand: pyslurm.RPCError, which is raised where the controller refuses."""
 
 
+class NotText:
+    """Written by hand: an attribute whose bytes are not UTF-8; put on a class, it raises as pyslurm's do when read."""
+
+    def __get__(self, one: Any, kind: Any = None) -> str:
+        return b"\xff".decode()
+
+
 class Collection(dict[Any, Any]):
     """Written by hand: pyslurm.Jobs and pyslurm.Nodes are mappings by id and by name; values() are the objects."""
 
@@ -28,6 +36,7 @@ def node(name: str, **attributes: Any) -> SimpleNamespace:
     unset = {
         "state": "IDLE", "reason": None, "partitions": ["main", "urgent"], "available_features": [],
         "active_features": [], "extra": None, "configured_gres": {}, "total_cpus": 4, "real_memory": 4096,
+        "allocated_tres": {}, "idle_cpus": 4, "effective_cpus": 4,
     }  # fmt: skip
     return SimpleNamespace(**{"name": name, **unset, **attributes})
 
@@ -48,6 +57,7 @@ def job(number: int, **attributes: Any) -> SimpleNamespace:
 
 def no_dependency(**kinds: Any) -> dict[str, Any]:
     """Return what pyslurm.Job.dependencies is where a job has some: every kind is a key."""
+    # "singleton" is False for the "singleton(unfulfilled)" of a job that waits.
     empty: dict[str, Any] = {
         kind: [] for kind in ("after", "afterany", "afterburstbuffer", "aftercorr", "afternotok", "afterok")
     }
@@ -66,7 +76,7 @@ def nodes() -> list[SimpleNamespace]:
     return [
         node("c1", state="IDLE+DRAIN", reason=HOSTILE_REASON, partitions=["main", "urgent", "few"],
              available_features=["fast", "ubuntu"], active_features=["fast", "ubuntu"], extra=EXTRA),
-        node("c2", state="MIXED", configured_gres={"gpu:h100": 2}),
+        node("c2", state="MIXED", configured_gres={"gpu:h100": 2}, allocated_tres={"cpu": 3}, idle_cpus=1),
         node("c3", partitions=[]),
     ]  # fmt: skip
 

@@ -15,6 +15,7 @@ from lab.users import Account
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 COMMANDS = ("scontrol", "squeue", "sinfo", "sbatch", "srun", "scancel")
+SLURM = ("slurmctld", "slurmd", *COMMANDS, "salloc", "sacct", "slurmdbd", "slurmrestd")
 
 
 class Release(Protocol):
@@ -61,16 +62,17 @@ class Release(Protocol):
 
 
 class HostRelease:
-    """The Slurm of this machine: found in ``prefix``/{bin,sbin}, else on PATH and in the sbin directories."""
+    """The Slurm of this machine: on PATH and in the sbin directories, or that in ``prefix``/{bin,sbin} alone."""
 
     def __init__(self, prefix: str | None = None) -> None:
+        self.prefix = prefix
         # munged comes from the system even where Slurm is a build of one's own.
         system = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin")
         first = (os.environ.get("PATH", ""),) if prefix is None else (f"{prefix}/bin", f"{prefix}/sbin")
         self.path = os.pathsep.join((*first, *system))
 
     def argv(self, program: str, args: Sequence[str], account: Account | None = None) -> list[str]:
-        found = program if program.startswith("/") else shutil.which(program, path=self.path)
+        found = program if program.startswith("/") else self.find(program)
         if found is None:
             raise FileNotFoundError(f"{program}: not installed (looked in {self.path})")
         command = [found, *args]
@@ -86,7 +88,10 @@ class HostRelease:
         return [*drop, "--", *command]
 
     def find(self, program: str) -> str | None:
-        return shutil.which(program, path=self.path)
+        found = shutil.which(program, path=self.path)
+        if self.prefix and found and program in SLURM and os.path.dirname(os.path.dirname(found)) != self.prefix:
+            return None  # another release's would be taken for it
+        return found
 
     def outside(self, path: str) -> str:
         return path
@@ -101,7 +106,8 @@ class HostRelease:
 
     def missing(self) -> list[str]:
         needed = (*DAEMONS, *COMMANDS, "setpriv")
-        return [name for name in needed if shutil.which(name, path=self.path) is None]
+        where = f" (in {self.prefix})" if self.prefix else ""
+        return [f"{name}{where if name in SLURM else ''}" for name in needed if self.find(name) is None]
 
     def version(self) -> tuple[int, ...]:
         text = subprocess.run(

@@ -1,4 +1,7 @@
-"""Which Slurm the lab runs: PREFLIGHT_LAB_RELEASE names it, the machine's own where nothing does."""
+"""Which Slurm the lab runs: PREFLIGHT_LAB_RELEASE names it, the machine's own where nothing does.
+
+It is one of NAMES, or the absolute path of a prefix (/opt/slurm-25.11) with the bin and sbin of a Slurm built by hand.
+"""
 
 import os
 
@@ -15,8 +18,10 @@ def chosen() -> Release:
     name = os.environ.get(VARIABLE) or "host"
     if name == "host":
         return HostRelease()
+    if name.startswith("/"):
+        return HostRelease(name.rstrip("/") or "/")
     if name not in SUITES:
-        raise ValueError(f"{VARIABLE}={name}: give one of {', '.join(NAMES)}")
+        raise ValueError(f"{VARIABLE}={name}: give one of {', '.join(NAMES)}, or the path of a Slurm's prefix")
     from lab.chroot import ChrootRelease
 
     return ChrootRelease(SUITES[name], name)

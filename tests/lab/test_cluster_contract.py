@@ -1,4 +1,5 @@
-"""One contract for both back ends of the cluster: commands against a real Slurm, pyslurm against hand-written objects.
+"""One contract for both back ends of the cluster: commands against a real Slurm, pyslurm against hand-written objects,
+and against the real Slurm too where pyslurm is of its release (PREFLIGHT_LAB_RELEASE=/a/prefix).
 
 The state is the same: c1 is drained and hostile, c2 runs jobs, c3 is in no partition; the jobs: pyslurm_by_hand.py.
 """
@@ -16,7 +17,8 @@ from lab.pyslurm_by_hand import EXTRA, HOSTILE_COMMENT, HOSTILE_NAME, HOSTILE_RE
 from lab.users import account
 from preflight.slurm import node_json, node_text
 from preflight.slurm.by_commands import JSON_SINCE, ByCommands
-from preflight.slurm.by_pyslurm import ByPyslurm
+from preflight.slurm.by_pyslurm import ByPyslurm, node_of
+from preflight.slurm.choose import choose
 from preflight.slurm.cluster import LARGEST, Cluster, JobInfo, Node
 from preflight.slurm.commands import Slurm, SlurmError
 
@@ -26,10 +28,12 @@ RELEASE = os.environ.get(releases.VARIABLE, "")
 
 
 class NoCommands:
-    """Stands where a back end would fall back, and says that there is nothing."""
+    """Stands for the commands beside a pyslurm by hand: they are asked for few nodes, and know no job."""
 
     def nodes(self, names: set[str] | None = None) -> list[Node]:
-        raise SlurmError("no commands here")
+        if names is None:
+            raise SlurmError("no commands here")
+        return [node_of(one) for one in pyslurm_by_hand.nodes() if one.name in names]
 
     def job(self, text: str) -> JobInfo:
         raise SlurmError(f"job {text} is not in the queue")
@@ -95,10 +99,25 @@ def state(lab: Lab) -> World:
 
 @pytest.fixture(params=["commands", "pyslurm"])
 def world(request: pytest.FixtureRequest) -> World:
+    world: World | None = None
     if request.param == "pyslurm":
-        return by_hand()
-    world: World = request.getfixturevalue("state")
+        if not RELEASE.startswith("/"):
+            return by_hand()
+        world = by_real_pyslurm(request.getfixturevalue("state"))
+        return by_hand() if world is None else world
+    world = request.getfixturevalue("state")
+    assert world is not None
     return world
+
+
+def by_real_pyslurm(state: World) -> World | None:
+    """Return the lab as the real pyslurm reads it, None where none of its release is installed."""
+    back_end = choose(state.cluster.slurm)
+    if not isinstance(back_end, ByPyslurm):
+        return None
+    told: list[str] = []
+    back_end._tell = told.append
+    return World(Cluster(state.cluster.slurm, back_end), state.ids, state.lab, told)
 
 
 def test_nodes_are_whole_whatever_stands_in_them(world: World) -> None:
@@ -184,7 +203,14 @@ def test_components_of_a_heterogeneous_job_are_told_apart(world: World) -> None:
     assert world.told == []
 
 
+def read_by_commands(world: World) -> None:
+    """Skip where there are no commands: pyslurm leaves to them how a job ended, and on what it depends."""
+    if world.lab is None:
+        pytest.skip("by pyslurm the commands read it (test_slurm_by_pyslurm.py)")
+
+
 def test_a_job_that_ended_is_still_known(world: World) -> None:
+    read_by_commands(world)
     job = world.job("ended")
     assert (job.state, job.reason, job.exit_code) == ("FAILED", "NonZeroExitCode", "7:0")
     assert job.end is not None
@@ -193,6 +219,7 @@ def test_a_job_that_ended_is_still_known(world: World) -> None:
 
 
 def test_a_job_that_waits_for_another_says_for_which(world: World) -> None:
+    read_by_commands(world)
     job = world.job("after")
     assert job.reason == "Dependency"
     assert job.dependency == f"afterany:{world.ids['running']}(unfulfilled)"
@@ -249,8 +276,9 @@ def test_a_notice_reaches_the_jobs_output(lab: Lab, state: World) -> None:
     lab.wait_until(lambda: "a word to job 7" in lab.output(running), 30, "the notice in the output")
 
 
-@pytest.mark.skipif("host" in RELEASE or not RELEASE, reason="Slurm 22.05 has no --extra")
 def test_a_jobs_extra_is_read_where_slurm_has_it(lab: Lab, state: World) -> None:
+    if ByCommands(state.cluster.slurm).release()[:2] < JSON_SINCE:
+        pytest.skip("this Slurm cannot be asked for a job's --extra")
     job = lab.sbatch("true", "--hold", "--extra=driver>=550 & rack=r1", user=USER)
     assert state.cluster.job(job).extra == "driver>=550 & rack=r1"
 

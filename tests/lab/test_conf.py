@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import releases
 from lab.conf import LabNode, Scripts, Settings, slurm_conf, with_ports
 
 
@@ -65,3 +66,23 @@ def test_minors_give_the_number_of_gpus() -> None:
 def test_too_short_a_requeue_delay_is_refused() -> None:
     with pytest.raises(ValueError, match="requeue_delay 4"):
         _settings(requeue_delay=4)
+
+
+def test_a_slurm_built_by_hand_is_its_prefix_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it lacks is not taken from the machine's own Slurm; munged and setpriv are the machine's."""
+    for name in ("bin/sinfo", "sbin/slurmd"):
+        program = tmp_path / "prefix" / name
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    monkeypatch.setenv(releases.VARIABLE, f"{tmp_path}/prefix/")
+    release = releases.chosen()
+    assert release.argv("sinfo", ["-h"]) == [f"{tmp_path}/prefix/bin/sinfo", "-h"]
+    assert release.find("slurmd") == f"{tmp_path}/prefix/sbin/slurmd"
+    assert release.find("setpriv") is not None
+    missing = release.missing()
+    assert f"scontrol (in {tmp_path}/prefix)" in missing
+    assert not any(one.startswith(("sinfo", "slurmd")) for one in missing)
+    monkeypatch.setenv(releases.VARIABLE, "25.11")
+    with pytest.raises(ValueError, match="give one of host, 24"):
+        releases.chosen()

@@ -1,62 +1,21 @@
-"""Reading the cluster: fields that hostile text cannot break, groups of nodes, and which back end reads."""
+"""Reading the cluster: fields that hostile text cannot break, groups of nodes."""
 
 import json
-import logging
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from preflight.policy.model import Policy
-from preflight.slurm import choose, fields, job_fields, job_json, node_json
+from preflight.slurm import fields, job_fields, job_json, node_json
 from preflight.slurm.by_commands import NODE_FIELDS, ByCommands, merged, release
-from preflight.slurm.by_pyslurm import ByPyslurm
-from preflight.slurm.cluster import Cluster, cluster_for
-from preflight.slurm.commands import Slurm, SlurmError
-
-STAND_IN = """#!{python} -IS
-import json, sys
-answers = json.load(open({place!r} + "/answers"))
-open({place!r} + "/log", "a").write(json.dumps(["{name}"] + sys.argv[1:]) + "\\n")
-mark = sys.argv[-1].split(":0", 1)[1].split(",")[0] if ":0|" in sys.argv[-1] else ""
-key = "{name} rows" if mark else " ".join(["{name}"] + sys.argv[1:])
-if key == "sinfo rows" and "hang" in answers:
-    import time
-    time.sleep(60)
-sys.stdout.write(answers.get(key, "").replace("MARK", mark))
-sys.stderr.write(answers.get(key + " stderr", ""))
-sys.exit(0 if key in answers else 1)
-"""
-
-
-class Desk:
-    """Stand-ins for Slurm's commands: they answer by their arguments, and rows of fields with the mark asked for."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        for name in ("squeue", "sinfo", "scontrol"):
-            text = STAND_IN.format(python=sys.executable, place=str(place), name=name)
-            (place / name).write_text(text)
-            (place / name).chmod(0o755)
-        self.slurm = Slurm(str(place), "", time.monotonic() + 60, 60)
-
-    def set(self, answers: dict[str, str]) -> Slurm:
-        (self.place / "answers").write_text(json.dumps(answers))
-        return self.slurm
-
-    def asked(self) -> list[str]:
-        log = self.place / "log"
-        return [json.loads(line)[0] for line in log.read_text().splitlines()] if log.exists() else []
+from preflight.slurm.cluster import cluster_for
+from preflight.slurm.commands import SlurmError
+from unit.slurm_desk import UNPROVEN, Desk, group, row
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
-
-
-def row(*values: str) -> str:
-    return "".join(f"{value}MARK" for value in values) + "\n"
 
 
 @pytest.mark.parametrize("text", ["a|b", "two\nlines\n", "\n", "MARK"[:3], "x:0|0123456789abcdef|", " ", "JobId=7 "])
@@ -88,20 +47,6 @@ def test_a_field_that_this_release_does_not_know_is_said(desk: Desk) -> None:
     slurm = desk.set({"squeue rows": row("1"), "squeue rows stderr": said})
     with pytest.raises(SlurmError, match="format specification: B"):
         fields.ask(slurm, "squeue", (), ("A", "B"))
-
-
-def group(nodes: str, partition: str, **more: str) -> list[str]:
-    usual = {
-        "StateComplete": "idle",
-        "Reason": "none",
-        "Features": "(null)",
-        "features_act": "(null)",
-        "Extra": "(null)",
-        "Gres": "(null)",
-        "CPUs": "4",
-        "Memory": "4096",
-    }
-    return [nodes, partition, *(usual | more).values()]
 
 
 def test_groups_of_equal_nodes_become_nodes() -> None:
@@ -157,9 +102,6 @@ NODE = {
 }  # fmt: skip
 
 
-UNPROVEN = {"scontrol -a show node": "", "scontrol -a -o show node": ""}  # no text that may be read
-
-
 def test_json_takes_the_place_of_a_sinfo_that_compares_for_minutes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("preflight.slurm.by_commands.GROUPED_S", 0.3)
     as_json = json.dumps({"nodes": [NODE, NODE | {"name": "n2"}], "errors": []})
@@ -201,100 +143,6 @@ def test_nodes_of_json() -> None:
 @pytest.mark.parametrize(("said", "shown"), [("0", "0:0"), ("1792", "7:0"), ("9", "0:9"), ("2:15", "2:15")])
 def test_the_exit_code_of_every_release_is_code_and_signal(said: str, shown: str) -> None:
     assert job_fields._exit_code(said) == shown
-
-
-def install_pyslurm(
-    monkeypatch: pytest.MonkeyPatch, place: Path, version: str = "25.11.2", body: str = "", metadata: bool = True
-) -> None:
-    """Put a module pyslurm, written by hand, and its metadata on the import path."""
-    site = place / "site"
-    (site / "pyslurm").mkdir(parents=True)
-    seen = f"import os\nopen({str(place / 'imported')!r}, 'w').write(os.environ.get('SLURM_CONF', ''))\n"
-    (site / "pyslurm" / "__init__.py").write_text(f"{seen}{body}\n")
-    if metadata:
-        (site / f"pyslurm-{version}.dist-info").mkdir()
-        (site / f"pyslurm-{version}.dist-info" / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: pyslurm\nVersion: {version}\n"
-        )
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.delitem(sys.modules, "pyslurm", raising=False)
-
-
-CONFIG = {"scontrol show config": "ClusterName = x\nSLURM_VERSION           = 25.11.4\n"}
-
-
-def test_pyslurm_reads_where_it_is_of_the_controllers_release(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("SLURM_CONF", raising=False)
-    install_pyslurm(monkeypatch, tmp_path)
-    slurm = desk.set(CONFIG)._replace(conf="/site/slurm.conf")
-    assert isinstance(choose.choose(slurm), ByPyslurm)
-    assert (tmp_path / "imported").read_text() == "/site/slurm.conf"
-    assert "SLURM_CONF" not in choose.os.environ
-    monkeypatch.delitem(sys.modules, "pyslurm")
-
-
-@pytest.mark.parametrize(
-    ("version", "body", "answers", "why"),
-    [
-        ("24.11.0", "", CONFIG, "it is of Slurm 24.11"),
-        ("25.11.2", "", {"scontrol show config": "SLURM_VERSION = 26.05.5\n"}, "the cluster runs Slurm 26.05.5"),
-        ("25.11.2", "", {"scontrol show config": "nothing\n"}, "said no SLURM_VERSION"),
-        ("25.11.2", "", {}, "scontrol: exit status 1"),
-        ("25.11.2", "raise ImportError('libslurm.so.44: no such file')", CONFIG, "libslurm.so.44"),
-    ],
-)
-def test_commands_read_where_pyslurm_does_not_fit(
-    desk: Desk,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    version: str,
-    body: str,
-    answers: dict[str, str],
-    why: str,
-) -> None:
-    install_pyslurm(monkeypatch, tmp_path, version, body)
-    with caplog.at_level(logging.DEBUG, "preflight.slurm"):
-        assert isinstance(choose.choose(desk.set(answers)), ByCommands)
-    assert why in caplog.text
-    assert (tmp_path / "imported").exists() == bool(body)  # libslurm may end the process that imports it
-    assert all(record.levelno == logging.DEBUG for record in caplog.records)
-
-
-def test_without_pyslurm_nothing_is_asked_for_it(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, "preflight.slurm"):
-        assert isinstance(choose.choose(desk.set({})), ByCommands)
-    assert (caplog.text, desk.asked()) == ("", [])
-
-
-def test_a_module_of_that_name_that_is_no_distribution_is_left_alone(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    install_pyslurm(monkeypatch, tmp_path, metadata=False)
-    assert isinstance(choose.choose(desk.set(CONFIG)), ByCommands)
-    assert not (tmp_path / "imported").exists()
-
-
-def test_what_pyslurm_fails_at_is_read_by_commands(desk: Desk) -> None:
-    class Broken:
-        """Written by hand: a pyslurm whose calls fail."""
-
-        class Nodes:
-            @staticmethod
-            def load() -> None:
-                raise RuntimeError("zero bytes transmitted")
-
-    told: list[str] = []
-    rows = row(*group("n1", "main"))
-    commands = ByCommands(desk.set({"sinfo rows": rows, "sinfo -V": "slurm 25.11.4\n", **UNPROVEN}))
-    cluster = Cluster(desk.slurm, ByPyslurm(Broken, commands, told.append))
-    assert [node.name for node in cluster.nodes()] == ["n1"]
-    assert told == ["pyslurm: RuntimeError: zero bytes transmitted; reading by commands"]
-    with pytest.raises(SlurmError):  # and then the commands say what is wrong
-        cluster.job("12")
-    assert "AttributeError" in told[1]
 
 
 def test_the_users_cluster_is_the_one_that_slurms_commands_use(monkeypatch: pytest.MonkeyPatch) -> None:

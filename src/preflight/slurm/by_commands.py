@@ -13,7 +13,7 @@ import time
 
 from preflight.digits import is_whole
 from preflight.slurm import job_fields, job_json, node_json, node_text
-from preflight.slurm.commands import Slurm, SlurmError, SlurmTimeout
+from preflight.slurm.commands import FEW, Slurm, SlurmError, SlurmTimeout
 from preflight.slurm.fields import ask, hosts, value, words
 from preflight.slurm.job_ids import parts, pick
 from preflight.slurm.models import JobInfo, Node
@@ -31,7 +31,6 @@ NODE_FIELDS = (
 JSON_SINCE = (24, 11)
 QUICK_S = 1.0  # seconds within which a command that fails has not waited for the controller
 GROUPED_S = 2.0  # seconds that sinfo gets where JSON can take its place
-FEW = 100  # names that sinfo is given; more are picked here
 
 
 def release(slurm: Slurm) -> tuple[int, ...]:

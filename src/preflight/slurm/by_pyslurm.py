@@ -1,12 +1,14 @@
-"""The back end that reads by pyslurm 25.11 (https://pyslurm.github.io/25.11/): no commands, no text to parse.
+"""The back end that reads by pyslurm 25.11 (https://pyslurm.github.io/25.11/): no text to parse.
 
-What pyslurm gives only in another form is put back as Slurm writes it: dependencies by kind, GRES without sockets, an
-array's waiting tasks without their limit. What it cannot say, or fails to, is read by the commands.
+What pyslurm gives only in another form is put back as Slurm writes it: GRES without sockets, an array's waiting tasks
+without their limit. What it cannot say as Slurm does is read by the commands (docs/decisions/pyslurm.md): how a job
+ended, since it takes 128 off an exit code, and on what a job depends; few nodes, since it loads all for them; and what
+it fails to convert.
 """
 
 from __future__ import annotations
 
-from preflight.slurm.commands import SlurmError
+from preflight.slurm.commands import FEW, SlurmError
 from preflight.slurm.job_ids import parts, pick
 from preflight.slurm.models import JobInfo, Node, address
 from preflight.slurm.node import flags
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
     Read = TypeVar("Read")
 
+# In these a job that was never requeued has the exit code 0:0, and nothing to take 128 off.
+_NO_EXIT_CODE = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETED")
+
 
 class ByPyslurm:
     """Reads with ``pyslurm``, the imported module; ``tell`` hears why something was read by ``commands`` instead."""
@@ -29,12 +34,15 @@ class ByPyslurm:
 
     def nodes(self, names: set[str] | None = None) -> list[Node]:
         """Return the nodes of the cluster, those called ``names`` where given; raises SlurmError."""
+        if names is not None and len(names) <= FEW:
+            return self._commands.nodes(names)
         return self._or(lambda: self._nodes(names), lambda: self._commands.nodes(names))
 
     def job(self, text: str) -> JobInfo:
         """Return the job that ``text`` names; raises SlurmError where it is not in the queue."""
         asked = parts(text)
-        return self._or(lambda: self._job(text, *asked), lambda: self._commands.job(text))
+        found = self._or(lambda: self._job(text, *asked), lambda: self._commands.job(text))
+        return self._commands.job(text) if found is None else found
 
     def _or(self, read: Callable[[], Read], otherwise: Callable[[], Read]) -> Read:
         try:
@@ -44,25 +52,51 @@ class ByPyslurm:
             return otherwise()
 
     def _nodes(self, names: set[str] | None) -> list[Node]:
-        found = (node_of(one) for one in self._pyslurm.Nodes.load().values())
-        return [node for node in found if names is None or node.name in names]
+        found: list[Node] = []
+        failed: dict[str, Exception] = {}
+        for one in self._pyslurm.Nodes.load().values():
+            if names is not None and one.name not in names:
+                continue
+            try:
+                found.append(node_of(one))
+            except Exception as error:  # a GRES such as bandwidth:lustre:no_consume:4G, text that is not UTF-8
+                failed[one.name] = error
+        if failed:
+            name, why = next(iter(failed.items()))
+            self._tell(f"pyslurm: node {name}: {type(why).__name__}: {why}; reading {len(failed)} by commands")
+            found += self._commands.nodes(set(failed))
+        return found
 
-    def _job(self, text: str, number: int, sign: str, part: int | None) -> JobInfo:
+    def _job(self, text: str, number: int, sign: str, part: int | None) -> JobInfo | None:
+        """Return the job, None where pyslurm cannot say all of it as Slurm does."""
         if not sign:  # of an array one record is loaded, and not always the one that is meant
-            alone = job_of(self._pyslurm.Job.load(number))
-            if alone.array_job_id is None and alone.id == number:
-                return alone
-        found = [job_of(one) for one in self._pyslurm.Jobs.load().values()]
+            alone = self._pyslurm.Job.load(number)
+            if alone.array_id is None and alone.id == number:
+                return job_of(alone) if _is_told_whole(alone) else None
+        # Only those that may be meant: any other's text may fail to convert.
+        records = [one for one in self._pyslurm.Jobs.load().values() if _is_under(one, number)]
+        found = [job_of(one) for one in records]
         if sign == "_" and part is not None:
             found = [_task_of(one, number, part) for one in found]
-        return pick(found, text)
+        meant = pick(found, text)
+        return meant if all(_is_told_whole(one) for one in records if one.id == meant.id) else None
+
+
+def _is_under(one: Any, number: int) -> bool:
+    """Return whether a pyslurm.Job has this number, or is of the array or the heterogeneous job that has."""
+    return number in (one.id, one.array_id, one.heterogeneous_id)
+
+
+def _is_told_whole(one: Any) -> bool:
+    """Return whether a pyslurm.Job has all that Slurm says of it: its exit code, and what it depends on."""
+    return one.state in _NO_EXIT_CODE and not one.requeue_count and one.dependencies is None
 
 
 def node_of(one: Any) -> Node:
     """Return a pyslurm.Node as ours."""
     return Node(
         one.name,
-        flags(one.state),
+        _state(one),
         one.reason or "",
         tuple(one.partitions or ()),
         tuple(one.available_features or ()),
@@ -74,8 +108,19 @@ def node_of(one: Any) -> Node:
     )
 
 
+def _state(one: Any) -> tuple[str, ...]:
+    """Return the state as sinfo has it: a node that holds something with no CPU in use, a suspended job, is mixed."""
+    base, *others = flags(one.state)
+    if base == "IDLE" and one.allocated_tres and one.idle_cpus == one.effective_cpus:
+        base = "MIXED"
+    return (base, *others)
+
+
 def job_of(one: Any) -> JobInfo:
-    """Return a pyslurm.Job as ours. Slurm's 0 is None in pyslurm, also of task 0 and of a job's first component."""
+    """Return a pyslurm.Job that depends on none as ours.
+
+    Slurm's 0 is None in pyslurm, also of task 0 and of a job's first component.
+    """
     array, waiting, het = one.array_id, one.array_tasks_waiting or "", one.heterogeneous_id
     task = None if array is None or waiting else one.array_task_id or 0
     return JobInfo(
@@ -111,7 +156,7 @@ def job_of(one: Any) -> JobInfo:
         start=one.start_time,
         end=one.end_time,
         exit_code=f"{one.exit_code or 0}:{one.exit_code_signal or 0}",
-        dependency=_dependency(one.dependencies),
+        dependency="",
         reservation=one.reservation or "",
     )
 
@@ -135,11 +180,3 @@ def _task_of(one: JobInfo, array: int, task: int) -> JobInfo:
 def _gres(counts: Mapping[str, Any] | None, prefix: str = "") -> str:
     """Return {"gpu:h100": 8} as "gpu:h100:8", each with ``prefix``."""
     return ",".join(f"{prefix}{name.removeprefix(prefix)}:{count}" for name, count in (counts or {}).items())
-
-
-def _dependency(parsed: Mapping[str, Any] | None) -> str:
-    if not parsed:
-        return ""
-    kinds = [f"{kind}:{':'.join(map(str, jobs))}" for kind, jobs in parsed.items() if isinstance(jobs, list) and jobs]
-    joined = kinds + (["singleton"] if parsed.get("singleton") else [])
-    return ("?" if parsed.get("satisfy") == "any" else ",").join(joined)

@@ -85,7 +85,10 @@ def _import(conf: str) -> Any:
     if conf:
         os.environ["SLURM_CONF"] = conf
     try:
-        return import_module("pyslurm")
+        module = import_module("pyslurm")
+        if os.environ.get("PYSLURM_DISABLE_AUTO_INIT"):
+            module.slurm_init()  # else its first call ends the process
+        return module
     finally:
         if before is not None:
             os.environ["SLURM_CONF"] = before

@@ -13,6 +13,7 @@ import time
 from preflight.tuples import NamedTuple
 
 LIMIT = 1 << 20
+FEW = 100  # names of nodes that sinfo is given; of more all nodes are read
 PLACES = ("/usr/bin", "/usr/local/bin", "/opt/slurm/bin", "/usr/sbin")
 
 
