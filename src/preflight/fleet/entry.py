@@ -1,0 +1,234 @@
+"""A report as the store takes it: decoded once, validated, and reduced to what is kept in columns."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from preflight.fleet.profile import Profile, ProfileReader
+from preflight.report.model import FORMAT
+
+MAX_BYTES = 4 << 20  # as the report's own limit (report/store.py)
+MAX_NAME = 200  # letters of a node's or cluster's name, as report/store.py takes it
+MAX_SUBJECT = 120
+DAY_MS = 86_400_000
+AHEAD_MS = DAY_MS  # a clock may be wrong by this much; a report further in the future is no report of that time
+EPOCH_MS = 1_700_000_000_000  # November 2023: before the first report that there can be
+LOUD = ("fail", "warn", "unknown")
+
+_Verdict = Literal["unhealthy", "mismatch", "unknown", "degraded", "ready"]
+_Phase = Literal["prolog", "epilog", "health"]
+_Status = Literal["pass", "warn", "fail", "skip", "unknown"]
+_Blame = Literal["node", "job", "site", "user"]
+_Kind = Literal["none", "requeue", "hold", "cancel", "drain", "resume"]
+
+
+class RefusedError(ValueError):
+    """A text that the store does not take as a report: one line, why."""
+
+
+class _Job(msgspec.Struct):
+    id: int
+    array_job_id: int | None = None
+    array_task_id: int | None = None
+    restart: int | None = None
+    user: str | None = None
+    uid: int | None = None
+    partition: str | None = None
+    nodes: str | None = None
+
+
+class _Finding(msgspec.Struct):
+    check: str
+    status: _Status
+    blame: _Blame
+    subject: str
+
+
+class _Action(msgspec.Struct):
+    kind: _Kind
+    detail: str | None
+    enforced: bool
+
+
+class _Software(msgspec.Struct):
+    preflight: str
+    python: str
+    policy_sha256: str | None
+    catalog: str | None
+
+
+class _Report(msgspec.Struct):
+    format: str
+    id: str
+    cluster: str
+    node: str
+    phase: _Phase
+    started: datetime
+    duration_ms: float
+    job: _Job | None
+    verdict: _Verdict
+    action: _Action
+    findings: list[_Finding]
+    facts: dict[str, msgspec.Raw]
+    software: _Software
+    requirement: msgspec.Raw
+    counts: dict[str, int]
+    timings_ms: dict[str, float]
+
+
+class Loud(NamedTuple):
+    """A finding that is neither pass nor skip."""
+
+    check: str
+    status: str
+    blame: str
+    subject: str
+
+
+class JobOf(NamedTuple):
+    """The job of a report; ``restart`` is 0 where Slurm gave none, texts "" and numbers None likewise."""
+
+    id: int
+    array: int | None
+    task: int | None
+    restart: int
+    user: str
+    partition: str
+    nodes: str
+
+
+class Entry(NamedTuple):
+    """One report: ``raw`` its bytes as the node wrote them, the rest what columns hold.
+
+    ``key``: 16 bytes of cluster and id. ``started_ms``: milliseconds since the epoch. ``duration_ms``: of the hook.
+    """
+
+    key: bytes
+    raw: bytes
+    id: str
+    cluster: str
+    node: str
+    phase: str
+    started_ms: int
+    duration_ms: float
+    verdict: str
+    action: str
+    detail: str
+    enforced: bool
+    job: JobOf | None
+    loud: tuple[Loud, ...]
+    profile: Profile
+    preflight: str
+    policy: str
+
+    @property
+    def day(self) -> int:
+        """Days since the epoch on which the run started (UTC)."""
+        return self.started_ms // DAY_MS
+
+
+class EntryReader:
+    """Decodes reports; keeps what many of them share. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._decoder = msgspec.json.Decoder(_Report)
+        self._profiles = ProfileReader()
+
+    def read(self, raw: bytes, now_ms: int | None = None) -> Entry:
+        """Return the report in ``raw``; raises RefusedError with one line.
+
+        ``now_ms``: the collector's clock; a report dated more than a day ahead of it is refused. None where the
+        report was taken already.
+        """
+        if len(raw) > MAX_BYTES:
+            raise RefusedError(f"larger than {MAX_BYTES >> 20} MiB")
+        try:
+            report = self._decoder.decode(raw)
+        except RecursionError:
+            raise RefusedError("nested too deeply") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+            raise RefusedError(_line(error)) from None
+        _check(report)
+        started = round(report.started.timestamp() * 1000)
+        if now_ms is not None:
+            _check_time(started, now_ms)
+        action = report.action
+        return Entry(
+            key=key_of(report.cluster, report.id),
+            raw=raw,
+            id=report.id,
+            cluster=report.cluster,
+            node=report.node,
+            phase=report.phase,
+            started_ms=started,
+            duration_ms=report.duration_ms,
+            verdict=report.verdict,
+            action=action.kind,
+            detail=action.detail or "",
+            enforced=action.enforced,
+            job=_job(report.job),
+            loud=tuple(
+                Loud(one.check[:MAX_SUBJECT], one.status, one.blame, one.subject[:MAX_SUBJECT])
+                for one in report.findings
+                if one.status in LOUD
+            ),
+            profile=self._profiles.read(report.facts),
+            preflight=report.software.preflight,
+            policy=report.software.policy_sha256 or "",
+        )
+
+
+def key_of(cluster: str, id: str) -> bytes:
+    """Return the 16 bytes under which the store knows a report."""
+    return hashlib.blake2b(f"{cluster}\0{id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _check(report: _Report) -> None:
+    if report.format != FORMAT:
+        raise RefusedError(f"format is not {FORMAT}: {ascii(report.format)[:40]}")
+    if report.started.tzinfo is None:
+        raise RefusedError("started has no time zone")
+    for name, value in (("node", report.node), ("id", report.id)):
+        if not value or len(value) > 2 * MAX_NAME or not value.isprintable():
+            raise RefusedError(f"{name} is no name: {ascii(value)[:40]}")
+    if len(report.cluster) > MAX_NAME or (report.cluster and not report.cluster.isprintable()):
+        raise RefusedError(f"cluster is no name: {ascii(report.cluster)[:40]}")
+    if not report.id.startswith(f"{report.node}/"):
+        raise RefusedError(f"id is not of node {ascii(report.node)[:40]}: {ascii(report.id)[:60]}")
+    if not 0 <= report.duration_ms < 1e9:
+        raise RefusedError(f"duration_ms is no time: {report.duration_ms}")
+    if report.job is not None and not 0 <= report.job.id < 1 << 32:
+        raise RefusedError(f"job.id is no job id: {report.job.id}")
+
+
+def _check_time(started_ms: int, now_ms: int) -> None:
+    if started_ms > now_ms + AHEAD_MS:
+        raise RefusedError(f"started {_day(started_ms)}, more than a day ahead of the collector's clock")
+    if started_ms < EPOCH_MS:
+        raise RefusedError(f"started {_day(started_ms)}, before there were reports: the node's clock was not set")
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()
+
+
+def _job(job: _Job | None) -> JobOf | None:
+    if job is None:
+        return None
+    return JobOf(
+        id=job.id,
+        array=job.array_job_id,
+        task=job.array_task_id,
+        restart=job.restart or 0,
+        user=job.user or "",
+        partition=job.partition or "",
+        nodes=job.nodes or "",
+    )
+
+
+def _line(error: Exception) -> str:
+    return " ".join(ascii(str(error))[1:-1].split())[:200]

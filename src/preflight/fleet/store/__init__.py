@@ -1,0 +1,1 @@
+"""The fleet store: one interface, kept by SQLite or PostgreSQL."""

@@ -1,0 +1,60 @@
+"""What every store can do: the rest of the fleet knows no more of a database than this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from preflight.fleet.entry import Entry
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked: one line, what and where."""
+
+
+class Refused(NamedTuple):
+    """A text that was not taken: ``at_ms`` when, ``sender`` the node that sent it, ``head`` its first bytes."""
+
+    at_ms: int
+    sender: str
+    reason: str
+    size: int
+    head: bytes
+
+
+class Store(Protocol):
+    """A store of reports. Rows come in the order of the columns that the statement names; ``?`` marks a parameter.
+
+    Statements of `rows` read the tables of tables.py; those of `day_rows` read ``{reports}`` and ``{findings}``, which
+    are kept by day and are named so.
+    """
+
+    def add(self, entries: Sequence[Entry]) -> int:
+        """Keep reports and return how many were new; they are on the disk when this returns. Raises StoreError."""
+
+    def refuse(self, refused: Sequence[Refused]) -> None:
+        """Keep a line for each text that was not taken; the oldest past a bound go."""
+
+    def rows(self, sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement on the derived tables. Raises StoreError."""
+
+    def write(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run a statement for each of ``rows``, all or none; returns the rows changed. Raises StoreError."""
+
+    def day_rows(self, days: Iterable[int], sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement on ``reports`` or ``findings`` of each of ``days`` that is kept."""
+
+    def days(self) -> list[int]:
+        """Return the days (since the epoch) that are kept, ascending."""
+
+    def raw(self, day: int, key: bytes) -> bytes | None:
+        """Return the report of ``day`` under ``key`` byte for byte, None where it is not kept."""
+
+    def frames(self, day: int, where: str = "", args: Sequence[Any] = ()) -> Iterable[bytes]:
+        """Yield the reports of ``day`` byte for byte, in the order in which they came."""
+
+    def drop_day(self, day: int) -> None:
+        """Forget the reports of ``day``; what was derived from them stays."""
+
+    def close(self) -> None:
+        """Close what is open."""

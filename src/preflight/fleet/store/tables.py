@@ -1,0 +1,247 @@
+"""The tables of a store, and the rows that reports become: the same for each database.
+
+Names are kept once, under a number made from the name itself: collectors side by side agree on it without asking.
+What stands in the tables of `DERIVED` follows from the reports and can be made anew from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from preflight.fleet.entry import Entry
+from preflight.report.model import PHASES, VERDICTS
+
+HOUR_MS = 3_600_000
+STATUSES = ("fail", "unknown", "warn")
+BUCKETS_MS = (2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192, 16384)
+
+NODES = """nodes (node BIGINT PRIMARY KEY, cluster TEXT NOT NULL, name TEXT NOT NULL)"""
+CHECKS = """checks (check_id BIGINT PRIMARY KEY, name TEXT NOT NULL)"""
+PROFILES = """profiles (hash {bytes} PRIMARY KEY, text {bytes} NOT NULL)"""
+NODE_PROFILES = """node_profiles (node BIGINT, day INTEGER, hash {bytes}, first_ms BIGINT NOT NULL,
+ last_ms BIGINT NOT NULL, runs BIGINT NOT NULL, PRIMARY KEY (node, day, hash))"""
+NODE_SOFTWARE = """node_software (node BIGINT, day INTEGER, preflight TEXT, policy TEXT, first_ms BIGINT NOT NULL,
+ last_ms BIGINT NOT NULL, runs BIGINT NOT NULL, PRIMARY KEY (node, day, preflight, policy))"""
+LATEST = """latest (node BIGINT PRIMARY KEY, started_ms BIGINT NOT NULL, report {bytes} NOT NULL,
+ phase INTEGER NOT NULL, verdict INTEGER NOT NULL, action TEXT NOT NULL, enforced INTEGER NOT NULL,
+ job BIGINT, failing TEXT NOT NULL,
+ hash {bytes} NOT NULL, preflight TEXT NOT NULL, policy TEXT NOT NULL)"""
+NODE_DAYS = """node_days (node BIGINT, day INTEGER, phase INTEGER, verdict INTEGER, runs BIGINT NOT NULL,
+ first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, PRIMARY KEY (node, day, phase, verdict))"""
+HOURS = """hours (cluster TEXT, hour BIGINT, phase INTEGER, verdict INTEGER, runs BIGINT NOT NULL,
+ PRIMARY KEY (cluster, hour, phase, verdict))"""
+DURATIONS = """durations (cluster TEXT, hour BIGINT, phase INTEGER, bucket INTEGER, runs BIGINT NOT NULL,
+ PRIMARY KEY (cluster, hour, phase, bucket))"""
+CHECK_DAYS = """check_days (day INTEGER, check_id BIGINT, node BIGINT, status INTEGER, blame TEXT, runs BIGINT NOT NULL,
+ PRIMARY KEY (day, check_id, node, status, blame))"""
+ACTIONS = """actions (report {bytes} PRIMARY KEY, node BIGINT NOT NULL, at_ms BIGINT NOT NULL,
+ phase INTEGER NOT NULL, kind TEXT NOT NULL, enforced INTEGER NOT NULL, check_name TEXT NOT NULL,
+ detail TEXT NOT NULL, job BIGINT)"""
+JOBS = """jobs (cluster TEXT, job BIGINT, array BIGINT, task BIGINT, user_name TEXT NOT NULL,
+ partition_name TEXT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, verdict INTEGER NOT NULL,
+ restarts INTEGER NOT NULL,
+ reports BIGINT NOT NULL, PRIMARY KEY (cluster, job))"""
+
+NAMED = (NODES, CHECKS, PROFILES)
+DERIVED = (NODE_PROFILES, NODE_SOFTWARE, LATEST, NODE_DAYS, HOURS, DURATIONS, CHECK_DAYS, ACTIONS, JOBS)
+INDEXES = (
+    "actions_at ON actions (at_ms)",
+    "actions_node ON actions (node, at_ms)",
+    "jobs_last ON jobs (last_ms)",
+    "node_days_day ON node_days (day)",
+    "node_profiles_day ON node_profiles (day)",
+)
+
+
+class Upsert(NamedTuple):
+    """Rows to add to a table: where the key is there already, ``merge`` says how the rest is joined."""
+
+    table: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    merge: str
+    rows: list[tuple[Any, ...]]
+
+    def sql(self, mark: str) -> str:
+        """Return the statement; ``mark`` is the database's mark of a parameter."""
+        marks = ", ".join([mark] * len(self.columns))
+        end = f"UPDATE SET {self.merge}" if self.merge else "NOTHING"
+        return (
+            f"INSERT INTO {self.table} ({', '.join(self.columns)}) VALUES ({marks}) "
+            f"ON CONFLICT ({', '.join(self.key)}) DO {end}"
+        )
+
+
+def number(*names: str) -> int:
+    """Return the number under which a name is kept: 63 bits of its hash, the same everywhere."""
+    text = "\0".join(names).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+
+
+def node_number(entry: Entry) -> int:
+    """Return the number of a report's node."""
+    return number(entry.cluster, entry.node)
+
+
+def bucket(duration_ms: float) -> int:
+    """Return the place in BUCKETS_MS of a hook's duration in milliseconds; their number for what is longer."""
+    for at, limit in enumerate(BUCKETS_MS):
+        if duration_ms <= limit:
+            return at
+    return len(BUCKETS_MS)
+
+
+def derived(entries: Iterable[Entry]) -> list[Upsert]:
+    """Return what reports, each of which is new to the store, add to the derived tables, in any order of them."""
+    tables = _Tables()
+    for entry in entries:
+        tables.take(entry)
+    return tables.upserts()
+
+
+_COUNT = "runs = {table}.runs + excluded.runs"
+_LEAST = "{one} = CASE WHEN excluded.{one} < {table}.{one} THEN excluded.{one} ELSE {table}.{one} END"
+_MOST = "{one} = CASE WHEN excluded.{one} > {table}.{one} THEN excluded.{one} ELSE {table}.{one} END"
+_LATEST = (
+    *("started_ms", "report", "phase", "verdict", "action", "enforced", "job", "failing"),
+    *("hash", "preflight", "policy"),
+)
+
+
+class _Tables:
+    """Sums up the rows of one batch, so that each key is touched once."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, tuple[Any, ...]] = {}
+        self.checks: dict[int, tuple[Any, ...]] = {}
+        self.profiles: dict[bytes, tuple[Any, ...]] = {}
+        self.latest: dict[int, tuple[Any, ...]] = {}
+        self.spans: dict[str, dict[tuple[Any, ...], list[int]]] = {}
+        self.hours: Counter[tuple[Any, ...]] = Counter()
+        self.durations: Counter[tuple[Any, ...]] = Counter()
+        self.check_days: Counter[tuple[Any, ...]] = Counter()
+        self.actions: list[tuple[Any, ...]] = []
+        self.jobs: dict[tuple[str, int], list[Any]] = {}
+        self._numbers: dict[tuple[str, ...], int] = {}
+
+    def take(self, entry: Entry) -> None:
+        node = self._number(entry.cluster, entry.node)
+        phase, verdict = PHASES.index(entry.phase), VERDICTS.index(entry.verdict)
+        hour = entry.started_ms // HOUR_MS
+        self.nodes[node] = (node, entry.cluster, entry.node)
+        self.profiles[entry.profile.hash] = entry.profile
+        self._latest(node, phase, verdict, entry)
+        self._span("node_profiles", (node, entry.day, entry.profile.hash), entry.started_ms)
+        self._span("node_software", (node, entry.day, entry.preflight, entry.policy), entry.started_ms)
+        self._span("node_days", (node, entry.day, phase, verdict), entry.started_ms)
+        self.hours[entry.cluster, hour, phase, verdict] += 1
+        self.durations[entry.cluster, hour, phase, bucket(entry.duration_ms)] += 1
+        for one in entry.loud:
+            check = self._number(one.check)
+            self.checks[check] = (check, one.check)
+            self.check_days[entry.day, check, node, STATUSES.index(one.status), one.blame] += 1
+        if entry.action != "none":
+            self.actions.append(
+                (
+                    *(entry.key, node, entry.started_ms, phase, entry.action, int(entry.enforced)),
+                    *(_cause(entry), entry.detail, entry.job.id if entry.job else None),
+                )
+            )
+        if entry.job:
+            self._job(entry, verdict)
+
+    def _number(self, *names: str) -> int:
+        known = self._numbers.get(names)
+        if known is None:
+            known = self._numbers[names] = number(*names)
+        return known
+
+    def _latest(self, node: int, phase: int, verdict: int, entry: Entry) -> None:
+        before = self.latest.get(node)
+        if before is not None and (before[1], before[2]) >= (entry.started_ms, entry.key):
+            return
+        failing = "\n".join(f"{one.status} {one.check} {one.subject}" for one in entry.loud[:20])
+        job = entry.job.id if entry.job else None
+        self.latest[node] = (
+            *(node, entry.started_ms, entry.key, phase, verdict, entry.action, int(entry.enforced), job, failing),
+            *(entry.profile.hash, entry.preflight, entry.policy),
+        )
+
+    def _span(self, table: str, key: tuple[Any, ...], at_ms: int) -> None:
+        spans = self.spans.setdefault(table, {})
+        span = spans.get(key)
+        if span is None:
+            spans[key] = [at_ms, at_ms, 1]
+        else:
+            span[0], span[1], span[2] = min(span[0], at_ms), max(span[1], at_ms), span[2] + 1
+
+    def _job(self, entry: Entry, verdict: int) -> None:
+        job = entry.job
+        assert job is not None
+        row = self.jobs.get((entry.cluster, job.id))
+        if row is None:
+            at = entry.started_ms
+            row = [job.array, job.task, job.user, job.partition, at, at, verdict, job.restart, 0]
+            self.jobs[entry.cluster, job.id] = row
+        row[4], row[5] = min(row[4], entry.started_ms), max(row[5], entry.started_ms)
+        row[6], row[7], row[8] = min(row[6], verdict), max(row[7], job.restart), row[8] + 1
+
+    def upserts(self) -> list[Upsert]:
+        """Return the rows, each table's in order of its key: collectors side by side do not lock each other."""
+        newer = "(excluded.started_ms, excluded.report) > (latest.started_ms, latest.report)"
+        keep = ", ".join(f"{one} = CASE WHEN {newer} THEN excluded.{one} ELSE latest.{one} END" for one in _LATEST)
+        found = [
+            Upsert("nodes", ("node", "cluster", "name"), ("node",), "", _sorted(self.nodes)),
+            Upsert("checks", ("check_id", "name"), ("check_id",), "", _sorted(self.checks)),
+            Upsert("profiles", ("hash", "text"), ("hash",), "", _sorted(self.profiles)),
+            Upsert("latest", ("node", *_LATEST), ("node",), keep, _sorted(self.latest)),
+            self._spans("node_profiles", ("node", "day", "hash")),
+            self._spans("node_software", ("node", "day", "preflight", "policy")),
+            self._spans("node_days", ("node", "day", "phase", "verdict")),
+            _counts("hours", ("cluster", "hour", "phase", "verdict"), self.hours),
+            _counts("durations", ("cluster", "hour", "phase", "bucket"), self.durations),
+            _counts("check_days", ("day", "check_id", "node", "status", "blame"), self.check_days),
+            Upsert(
+                "actions",
+                ("report", "node", "at_ms", "phase", "kind", "enforced", "check_name", "detail", "job"),
+                ("report",),
+                "",
+                sorted(self.actions, key=lambda row: row[0]),
+            ),
+            self._jobs(),
+        ]
+        return [one for one in found if one.rows]
+
+    def _spans(self, table: str, key: tuple[str, ...]) -> Upsert:
+        rows = [(*one, *span) for one, span in sorted(self.spans.get(table, {}).items())]
+        parts = (_LEAST.format(one="first_ms", table=table), _MOST.format(one="last_ms", table=table))
+        merge = ", ".join((*parts, _COUNT.format(table=table)))
+        return Upsert(table, (*key, "first_ms", "last_ms", "runs"), key, merge, rows)
+
+    def _jobs(self) -> Upsert:
+        parts = [_LEAST.format(one=one, table="jobs") for one in ("first_ms", "verdict")]
+        parts += [_MOST.format(one=one, table="jobs") for one in ("last_ms", "restarts")]
+        merge = ", ".join((*parts, "reports = jobs.reports + excluded.reports"))
+        columns = "cluster job array task user_name partition_name first_ms last_ms verdict restarts reports"
+        rows = [(*key, *row) for key, row in sorted(self.jobs.items())]
+        return Upsert("jobs", tuple(columns.split()), ("cluster", "job"), merge, rows)
+
+
+def _sorted(rows: dict[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [tuple(rows[key]) for key in sorted(rows)]
+
+
+def _counts(table: str, key: tuple[str, ...], counts: Counter[tuple[Any, ...]]) -> Upsert:
+    rows = [(*one, runs) for one, runs in sorted(counts.items())]
+    return Upsert(table, (*key, "runs"), key, _COUNT.format(table=table), rows)
+
+
+def _cause(entry: Entry) -> str:
+    """Return the check that an action is for: the first that failed, as the drain's own reason names it."""
+    for one in entry.loud:
+        if one.status == "fail":
+            return one.check
+    return entry.loud[0].check if entry.loud else ""
