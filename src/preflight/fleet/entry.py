@@ -11,7 +11,7 @@ import msgspec
 from preflight.fleet.profile import Profile, ProfileReader
 from preflight.report.model import FORMAT
 
-MAX_BYTES = 4 << 20  # as the report's own limit (report/store.py)
+MAX_BYTES = 2 << 20  # a hundred times an ordinary report of eight GPUs
 MAX_NAME = 200  # letters of a node's or cluster's name, as report/store.py takes it
 MAX_SUBJECT = 120
 DAY_MS = 86_400_000

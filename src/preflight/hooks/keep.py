@@ -93,7 +93,11 @@ class Delivery:
 def write_record(run: Run, report: Report) -> str:
     """Write root's record; return "" or what went wrong. One that names an action is on the disk then."""
     try:
-        store.write_spool(run.policy.report.spool, report, durable=report["action"]["kind"] != "none")
+        path = store.write_spool(run.policy.report.spool, report, durable=report["action"]["kind"] != "none")
+        if run.policy.ship.url:
+            from preflight.report import queue
+
+            queue.enqueue(run.policy.report.spool, path)
     except OSError as error:
         return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     return ""

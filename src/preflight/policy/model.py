@@ -118,6 +118,14 @@ class Expectation(NamedTuple):
     require: str = ""
 
 
+class ShipPolicy(NamedTuple):
+    """[ship]: the collector's ``url`` ("" ships nothing), the file with this node's token, the site's authority."""
+
+    url: str = ""
+    token_file: str = "/etc/preflight/ship.token"
+    ca_file: str = ""
+
+
 SECTIONS: dict[str, type] = {
     "facts": FactsPolicy,
     "nvml": NvmlPolicy,
@@ -128,6 +136,7 @@ SECTIONS: dict[str, type] = {
     "cuda": CudaPolicy,
     "catalog": CatalogPolicy,
     "publish": PublishPolicy,
+    "ship": ShipPolicy,
 }
 
 
@@ -153,6 +162,7 @@ class Policy(NamedTuple):
     cuda: CudaPolicy = CudaPolicy()
     catalog: CatalogPolicy = CatalogPolicy()
     publish: PublishPolicy = PublishPolicy()
+    ship: ShipPolicy = ShipPolicy()
     checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written
     xids: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never written
     expect: tuple[Expectation, ...] = ()

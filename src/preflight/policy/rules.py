@@ -94,6 +94,12 @@ def _require(value: Any) -> str:
         raise ValueError(f"is not a requirement: {error.message}") from error
 
 
+def _url(value: Any) -> str:
+    if _text(value) and not (value.startswith(("http://", "https://")) and len(value.split("/")[2]) > 0):
+        raise ValueError(f'needs an address such as "https://collector:8443", not {value!r}')
+    return str(value)
+
+
 MODE = _choice("enforce", "observe")
 RULES: dict[str, dict[str, Rule]] = {
     "": {"version": _number(1, 1, "(the only version there is)", int), "cluster": _text, "mode": MODE},
@@ -121,6 +127,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "hold_down": _time,
     },
     "epilog": {"grace_s": _number(0, 30, "seconds"), "end_processes": _flag},
+    "ship": {"url": _url, "token_file": _path, "ca_file": _path},
     "publish": {"enabled": _flag, "via": _choice("auto", "extra", "features")},
     "cuda": {"minor_version_compatibility": _choice("accept", "warn", "reject")},
     "catalog": {"file": _path},

@@ -50,7 +50,9 @@ POSTGRES_STEPS: tuple[list[str], ...] = (
         *_first("BYTEA", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
         "CREATE TABLE dictionaries (number BIGINT PRIMARY KEY, content BYTEA NOT NULL,"
         " made BIGINT GENERATED ALWAYS AS IDENTITY)",
-        "CREATE TABLE reports (day INTEGER NOT NULL, seq BIGINT GENERATED ALWAYS AS IDENTITY, key BYTEA NOT NULL,"
+        "CREATE SEQUENCE reports_seq",  # partitions inherit a default, and before PostgreSQL 17 no identity
+        "CREATE TABLE reports (day INTEGER NOT NULL, seq BIGINT NOT NULL DEFAULT nextval('reports_seq'),"
+        " key BYTEA NOT NULL,"
         " node BIGINT NOT NULL, job BIGINT, phase INTEGER NOT NULL, started_ms BIGINT NOT NULL,"
         " verdict INTEGER NOT NULL, duration_ms DOUBLE PRECISION NOT NULL, hash BYTEA NOT NULL,"
         " dictionary BIGINT NOT NULL, frame BYTEA NOT NULL) PARTITION BY RANGE (day)",

@@ -40,7 +40,7 @@ CHECK_DAYS = """check_days (day INTEGER, check_id BIGINT, node BIGINT, status IN
 ACTIONS = """actions (report {bytes} PRIMARY KEY, node BIGINT NOT NULL, at_ms BIGINT NOT NULL,
  phase INTEGER NOT NULL, kind TEXT NOT NULL, enforced INTEGER NOT NULL, check_name TEXT NOT NULL,
  detail TEXT NOT NULL, job BIGINT)"""
-JOBS = """jobs (cluster TEXT, job BIGINT, array BIGINT, task BIGINT, user_name TEXT NOT NULL,
+JOBS = """jobs (cluster TEXT, job BIGINT, array_job BIGINT, array_task BIGINT, user_name TEXT NOT NULL,
  partition_name TEXT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, verdict INTEGER NOT NULL,
  restarts INTEGER NOT NULL,
  reports BIGINT NOT NULL, PRIMARY KEY (cluster, job))"""
@@ -225,7 +225,7 @@ class _Tables:
         parts = [_LEAST.format(one=one, table="jobs") for one in ("first_ms", "verdict")]
         parts += [_MOST.format(one=one, table="jobs") for one in ("last_ms", "restarts")]
         merge = ", ".join((*parts, "reports = jobs.reports + excluded.reports"))
-        columns = "cluster job array task user_name partition_name first_ms last_ms verdict restarts reports"
+        columns = "cluster job array_job array_task user_name partition_name first_ms last_ms verdict restarts reports"
         rows = [(*key, *row) for key, row in sorted(self.jobs.items())]
         return Upsert("jobs", tuple(columns.split()), ("cluster", "job"), merge, rows)
 

@@ -1,0 +1,30 @@
+"""What the commands of the fleet share: the store's option."""
+
+import click
+
+from preflight.cli.common import fail
+from preflight.fleet.store.interface import Store, StoreError
+from preflight.fleet.store.open import open_store
+
+DEFAULT = "sqlite:////var/lib/preflight/fleet.db"
+NEEDS = "pip install 'slurm-preflight[fleet]'"
+
+store_option = click.option(
+    "--store",
+    "store_url",
+    default=DEFAULT,
+    envvar="PREFLIGHT_STORE",
+    show_default=True,
+    metavar="URL",
+    help="sqlite:///PATH or postgresql://…; also PREFLIGHT_STORE.",
+)
+
+
+def opened(url: str) -> Store:
+    """Return the store at ``url``; ends with exit code 2 where it cannot be opened."""
+    try:
+        return open_store(url)
+    except StoreError as error:
+        return fail(f"--store: {error}")
+    except ImportError as error:
+        return fail(f"{error.name} is not installed: {NEEDS}")

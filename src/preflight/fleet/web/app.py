@@ -1,0 +1,133 @@
+"""The collector: takes reports from shippers (`POST /api/v1/reports`) and says how it is (`GET /healthz`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from preflight import __version__
+from preflight.fleet.entry import EntryReader
+from preflight.fleet.store.interface import Refused, Store, StoreError
+from preflight.fleet.tokens import Sender, Tokens
+from preflight.fleet.web import batch
+from preflight.fleet.web.limits import Limits
+from preflight.fleet.web.writer import BusyError, Writer
+
+RETRY_S = 5
+REFUSED_SHOWN = 20
+
+
+class Collector:
+    """The state behind the routes: a store, one writer, the tokens and what each sender has sent lately."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.writer = Writer(store)
+        self.tokens = Tokens(store)
+        self.limits = Limits()
+        self._reader = EntryReader()
+        self._decoding = asyncio.Lock()  # one body at a time: what it holds may be large
+
+    async def reports(self, request: Request) -> Response:
+        """Take a batch; the answer comes when it is on the disk."""
+        try:
+            sender = await run_in_threadpool(self.tokens.sender, request.headers.get("authorization", ""))
+        except StoreError as error:
+            return _later(503, str(error))
+        if sender is None:
+            return _answer(401, {"error": "no valid token: make one with `preflight fleet token NODE`"})
+        if (wait := self.limits.wait_s(sender.node)) > 0:
+            return _later(429, f"node {sender.node} sends more than its share", wait)
+        try:
+            body = await _body(request)
+        except batch.BatchError as error:
+            return await self._refused(sender, str(error), b"")
+        if body is None:
+            return _answer(400, {"error": "the sender went away in the middle"})
+        try:
+            async with self._decoding:
+                its = await run_in_threadpool(self._read, body, request.headers.get("content-encoding", ""), sender)
+        except batch.BatchError as error:
+            return await self._refused(sender, str(error), body)
+        self.limits.count(sender.node, len(its.entries) + len(its.refused))
+        try:
+            await self.writer.write(its.entries, [one for _, one in its.refused])
+        except BusyError:
+            return _later(503, "too much waits to be written")
+        except StoreError as error:
+            return _later(503, str(error))
+        refused = [{"report": place, "reason": one.reason} for place, one in its.refused]
+        return _answer(200, {"accepted": len(its.entries), "refused": len(refused), "reasons": refused[:REFUSED_SHOWN]})
+
+    def _read(self, body: bytes, encoding: str, sender: Sender) -> batch.Batch:
+        return batch.read(batch.plain(body, encoding), sender, self._reader)
+
+    async def _refused(self, sender: Sender, reason: str, body: bytes) -> Response:
+        """Answer a body of which nothing can be kept; one line of it stays in the quarantine."""
+        try:
+            its = Refused(round(time.time() * 1000), sender.node, reason, len(body), body[: batch.HEAD])
+            await self.writer.write([], [its])
+        except (StoreError, BusyError) as error:
+            return _later(503, str(error) or "too much waits to be written")
+        self.limits.count(sender.node, 1)
+        return _answer(413 if "larger" in reason or "more than" in reason else 400, {"error": reason})
+
+    async def healthz(self, request: Request) -> Response:
+        """Say whether the store answers, and what was taken since the start."""
+        try:
+            await run_in_threadpool(self.store.rows, "SELECT count(*) FROM nodes")
+        except StoreError as error:
+            return _answer(503, {"status": "store", "error": str(error)})
+        counts = {"taken": self.writer.taken, "new": self.writer.new, "refused": self.writer.refused}
+        return _answer(200, {"status": "ok", "preflight": __version__, **counts})
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Run the writer as long as the server runs."""
+        writing = asyncio.create_task(self.writer.run())
+        try:
+            yield
+        finally:
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writing
+
+
+def make_app(store: Store) -> Starlette:
+    """Return the ASGI application of a collector on ``store``."""
+    collector = Collector(store)
+    routes = [
+        Route("/api/v1/reports", collector.reports, methods=["POST"]),
+        Route("/healthz", collector.healthz, methods=["GET"]),
+    ]
+    return Starlette(routes=routes, lifespan=collector.lifespan)
+
+
+async def _body(request: Request) -> bytes | None:
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > batch.MAX_BODY:
+                raise batch.BatchError(f"a body larger than {batch.MAX_BODY >> 20} MiB")
+            parts.append(part)
+    except ClientDisconnect:
+        return None
+    return b"".join(parts)
+
+
+def _answer(status: int, value: object, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value) + b"\n", status, headers, "application/json")
+
+
+def _later(status: int, reason: str, seconds: float = RETRY_S) -> Response:
+    return _answer(status, {"error": reason}, {"retry-after": str(max(1, round(seconds)))})

@@ -1,0 +1,88 @@
+"""A batch of reports as a shipper sends it: lines of JSON, compressed, and bounded whoever sends it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import NamedTuple
+
+from preflight.fleet.entry import MAX_BYTES, Entry, EntryReader, RefusedError
+from preflight.fleet.store.interface import Refused
+from preflight.fleet.tokens import Sender
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+MAX_BODY = 8 << 20  # bytes on the wire
+MAX_PLAIN = 32 << 20  # bytes once decompressed
+MAX_REPORTS = 2000
+WINDOW_LOG_MAX = 23  # 8 MiB, the largest window that RFC 8878 asks a decoder to take
+HEAD = 200
+
+
+class BatchError(ValueError):
+    """A body that is no batch: one line, why. Nothing of it is kept."""
+
+
+class Batch(NamedTuple):
+    """What a body holds: reports to keep, and what was refused, by its place in the body."""
+
+    entries: list[Entry]
+    refused: list[tuple[int, Refused]]
+
+
+def plain(body: bytes, encoding: str) -> bytes:
+    """Return a body decompressed, MAX_PLAIN bytes at most; raises BatchError."""
+    if encoding in ("", "identity"):
+        return body
+    if encoding != "zstd":
+        raise BatchError(f"Content-Encoding {ascii(encoding)[:40]} is not zstd")
+    found, size = [], 0
+    try:
+        while body:
+            unpacker = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG_MAX})
+            part = unpacker.decompress(body, MAX_PLAIN + 1 - size)
+            size += len(part)
+            if size > MAX_PLAIN:
+                raise BatchError(f"decompressed larger than {MAX_PLAIN >> 20} MiB")
+            if not unpacker.eof:
+                raise BatchError("the zstd frame is cut")
+            found.append(part)
+            body = unpacker.unused_data
+    except zstd.ZstdError as error:
+        raise BatchError(f"not zstd: {error}") from None
+    return b"".join(found)
+
+
+def read(text: bytes, sender: Sender, reader: EntryReader) -> Batch:
+    """Return the reports in the lines of ``text``; those that are none, or another node's, are refused one by one."""
+    if text.count(b"\n") > MAX_REPORTS:
+        raise BatchError(f"more than {MAX_REPORTS} reports")
+    lines = [line + b"\n" for line in text.split(b"\n")]
+    lines[-1] = lines[-1][:-1]  # a report that ended without a newline is kept so
+    if not lines[-1]:
+        lines.pop()
+    now_ms = round(time.time() * 1000)
+    entries: list[Entry] = []
+    refused: list[tuple[int, Refused]] = []
+    for place, line in enumerate(lines):
+        try:
+            entry = reader.read(line, now_ms)
+            _own(entry, sender)
+        except RefusedError as error:
+            refused.append((place, Refused(now_ms, sender.node, str(error), len(line), line[:HEAD])))
+        else:
+            entries.append(entry)
+    return Batch(entries, refused)
+
+
+def _own(entry: Entry, sender: Sender) -> None:
+    if entry.node != sender.node:
+        raise RefusedError(f"a report of node {ascii(entry.node)[:60]}, the token is of {ascii(sender.node)[:60]}")
+    if sender.cluster and entry.cluster != sender.cluster:
+        raise RefusedError(f"a report of cluster {ascii(entry.cluster)[:60]}, the token is of {sender.cluster[:60]}")
+
+
+assert MAX_BYTES < MAX_PLAIN
