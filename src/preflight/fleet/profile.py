@@ -1,6 +1,7 @@
-"""A node's profile: the facts that stay from run to run, kept once for all reports that have them.
+"""A node's profile: the facts that stay from run to run, kept once for all reports of all nodes that have them.
 
-Facts that are measured anew each run (free memory, temperatures) stay in the report alone.
+Facts that are measured anew each run (free memory, temperatures), and what only names the piece of hardware (UUIDs),
+stay in the report alone: so nodes of a kind share a profile, and what differs is drift.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ STATIC_KEYS: dict[str, tuple[str, ...]] = {
     "ib": ("rate",),
 }
 GPU_KEYS = (
-    *("index", "name", "uuid", "memory", "compute_capability", "ecc", "mig", "nvlink", "vbios", "power_limit"),
+    *("index", "name", "memory", "compute_capability", "ecc", "mig", "nvlink", "vbios", "power_limit"),
     *("pcie_width", "pcie_width_max", "pcie_gen", "pcie_gen_max", "clock_max"),
 )
 VOLATILE = frozenset({"remote", "clock"})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -254,7 +255,8 @@ def _marks(sql: str) -> str:
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(bytes(one) if isinstance(one, memoryview) else one for one in row)
+    # A sum of BIGINT is NUMERIC.
+    return tuple(int(one) if isinstance(one, Decimal) else one for one in row)
 
 
 def _line(error: Exception) -> str:

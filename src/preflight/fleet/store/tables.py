@@ -51,6 +51,8 @@ INDEXES = (
     "actions_at ON actions (at_ms)",
     "actions_node ON actions (node, at_ms)",
     "jobs_last ON jobs (last_ms)",
+    "jobs_user ON jobs (user_name, last_ms)",
+    "jobs_verdict ON jobs (verdict, last_ms)",
     "node_days_day ON node_days (day)",
     "node_profiles_day ON node_profiles (day)",
 )

@@ -1,0 +1,117 @@
+"""The cluster now, and what a window of time brought."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from preflight.fleet.query.window import Window
+from preflight.fleet.store.interface import Store
+from preflight.fleet.store.tables import BUCKETS_MS, STATUSES
+from preflight.report.model import PHASES, VERDICTS
+
+SILENT_MS = 3 * 3_600_000
+
+
+class Latest(NamedTuple):
+    """A node's latest report. ``failing``: lines of status, check and subject."""
+
+    cluster: str
+    node: str
+    started_ms: int
+    phase: str
+    verdict: str
+    job: int | None
+    failing: tuple[str, ...]
+    preflight: str
+    policy: str
+
+
+class Failing(NamedTuple):
+    """A check that did not pass: on how many ``nodes``, in how many ``runs`` of a window."""
+
+    check: str
+    status: str
+    nodes: int
+    runs: int
+
+
+class Summary(NamedTuple):
+    """A window: ``runs`` by verdict, prologs of ``jobs`` with ``misfits`` among them.
+
+    ``p50_ms`` and ``p95_ms`` of a prolog: upper bounds of the bucket they fall in, None where there was no prolog.
+    """
+
+    runs: dict[str, int]
+    by_phase: dict[str, int]
+    jobs: int
+    misfits: int
+    p50_ms: int | None
+    p95_ms: int | None
+
+
+def latest(store: Store) -> list[Latest]:
+    """Return the latest report of every node, in order of cluster and name."""
+    sql = (
+        "SELECT n.cluster, n.name, l.started_ms, l.phase, l.verdict, l.job, l.failing, l.preflight, l.policy"
+        " FROM latest l JOIN nodes n ON n.node = l.node ORDER BY n.cluster, n.name"
+    )
+    return [
+        Latest(cluster, name, at, PHASES[phase], VERDICTS[verdict], job, tuple(failing.splitlines()), preflight, policy)
+        for cluster, name, at, phase, verdict, job, failing, preflight, policy in store.rows(sql)
+    ]
+
+
+def silent(nodes: list[Latest], now_ms: int, after_ms: int = SILENT_MS) -> list[Latest]:
+    """Return the nodes that have sent nothing for ``after_ms``, the longest silent first."""
+    return sorted((one for one in nodes if now_ms - one.started_ms > after_ms), key=lambda one: one.started_ms)
+
+
+def failing(store: Store, window: Window) -> list[Failing]:
+    """Return the checks that did not pass on the days of a window, those on most nodes first."""
+    sql = (
+        "SELECT c.name, d.status, count(DISTINCT d.node), sum(d.runs) FROM check_days d"
+        " JOIN checks c ON c.check_id = d.check_id WHERE d.day >= ? AND d.day <= ? GROUP BY c.name, d.status"
+    )
+    rows = store.rows(sql, (window.days[0], window.days[-1]))
+    found = [Failing(name, STATUSES[status], nodes, runs) for name, status, nodes, runs in rows]
+    return sorted(found, key=lambda one: (STATUSES.index(one.status), -one.nodes, one.check))
+
+
+def summary(store: Store, window: Window) -> Summary:
+    """Return what the whole hours of a window brought."""
+    hours = window.hours
+    rows = store.rows(
+        "SELECT phase, verdict, sum(runs) FROM hours WHERE hour >= ? AND hour < ? GROUP BY phase, verdict", hours
+    )
+    runs: Counter[str] = Counter()
+    by_phase: Counter[str] = Counter()
+    for phase, verdict, number in rows:
+        runs[VERDICTS[verdict]] += number
+        by_phase[PHASES[phase]] += number
+    prolog = PHASES.index("prolog")
+    misfit = VERDICTS.index("mismatch")
+    misfits = sum(number for phase, verdict, number in rows if (phase, verdict) == (prolog, misfit))
+    buckets = store.rows(
+        "SELECT bucket, sum(runs) FROM durations WHERE hour >= ? AND hour < ? AND phase = ? GROUP BY bucket ORDER BY 1",
+        (*hours, prolog),
+    )
+    return Summary(
+        runs={verdict: runs[verdict] for verdict in VERDICTS},
+        by_phase={phase: by_phase[phase] for phase in PHASES},
+        jobs=by_phase["prolog"],
+        misfits=misfits,
+        p50_ms=percentile(buckets, 0.50),
+        p95_ms=percentile(buckets, 0.95),
+    )
+
+
+def percentile(buckets: list[tuple[int, int]], share: float) -> int | None:
+    """Return the upper bound in milliseconds of the bucket in which ``share`` of the runs is reached."""
+    whole = sum(number for _, number in buckets)
+    reached = 0
+    for place, number in sorted(buckets):
+        reached += number
+        if reached >= share * whole:
+            return BUCKETS_MS[place] if place < len(BUCKETS_MS) else 2 * BUCKETS_MS[-1]
+    return None

@@ -1,0 +1,82 @@
+"""The answers of `preflight fleet`, reckoned from the reports themselves: slowly, and by nothing of the store's."""
+
+import json
+from collections import Counter, defaultdict
+from datetime import datetime
+from typing import Any
+
+DAY_MS = 86_400_000
+LOUD = ("fail", "warn", "unknown")
+
+
+def load(raws: list[bytes]) -> list[dict[str, Any]]:
+    """Return the reports in order of time, each with its time in milliseconds."""
+    found = []
+    for raw in raws:
+        report = json.loads(raw)
+        report["at"] = round(datetime.fromisoformat(report["started"].replace("Z", "+00:00")).timestamp() * 1000)
+        found.append(report)
+    return sorted(found, key=lambda one: one["at"])
+
+
+def latest(reports: list[dict[str, Any]]) -> dict[str, tuple[int, str]]:
+    """Return node -> (time, verdict) of its latest report."""
+    return {one["node"]: (one["at"], one["verdict"]) for one in reports}
+
+
+def drains(reports: list[dict[str, Any]], begin: int, end: int) -> list[tuple[str, int, int | None, str]]:
+    """Return (node, begin, end, by) of the drains that began in a window."""
+    by_node: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in reports:
+        by_node[one["node"]].append(one)
+    found = []
+    for node, its in by_node.items():
+        drained: int | None = None
+        for one in its:
+            kind = one["action"]["kind"] if one["action"]["enforced"] else ""
+            if drained is not None and (kind == "resume" or one["phase"] == "prolog"):
+                found.append((node, drained, one["at"], "preflight" if kind == "resume" else "others"))
+                drained = None
+            if kind == "drain" and drained is None and begin <= one["at"] < end:
+                drained = one["at"]
+        if drained is not None:
+            found.append((node, drained, None, ""))
+    return sorted(found, key=lambda one: (one[1], one[0]))
+
+
+def failing(reports: list[dict[str, Any]], days: range) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return (check, status) -> (nodes, runs), counting each finding, on whole days."""
+    nodes: dict[tuple[str, str], set[str]] = defaultdict(set)
+    runs: Counter[tuple[str, str]] = Counter()
+    for one in reports:
+        if one["at"] // DAY_MS in days:
+            for row in one["findings"]:
+                if row["status"] in LOUD:
+                    nodes[row["check"], row["status"]].add(one["node"])
+                    runs[row["check"], row["status"]] += 1
+    return {key: (len(nodes[key]), runs[key]) for key in nodes}
+
+
+def verdicts(reports: list[dict[str, Any]], hours: tuple[int, int]) -> Counter[tuple[str, str]]:
+    """Return (phase, verdict) -> runs in whole hours."""
+    inside = [one for one in reports if hours[0] <= one["at"] // 3_600_000 < hours[1]]
+    return Counter((one["phase"], one["verdict"]) for one in inside)
+
+
+def jobs(reports: list[dict[str, Any]], begin: int, end: int) -> dict[int, tuple[str, int]]:
+    """Return job -> (user, reports) of those whose span of reports meets a window."""
+    spans: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for one in reports:
+        if one["job"]:
+            spans[one["job"]["id"]].append(one)
+    inside = {job: its for job, its in spans.items() if its[-1]["at"] >= begin and its[0]["at"] < end}
+    return {job: (its[0]["job"]["user"], len(its)) for job, its in inside.items()}
+
+
+def majority(reports: list[dict[str, Any]], path: tuple[str, str]) -> dict[str, set[str]]:
+    """Return value -> nodes whose latest report has it, for one fact."""
+    newest = {one["node"]: one for one in reports}
+    found: dict[str, set[str]] = defaultdict(set)
+    for node, one in newest.items():
+        found[str(one["facts"][path[0]][path[1]])].add(node)
+    return found

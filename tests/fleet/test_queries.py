@@ -1,0 +1,134 @@
+"""The fleet's answers equal a slow, independent reckoning over the reports themselves, on both stores."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner
+
+from fleet import reckoning, samples
+from preflight.cli import fleet as cli
+from preflight.fleet.entry import EntryReader
+from preflight.fleet.query import actions, drift, jobs, node, status
+from preflight.fleet.query.window import Window, length, parse_window
+from preflight.fleet.store.interface import Store
+from preflight.fleet.store.open import open_store
+from preflight.report.model import VERDICTS
+
+RAWS = list(samples.month(40, 12))
+REPORTS = reckoning.load(RAWS)
+BEGIN, END = REPORTS[0]["at"], REPORTS[-1]["at"] + 1
+MIDDLE = Window(BEGIN + 3 * reckoning.DAY_MS + 12_345, BEGIN + 9 * reckoning.DAY_MS + 54_321)
+WHOLE = Window(BEGIN, END)
+
+
+@pytest.fixture
+def filled(store: Store) -> Iterator[Store]:
+    reader = EntryReader()
+    entries = [reader.read(raw) for raw in RAWS]
+    order = entries[1::2] + entries[::2]  # as it comes from many shippers
+    for begin in range(0, len(order), 400):
+        store.add(order[begin : begin + 400])
+    yield store
+
+
+@pytest.mark.parametrize("window", [WHOLE, MIDDLE], ids=["whole", "middle"])
+def test_every_answer_equals_the_reckoning(filled: Store, window: Window) -> None:
+    now = {one.node: (one.started_ms, one.verdict) for one in status.latest(filled)}
+    assert now == reckoning.latest(REPORTS)
+    found = actions.drains(filled, window)
+    expected = reckoning.drains(REPORTS, *window)
+    assert [(one.node, one.begin_ms, one.end_ms, one.ended_by) for one in found] == expected
+    assert expected
+    failing = {(one.check, one.status): (one.nodes, one.runs) for one in status.failing(filled, window)}
+    assert failing == reckoning.failing(REPORTS, window.days)
+    summary = status.summary(filled, window)
+    runs = reckoning.verdicts(REPORTS, window.hours)
+    assert summary.runs == {word: sum(n for (_, its), n in runs.items() if its == word) for word in VERDICTS}
+    assert summary.misfits == runs["prolog", "mismatch"]
+    known = {one.job: (one.user, one.reports) for one in jobs.jobs(filled, window, limit=100_000)}
+    assert known == reckoning.jobs(REPORTS, *window)
+    unenforced = [
+        one for one in REPORTS if not one["action"]["enforced"] and window.begin_ms <= one["at"] < window.end_ms
+    ]
+    assert [(one.node, one.at_ms) for one in actions.would(filled, window)] == [
+        (o["node"], o["at"]) for o in unenforced
+    ]
+
+
+def test_jobs_by_user_verdict_and_node(filled: Store) -> None:
+    mine = jobs.jobs(filled, WHOLE, user="user3", limit=100_000)
+    assert {one.job for one in mine} == {
+        job for job, (user, _) in reckoning.jobs(REPORTS, *WHOLE).items() if user == "user3"
+    }
+    bad = jobs.jobs(filled, WHOLE, verdict="mismatch", limit=100_000)
+    assert {one.job for one in bad} == {one["job"]["id"] for one in REPORTS if one["verdict"] == "mismatch"}
+    here = jobs.jobs(filled, MIDDLE, node=(samples.CLUSTER, "n5"), limit=100_000)
+    assert {one.job for one in here} == {
+        one["job"]["id"] for one in REPORTS if one["node"] == "n5" and one["job"] and MIDDLE[0] <= one["at"] < MIDDLE[1]
+    }
+    job = bad[0].job
+    assert sorted(jobs.raw_reports(filled, job)) == sorted(
+        raw for raw, one in zip(RAWS, map(json.loads, RAWS), strict=True) if one["job"] and one["job"]["id"] == job
+    )
+
+
+def test_drift_finds_the_node_with_the_older_driver(filled: Store) -> None:
+    found = {one.fact: one for one in drift.drift(filled)}
+    values = reckoning.majority(REPORTS, ("driver", "version"))
+    assert found["driver.version"].nodes == ("n2",)
+    assert {found["driver.version"].value} == {value for value, nodes in values.items() if "n2" in nodes}
+    assert found["driver.version"].of == 40
+    assert found["driver.version"].since_ms == min(one["at"] for one in REPORTS if one["node"] == "n2")
+
+
+def test_a_nodes_history(filled: Store) -> None:
+    drained = reckoning.drains(REPORTS, *WHOLE)[0][0]
+    its = node.history(filled, samples.CLUSTER, drained, WHOLE)
+    mine = [one for one in REPORTS if one["node"] == drained]
+    assert sum(sum(day.runs.values()) for day in its.days) == len(mine)
+    expected = [one for one in reckoning.drains(REPORTS, *WHOLE) if one[0] == drained]
+    assert len(its.drains) == len(expected)
+    down = sum((end or END) - begin for _, begin, end, _ in expected)
+    assert its.availability == pytest.approx(1 - down / (END - mine[0]["at"]))
+    changed = {(one.fact, one.before, one.after) for one in its.changes}
+    assert ("driver.version", "550.54.15", "570.10.01") in changed
+    with pytest.raises(LookupError):
+        node.history(filled, samples.CLUSTER, "n999", WHOLE)
+
+
+def test_the_commands_answer_in_text_and_json(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(url)
+    reader = EntryReader()
+    store.add([reader.read(raw) for raw in RAWS])
+    monkeypatch.setattr(cli, "_now_ms", lambda: END)
+    run = CliRunner().invoke
+    for words in (
+        "status",
+        "since 12d",
+        "node n5",
+        "jobs --since 12d",
+        "drains --since 12d",
+        "would --since 12d",
+        "drift",
+    ):
+        told = run(cli.fleet, [*words.split(), "--store", url])
+        assert told.exit_code == 0, told.output
+        assert max(map(len, told.output.splitlines())) <= 80, told.output
+        as_json = run(cli.fleet, [*words.split(), "--store", url, "--json"])
+        assert as_json.exit_code == 0
+        assert json.loads(as_json.output)
+    assert "40 nodes" in run(cli.fleet, ["status", "--store", url]).output
+    unknown = run(cli.fleet, ["node", "n999", "--store", url])
+    assert (unknown.exit_code, unknown.output) == (1, "Error: no report of node 'n999' is in the store\n")
+    store.close()
+
+
+@pytest.mark.parametrize("text", ["", "7", "d7", "0d", "7y", "-1d", "1.5h", "9999999d"])
+def test_a_span_that_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="write 30m, 12h, 7d or 4w"):
+        parse_window(text, END)
+
+
+def test_lengths() -> None:
+    assert [length(one * 60_000) for one in (5, 65, 3000)] == ["5 min", "1 h 05 min", "2 d 2 h"]
