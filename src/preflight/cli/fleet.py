@@ -237,7 +237,7 @@ def token(name: str, store_url: str, cluster: str, revoke: bool) -> None:
     """Make a node's token and print it; the one it had before holds for another day."""
     from preflight.fleet import tokens
 
-    store = opened(store_url)
+    store = opened(store_url, make=True)
     if revoke:
         write_out(f"{tokens.revoke(store, cluster, name)} tokens of {name} ended")
     else:

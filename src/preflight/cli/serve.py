@@ -24,7 +24,7 @@ def serve(store_url: str, listen: str, tls_cert: str | None, tls_key: str | None
     host, port = _address(listen)
     if bool(tls_cert) != bool(tls_key):
         fail("--tls-cert and --tls-key belong together")
-    store = opened(store_url)
+    store = opened(store_url, make=True)
     scheme = "https" if tls_cert else "http"
     write_out(f"Collector on {scheme}://{listen}, store {_shown(store_url)}")
     write_out(f"A node's token: preflight fleet token NODE --store {_shown(store_url)}")

@@ -20,10 +20,10 @@ store_option = click.option(
 )
 
 
-def opened(url: str) -> Store:
-    """Return the store at ``url``; ends with exit code 2 where it cannot be opened."""
+def opened(url: str, make: bool = False) -> Store:
+    """Return the store at ``url``, made where it is missing and ``make``; ends with exit code 2 where it cannot be opened."""
     try:
-        return open_store(url)
+        return open_store(url, make)
     except StoreError as error:
         return fail(f"--store: {error}")
     except ImportError as error:
