@@ -267,8 +267,9 @@ def _drain_row(one: actions.Drain, now: int, named: bool) -> tuple[object, ...]:
 
 
 def _why(drain: actions.Drain) -> str:
-    """Return a drain's reason without what every reason of ours begins with."""
-    return drain.reason.removeprefix("preflight:").replace(":", " ", 1) or drain.check
+    """Return check and subject of a drain's reason, preflight:CHECK:SUBJECT: MESSAGE."""
+    check, _, subject = drain.reason.removeprefix("preflight:").partition(": ")[0].partition(":")
+    return f"{check} {subject}".strip() or drain.check
 
 
 def _enforced(one: actions.Action) -> str:

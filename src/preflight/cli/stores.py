@@ -21,7 +21,7 @@ store_option = click.option(
 
 
 def opened(url: str, make: bool = False) -> Store:
-    """Return the store at ``url``, made where it is missing and ``make``; ends with exit code 2 where it cannot be opened."""
+    """Return the store at ``url``; ends with exit code 2 where it cannot be opened. ``make``: also a new one."""
     try:
         return open_store(url, make)
     except StoreError as error:
