@@ -36,7 +36,7 @@ lint:
 
 unit:
 	@scripts/setup test
-	$(PY) -m pytest tests/unit tests/nvml -n auto --dist worksteal --cov --cov-report=term
+	$(PY) -m pytest tests/unit tests/nvml tests/fleet -n auto --dist worksteal --cov --cov-report=term
 
 lab:
 	@scripts/setup test

@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from fleet import reckoning, samples
-from preflight.cli import fleet as cli
+from preflight.cli import fleet_answers
+from preflight.cli.fleet import fleet
 from preflight.fleet.entry import EntryReader
 from preflight.fleet.query import actions, drift, jobs, node, status
 from preflight.fleet.query.window import Window, length, parse_window
@@ -97,17 +98,17 @@ def test_the_commands_answer_in_text_and_json(url: str, monkeypatch: pytest.Monk
     store = open_store(url)
     reader = EntryReader()
     store.add([reader.read(raw) for raw in RAWS])
-    monkeypatch.setattr(cli, "_now_ms", lambda: END)
+    monkeypatch.setattr(fleet_answers, "_now_ms", lambda: END)
     run = CliRunner().invoke
     for words in ("status", "drift", "since 12d", "node n5", *(f"{one} --since 12d" for one in WINDOWED)):
-        told = run(cli.fleet, [*words.split(), "--store", url])
+        told = run(fleet, [*words.split(), "--store", url])
         assert told.exit_code == 0, told.output
         assert max(map(len, told.output.splitlines())) <= 80, told.output
-        as_json = run(cli.fleet, [*words.split(), "--store", url, "--json"])
+        as_json = run(fleet, [*words.split(), "--store", url, "--json"])
         assert as_json.exit_code == 0
         assert json.loads(as_json.output)
-    assert "40 nodes" in run(cli.fleet, ["status", "--store", url]).output
-    unknown = run(cli.fleet, ["node", "n999", "--store", url])
+    assert "40 nodes" in run(fleet, ["status", "--store", url]).output
+    unknown = run(fleet, ["node", "n999", "--store", url])
     assert (unknown.exit_code, unknown.output) == (1, "Error: no report of node 'n999' is in the store\n")
     store.close()
 

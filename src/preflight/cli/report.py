@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from preflight.cli.report_store import store_url, with_store
 from preflight.policy.load import PolicyError, load_policy
 from preflight.report.find import Found, ReportPlaces, Wanted, find, parse_job
 from preflight.report.merge import View, merge
@@ -26,6 +27,8 @@ def report(jobid: str, form: str, output: str | None, config: str | None) -> Non
     except ValueError as error:
         raise _stop(str(error)) from None
     found = find(places, wanted)
+    if url := store_url(places.store):
+        found = with_store(found, wanted, url)
     for note in found.notes:
         click.echo(f"preflight report: {note}", err=True)
     if not found.reports:
@@ -40,7 +43,7 @@ def _places(config: str | None) -> ReportPlaces:
     except PolicyError as error:
         more = f" (and {len(error.lines) - 1} more: preflight config check)" if len(error.lines) > 1 else ""
         raise ValueError(f"{error.lines[0]}{more}") from error
-    return ReportPlaces(policy.report.spool, policy.report.dir, policy.report.search)
+    return ReportPlaces(policy.report.spool, policy.report.dir, policy.report.search, policy.report.store)
 
 
 def _rendered(view: View, found: Found, form: str) -> str:

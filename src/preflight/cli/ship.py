@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from preflight.cli.common import config_option, fail, policy_for, write_out
-
-NEEDS = "pip install 'slurm-preflight[fleet]'"
+from preflight.cli.fleet import NEEDS
 
 
 @click.command()

@@ -3,11 +3,13 @@
 import click
 
 from preflight.cli.common import fail
+from preflight.cli.fleet import NEEDS
 from preflight.fleet.store.interface import Store, StoreError
 from preflight.fleet.store.open import open_store
 
+__all__ = ["NEEDS", "opened", "store_option"]
+
 DEFAULT = "sqlite:////var/lib/preflight/fleet.db"
-NEEDS = "pip install 'slurm-preflight[fleet]'"
 
 store_option = click.option(
     "--store",

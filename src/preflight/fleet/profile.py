@@ -11,19 +11,25 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-# Subjects that a run measures, as opposed to what the node is; of these only the keys named are kept.
-STATIC_KEYS: dict[str, tuple[str, ...]] = {
-    "memory": ("total",),
-    "tmp": ("path", "size"),
-    "shm": ("path", "size"),
+from preflight.facts.registry import every_fact
+
+# Of subjects that are read anew each run, the keys that stay; a subject declared static is kept whole.
+KEPT_KEYS: dict[str, tuple[str, ...]] = {
+    "cpu": ("count",),
+    "driver": ("version", "cuda", "module"),
     "gpus": ("count", "devices"),
     "ib": ("rate",),
+    "install": ("kernels", "dkms", "nvswitch", "fabric_manager", "secure_boot", "lockdown", "module"),
+    "kernel": ("release",),
+    "memory": ("total",),
+    "mounts": ("paths",),
+    "shm": ("path", "size"),
+    "tmp": ("path", "size"),
 }
 GPU_KEYS = (
     *("index", "name", "memory", "compute_capability", "ecc", "mig", "nvlink", "vbios", "power_limit"),
     *("pcie_width", "pcie_width_max", "pcie_gen", "pcie_gen_max", "clock_max"),
 )
-VOLATILE = frozenset({"remote", "clock"})
 
 
 class Profile(NamedTuple):
@@ -36,44 +42,43 @@ class Profile(NamedTuple):
 class ProfileReader:
     """Reads profiles; most reports of a node repeat the last one's, which costs one look at a dictionary."""
 
-    KEPT = 20_000
+    KNOWN = 20_000
 
     def __init__(self) -> None:
         device = msgspec.defstruct("Device", [(key, Any, msgspec.UNSET) for key in GPU_KEYS])
         gpus = msgspec.defstruct("Gpus", [("count", Any), ("devices", list[device])])  # type: ignore[valid-type]
         self._gpus = msgspec.json.Decoder(gpus)
         self._encoder = msgspec.json.Encoder(order="sorted")
+        self._whole = frozenset(subject for subject, its in every_fact().items() if its.static)
         self._known: dict[bytes, Profile] = {}
 
     def read(self, facts: dict[str, msgspec.Raw]) -> Profile:
-        """Return the profile of a report's facts; values that are no facts of ours are kept as they are."""
+        """Return the profile of a report's facts; a subject that is none of ours is left out."""
         parts = []
         for subject in sorted(facts):
-            if subject not in VOLATILE:
-                parts.append(subject.encode("utf-8", "surrogatepass"))
-                parts.append(self._part(subject, facts[subject]))
+            if subject in self._whole:
+                parts += [subject.encode(), bytes(facts[subject])]
+            elif subject in KEPT_KEYS:
+                parts += [subject.encode(), self._kept(subject, facts[subject])]
         identity = hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
         known = self._known.get(identity)
         if known is None:
-            if len(self._known) >= self.KEPT:
+            if len(self._known) >= self.KNOWN:
                 self._known.clear()
-            known = self._known[identity] = self._whole(parts)
+            known = self._known[identity] = self._made(parts)
         return known
 
-    def _part(self, subject: str, raw: msgspec.Raw) -> bytes:
-        keys = STATIC_KEYS.get(subject)
-        if keys is None:
-            return bytes(raw)
+    def _kept(self, subject: str, raw: msgspec.Raw) -> bytes:
         try:
             if subject == "gpus":
                 return self._encoder.encode(self._gpus.decode(raw))
             values = msgspec.json.decode(raw)
-            return self._encoder.encode({key: values[key] for key in keys if key in values})
-        except (msgspec.DecodeError, TypeError, KeyError):
+            return self._encoder.encode({key: values[key] for key in KEPT_KEYS[subject] if key in values})
+        except (msgspec.DecodeError, TypeError):
             return b"{}"
 
-    def _whole(self, parts: list[bytes]) -> Profile:
+    def _made(self, parts: list[bytes]) -> Profile:
+        """The order of keys as the node wrote them does not make another profile."""
         pairs = zip(parts[::2], parts[1::2], strict=True)
-        subjects = {name.decode("utf-8", "replace"): msgspec.json.decode(raw) for name, raw in pairs}
-        text = self._encoder.encode(subjects)
+        text = self._encoder.encode({name.decode(): msgspec.json.decode(raw) for name, raw in pairs})
         return Profile(hashlib.blake2b(text, digest_size=16).digest(), text)

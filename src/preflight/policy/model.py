@@ -44,7 +44,7 @@ class ReportPolicy(NamedTuple):
     """[report]: ``spool`` is root's record, ``dir`` where users read, ``search`` more places `report` looks in.
 
     ``write_s``: seconds a hook spends on the user's copy before leaving it to the health check.
-    ``keep_days``: days a record stays in the spool.
+    ``keep_days``: days a record stays in the spool. ``store``: URL of the fleet store that root's `report` asks too.
     """
 
     spool: str = "/var/spool/preflight"
@@ -53,6 +53,7 @@ class ReportPolicy(NamedTuple):
     admin_group: str = ""
     write_s: float = 1.0
     keep_days: int = 30
+    store: str = ""
 
 
 class DrainPolicy(NamedTuple):

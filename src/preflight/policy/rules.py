@@ -100,6 +100,12 @@ def _url(value: Any) -> str:
     return str(value)
 
 
+def _store(value: Any) -> str:
+    if _text(value) and not value.startswith(("sqlite:///", "postgresql://")):
+        raise ValueError(f"needs sqlite:///PATH or postgresql://…, not {value!r}")
+    return str(value)
+
+
 MODE = _choice("enforce", "observe")
 RULES: dict[str, dict[str, Rule]] = {
     "": {"version": _number(1, 1, "(the only version there is)", int), "cluster": _text, "mode": MODE},
@@ -119,6 +125,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "admin_group": _text,
         "write_s": _number(0, 30, "seconds"),
         "keep_days": _number(1, 36500, "days", int),
+        "store": _store,
     },
     "drain": {
         "max_nodes": _share,

@@ -23,11 +23,12 @@ Report = dict[str, Any]
 
 
 class ReportPlaces(NamedTuple):
-    """Where reports are looked for: root's spool, the users' directory, and more directories or globs."""
+    """Where reports are looked for: root's spool, the users' directory, more directories or globs, a fleet store."""
 
     spool: str = ""
     dir: str = ""
     search: tuple[str, ...] = ()
+    store: str = ""
 
 
 class Wanted(NamedTuple):

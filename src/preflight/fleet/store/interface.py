@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from preflight.fleet.entry import Entry
+if TYPE_CHECKING:
+    from preflight.fleet.entry import Entry
 
 
 class StoreError(Exception):

@@ -1,0 +1,327 @@
+"""The commands of `preflight fleet` that answer from the store."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from preflight.cli.columns import columns
+from preflight.cli.common import fail, write_out
+from preflight.cli.stores import opened, store_option
+from preflight.fleet.query import actions, drift, jobs, node, status
+from preflight.fleet.query.window import Window, instant, length, parse_window
+from preflight.fleet.store.interface import Store
+from preflight.report.model import VERDICTS
+
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+
+
+def since_option(default: str) -> Callable[[Any], Any]:
+    """Return the option that names a window of time."""
+    return click.option("--since", default=default, show_default=True, metavar="SPAN", help="30m, 12h, 7d, 4w.")
+
+
+@click.command("status")
+@store_option
+@json_option
+@click.option("--silent-after", default="3h", show_default=True, metavar="SPAN", help="No report for so long: silent.")
+def status_(store_url: str, as_json: bool, silent_after: str) -> None:
+    """How the nodes are now, and what the last 24 hours brought."""
+    store, now = opened(store_url), _now_ms()
+    nodes = status.latest(store)
+    quiet = status.silent(nodes, now, _length_ms(silent_after, now))
+    day = _window("24h", now)
+    summary = status.summary(store, day)
+    open_drains = [one for one in actions.drains(store, _window("90d", now)) if one.end_ms is None]
+    failing = status.failing(store, day)
+    unenforced = actions.would(store, day)
+    if as_json:
+        _json(
+            {
+                "nodes": [_row(one) for one in nodes],
+                "silent": [one.node for one in quiet],
+                "drained": [_row(one) for one in open_drains],
+                "failing": [_row(one) for one in failing],
+                "last_24h": _row(summary),
+                "would": len(unenforced),
+            }
+        )
+        return
+    _say_nodes(nodes)
+    if quiet:
+        _say_wrapped(f"silent for {silent_after}: {_names([one.node for one in quiet])}")
+    drained = [(one.node, instant(one.begin_ms), length(now - one.begin_ms), _why(one)) for one in open_drains[:20]]
+    _say("drained by Preflight", drained, len(open_drains))
+    _say(
+        "did not pass today",
+        [(one.check, one.status, f"{one.nodes} nodes", f"{one.runs} runs") for one in failing[:15]],
+        len(failing),
+    )
+    write_out(_of_summary("last 24 h", summary, len(unenforced)))
+
+
+@click.command("since")
+@click.argument("span", default="7d")
+@store_option
+@json_option
+def since_(span: str, store_url: str, as_json: bool) -> None:
+    """What a window of time brought: 30m, 12h, 7d, 4w."""
+    store, now = opened(store_url), _now_ms()
+    window = _window(span, now)
+    summary = status.summary(store, window)
+    drained = actions.drains(store, window)
+    failing = status.failing(store, window)
+    unenforced = actions.would(store, window)
+    if as_json:
+        parts: dict[str, object] = {"summary": summary, "drains": drained, "failing": failing, "would": unenforced}
+        _json({name: _row(its) for name, its in parts.items()})
+        return
+    write_out(_of_summary(f"last {span}", summary, len(unenforced)))
+    by_check: dict[str, list[str]] = {}
+    for one in drained:
+        by_check.setdefault(one.check, []).append(one.node)
+    rows = [(check, f"{len(its)} drains", f"{len(set(its))} nodes") for check, its in sorted(by_check.items())]
+    _say("drained for", rows, len(rows))
+    _say(
+        "did not pass",
+        [(one.check, one.status, f"{one.nodes} nodes", f"{one.runs} runs") for one in failing[:15]],
+        len(failing),
+    )
+
+
+@click.command("node")
+@click.argument("name")
+@store_option
+@json_option
+@since_option("30d")
+@click.option("--cluster", help="Where several clusters have a node of that name.")
+def node_(name: str, store_url: str, as_json: bool, since: str, cluster: str | None) -> None:
+    """A node's history: verdicts, drains, changes, jobs lost, MTBF, availability."""
+    store, now = opened(store_url), _now_ms()
+    its = node.history(store, _cluster(store, name, cluster), name, _window(since, now))
+    if as_json:
+        _json(_row(its))
+        return
+    latest = its.now
+    write_out(f"{name}  {latest.verdict}, {latest.phase} of {instant(latest.started_ms)}")
+    for line in latest.failing[:10]:
+        write_out(f"  {line}")
+    shown = ("os.name", "kernel.release", "driver.version", "gpus.count", "gpus.name", "memory.total")
+    rows = [(fact, its.facts[fact]) for fact in shown if fact in its.facts]
+    rows += [("preflight", latest.preflight), ("policy", latest.policy[:12] or "-")]
+    _say("is", rows, len(rows))
+    runs = {verdict: sum(day.runs[verdict] for day in its.days) for verdict in VERDICTS}
+    known = [(verdict, str(number)) for verdict, number in runs.items() if number]
+    _say(f"runs in {since}", known, len(known))
+    _say("drains", [_drain_row(one, now, False) for one in its.drains[-20:]], len(its.drains))
+    moved = [(instant(one.at_ms), one.kind, _enforced(one), f"job {one.job}", one.check) for one in its.others[-10:]]
+    _say("other actions", moved, len(its.others))
+    changed = [(instant(one.first_ms), one.fact, f"{one.before} -> {one.after}") for one in its.changes[-20:]]
+    _say("changes", changed, len(its.changes))
+    mtbf = length(its.mtbf_ms) if its.mtbf_ms is not None else "no drain"
+    write_out(f"jobs lost {its.lost}, MTBF {mtbf}, availability {100 * its.availability:.2f} %")
+
+
+@click.command("jobs")
+@store_option
+@json_option
+@since_option("24h")
+@click.option("--user", default="", help="Of this user.")
+@click.option("--partition", default="", help="In this partition.")
+@click.option("--verdict", default="", type=click.Choice(["", *VERDICTS]), help="The worst of their reports.")
+@click.option("--node", "node_name", help="That ran here.")
+@click.option("--cluster", help="Where several clusters have a node of that name.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
+def jobs_(
+    store_url: str,
+    as_json: bool,
+    since: str,
+    user: str,
+    partition: str,
+    verdict: str,
+    node_name: str | None,
+    cluster: str | None,
+    limit: int,
+) -> None:
+    """Jobs with reports, the latest first."""
+    store, now = opened(store_url), _now_ms()
+    place = (_cluster(store, node_name, cluster), node_name) if node_name else None
+    found = jobs.jobs(store, _window(since, now), user, partition, verdict, place, limit)
+    if as_json:
+        _json([_row(one) for one in found])
+        return
+    head = ("job", "user", "partition", "verdict", "tries", "reports", "last report")
+    rows = [
+        (_job_name(one), one.user, one.partition, one.verdict, one.tries, one.reports, instant(one.last_ms))
+        for one in found
+    ]
+    write_out("\n".join(columns([head, *rows])) if rows else f"no job has a report in the last {since}")
+
+
+@click.command("drains")
+@store_option
+@json_option
+@since_option("7d")
+def drains_(store_url: str, as_json: bool, since: str) -> None:
+    """Drains by Preflight: why, since when, how they ended."""
+    store, now = opened(store_url), _now_ms()
+    found = actions.drains(store, _window(since, now))
+    if as_json:
+        _json([_row(one) for one in found])
+        return
+    rows = [_drain_row(one, now, True) for one in found]
+    write_out("\n".join(columns(rows)) if rows else f"no drain in the last {since}")
+
+
+@click.command("would")
+@store_option
+@json_option
+@since_option("7d")
+def would_(store_url: str, as_json: bool, since: str) -> None:
+    """What observe mode, the kill switch or the breaker kept from being done."""
+    store, now = opened(store_url), _now_ms()
+    found = actions.would(store, _window(since, now))
+    if as_json:
+        _json([_row(one) for one in found])
+        return
+    by_cause: dict[tuple[str, str], list[actions.Action]] = {}
+    for one in found:
+        by_cause.setdefault((one.kind, one.check), []).append(one)
+    rows = [
+        (kind, check, f"{len(its)} times", f"{len({one.node for one in its})} nodes", f"last {instant(its[-1].at_ms)}")
+        for (kind, check), its in sorted(by_cause.items(), key=lambda item: -len(item[1]))
+    ]
+    write_out("\n".join(columns(rows)) if rows else f"all that was to do was done in the last {since}")
+
+
+@click.command("drift")
+@store_option
+@json_option
+def drift_(store_url: str, as_json: bool) -> None:
+    """Nodes of one kind that are not alike: facts, policy, Preflight's version."""
+    found = drift.drift(opened(store_url))
+    if as_json:
+        _json([_row(one) for one in found])
+        return
+    if not found:
+        write_out("nodes of one kind are alike")
+    for one in found:
+        when = f", since {instant(one.since_ms)}" if one.since_ms else ""
+        write_out(f"{one.fact}: {one.value} on {_names(one.nodes)}{when}")
+        write_out(f"  {one.majority} on most of {one.of} nodes: {one.kind}")
+
+
+@click.command("token")
+@click.argument("name", metavar="NODE")
+@store_option
+@click.option("--cluster", default="", help="The node's cluster; without it its reports may name any.")
+@click.option("--revoke", is_flag=True, help="End all its tokens at once instead.")
+def token_(name: str, store_url: str, cluster: str, revoke: bool) -> None:
+    """Make a node's token and print it; the one it had before holds for another day."""
+    from preflight.fleet import tokens
+
+    store = opened(store_url, make=True)
+    if revoke:
+        write_out(f"{tokens.revoke(store, cluster, name)} tokens of {name} ended")
+    else:
+        write_out(tokens.make(store, cluster, name))
+
+
+def _say_nodes(nodes: Sequence[status.Latest]) -> None:
+    counts = {verdict: sum(1 for one in nodes if one.verdict == verdict) for verdict in VERDICTS}
+    shown = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
+    write_out(f"{len(nodes)} nodes: {shown or 'none has sent a report'}")
+
+
+def _of_summary(title: str, summary: status.Summary, unenforced: int) -> str:
+    share = f"{100 * summary.misfits / summary.jobs:.1f} %" if summary.jobs else "-"
+    took = f"half within {summary.p50_ms} ms, 95 % within {summary.p95_ms} ms" if summary.p50_ms else "none"
+    lines = [
+        f"{title}: {summary.jobs} prologs, {summary.misfits} misfits ({share}); {took}",
+        f"  not enforced: {unenforced} actions" if unenforced else "",
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _drain_row(one: actions.Drain, now: int, named: bool) -> tuple[object, ...]:
+    end = f"{length((one.end_ms or now) - one.begin_ms)}, " + (f"ended by {one.ended_by}" if one.end_ms else "lasts")
+    row = (instant(one.begin_ms), end, _why(one))
+    return (one.node, *row) if named else row
+
+
+def _why(drain: actions.Drain) -> str:
+    """Return check and subject of a drain's reason, preflight:CHECK:SUBJECT: MESSAGE."""
+    check, _, subject = drain.reason.removeprefix("preflight:").partition(": ")[0].partition(":")
+    return f"{check} {subject}".strip() or drain.check
+
+
+def _enforced(one: actions.Action) -> str:
+    return "done" if one.enforced else "not enforced"
+
+
+def _job_name(one: jobs.Job) -> str:
+    return f"{one.array_job}_{one.array_task}" if one.array_job and one.array_task is not None else str(one.job)
+
+
+def _say(title: str, rows: Sequence[tuple[object, ...]], of: int) -> None:
+    if rows:
+        more = f" ({len(rows)} of {of})" if of > len(rows) else ""
+        write_out(f"{title}{more}:")
+        write_out("\n".join(f"  {line}" for line in columns(rows)))
+
+
+def _say_wrapped(text: str) -> None:
+    from textwrap import fill
+
+    write_out(fill(text, 80, subsequent_indent="  ", break_long_words=True))
+
+
+def _names(names: Sequence[str]) -> str:
+    from preflight.hostlist import folded
+
+    return folded(list(names))
+
+
+def _cluster(store: Store, name: str, cluster: str | None) -> str:
+    found = node.find(store, name)
+    if cluster is not None:
+        found = [one for one in found if one[0] == cluster]
+    if not found:
+        fail(f"no report of node {name!r} is in the store")
+    if len(found) > 1:
+        fail(f"several clusters have a node {name}: --cluster {' or '.join(one for one, _ in found)}")
+    return found[0][0]
+
+
+def _window(span: str, now_ms: int) -> Window:
+    try:
+        return parse_window(span, now_ms)
+    except ValueError as error:
+        fail(str(error))
+
+
+def _length_ms(span: str, now_ms: int) -> int:
+    return now_ms - _window(span, now_ms).begin_ms
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)
+
+
+def _row(value: Any) -> Any:
+    """Return a tuple of ours as JSON values, by its fields' names."""
+    if hasattr(value, "_asdict"):
+        return {name: _row(one) for name, one in value._asdict().items()}
+    if isinstance(value, list | tuple):
+        return [_row(one) for one in value]
+    return value
+
+
+def _json(value: Any) -> None:
+    import json
+
+    write_out(json.dumps(value, indent=2))
+
+
+COMMANDS = {one.name: one for one in (status_, node_, jobs_, drains_, would_, drift_, since_, token_)}

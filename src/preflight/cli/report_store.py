@@ -1,0 +1,48 @@
+"""The reports of a job that the fleet store has, for `preflight report` by root."""
+
+import os
+from typing import Any
+
+from preflight.report.find import Found, Wanted
+from preflight.report.validate import ReportError, load
+
+
+def with_store(found: Found, wanted: Wanted, url: str) -> Found:
+    """Return ``found`` with what the store at ``url`` has beside it, by id; a store that fails is one more note."""
+    try:
+        from preflight.fleet.query.jobs import raw_reports
+        from preflight.fleet.store.interface import StoreError
+        from preflight.fleet.store.open import open_store
+    except ImportError as error:
+        return found._replace(notes=[*found.notes, f"{url}: {error.name} is not installed: slurm-preflight[fleet]"])
+    try:
+        store = open_store(url, make=False)
+        raws = raw_reports(store, wanted.job)
+        store.close()
+    except StoreError as error:
+        return found._replace(notes=[*found.notes, str(error)])
+    known = {(report["cluster"], report["id"]) for report in found.reports}
+    more = [report for report in map(_loaded, raws) if report and (report["cluster"], report["id"]) not in known]
+    more = [report for report in more if _is_wanted(report["job"], wanted)]
+    reports = sorted([*found.reports, *more], key=lambda report: (report["started"], report["node"]))
+    return found._replace(reports=reports, looked=[*found.looked, url])
+
+
+def store_url(configured: str) -> str:
+    """Return the store that root's `report` asks: PREFLIGHT_STORE, else the policy's; "" for another user."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return ""
+    return os.environ.get("PREFLIGHT_STORE", "") or configured
+
+
+def _loaded(raw: bytes) -> dict[str, Any] | None:
+    try:
+        return load(raw)
+    except ReportError:  # of a later version: its own Preflight reads it
+        return None
+
+
+def _is_wanted(job: dict[str, Any], wanted: Wanted) -> bool:
+    if wanted.task is not None:
+        return bool(job["array_task_id"] == wanted.task and wanted.job in (job["array_job_id"], job["id"]))
+    return bool(job["id"] == wanted.job or (job["array_job_id"] == wanted.job and not wanted.alone))
