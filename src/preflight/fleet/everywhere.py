@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from preflight.digits import is_whole
 from preflight.hostlist import folded, names
 from preflight.report.clean import clean
 
@@ -91,7 +92,7 @@ def read(output: str, wanted: Sequence[str]) -> list[Answer]:
         if not its[0].startswith("node ") or not its[-1].startswith("status "):
             continue  # it was ended in the middle
         node, status = its[0].removeprefix("node "), its[-1].removeprefix("status ")
-        if node in silent and status.isdigit():
+        if node in silent and is_whole(status):
             silent.discard(node)
             alike[int(status), short("\n".join(its[1:-1]))].append(node)
     if silent:

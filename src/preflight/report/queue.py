@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from preflight.digits import is_whole
 from preflight.files import read_json, tolerate
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -22,6 +23,7 @@ MAX_REPORTS = 20_000
 MAX_BYTES = 256 << 20
 _NEXT, _DROPPED = ".next", ".dropped"
 LOOKED_AT = 2000
+WIDTH = 12  # digits of a number
 _TRIES = 64  # numbers that others may have taken since the hint was written
 
 
@@ -37,7 +39,7 @@ def enqueue(spool: str, record: str) -> str:
     for attempt in range(_TRIES * 2):
         if attempt == _TRIES:  # the hint is far off: a disk that was copied back, say
             number = max((one for one, _ in _numbers(directory)), default=0) + 1
-        path = f"{directory}/{number:012d}.json"
+        path = f"{directory}/{number:0{WIDTH}d}.json"
         try:
             os.link(record, path)
         except FileExistsError:
@@ -88,7 +90,7 @@ def dropped_so_far(spool: str) -> int:
 def _numbers(directory: str) -> Iterator[tuple[int, str]]:
     for name in os.listdir(directory):
         digits, _, kind = name.partition(".")
-        if kind == "json" and len(digits) == 12 and digits.isascii() and digits.isdigit():
+        if kind == "json" and len(digits) == WIDTH and digits.isascii() and digits.isdigit():
             yield int(digits), name
 
 
@@ -105,8 +107,8 @@ def _size(path: str) -> int:
 
 def _read_number(path: str) -> int:
     with tolerate(OSError), open(path, "rb") as file:
-        digits = file.read(18).strip()
-        return int(digits) if digits.isdigit() else 0
+        digits = file.read(WIDTH + 2).decode("ascii", "replace").strip()
+        return int(digits) if is_whole(digits, WIDTH) else 0
     return 0
 
 
