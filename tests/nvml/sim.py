@@ -78,3 +78,14 @@ def write(path: Path, *parts: str | Mapping[str, object]) -> Path:
 def environment(path: Path, *, strict: bool = True) -> dict[str, str]:
     """Answer the variables that name the scenario; strict makes nvmlInit refuse keys that are not in README.md."""
     return {"NVML_SIM_SCENARIO": str(path), **({"NVML_SIM_STRICT": "1"} if strict else {})}
+
+
+def build_cuda(directory: Path) -> Path:
+    """Compile the simulated libcuda.so.1 into the directory; answer its path."""
+    library = Path(directory).resolve() / "libcuda.so.1"
+    source = HERE / "cuda" / "libcuda.c"
+    command = ["cc", "-O2", "-fPIC", "-shared", "-Wl,-soname,libcuda.so.1", "-o", str(library), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"the simulated libcuda does not build in {library.parent}: {done.stderr.strip()}")
+    return library

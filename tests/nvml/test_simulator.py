@@ -133,6 +133,7 @@ ANSWERS: list[tuple[dict[str, object], str, object]] = [
     ({"gsp.version": "550.54.15"}, "n.nvmlDeviceGetGspFirmwareVersion(h)", "550.54.15"),
     ({"gsp.mode": 1}, "n.nvmlDeviceGetGspFirmwareMode(h)", [1, 1]),
     ({"virtualization.mode": 1}, "n.nvmlDeviceGetVirtualizationMode(h)", 1),
+    ({"utilization.gpu": 97}, "n.nvmlDeviceGetUtilizationRates(h)", {"gpu": 97, "memory": 0}),
     ({"persistence.mode": 1}, "n.nvmlDeviceGetPersistenceMode(h)", 1),
     ({"compute.mode": 3}, "n.nvmlDeviceGetComputeMode(h)", 3),
     ({"performance_state": 8}, "n.nvmlDeviceGetPerformanceState(h)", 8),
@@ -844,7 +845,8 @@ def test_examples_of_what_goes_wrong(driver: Driver) -> None:
     assert driver.ask(sim.example("h100-ecc-error"), *ecc) == [0, 0, 0, 2, 0, 0, 0, 0]
     assert driver.ask(sim.example("lost-gpu"), "handle(3)", "n.nvmlDeviceGetIndex(handle(4))") == [error(15), 4]
     assert {path.stem for path in sim.EXAMPLES.glob("*.scenario")} == {
-        *("h100x8", "h100x2", "a100x2-old-driver", "h100-ecc-error", "cpu-only", "mig", "lost-gpu", "mismatch", "hang")
+        *("h100x8", "h100x2", "a100x2-old-driver", "h100-ecc-error", "cpu-only", "mig", "lost-gpu", "mismatch", "hang"),
+        *("h100x8-r580", "a100x4-mig", "v100x4", "l40sx4", "b200x8", "gb200x4", "jetson"),
     }
 
 

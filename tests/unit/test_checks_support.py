@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from preflight.checks.finding import Finding
+from preflight.checks.health.software import split_release
 from preflight.checks.registry import Context
 from preflight.checks.run import run_checks
-from preflight.checks.software import split_release
 from preflight.facts.view import View
 from preflight.policy.model import Policy
 from preflight.verdict import verdict

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nvml import sim
-from preflight.facts import driver, gpus, nvml
+from preflight.facts import driver, gpu_health, gpus, nvml
 from preflight.facts.answer import Answer
 from preflight.facts.collect import collect
 from preflight.facts.document import FactsDocument
@@ -40,7 +40,7 @@ class Node:
     ) -> FactsDocument:
         for name, value in sim.environment(sim.write(self.place / "node.scenario", *parts)).items():
             self._patch.setenv(name, value)
-        options = {"root": str(self.place / "root"), "live": True, "nvml_library": self.library}
+        options = {"root": str(self.place / "root"), "live": True, "nvml_library": self.library, "phase": "prolog"}
         return FactsDocument.from_dict(
             json.loads(json.dumps(collect(subjects, Source(**{**options, **more}), deadline_s).to_dict()))
         )
@@ -96,6 +96,7 @@ def test_every_attribute_is_told(node: Node) -> None:
         "memory_used": 1 << 30,
         "compute_capability": "9.0",
         "mig": True,
+        "mig_pending": True,
         "mig_devices": [],
         "ecc": True,
         "ecc_pending": False,
@@ -107,8 +108,11 @@ def test_every_attribute_is_told(node: Node) -> None:
         "remap_failure": False,
         "recovery_action": 2,
         "nvlink": 17,
+        "nvlink_links": 18,
         "fabric_state": 3,
         "fabric_status": 0,
+        "fabric_health_mask": 0,
+        "fabric_health_summary": 0,
         "temperature": 44,
         "pcie_width": 8,
         "pcie_width_max": 16,
@@ -116,7 +120,8 @@ def test_every_attribute_is_told(node: Node) -> None:
 
 
 def test_the_schema_knows_every_attribute() -> None:
-    assert set(DEVICE) == {*ATTRIBUTES, "index", "error", "errors", "mig_devices"}
+    more = {key for _, keys, _ in gpu_health.CALLS for key in keys} | set(gpu_health.FIELDS)
+    assert set(DEVICE) == {*ATTRIBUTES, *more, "index", "error", "errors", "mig_devices"}
 
 
 def test_what_a_gpu_does_not_have_is_not_supported(node: Node) -> None:
@@ -131,9 +136,9 @@ def test_what_a_gpu_does_not_have_is_not_supported(node: Node) -> None:
     [
         ("nvmlDeviceGetEccMode", 13, ("ecc", "ecc_pending"), "FunctionNotFound"),
         ("nvmlDeviceGetFieldValues", 999, ("recovery_action",), "Unknown"),
-        ("nvmlDeviceGetMigMode", 4, ("mig",), "NoPermission"),
+        ("nvmlDeviceGetMigMode", 4, ("mig", "mig_pending"), "NoPermission"),
         ("nvmlDeviceGetName", 10, ("name",), "Timeout"),
-        ("nvmlDeviceGetNvLinkState", 77, ("nvlink",), "Error77"),
+        ("nvmlDeviceGetNvLinkState", 77, ("nvlink", "nvlink_links"), "Error77"),
         ("nvmlDeviceGetComputeRunningProcesses", 3, ("processes",), "NotSupported"),
         ("nvmlDeviceGetMPSComputeRunningProcesses", 999, ("processes",), "Unknown"),
         (

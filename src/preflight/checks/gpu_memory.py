@@ -25,6 +25,7 @@ ONLY_WARN = (3, 5)
     limit=0,
     unit="errors since the driver was loaded",
     remedy="drain, then reset the GPU; hardware service if it comes back",
+    each=True,
 )
 def uncorrected(value: int, limit: float | None) -> Finding | None:
     """Uncorrected ECC errors since the driver was loaded stay at or below the limit."""
@@ -34,7 +35,10 @@ def uncorrected(value: int, limit: float | None) -> Finding | None:
 
 
 @gpu_check(
-    "gpu.remap.failure", "remap_failure", remedy="drain and run the field diagnosis: the board is to be replaced"
+    "gpu.remap.failure",
+    "remap_failure",
+    remedy="drain and run the field diagnosis: the board is to be replaced",
+    each=True,
 )
 def remap_failure(value: bool, limit: float | None) -> Finding | None:
     """No row remapping has failed."""
@@ -46,13 +50,14 @@ def remap_failure(value: bool, limit: float | None) -> Finding | None:
     "remap_pending",
     action="warn",
     remedy="reset the GPU when it is idle, so that the remapping takes effect",
+    each=True,
 )
 def remap_pending(value: bool, limit: float | None) -> Finding | None:
     """No row remapping waits for a reset."""
     return failed("a row remapping waits for a GPU reset", observed="pending", expected="none") if value else None
 
 
-@gpu_check("gpu.recovery", "recovery_action", remedy="do what the driver asks for: see the message")
+@gpu_check("gpu.recovery", "recovery_action", remedy="do what the driver asks for: see the message", each=True)
 def recovery(value: int, limit: float | None) -> Finding | None:
     """The driver asks for no recovery action (field 230, driver 570 and later)."""
     if value == 0:

@@ -12,7 +12,7 @@ from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 
@@ -80,6 +80,13 @@ class Expected(NamedTuple):
     other: str = ""
 
 
+class Earlier(NamedTuple):
+    """The GPUs as the last epilog or health check of this boot found them, ``ago_s`` seconds ago: {UUID: counters}."""
+
+    ago_s: float = 0.0
+    gpus: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - a NamedTuple default, never written
+
+
 class Context(NamedTuple):
     """All that a check may read. ``gpus`` None: no job, the whole node is judged.
 
@@ -87,7 +94,8 @@ class Context(NamedTuple):
     source, why) of requirements that cannot be read. ``before``: the facts of the job's prolog, in its epilog.
     ``today``: the day ("2026-11-24") on which something is supported or not. ``clock_jump_s``: seconds by which the
     wall clock jumped, as the health check saw it. ``flaps``: "check|subject" -> how often it began to fail in a day.
-    ``ran_s``: seconds since the job's prolog, in its epilog.
+    ``ran_s``: seconds since the job's prolog, in its epilog. ``earlier``: the GPUs' counters when they were last looked
+    at.
     """
 
     phase: str
@@ -103,6 +111,7 @@ class Context(NamedTuple):
     clock_jump_s: float = 0.0
     flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
     ran_s: float | None = None
+    earlier: Earlier = Earlier()
 
     def is_jobs(self, position: int) -> bool:
         """Return whether the GPU at ``position``, or a MIG device of it, is judged as the job's own."""
@@ -164,40 +173,81 @@ def check(
 
 
 if TYPE_CHECKING:
-    Judge = Callable[[Any, float | None], Finding | None]
+    Judge = Callable[..., Finding | None]
 
 
 def gpu_check(
-    name: str, fact: str, *, remedy: str, action: str = "drain", limit: float | None = None, unit: str = ""
+    name: str,
+    facts: str | tuple[str, ...],
+    *,
+    remedy: str,
+    phases: tuple[str, ...] = PHASES,
+    action: str = "drain",
+    limit: float | None = None,
+    unit: str = "",
+    blame: str = "node",
+    each: bool = False,
 ) -> Callable[[Judge], Callable[..., Iterable[Finding]]]:
-    """Register ``function(value, limit) -> Finding | None`` for one attribute of each GPU; None passes.
+    """Register ``function(value…, limit) -> Finding | None`` for attributes of each GPU; None passes.
 
-    A GPU that does not have the attribute (NotSupported) is skipped, one that would not tell it is unknown; a GPU
-    that does not answer at all is left to gpu.responds.
+    A GPU that lacks one of them (NotSupported) is skipped, as is one whose facts were recorded without it; one that
+    would not tell it is unknown; a GPU that does not answer at all is left to gpu.responds. A name with "?" behind it
+    may be lacking: its value is None then. What is the same well for all GPUs of the node, or applies to none of them,
+    is one finding about the node, unless ``each`` is asked for.
     """
+    names = (facts,) if isinstance(facts, str) else facts
 
     def wrap(judge: Judge) -> Callable[..., Iterable[Finding]]:
-        def run(context: Context, bound: float | None) -> Iterator[Finding]:
+        def run(context: Context, bound: float | None) -> Iterable[Finding]:
             devices = context.node.devices()
-            for device in () if isinstance(devices, Unknown) else devices:
-                if "error" in device:
-                    continue
-                value = attribute(device, fact)
-                if value is None:
-                    found = skipped(f"{subject_of(device)} does not have this")
-                elif isinstance(value, Unknown):
-                    found = untold(f"{subject_of(device)} would not tell: {value.reason}")
-                else:
-                    found = judge(value, bound) or passed(f"{subject_of(device)} is well", observed=value)
-                yield of_gpu(device, found)
+            if isinstance(devices, Unknown):
+                return []
+            found = [_of_attributes(device, names, judge, bound) for device in devices if "error" not in device]
+            return found if each or len(found) < len(devices) else together(found)
 
         run.__doc__ = judge.__doc__
-        check(name, reads=("gpus",), remedy=remedy, action=action, limit=limit, unit=unit, device=True, source="nvml")(
-            run
-        )
+        check(
+            name,
+            reads=("gpus",),
+            remedy=remedy,
+            phases=phases,
+            action=action,
+            limit=limit,
+            unit=unit,
+            device=True,
+            blame=blame,
+            source="nvml",
+        )(run)
         return run
 
     return wrap
+
+
+def _of_attributes(device: dict[str, Any], names: tuple[str, ...], judge: Judge, limit: float | None) -> Finding:
+    values: list[Any] = []
+    for wanted in names:
+        name = wanted.removesuffix("?")
+        value = attribute(device, name)
+        if name != wanted and (value is None or isinstance(value, Unknown)):
+            values.append(None)
+            continue
+        if value is None or not (name in device or name in device.get("errors", {})):
+            return of_gpu(device, skipped(f"{subject_of(device)} does not have this"))
+        if isinstance(value, Unknown):
+            return of_gpu(device, untold(f"{subject_of(device)} would not tell: {value.reason}"))
+        values.append(value)
+    found = judge(*values, limit)
+    return of_gpu(device, found or passed(f"{subject_of(device)} is well", observed=values[0]))
+
+
+def together(findings: list[Finding]) -> list[Finding]:
+    """Return one finding about the node where several GPUs are all well, or all without what is asked for."""
+    kinds = {finding.status for finding in findings}
+    if len(findings) < 2 or kinds not in ({"pass"}, {"skip"}):
+        return findings
+    if kinds == {"skip"}:
+        return [skipped(f"none of the {len(findings)} GPUs has this", subject="node")]
+    return [passed(f"{len(findings)} GPUs are well", subject="node")]
 
 
 GONE = ("GpuIsLost", "ResetRequired", "Timeout")
@@ -221,9 +271,16 @@ def of_gpu(device: dict[str, Any], finding: Finding) -> Finding:
     return finding._replace(subject=subject_of(device), message=message)
 
 
-def every_check() -> dict[str, Check]:
-    """Return all checks by name, importing the modules beside this one that declare them."""
-    for file in sorted(os.listdir(os.path.dirname(__file__))):
-        if file.endswith(".py") and file not in FRAMEWORK:
-            __import__(f"{__package__}.{file[:-3]}")
+def every_check(prolog: bool = False) -> dict[str, Check]:
+    """Return all checks by name, importing the modules that declare them: those beside this one and in health/.
+
+    ``prolog``: only what stands beside this one, which is all that a prolog runs.
+    """
+    here = os.path.dirname(__file__)
+    for directory, package in ((here, __package__), (f"{here}/health", f"{__package__}.health")):
+        if prolog and directory != here:
+            break
+        for file in sorted(os.listdir(directory)):
+            if file.endswith(".py") and file not in FRAMEWORK:
+                __import__(f"{package}.{file[:-3]}")
     return REGISTRY

@@ -18,7 +18,7 @@ CHECKER = "checker"
 def checks_for(context: Context) -> list[tuple[Check, str, float | None]]:
     """Return (check, action, limit) of each check that the phase and the policy ask for."""
     chosen = []
-    for check in every_check().values():
+    for check in every_check(context.phase == "prolog").values():
         said = context.policy.check(check.name)
         action = said.action or check.action
         if context.phase in check.phases and action != "off":

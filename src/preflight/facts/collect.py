@@ -75,10 +75,28 @@ class Collection:
             self.answers.update(answers)
             self.timings.update(timings)
         self._merge_nvml()
+        self._keep()
         return self._document()
 
     def _of(self, name: str) -> list[Fact]:
-        return [fact for fact in self.facts if fact.child == name]
+        return [fact for fact in self.facts if fact.child == name and fact.subject not in self.answers]
+
+    def take_kept(self) -> None:
+        """Answer dear facts by what the last epilog or health check read."""
+        for fact in self.facts:
+            if fact.keep_s:
+                from preflight.facts.kept import kept
+
+                self.answers[fact.subject] = kept(self.source.run_dir, fact)
+
+    def _keep(self) -> None:
+        """Keep dear facts for the prologs to come."""
+        run_dir = self.source.run_dir
+        for fact in self.facts:
+            if fact.keep_s and run_dir and self.source.phase != "prolog":
+                from preflight.facts.kept import keep
+
+                keep(run_dir, fact, self.answers[fact.subject])
 
     def _wait(self, deadline: float) -> None:
         """Wait for the children, each no longer than the budgets of its facts add up to."""
@@ -135,8 +153,12 @@ def begin(
     by_nvml = [path for path in asked if found[path.split(".")[0]].child == NVML]
     if source.reads_live and any(path not in WITHOUT_NVML for path in by_nvml):
         collection.nvml = nvml or begin_nvml(source, deadline_s, "gpus" in found)
+    if source.phase == "prolog":
+        collection.take_kept()
     for name in dict.fromkeys(fact.child for fact in found.values() if fact.child not in ("", NVML)):
-        collection.probes[name] = _begin_child(name, collection._of(name), source, deadline_s)
+        facts = collection._of(name)
+        if facts:
+            collection.probes[name] = _begin_child(name, facts, source, deadline_s)
     root = _root(source)
     for fact in collection._of(""):
         began = time.monotonic()

@@ -39,6 +39,8 @@ def _is_version(word: str) -> bool:
         "cuda": "text?: 12.4",
         "module": "text?: the loaded kernel module's version, null when it is not loaded",
         "nvml": "text?: ok, or the NVML error's name; Timeout: it is known to hang, Late: it may only be slow",
+        "confidential": "flag: confidential computing is on",
+        "confidential_ready": "flag: its GPUs take work",
         "slow": {
             "took_s": "number s",
             "call": "text: the slowest",

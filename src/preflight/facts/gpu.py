@@ -12,7 +12,7 @@ from preflight.facts.gpu_bus import excluded, fabric
 from preflight.facts.gpu_jobs import with_jobs
 from preflight.facts.isolate import Channel
 from preflight.facts.mig import Lookup
-from preflight.facts.nvml import ABSENT, GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, error_name, load
+from preflight.facts.nvml import ABSENT, GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, load
 from preflight.facts.pci import own_gpus
 from preflight.facts.rootfs import Root
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MAX_GPUS = 256
 MAX_LINKS = 18
-FIELD_RECOVERY = 230  # NVML_FI_DEV_GET_GPU_RECOVERY_ACTION: driver 570 and later
 UNCORRECTED, VOLATILE, AGGREGATE = 1, 0, 1
 MEMORY_V2 = 0x02000028
 NO_INSTANCE = 0xFFFFFFFF  # of a process on a GPU without MIG
@@ -35,6 +34,8 @@ TEMPERATURE_GPU = 0  # NVML_TEMPERATURE_GPU: the sensor on the die
 
 def probe(channel: Channel, devices: bool, root: Root) -> None:
     """Tell what NVML knows: ``nvml``, ``driver``, ``count``, then each GPU's ``set`` and ``errors``.
+
+    In a prolog what a start needs to know; else all there is (gpu_health.py).
 
     ``devices`` False asks only for the driver. ``root``: where the PCI
     bus is looked at when NVML does not answer.
@@ -52,7 +53,7 @@ def probe(channel: Channel, devices: bool, root: Root) -> None:
         channel.tell({"nvml": fault.name})
         return
     channel.tell({"nvml": OK})
-    _driver(channel, nvml)
+    _driver(channel, nvml, root.source.phase != "prolog")
     channel.tell({"timing": "driver", "ms": _since(began)})
     if devices:
         _devices(channel, nvml, root)
@@ -63,7 +64,7 @@ def _since(began: float) -> float:
     return round((time.monotonic() - began) * 1000, 1)
 
 
-def _driver(channel: Channel, nvml: Any) -> None:
+def _driver(channel: Channel, nvml: Any, everything: bool) -> None:
     for key, name, turn in (
         ("version", "nvmlSystemGetDriverVersion", _text),
         ("cuda", "nvmlSystemGetCudaDriverVersion_v2", _cuda),
@@ -73,6 +74,16 @@ def _driver(channel: Channel, nvml: Any) -> None:
             channel.tell({"driver": key, "value": turn(call(nvml, name))})
         except Fault as fault:
             channel.tell({"driver": key, "error": fault.name})
+    if everything:
+        from preflight.facts.gpu_health import confidential
+
+        channel.doing("nvmlSystemGetConfComputeState")
+        try:
+            on, ready = confidential(nvml)
+        except Fault:
+            return  # older drivers, and GPUs that have none of it
+        channel.tell({"driver": "confidential", "value": on})
+        channel.tell({"driver": "confidential_ready", "value": ready})
 
 
 def _devices(channel: Channel, nvml: Any, root: Root) -> None:
@@ -100,7 +111,12 @@ def _devices(channel: Channel, nvml: Any, root: Root) -> None:
 def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Lookup, root: Root) -> None:
     """Tell one GPU's attributes, call by call; what the GPU as a whole suffers from becomes its ``error``."""
     known: dict[str, Any] = {"index": index}
-    for name, keys, read in CALLS:
+    rows = CALLS
+    if root.source.phase != "prolog":
+        from preflight.facts.gpu_health import CALLS as MORE
+
+        rows = CALLS + MORE
+    for name, keys, read in rows:
         channel.doing(f"gpu {index} {name}")
         try:
             values = read(nvml, handle)
@@ -116,6 +132,29 @@ def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Loo
         known.update(told)
         if told.get("mig") and not _mig_devices(channel, nvml, handle, known, lookup):
             return
+    _fields(channel, nvml, handle, known, root.source.phase != "prolog")
+
+
+def _fields(channel: Channel, nvml: Any, handle: Handle, known: dict[str, Any], everything: bool) -> None:
+    """Tell what one GetFieldValues call answers, and in all phases but the prolog NVLink's counters."""
+    from preflight.facts.gpu_health import FIELDS, RECOVERY, fields, link_errors
+
+    index, wanted = known["index"], FIELDS if everything else RECOVERY
+    channel.doing(f"gpu {index} nvmlDeviceGetFieldValues")
+    try:
+        told, errors = fields(nvml, handle, wanted)
+        links = known.get("nvlink_links") if everything else None
+        if links:
+            channel.doing(f"gpu {index} nvmlDeviceGetNvLinkErrorCounter")
+            counted = link_errors(nvml, handle, links, errors)
+            told.update(counted)
+            errors = {name: error for name, error in errors.items() if name not in counted}
+    except Fault as fault:
+        _refused(channel, index, tuple(wanted), fault)
+        return
+    channel.tell({"gpu": index, "set": told})
+    if errors:
+        channel.tell({"gpu": index, "errors": errors})
 
 
 def _refused(channel: Channel, index: int, keys: tuple[str, ...], fault: Fault) -> None:
@@ -156,20 +195,8 @@ def _memory(nvml: Any, handle: Handle) -> Values:
     return int(told.total), int(told.used)
 
 
-def _recovery(nvml: Any, handle: Handle) -> Values:
-    field = call(nvml, "nvmlDeviceGetFieldValues", handle, [FIELD_RECOVERY])[0]
-    if field.nvmlReturn:
-        # A driver that does not know the field calls it an invalid argument.
-        name = error_name(field.nvmlReturn)
-        raise Fault(NOT_SUPPORTED if name == "InvalidArgument" else name)
-    kinds = {1: "uiVal", 2: "ulVal", 3: "ullVal", 4: "sllVal", 5: "siVal", 6: "usVal"}
-    if field.valueType not in kinds:
-        raise Fault("InvalidState")
-    return (int(getattr(field.value, kinds[field.valueType])),)
-
-
 def _nvlinks(nvml: Any, handle: Handle) -> Values:
-    """(number of active links,). Past the GPU's last link NVML says InvalidArgument or NotSupported."""
+    """(number of active links, of all). Past the GPU's last link NVML says InvalidArgument or NotSupported."""
     active = 0
     for link in range(MAX_LINKS):
         try:
@@ -177,8 +204,8 @@ def _nvlinks(nvml: Any, handle: Handle) -> Values:
         except Fault as fault:
             if link == 0 or fault.name not in ("InvalidArgument", NOT_SUPPORTED):
                 raise
-            break
-    return (active,)
+            return active, link
+    return active, MAX_LINKS
 
 
 def _processes(nvml: Any, handle: Handle) -> Values:
@@ -231,9 +258,14 @@ def _remapped(nvml: Any, handle: Handle) -> Values:
     return int(correctable), int(uncorrectable), bool(pending), bool(failure)
 
 
-def _ecc(nvml: Any, handle: Handle) -> Values:
-    current, pending = call(nvml, "nvmlDeviceGetEccMode", handle)
-    return bool(current), bool(pending)
+def _both(name: str) -> Callable[[Any, Handle], Values]:
+    """Return the reader of a mode that is (current, after the next reset)."""
+
+    def read(nvml: Any, handle: Handle) -> Values:
+        current, pending = call(nvml, name, handle)
+        return bool(current), bool(pending)
+
+    return read
 
 
 def _row(keys: tuple[str, ...], named: tuple[str, Callable[[Any, Handle], Values]]) -> Any:
@@ -248,8 +280,8 @@ CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] 
     _row(("name",), _one("nvmlDeviceGetName", _text)),
     ("nvmlDeviceGetMemoryInfo", ("memory", "memory_used"), _memory),
     _row(("compute_capability",), _one("nvmlDeviceGetCudaComputeCapability", lambda told: f"{told[0]}.{told[1]}")),
-    _row(("mig",), _one("nvmlDeviceGetMigMode", lambda told: bool(told[0]))),
-    ("nvmlDeviceGetEccMode", ("ecc", "ecc_pending"), _ecc),
+    ("nvmlDeviceGetMigMode", ("mig", "mig_pending"), _both("nvmlDeviceGetMigMode")),
+    ("nvmlDeviceGetEccMode", ("ecc", "ecc_pending"), _both("nvmlDeviceGetEccMode")),
     ("nvmlDeviceGetTotalEccErrors", ("ecc_uncorrected_volatile",), _ecc_total(VOLATILE)),
     ("nvmlDeviceGetTotalEccErrors", ("ecc_uncorrected_aggregate",), _ecc_total(AGGREGATE)),
     (
@@ -257,9 +289,12 @@ CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] 
         ("remap_correctable", "remap_uncorrectable", "remap_pending", "remap_failure"),
         _remapped,
     ),
-    ("nvmlDeviceGetFieldValues", ("recovery_action",), _recovery),
-    ("nvmlDeviceGetNvLinkState", ("nvlink",), _nvlinks),
-    ("nvmlDeviceGetGpuFabricInfoV", ("fabric_state", "fabric_status"), fabric),
+    ("nvmlDeviceGetNvLinkState", ("nvlink", "nvlink_links"), _nvlinks),
+    (
+        "nvmlDeviceGetGpuFabricInfoV",
+        ("fabric_state", "fabric_status", "fabric_health_mask", "fabric_health_summary"),
+        fabric,
+    ),
     _row(("temperature",), _one("nvmlDeviceGetTemperature", int, TEMPERATURE_GPU)),
     _row(("pcie_width",), _one("nvmlDeviceGetCurrPcieLinkWidth", int)),
     _row(("pcie_width_max",), _one("nvmlDeviceGetMaxPcieLinkWidth", int)),

@@ -9,30 +9,31 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def fabric(nvml: Any, handle: Any) -> tuple[int, int]:
-    """Return (state, status) of the GPU's registration with its NVLink fabric.
+def fabric(nvml: Any, handle: Any) -> tuple[int, int, int, int]:
+    """Return (state, status, health mask, health summary) of the GPU's registration with its NVLink fabric.
 
     ``state``: 0 not supported, 1 not started, 2 in progress, 3 completed; ``status``, an nvmlReturn_t, holds once
-    completed (nvmlGpuFabricState_t of nvml.h). Drivers before 525 know no fabric, and run no GPU that has one.
+    completed (nvmlGpuFabricState_t of nvml.h). The mask (driver 545 and later) and the summary (570 and later) are 0
+    where the driver has none. Drivers before 525 know no fabric, and run no GPU that has one.
     """
     from ctypes import byref
 
     for function, kind in (
+        ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v3_t"),
         ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v2_t"),
         ("nvmlDeviceGetGpuFabricInfo", "c_nvmlGpuFabricInfo_t"),
     ):
         if not hasattr(nvml, function) or not hasattr(nvml, kind):
             continue
-        info = getattr(nvml, kind)()
-        if hasattr(info, "version"):
-            info.version = nvml.nvmlGpuFabricInfo_v2
+        info = getattr(nvml, kind)()  # sets its own version
         try:
             call(nvml, function, handle, byref(info))
         except Fault as fault:
             if fault.name in ("FunctionNotFound", "ArgumentVersionMismatch"):
                 continue
             raise
-        return int(info.state), int(info.status)
+        health = int(getattr(info, "healthMask", 0)), int(getattr(info, "healthSummary", 0))
+        return int(info.state), int(info.status), *health
     if not hasattr(nvml, "nvmlDeviceGetGpuFabricInfo"):
         raise Fault("FunctionNotFound")
     raise Fault(NOT_SUPPORTED)

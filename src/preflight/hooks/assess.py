@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding
-from preflight.checks.registry import Asked, Context, Expected, JobGpus
+from preflight.checks.registry import Asked, Context, Earlier, Expected, JobGpus
 from preflight.checks.run import checks_for, run_checks
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Facts, View
@@ -26,7 +26,7 @@ class Question(NamedTuple):
     """What is to be judged. ``gpus``: NVML indexes asked for by hand, of a MIG device its
     GPU's and its own; ``before``: the prolog's facts, in the epilog.
 
-    ``clock_jump_s``, ``flaps`` and ``ran_s`` as in `preflight.checks.registry.Context`.
+    ``clock_jump_s``, ``flaps``, ``ran_s`` and ``earlier`` as in `preflight.checks.registry.Context`.
     """
 
     phase: str
@@ -40,6 +40,7 @@ class Question(NamedTuple):
     clock_jump_s: float = 0.0
     flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
     ran_s: float | None = None
+    earlier: Earlier = Earlier()
 
 
 class Assessment(NamedTuple):
@@ -76,6 +77,7 @@ def assess(question: Question, reading: Reading, deadline: float, document: Fact
         clock_jump_s=question.clock_jump_s,
         flaps=question.flaps,
         ran_s=question.ran_s,
+        earlier=question.earlier,
     )
     return Assessment(document, run_checks(context), asked, broken, gpus)
 

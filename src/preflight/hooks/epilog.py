@@ -6,7 +6,7 @@ import time
 
 from preflight.checks.changes import changes, left_over
 from preflight.checks.events import of_job, xid_changes
-from preflight.hooks import record
+from preflight.hooks import counters, record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.prolog import act, gres, over_time
 from preflight.hooks.run import Run
@@ -30,8 +30,12 @@ def epilog(run: Run) -> int:
         job = run.job._replace(restart=(before["job"] or {}).get("restart"))
         run = run._replace(job=job)
     facts = before["facts"] if before else None
-    question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run), before=facts, ran_s=_ran(before))
+    earlier = counters.earlier(run.run_dir, run.node)
+    question = Question(
+        run.phase, run.node, run.policy, run.job, gres=gres(run), before=facts, ran_s=_ran(before), earlier=earlier
+    )
     found, ended = _after_grace(run, question, assess(question, run.reading, run.probe_deadline))
+    counters.keep(run.run_dir, run.node, found.document, earlier)
     found = over_time(run, found)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     view = found.document.view()

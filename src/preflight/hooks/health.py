@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from preflight.files import tolerate
-from preflight.hooks import outbox, record
+from preflight.hooks import counters, outbox, record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.clock import jump
 from preflight.hooks.drain import Drained, correct, resume_ours
@@ -42,8 +42,20 @@ def health(run: Run) -> int:
         from preflight.hooks.handled import forgotten
 
         forgotten(run, had)
-    question = Question(run.phase, run.node, run.policy, None, gres=gres(run), clock_jump_s=jumped, flaps=flaps(run))
-    found = over_time(run, assess(question, run.reading, max(run.probe_deadline, time.monotonic() + LEAST_S)))
+    before = counters.earlier(run.run_dir, run.node)
+    question = Question(
+        run.phase,
+        run.node,
+        run.policy,
+        None,
+        gres=gres(run),
+        clock_jump_s=jumped,
+        flaps=flaps(run),
+        earlier=before,
+    )
+    found = assess(question, run.reading, max(run.probe_deadline, time.monotonic() + LEAST_S))
+    counters.keep(run.run_dir, run.node, found.document, before)
+    found = over_time(run, found)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
     if decision.kind != "none" and decision.enforced:

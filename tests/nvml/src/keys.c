@@ -81,6 +81,8 @@ static const struct key KEYS[] = {
     {"process.#", GPU, PROCESS, NULL},
     {"process.graphics.#", GPU, PROCESS, NULL},
     {"process.mps.#", GPU, PROCESS, NULL},
+    {"utilization.gpu", GPU, U32, NULL},
+    {"utilization.memory", GPU, U32, NULL},
     {"utilization.#", GPU, UTILIZATION, NULL},
     {"accounting.mode", GPU, FLAG, NULL},
     {"accounting.buffer_size", GPU, U32, NULL},

@@ -82,6 +82,20 @@ NVML_API nvml_status nvmlDeviceGetMarginTemperature(nvml_device device, struct m
     return call_end(&call, status);
 }
 
+struct utilization {
+    unsigned int gpu, memory; /* percent of the last second or so */
+};
+
+NVML_API nvml_status nvmlDeviceGetUtilizationRates(nvml_device device, struct utilization *out) {
+    struct call call;
+    nvml_status status = call_begin(&call, __func__, device, ON_GPU);
+    if (status == NVML_OK)
+        status = out != NULL ? value_u32(&call, &out->gpu, "utilization.gpu") : NVML_INVALID_ARGUMENT;
+    if (status == NVML_OK)
+        out->memory = value_u32_or(&call, 0, "utilization.memory");
+    return call_end(&call, status);
+}
+
 NVML_API nvml_status nvmlDeviceGetPowerUsage(nvml_device device, unsigned int *milliwatts) {
     return answer_u32(__func__, device, "power.usage", milliwatts);
 }

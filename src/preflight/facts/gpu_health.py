@@ -1,0 +1,193 @@
+"""What NVML knows of a GPU's health: read by epilog, health check and commands, in the probe child (gpu.py).
+
+A prolog reads only what gpu.py lists: forty calls a GPU more would be half of its time. Which generation has what:
+NVIDIA's nvml.h; what a GPU does not have it answers with NotSupported.
+"""
+
+from __future__ import annotations
+
+from preflight.facts.nvml import GPU_ERRORS, NOT_SUPPORTED, Fault, call, error_name
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    Handle = Any
+    Values = tuple[Any, ...]
+
+CORRECTED, VOLATILE, AGGREGATE = 0, 0, 1
+SHUTDOWN, SLOWDOWN = 0, 1  # nvmlTemperatureThresholds_t
+# Fields of nvmlDeviceGetFieldValues (NVML_FI_DEV_…): one call for all of them. NS are counters in nanoseconds.
+RECOVERY = {"recovery_action": 230}  # driver 570 and later
+FIELDS = {
+    **RECOVERY,
+    "retired_single_bit": 29,
+    "retired_double_bit": 30,
+    "retired_pending": 31,
+    "slowdown_power_ns": 74,
+    "slowdown_thermal_ns": 75,
+    "slowdown_hw_thermal_ns": 270,
+    "slowdown_power_brake_ns": 271,
+    "pcie_replays": 94,
+    "pcie_correctable": 173,
+    "pcie_nonfatal": 179,
+    "pcie_fatal": 180,
+    "nvlink_crc": 38,
+    "nvlink_replay": 52,
+    "nvlink_recovery": 59,
+}
+FLAGS = ("retired_pending",)
+_VALUES = {1: "uiVal", 2: "ulVal", 3: "ullVal", 4: "sllVal", 5: "siVal", 6: "usVal"}
+
+
+def fields(nvml: Any, handle: Handle, wanted: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return ({attribute: value}, {attribute: error}) of ``wanted``, {attribute: field id}, by one call.
+
+    A driver that does not know a field calls it an invalid argument: the GPU does not have it then.
+    """
+    told = call(nvml, "nvmlDeviceGetFieldValues", handle, list(wanted.values()))
+    values: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for name, field in zip(wanted, told, strict=True):
+        if field.nvmlReturn:
+            refused = error_name(field.nvmlReturn)
+            errors[name] = NOT_SUPPORTED if refused == "InvalidArgument" else refused
+        elif field.valueType not in _VALUES:
+            errors[name] = "InvalidState"
+        else:
+            number = int(getattr(field.value, _VALUES[field.valueType]))
+            values[name] = bool(number) if name in FLAGS else number
+    return values, errors
+
+
+def _sram(nvml: Any, handle: Handle) -> Values:
+    """(a bank is past its threshold, uncorrected errors since the driver was loaded). Ampere and later, root only."""
+    from ctypes import byref
+
+    if not hasattr(nvml, "c_nvmlEccSramErrorStatus_v1_t"):
+        raise Fault("FunctionNotFound")
+    status = nvml.c_nvmlEccSramErrorStatus_v1_t()
+    call(nvml, "nvmlDeviceGetSramEccErrorStatus", handle, byref(status))
+    return bool(status.bThresholdExceeded), int(status.volatileUncParity) + int(status.volatileUncSecDed)
+
+
+def _banks(nvml: Any, handle: Handle) -> Values:
+    """(banks with few rows left, with none) for remapping."""
+    told = call(nvml, "nvmlDeviceGetRowRemapperHistogram", handle)
+    return int(told.low), int(told.none)
+
+
+def _repair(nvml: Any, handle: Handle) -> Values:
+    channel, tpc = call(nvml, "nvmlDeviceGetRepairStatus", handle)
+    return (bool(channel) or bool(tpc),)
+
+
+def _unrepairable(nvml: Any, handle: Handle) -> Values:
+    """(memory that cannot be repaired,). The driver writes the flag first; pynvml 13.615 takes that for a version."""
+    from ctypes import byref
+
+    kind = getattr(nvml, "c_nvmlUnrepairableMemory_v1_t", None)
+    get = getattr(nvml, "_nvmlGetFunctionPointer", None)
+    if kind is None or get is None:
+        raise Fault("FunctionNotFound")
+    status = kind()
+    version = int(status.version)
+    try:
+        code = get("nvmlDeviceGetUnrepairableMemoryFlag_v1")(handle, byref(status))
+    except nvml.NVMLError as error:
+        raise Fault(error_name(error.value)) from None
+    if code:
+        raise Fault(error_name(code))
+    first = int(status.version)
+    return (bool(status.unrepairableMemory) if first == version else bool(first),)
+
+
+def _inforom(nvml: Any, handle: Handle) -> Values:
+    try:
+        call(nvml, "nvmlDeviceValidateInforom", handle)
+    except Fault as fault:
+        if fault.name != "CorruptedInforom":
+            raise
+        return (False,)
+    return (True,)
+
+
+def _event_reasons(nvml: Any, handle: Handle) -> Values:
+    """(bits,), by its newer name (driver 535 and later), else by the older."""
+    try:
+        return (int(call(nvml, "nvmlDeviceGetCurrentClocksEventReasons", handle)),)
+    except Fault as fault:
+        if fault.name != "FunctionNotFound":
+            raise
+    return (int(call(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", handle)),)
+
+
+def _bar1(nvml: Any, handle: Handle) -> Values:
+    told = call(nvml, "nvmlDeviceGetBAR1MemoryInfo", handle)
+    return int(told.bar1Total), int(told.bar1Used)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _busy(told: Any) -> int:
+    return int(told.gpu)
+
+
+def _one(name: str, key: str, turn: Callable[[Any], Any], *more: Any) -> Any:
+    return name, (key,), lambda nvml, handle: (turn(call(nvml, name, handle, *more)),)
+
+
+# (call that is announced, attributes it gives, how). What needs the GPU's firmware to answer stands last.
+CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] = (
+    _one("nvmlDeviceGetVbiosVersion", "vbios", _text),
+    _one("nvmlDeviceGetPersistenceMode", "persistence", bool),
+    _one("nvmlDeviceGetComputeMode", "compute_mode", int),
+    _one("nvmlDeviceGetAccountingMode", "accounting", bool),
+    _one("nvmlDeviceGetTotalEccErrors", "ecc_corrected_volatile", int, CORRECTED, VOLATILE),
+    _one("nvmlDeviceGetTotalEccErrors", "ecc_corrected_aggregate", int, CORRECTED, AGGREGATE),
+    ("nvmlDeviceGetSramEccErrorStatus", ("ecc_sram_threshold", "ecc_sram_uncorrected"), _sram),
+    ("nvmlDeviceGetRowRemapperHistogram", ("remap_banks_low", "remap_banks_none"), _banks),
+    ("nvmlDeviceGetRepairStatus", ("repair_pending",), _repair),
+    ("nvmlDeviceGetUnrepairableMemoryFlag_v1", ("unrepairable",), _unrepairable),
+    ("nvmlDeviceGetCurrentClocksEventReasons", ("clock_event_reasons",), _event_reasons),
+    _one("nvmlDeviceGetUtilizationRates", "utilization", _busy),
+    _one("nvmlDeviceGetPowerUsage", "power_usage", int),
+    _one("nvmlDeviceGetPowerManagementLimit", "power_limit", int),
+    _one("nvmlDeviceGetPowerManagementDefaultLimit", "power_limit_default", int),
+    _one("nvmlDeviceGetTemperatureThreshold", "temperature_slowdown", int, SLOWDOWN),
+    _one("nvmlDeviceGetTemperatureThreshold", "temperature_shutdown", int, SHUTDOWN),
+    _one("nvmlDeviceGetMarginTemperature", "temperature_margin", int),
+    _one("nvmlDeviceGetCurrPcieLinkGeneration", "pcie_generation", int),
+    _one("nvmlDeviceGetMaxPcieLinkGeneration", "pcie_generation_max", int),
+    ("nvmlDeviceGetBAR1MemoryInfo", ("bar1_total", "bar1_used"), _bar1),
+    _one("nvmlDeviceGetGspFirmwareVersion", "gsp_firmware", _text),
+    ("nvmlDeviceValidateInforom", ("inforom_valid",), _inforom),
+)
+NVLINK_ERRORS = (("nvlink_replay", 0), ("nvlink_recovery", 1), ("nvlink_crc", 2))  # nvmlNvLinkErrorCounter_t
+
+
+def link_errors(nvml: Any, handle: Handle, links: int, unknown: Iterable[str]) -> dict[str, int]:
+    """Return the sums over all links of the counters that no field gave (drivers differ in which they have)."""
+    found: dict[str, int] = {}
+    for name, counter in NVLINK_ERRORS:
+        if name not in unknown:
+            continue
+        try:
+            found[name] = sum(
+                int(call(nvml, "nvmlDeviceGetNvLinkErrorCounter", handle, link, counter)) for link in range(links)
+            )
+        except Fault as fault:
+            if fault.name in GPU_ERRORS:
+                raise
+    return found
+
+
+def confidential(nvml: Any) -> tuple[bool, bool]:
+    """Return (confidential computing is on, its GPUs take work)."""
+    state = call(nvml, "nvmlSystemGetConfComputeState")
+    if not int(state.ccFeature):
+        return False, True
+    return True, bool(call(nvml, "nvmlSystemGetConfComputeGpusReadyState"))
