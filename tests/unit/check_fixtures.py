@@ -13,6 +13,7 @@ from preflight.checks.registry import Asked, Context, Earlier, Expected, JobGpus
 from preflight.facts.view import View
 from preflight.policy.model import CheckPolicy, Policy
 from preflight.requirements.grammar import parse
+from unit.check_fixtures_log import RECORDS, log
 
 DROP = object()
 TODAY = "2026-11-24"
@@ -144,6 +145,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "daemons": ["nv-fabricmanager", "nvidia-imex", "nvidia-persistenced"],
         "imex_nodes": 18,
     },
+    "kernel_log": log(),
     "cuda": {"result": "ok", "devices": 2, "version": "13.0"},
 }
 SOON_S = 300.0
@@ -189,7 +191,8 @@ def context(case: Case, phase: str) -> Context:
     if phase != "health":
         sound["gpus"] = JobGpus((0, 1), job=7)
     if phase == "epilog":
-        sound["before"] = FACTS
+        sound["before"] = {**FACTS, "kernel_log": {**FACTS["kernel_log"], "seq": 10}}
+        sound["ran_s"] = 600.0
     return Context(phase=phase, node=view, policy=case.policy, **{**sound, **case.context})
 
 
@@ -427,5 +430,14 @@ FIXTURES: dict[str, Fixture] = {
         Case({"os.version": "7", "os.id": "centos", "toolkits.versions": ["12.5"]}),
         Case(unknown={"toolkits": "no answer"}),
         Case({"toolkits.versions": []}),
+    ),
+}
+FIXTURES |= {name: Fixture(Case({"kernel_log": log(name)})) for name in RECORDS}
+FIXTURES |= {
+    "flapping": Fixture(Case(context={"flaps": {"gpu.responds|gpu1": 11}})),
+    "kernel.log": Fixture(
+        Case({"kernel_log.lost": 7}),
+        Case(unknown={"kernel_log": "cannot read /dev/kmsg: Operation not permitted"}),
+        Case({"kernel_log.source": "none"}),
     ),
 }

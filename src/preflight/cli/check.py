@@ -22,11 +22,19 @@ EXIT = {"ready": 0, "degraded": 0, "unhealthy": 1, "mismatch": 3, "unknown": 4}
 @click.option("--phase", type=click.Choice(["prolog", "epilog", "health"]), default="prolog", show_default=True)
 @click.option("--gpus", metavar="0,1", help="NVML indexes of the GPUs to judge, 0:2 for a MIG device; default all.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report, format preflight.report/1.")
+@click.option("--timings", is_flag=True, help="Say what reading each fact and running each check took.")
 @click.option("--facts", "facts_file", metavar="FILE", help="Judge recorded facts (preflight facts --json).")
 @click.option("--root", metavar="DIR", help="Read the files beneath DIR: a chroot, an image, a recorded node.")
 @config_option
 def check(
-    spec: str, phase: str, gpus: str | None, as_json: bool, facts_file: str | None, root: str | None, config: str | None
+    spec: str,
+    phase: str,
+    gpus: str | None,
+    as_json: bool,
+    timings: bool,
+    facts_file: str | None,
+    root: str | None,
+    config: str | None,
 ) -> int:
     """Judge this node as a hook would; nothing is drained, moved or written.
 
@@ -55,7 +63,7 @@ def check(
     here = indexes is None and phase != "epilog" and not facts_file and not root
     configured = _configured(policy, node) if here else Gres()
     question = Question(phase, node, policy, require=spec, gpus=indexes, gres=configured)
-    found = assess(question, reading_of(policy, node, None), began + policy.hook.deadline_s, document)
+    found = assess(question, reading_of(policy, node, None, phase), began + policy.hook.deadline_s, document)
     report = _report(policy, node, phase, started, began, found)
     if as_json:
         write_out(json.dumps(report, indent=2))
@@ -63,8 +71,22 @@ def check(
         from preflight.report.merge import merge
         from preflight.report.render import render
 
-        write_out(render(merge(node, [report]), "text") + _switched_off(policy, bool(facts_file or root)))
+        costs = _timings(report) if timings else ""
+        write_out(render(merge(node, [report]), "text") + costs + _switched_off(policy, bool(facts_file or root)))
     return EXIT[report["verdict"]]
+
+
+def _timings(report: dict[str, Any]) -> str:
+    """Return what each fact and each check took, the longest first; a fact that a child read took it beside others."""
+    checks: dict[str, float] = {}
+    for one in report["findings"]:
+        checks[one["check"]] = max(checks.get(one["check"], 0.0), one["duration_ms"] or 0.0)
+    lines = []
+    for title, took in (("facts", report["timings_ms"]), ("checks", checks)):
+        lines += ["", f"{title}: {sum(took.values()):.1f} ms in all"]
+        rows = sorted(took.items(), key=lambda row: (-row[1], row[0]))
+        lines += [f"  {name:<28} {ms:9.3f} ms" for name, ms in rows]
+    return "\n".join(lines) + "\n"
 
 
 def _switched_off(policy: Policy, elsewhere: bool) -> str:
