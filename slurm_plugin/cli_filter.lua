@@ -70,7 +70,7 @@ local function compiled(text, own, gres)
 end
 
 local function warn(text)
-    slurm.log_error("preflight: %s", text)
+    slurm.log_info("preflight: %s", text)
 end
 
 -- What was set for the component before, and what had been there: of a heterogeneous job's options Slurm carries
@@ -102,8 +102,10 @@ function preflight.pre_submit(options)
         answer = table.remove(lines)
     end
     for _, line in ipairs(lines) do
-        if string.match(line, "^preflight: no node fits") or string.match(line, ": no node publishes [%w._]+$") then
-            slurm.log_error("%s", line) -- the job is refused, or not placed at all
+        if string.match(line, "^preflight: no node fits") then
+            slurm.log_error("%s", line) -- Slurm refuses the job
+        elseif string.match(line, ": no node publishes [%w._]+$") then
+            slurm.log_info("%s", line) -- it goes through, and is not placed by this
         else
             slurm.log_verbose("%s", line)
         end

@@ -15,7 +15,16 @@ from preflight.deploy.layout import Target
 
 DATA = Path(__file__).parent / "data" / "slurm"
 RELEASES = {"22.05": "22.05.8", "24.11": "24.11.5", "26.05": "26.05.5"}
-NODES = "n1 os_ubuntu_22.04\nn2 fast,os_ubuntu_22.04\n"
+NODES = "n1 os_ubuntu_22.04,gpu_count_0\nn2 fast,os_ubuntu_22.04,gpu_count_0\n"
+EXTRAS = "".join(f'{node} {{"cuda_runs":12004000,"gpu_count":1}}\n' for node in ("n1", "n2"))
+SINFO = """case "$*" in
+*NodeHost:0*)
+    mark="$*" mark=${{mark##*Extra:0}}
+    while read -r node extra; do printf '%s%s%s%s\\n' "$node" "$mark" "$extra" "$mark"; done <{place}/extras ;;
+*%f*) cat {place}/nodes ;;
+*) echo n1 ;;
+esac
+"""
 PYTHON = os.path.realpath(sys.executable)
 
 
@@ -69,8 +78,16 @@ class DoctorSite:
         self.config = "\n".join([*kept, *([f"{key} = {value}"] if value else [])])
         self.commands()
 
-    def commands(self, up: bool = True, queue: str = '{"jobs": []}', version: str = "", nodes: str = NODES) -> None:
-        """Write Slurm's commands: the controller's answers, or none. ``nodes``: each node and its features."""
+    def commands(
+        self, up: bool = True, queue: str = '{"jobs": []}', version: str = "", nodes: str = "", extras: str = ""
+    ) -> None:
+        """Write Slurm's commands: the controller's answers, or none.
+
+        ``nodes``: each node and its features, ``extras``: and its Extra; of the way in use where they are "".
+        """
+        bare = "n1 rack1\nn2 fast\n", "n1 {}\nn2 {}\n"
+        nodes = nodes or (bare[0] if self.extra else NODES)
+        (self.place / "extras").write_text(extras or (EXTRAS if self.extra else bare[1]))
         (self.place / "config").write_text(self.config)
         (self.place / "queue").write_text(queue)
         (self.place / "nodes").write_text(nodes)
@@ -80,7 +97,7 @@ class DoctorSite:
             "scontrol": f'case "$*" in\n-V) echo "slurm-wlm {version}" ;;\n'
             f"ping) {'exit 0' if up else 'exit 1'} ;;\n"
             f'"show config") {f"cat {self.place}/config" if up else down} ;;\n*) exit 1 ;;\nesac\n',
-            "sinfo": f'case "$*" in *%f*) cat {self.place}/nodes ;; *) echo n1 ;; esac\n' if up else down,
+            "sinfo": SINFO.format(place=self.place) if up else down,
             "squeue": f"cat {self.place}/queue\n" if up else down,
         }
         for name, body in answers.items():

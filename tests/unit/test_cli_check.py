@@ -9,6 +9,7 @@ import pytest
 
 from nvml import sim
 from preflight.cli import check as module
+from preflight.facts.document import FactsDocument
 from preflight.report.schema import schema
 from unit.hook_site import H100X2, Site
 
@@ -401,3 +402,11 @@ def test_gpus_that_are_no_numbers_are_refused(site: Site) -> None:
     for text in ("1:", "a:1", "0-1:2", "1:2:3", ":"):
         done = site.run("check", "--gpus", text)
         assert (done.returncode, "of a MIG device its GPU's and its own" in done.stderr) == (2, True), text
+
+
+def test_gpus_named_on_a_node_without_any_are_a_mistake_of_the_command(site: Site, tmp_path: Path) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps(FactsDocument("login1", "", {"gpus": {"count": 0, "devices": []}}, {}, {}).to_dict()))
+    done = site.run("check", "--facts", str(facts), "--gpus", "7")
+    assert done.returncode == 2
+    assert "this node has no NVIDIA GPU" in done.stderr

@@ -1,5 +1,6 @@
 """`preflight doctor` on Slurm's side: from what three releases really print, one thing broken at a time."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -81,7 +82,9 @@ def test_nodes_that_have_not_published_by_features_are_said(
     assert only(site) == ("published", "0 of 2 nodes have published: no job is placed by --require")
     site.commands(nodes="n1 (null)\nn2 ubuntu,os_ubuntu_22.04\n")
     assert only(site) == ("published", "this node has not (1 of 2 nodes have): no job with --require is placed on it")
-    assert site.findings("login") == []
+    (found,) = site.findings("login")
+    assert found.text == "1 of 2 nodes have published by Features: no job with --require is placed on the others"
+    assert " publish on n1, or " in found.fix
     site.filter()
     (site.slurm / "cli_filter.lua").unlink()
     site.set("CliFilterPlugins", "(null)")
@@ -89,6 +92,25 @@ def test_nodes_that_have_not_published_by_features_are_said(
     site.policy(publish="[publish]\nenabled = true\n")
     site.commands(nodes="n1 (null)\nn2 (null)\n")
     assert "or wait for the next health check" in site.findings()[0].fix
+
+
+def test_what_was_published_before_a_change_of_the_way_is_said(
+    place: Path, package: str, plugin: Callable[[str], Path]
+) -> None:
+    site = DoctorSite(place, str(Path(package).parents[1]), plugin("22.05"), "22.05")
+    site.commands(extras='n1 {"cuda_runs":12004000}\nn2 {"os":"mine"}\n')
+    text = "1 nodes still have what they published by Extra; what counts here is Features"
+    assert only(site) == ("published before", text)
+
+
+def test_nodes_that_have_not_published_by_extra_are_said(
+    place: Path, package: str, plugin: Callable[[str], Path]
+) -> None:
+    site = DoctorSite(place, str(Path(package).parents[1]), plugin("24.11"), "24.11")
+    assert site.findings() == []
+    site.commands(extras='n1 {"cuda_runs":12004000}\nn2 {}\n')
+    text = "1 of 2 nodes have published by Extra: no job with --require is placed on the others"
+    assert only(site) == ("published", text)
 
 
 BREAKS = {
@@ -390,3 +412,23 @@ def test_the_recorded_text_is_read_whole(release: str) -> None:
     assert values["prolog"] == ("/opt/preflight/libexec/prolog",)
     assert values["slurm_version"] == (RELEASES[release],)
     assert values["slurmctldhost"] == ("ctl(127.0.0.1)",)
+
+
+def test_the_dry_run_says_why_a_node_is_degraded(sound: DoctorSite) -> None:
+    sound.policy(more='[[expect]]\nrequire = "cpus>=4096"\n[checks."expectation"]\naction = "warn"\n')
+    texts = {one.subject: one.text for one in sound.results(hooks=True)}
+    assert "verdict degraded: expectation " in texts["dry run prolog"]
+
+
+def test_a_breaker_that_held_is_not_taken_for_observe_mode(sound: DoctorSite) -> None:
+    folder = sound.place / "spool/reports/node"
+    folder.mkdir(parents=True)
+    for one in (folder, *folder.parents[:2]):
+        one.chmod(0o700)
+    for name, detail in (("T1", "drain breaker: old"), ("T2", "drain breaker: 2 nodes are drained already")):
+        action = {"kind": "drain", "detail": detail, "enforced": False}
+        (folder / f"n1.2026{name}Z.health.json").write_text(json.dumps({"action": action}))
+    assert only(sound) == ("drain breaker", "held at the latest health check: 2 nodes are drained already")
+    later = {"action": {"detail": "observe mode: x", "enforced": False}}
+    (folder / "n1.2026T3Z.health.json").write_text(json.dumps(later))
+    assert sound.findings() == []

@@ -14,6 +14,7 @@ from nvml import sim
 from preflight.facts.stuck import start_time
 from preflight.files import write_json
 from preflight.hooks import main as hook_main
+from preflight.hooks import record
 from preflight.hooks.notes import RUN_DIR, note_path
 from preflight.hooks.pending import begin, left_over
 from preflight.hooks.task import task
@@ -137,6 +138,28 @@ def test_what_is_only_observed_is_recorded_and_the_job_starts(hooked: Site, how:
     SCHEMA.validate(report)
     assert (report["verdict"], report["action"]["kind"], report["action"]["enforced"]) == ("unhealthy", "drain", False)
     assert hooked.slurm_calls() == []
+
+
+def test_what_is_not_done_says_why_in_a_word() -> None:
+    for detail, word in (
+        ("drain breaker: 2 nodes are drained by preflight already", "breaker"),
+        ("observe mode: preflight:x", "observe"),
+        ("observed check: preflight:x", "observe"),
+        ("kill switch /etc/preflight/off is on: x", "kill-switch"),
+        ("preflight:x (Slurm was not reached)", "not enforced"),
+    ):
+        assert record._held_by({"kind": "drain", "detail": detail, "enforced": False}) == word
+
+
+def test_a_user_reads_of_observe_mode_that_nothing_was_done(hooked: Site) -> None:
+    hooked.policy(top='mode = "observe"')
+    assert hooked.hook("prolog", **GPUS, **{REQUIRE: "gpu=a100"}).returncode == 0
+    note = json.loads(Path(note_path(str(hooked.place / "run"), "n1", 7)).read_text())
+    assert note["message"].startswith("only noted, the job runs on: ")
+    hooked.policy(top='mode = "enforce"')
+    assert hooked.hook("prolog", **GPUS).returncode == 0
+    note = json.loads(Path(note_path(str(hooked.place / "run"), "n1", 7)).read_text())
+    assert "only noted" not in note["message"]
 
 
 def test_a_misfit_never_fails_the_prolog_even_when_it_cannot_be_moved(hooked: Site) -> None:

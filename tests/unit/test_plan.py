@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_samples import A100, CPU, H100, V100, cluster, node, part, planned, said, view
 
+from preflight.requirements.encode import features_of
 from preflight.requirements.evaluate import evaluate
 from preflight.requirements.features import to_constraint
 from preflight.requirements.grammar import Requirement, parse
 from preflight.submit.plan import ClusterState, PlanError, constraint
 from preflight.submit.plan.gres import gpus_of
+from preflight.submit.plan.text import render
+from preflight.submit.said import said as said_at_submit
 from unit.test_requirement_compile import CLAUSES
 
 GPU = "--gpus-per-node=1"
@@ -104,6 +107,30 @@ def test_where_nobody_published_what_can_be_published_is_not_told(
     assert found.enough is fits
     assert found.unproven == ((clause,) if fits else ())
     assert part(GPU, state=state).enough
+
+
+ASKS = "--comment=require: ubuntu>=22.04"
+
+
+def test_where_nobody_publishes_plan_says_so_and_how() -> None:
+    bare = ClusterState([node("n1", None), node("n2", None)], "gpu", False)
+    told = planned(ASKS, state=bare)
+    text = " ".join(render(told).split())
+    assert "None of 2 nodes of partition gpu fits now. No node has told Slurm what it is, so" in text
+    assert "an admin runs preflight publish on each node, or sets [publish] enabled = true" in text
+    assert "cannot be told: none has told Slurm what it is" in said_at_submit(told, "preflight plan")[0]
+    some = planned(ASKS, state=bare._replace(nodes=[*bare.nodes, node("n3", H100)]))
+    assert "No node has told" not in render(some)
+
+
+@pytest.mark.parametrize(("by_extra", "fit"), [(True, ("n1",)), (False, ())])
+def test_of_two_publications_that_counts_by_which_the_cluster_places(by_extra: bool, fit: tuple[str, ...]) -> None:
+    both = node("n1", H100)
+    old = features_of(V100)
+    both = both._replace(features=tuple(old), active=tuple(old))
+    found = part("--comment=require: driver>=550", state=ClusterState([both], "gpu", by_extra)).nodes
+    assert found is not None
+    assert found.fit == fit
 
 
 def test_a_node_that_published_something_else_is_not_told_either() -> None:

@@ -248,3 +248,10 @@ def test_node_names_fold_as_slurm_writes_them():
     assert fold(["gpu002", "gpu001", "gpu003", "cpu1"]) in ("gpu[001-003],cpu1", "cpu1,gpu[001-003]")
     assert fold(["@group", HOSTILE]) == f"@group, {HOSTILE}"
     assert fold(str(number) + "!" for number in range(20)).endswith(" and 12 more")
+
+
+def test_the_admin_reads_that_the_drain_breaker_held_not_that_something_was_only_recorded():
+    detail = "drain breaker: 2 nodes are drained by preflight already; not drained: preflight:x:y: z"
+    (line, *_) = _advice(verdict="unhealthy", action=model.action_block("drain", detail, False)).admin
+    assert "was not drained, the drain breaker held: 2 nodes are drained" in line
+    assert "Look at the policy first" in line

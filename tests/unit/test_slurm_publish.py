@@ -19,6 +19,7 @@ from unit.hook_site import Site
 
 VIEW = View({"os": {"id": "ubuntu", "version": "22.04"}, "arch": {"machine": "x86_64"}}, {})
 OURS = "arch_x86_64,os_ubuntu_22.04"
+READ = "sinfo -h -N -n n1 -O Extra:MARK,Features:MARK,features_act:MARK"
 
 
 class Stand:
@@ -32,10 +33,20 @@ class Stand:
                 f'#!/bin/sh\necho "{name} $*" >>{place}/calls\ncat {place}/{name}.out 2>/dev/null\nexit 0\n'
             )
             path.chmod(0o755)
+        # Fields with a mark between them, as of `sinfo -O`: Extra, available and active features.
+        (place / "sinfo").write_text(
+            f'#!/bin/sh\necho "sinfo $*" | sed "s/:0|[0-9a-f]*|/:MARK/g" >>{place}/calls\n'
+            f'mark="$*" mark=${{mark##*:0}}\nsed "s/MARK/$mark/g" {place}/sinfo.out 2>/dev/null\nexit 0\n'
+        )
         (place / "slurm.conf").write_text("ClusterName=x\n")
 
     def answer(self, name: str, text: str) -> None:
         (self.place / f"{name}.out").write_text(text)
+
+    def has(self, extra: str = "(null)", features: str = "(null)", active: str | None = None) -> None:
+        """Let the node have these."""
+        fields = (extra, features, features if active is None else active)
+        self.answer("sinfo", "".join(f"{one}MARK" for one in fields) + "\n")
 
     def slurm(self) -> Slurm:
         return Slurm(str(self.place), f"{self.place}/slurm.conf", time.monotonic() + 30)
@@ -51,54 +62,88 @@ def stand(tmp_path: Path) -> Stand:
 
 
 def test_features_are_set_together_and_the_sites_kept(stand: Stand) -> None:
-    stand.answer("sinfo", "big,os_debian_12,gold big,os_debian_12,gold\n")
+    stand.has(features="big,os_debian_12,gold")
     told = publish(stand.slurm(), "n1", VIEW, Policy(), "features")
     assert told.after == f"big,gold,{OURS}"
     assert stand.calls() == [
-        "sinfo -h -N -n n1 -o %f %b",
+        READ,
         f"scontrol update NodeName=n1 AvailableFeatures=big,gold,{OURS} ActiveFeatures=big,gold,{OURS}",
     ]
 
 
 @pytest.mark.parametrize("have", [f"big,{OURS}", "os_ubuntu_22.04,big,arch_x86_64"])
 def test_what_is_there_already_is_one_read(stand: Stand, have: str) -> None:
-    stand.answer("sinfo", f"{have} {have}\n")
+    stand.has(features=have)
     assert not publish(stand.slurm(), "n1", VIEW, Policy(), "features").changed
     assert len(stand.calls()) == 1
 
 
 def test_ours_switched_off_are_set_again(stand: Stand) -> None:
-    stand.answer("sinfo", f"{OURS} (null)\n")
+    stand.has("(null)", OURS, "(null)")
     assert publish(stand.slurm(), "n1", VIEW, Policy(), "features").changed
     assert len(stand.calls()) == 2
 
 
 def test_features_that_a_site_switches_are_not_touched(stand: Stand) -> None:
-    stand.answer("sinfo", "cache,flat cache\n")
+    stand.has("(null)", "cache,flat", "cache")
     with pytest.raises(SlurmError, match="flat are available but not active"):
         publish(stand.slurm(), "n1", VIEW, Policy(), "features")
     assert len(stand.calls()) == 1
 
 
 def test_extra_keeps_other_keys_and_drops_our_old_ones(stand: Stand) -> None:
-    stand.answer("sinfo", '{"rack":"r1","driver":550054015,"gpu_name_h100":1}      \n')
+    stand.has('{"rack":"r1","driver":550054015,"gpu_name_h100":1}')
     told = publish(stand.slurm(), "n1", VIEW, Policy(), "extra")
     assert json.loads(told.after) == {
         "rack": "r1", "arch": "x86_64", "os": "ubuntu", "os_version": 22004000, "os_version_parts": 2,
     }  # fmt: skip
     assert stand.calls()[1] == f"scontrol update NodeName=n1 Extra={told.after}"
     (stand.place / "calls").unlink()
-    stand.answer("sinfo", told.after)
+    stand.has(told.after)
     assert not publish(stand.slurm(), "n1", VIEW, Policy(), "extra").changed
     assert len(stand.calls()) == 1
 
 
 @pytest.mark.parametrize("text", ["free text", "[1]", "{broken"])
 def test_an_extra_that_is_no_object_is_left_alone(stand: Stand, text: str) -> None:
-    stand.answer("sinfo", f"{text}\n")
+    stand.has(text)
     with pytest.raises(SlurmError, match="the Extra of n1 is no JSON object"):
         publish(stand.slurm(), "n1", VIEW, Policy(), "extra")
     assert len(stand.calls()) == 1
+
+
+def test_what_was_published_the_other_way_is_taken_back(stand: Stand) -> None:
+    stand.has('{"rack":"r1","driver":550054015,"cuda_runs":12004000}', "big")
+    told = publish(stand.slurm(), "n1", VIEW, Policy(), "features")
+    assert told.taken_back
+    assert stand.calls()[1:] == [
+        f'scontrol update NodeName=n1 AvailableFeatures=big,{OURS} ActiveFeatures=big,{OURS} Extra={{"rack":"r1"}}'
+    ]
+    (stand.place / "calls").unlink()
+    stand.has('{"rack":"r1"}', f"big,{OURS}")
+    assert not publish(stand.slurm(), "n1", VIEW, Policy(), "features").taken_back
+    stand.has("(null)", f"big,gpu_count_8,{OURS}")
+    told = publish(stand.slurm(), "n1", VIEW, Policy(), "extra")
+    assert (
+        stand.calls()[-1] == f"scontrol update NodeName=n1 Extra={told.after} AvailableFeatures=big ActiveFeatures=big"
+    )
+
+
+@pytest.mark.parametrize(
+    ("extra", "features", "active", "via"),
+    [
+        ('{"memory":"big","os":"mine"}', "(null)", "(null)", "features"),  # the site's, though ours have these names
+        ("mine", "(null)", "(null)", "features"),
+        ("(null)", "gpu_a100,os_mine", "gpu_a100,os_mine", "extra"),
+        ("(null)", "flat,gpu_count_8", "gpu_count_8", "extra"),  # one that the site switches
+    ],
+)
+def test_what_others_wrote_is_never_taken_back(stand: Stand, extra: str, features: str, active: str, via: str) -> None:
+    stand.has(extra, features, active)
+    told = publish(stand.slurm(), "n1", VIEW, Policy(), via)
+    assert not told.taken_back
+    other = "Extra=" if via == "features" else "Features="
+    assert not any(other in call for call in stand.calls()[1:])
 
 
 def test_an_unknown_node_is_said(stand: Stand) -> None:
@@ -144,7 +189,7 @@ def policy_file(stand: Stand) -> str:
 def test_the_command_for_another_node(stand: Stand) -> None:
     facts = stand.place / "facts.json"
     facts.write_text(json.dumps(FactsDocument("n7", "", VIEW.facts, {}, {}).to_dict()))
-    stand.answer("sinfo", "(null) (null)\n")
+    stand.has()
     options = ["--facts", str(facts), "--config", policy_file(stand)]
     dry = CliRunner().invoke(command, [*options, "--dry-run"])
     assert (dry.exit_code, dry.stdout) == (0, f"n7: features would be: {OURS}\n")

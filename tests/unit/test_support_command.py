@@ -273,3 +273,8 @@ def test_hostile_facts_stay_printable(config: Path, monkeypatch: pytest.MonkeyPa
     )
     assert "\x1b" not in run(config).stdout
     lines(run(config))
+
+
+def test_a_cuda_that_does_not_exist_is_no_yes(config: Path) -> None:
+    assert run(config, "--cuda", "99").exit_code == 3
+    assert run(config, "--cuda", "12.4").exit_code == 0

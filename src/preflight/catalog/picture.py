@@ -221,7 +221,8 @@ def fits(entries: list[Entry]) -> bool:
     if any(entry.key == "driver_gpu" for entry in asked):  # no CUDA is asked about, so the newest does not decide
         asked = [entry for entry in asked if entry.key != "gpu"]
     if not asked:
-        return all(entry.answer != lifecycle.EOL for entry in entries)
+        unknown = any(entry.key == "compiler" and entry.answer == "unknown" for entry in entries)  # no such CUDA
+        return not unknown and all(entry.answer != lifecycle.EOL for entry in entries)
     certain = [entry for entry in asked if entry.key != "toolkit_os"] or asked
     return all(entry.mark != BAD for entry in asked) and all(entry.answer != "unknown" for entry in certain)
 

@@ -64,6 +64,7 @@ def check(
     configured = _configured(policy, node) if here else Gres()
     question = Question(phase, node, policy, require=spec, gpus=indexes, gres=configured)
     found = assess(question, reading_of(policy, node, None, phase), began + policy.hook.deadline_s, document)
+    _any_there(indexes, found)
     report = _report(policy, node, phase, started, began, found)
     if as_json:
         write_out(json.dumps(report, indent=2))
@@ -119,6 +120,12 @@ def _gpus(text: str | None) -> tuple[int | tuple[int, int], ...] | None:
             fail(f"--gpus {text!r}: needs NVML indexes such as 0,1, of a MIG device its GPU's and its own: 0:2")
         found += [(numbers[0][0], one) for one in numbers[1]] if colon else numbers[0]
     return tuple(found)
+
+
+def _any_there(indexes: tuple[int | tuple[int, int], ...] | None, found: "Assessment") -> None:
+    """End with exit code 2 where GPUs are named on a node without any, a login node: no fault of the node."""
+    if indexes and found.document.facts.get("gpus", {}).get("devices") == []:
+        fail("--gpus: this node has no NVIDIA GPU; leave --gpus out, or run it on a node that has")
 
 
 def _configured(policy: Policy, node: str) -> "Gres":

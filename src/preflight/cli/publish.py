@@ -47,6 +47,9 @@ def publish(
         fail(f"{error}{more}")
     state = "unchanged" if not told.changed else "would be" if dry_run else "now"
     write_out(f"{name}: {told.via} {state}: {told.after}")
+    if told.taken_back:
+        other = "features" if told.via == "extra" else "Extra"
+        write_out(f"{name}: what was published by {other} before {'would be' if dry_run else 'is'} taken back")
 
 
 def _collect(policy: Policy, node: str) -> FactsDocument:

@@ -122,7 +122,10 @@ def _note_for_tasks(run: Run, report: Report) -> None:
     bad.sort(key=lambda one: ("fail", "unknown", "warn").index(one["status"]))
     directory = run.policy.report.dir
     path = f"{directory}/{store.job_folder(report)}/{store.file_name(report)}" if directory else ""
-    note = {"verdict": report["verdict"], "report": path, "message": bad[0]["message"] if bad else ""}
+    action = report["action"]
+    # What a user reads of a job that runs on all the same must not sound as if something had been done.
+    only = "" if action["enforced"] or action["kind"] == "none" else "only noted, the job runs on: "
+    note = {"verdict": report["verdict"], "report": path, "message": f"{only}{bad[0]['message']}" if bad else ""}
     place = note_path(run.run_dir, run.node, job.id)
     with tolerate(OSError):
         unlink(place)
@@ -136,10 +139,16 @@ def forget_note(run: Run) -> None:
         unlink(note_path(run.run_dir, run.node, run.job.id))
 
 
+def _held_by(action: dict[str, Any]) -> str:
+    """Return in a word why an action was not taken."""
+    words = {"drain breaker": "breaker", "observe": "observe", "kill switch": "kill-switch"}
+    return next((word for start, word in words.items() if action["detail"].startswith(start)), "not enforced")
+
+
 def say(run: Run, report: Report, troubles: list[str]) -> None:
     """Write the run's line to syslog: cleaned, since requirement and job come from users."""
     job = run.job.id if run.job else "-"
-    action = report["action"]["kind"] + ("" if report["action"]["enforced"] else "(not enforced)")
+    action = report["action"]["kind"] + ("" if report["action"]["enforced"] else f"({_held_by(report['action'])})")
     bad = [f"{one['check']}:{one['subject']}={one['status']}" for one in report["findings"] if one["status"] != "pass"]
     shown = [one for one in bad if not one.endswith("=skip")]
     line = (

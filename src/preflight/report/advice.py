@@ -6,6 +6,7 @@ from typing import NamedTuple
 from preflight.report.merge import Detail, Try, View, fold, natural
 
 _SHOWN = 8
+BREAKER = "drain breaker"
 
 
 class Advice(NamedTuple):
@@ -119,6 +120,12 @@ def _admin(view: View) -> Iterable[str]:
             yield f"{event.where} was drained{_because(event.detail)}."
         elif event.action == "resume" and event.enforced:
             yield f"{event.where} was resumed{_because(event.detail)}."
+        elif event.action == "drain" and event.detail.startswith(BREAKER):
+            why = _because(event.detail.removeprefix(BREAKER).lstrip(": "))
+            yield (
+                f"{event.where} was not drained, the drain breaker held{why}. Look at the policy first: so many at "
+                "once mean that a check or an expectation is wrong."
+            )
         elif event.action != "none" and not event.enforced:
             yield f"{event.where}: {event.action} was only recorded, not done{_because(event.detail)}."
     for detail in view.problems:

@@ -39,6 +39,11 @@ def is_published(extra: Mapping[str, Any]) -> bool:
     return not _MARKS.isdisjoint(extra) or any(key.endswith(encode.PARTS) and key in encode.KEYS for key in extra)
 
 
+def published_by_features(features: Iterable[str]) -> bool:
+    """Tell whether among a node's features are what Preflight publishes."""
+    return any(one.startswith(_FEATURE_MARKS) for one in features)
+
+
 def view_of(extra: Mapping[str, Any], features: Iterable[str] = ()) -> View:
     """Return the facts that a node published: by its Extra, else (nothing of ours is there) by its Features.
 
@@ -48,7 +53,7 @@ def view_of(extra: Mapping[str, Any], features: Iterable[str] = ()) -> View:
         facts = _from_extra(extra)
     else:
         ours = [one for one in features if one.startswith(encode.PREFIXES)]
-        if not any(one.startswith(_FEATURE_MARKS) for one in ours):
+        if not published_by_features(ours):
             return View({}, dict.fromkeys(_SUBJECTS, NOTHING))
         facts = _from_features(ours)
     unknown = {path: UNTOLD for path in _PATHS if not _has(facts, path)}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from preflight import jsonio
 from preflight.facts.view import View
 from preflight.requirements import encode
+from preflight.requirements.decode import is_published, published_by_features
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.conf_file import CONF, in_file, in_lines
+from preflight.slurm.fields import ask
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -16,15 +18,20 @@ if TYPE_CHECKING:
     from preflight.policy.model import Policy
 
 NONE = ("", "(null)", "none", "N/A")
-WIDTH = 32768  # no field of Slurm's is cut at this width that could be a node's
+BY_EXTRA: tuple[str, ...] = ("Extra",)
+BY_FEATURES: tuple[str, ...] = ("AvailableFeatures", "ActiveFeatures")
 
 
 class Told(NamedTuple):
-    """What was published, or would be. ``via`` "extra" or "features"; ``before`` and ``after`` as Slurm has them."""
+    """What was published, or would be. ``via`` "extra" or "features"; ``before`` and ``after`` as Slurm has them.
+
+    ``taken_back``: what had been published the other way is not there any more.
+    """
 
     via: str
     before: str
     after: str
+    taken_back: bool = False
 
     @property
     def changed(self) -> bool:
@@ -46,19 +53,62 @@ def uses_extra(slurm: Slurm) -> bool:
 def publish(slurm: Slurm, node: str, view: View, policy: Policy, via: str = "auto", dry_run: bool = False) -> Told:
     """Tell Slurm the facts of ``node``; every feature and every key of its Extra that is not ours is kept.
 
-    ``via`` "auto" asks the controller's configuration. Raises SlurmError; nothing was written then.
+    ``via`` "auto" asks the controller's configuration. What was published the other way before is taken back: it would
+    grow old beside this. Raises SlurmError; nothing was written then.
     """
     if via == "auto":
         via = "extra" if uses_extra(slurm) else "features"
     minor, tables = policy.cuda.minor_version_compatibility, policy.tables()
+    extra, *features = _read(slurm, node)
     if via == "extra":
-        told = _merge_extra(_read_extra(slurm, node), encode.extra_of(view, minor, tables), node)
+        told = _merge_extra(extra, encode.extra_of(view, minor, tables), node)
+        others = without_features(*features)
+        names, other = BY_EXTRA, BY_FEATURES
     else:
-        told = _merge_features(_read_features(slurm, node), encode.features_of(view, minor, tables))
-    if told.changed and not dry_run:
-        names = ("Extra",) if via == "extra" else ("AvailableFeatures", "ActiveFeatures")
-        slurm.run("scontrol", "update", f"NodeName={node}", *(f"{name}={told.after}" for name in names))
-    return told
+        told = _merge_features(features, encode.features_of(view, minor, tables))
+        others = without_extra(extra)
+        names, other = BY_FEATURES, BY_EXTRA
+    written = [f"{name}={told.after}" for name in names if told.changed]
+    written += [f"{name}={others}" for name in other if others is not None]
+    if written and not dry_run:
+        slurm.run("scontrol", "update", f"NodeName={node}", *written)
+    return told._replace(taken_back=others is not None)
+
+
+def _read(slurm: Slurm, node: str) -> tuple[str, str, str]:
+    """Return the node's Extra, its available and its active features, as Slurm has them."""
+    rows = ask(slurm, "sinfo", ("-N", "-n", node), ("Extra", "Features", "features_act"))
+    if not rows:
+        raise SlurmError(f"Slurm does not know node {node}")
+    extra, available, active = (one.strip() for one in rows[0])
+    return "" if extra in NONE else extra, available, active
+
+
+def without_extra(extra: str) -> str | None:
+    """Return an Extra without what Preflight published there, "" where nothing else is; None where nothing of it is."""
+    try:
+        kept = jsonio.loads(extra) if extra.startswith("{") else None
+    except ValueError:
+        return None
+    if not isinstance(kept, dict) or not is_published(kept):
+        return None
+    others = {key: value for key, value in kept.items() if not encode.is_ours(key)}
+    try:
+        return jsonio.dumps(others) if others else ""
+    except ValueError:
+        return None
+
+
+def without_features(available: str, active: str) -> str | None:
+    """Return the features without those that Preflight published; None where there are none.
+
+    None too where a feature of others is switched off: those are the site's to activate.
+    """
+    words, on = _words(available), _words(active)
+    if not published_by_features(words):
+        return None
+    kept = [one for one in words if not one.startswith(encode.PREFIXES)]
+    return None if any(one not in on for one in kept) else ",".join(kept)
 
 
 def _merge_extra(before: str, ours: dict[str, Any], node: str) -> Told:
@@ -82,7 +132,7 @@ def _merge_extra(before: str, ours: dict[str, Any], node: str) -> Told:
         raise SlurmError(f"the Extra of {node} holds a number too large to be kept: make it smaller") from None
 
 
-def _merge_features(before: tuple[str, str], ours: list[str]) -> Told:
+def _merge_features(before: list[str], ours: list[str]) -> Told:
     """Return the features with ours made anew; raises SlurmError where a feature of others is switched off."""
     available, active = (_words(one) for one in before)
     mine = [one for one in available if one.startswith(encode.PREFIXES)]
@@ -99,23 +149,6 @@ def _merge_features(before: tuple[str, str], ours: list[str]) -> Told:
 
 def _words(text: str) -> list[str]:
     return [] if text in NONE else [word for word in text.split(",") if word]
-
-
-def _read_features(slurm: Slurm, node: str) -> tuple[str, str]:
-    """Return the available and the active features."""
-    lines = slurm.run("sinfo", "-h", "-N", "-n", node, "-o", "%f %b").splitlines()
-    if not lines:
-        raise SlurmError(f"Slurm does not know node {node}")
-    available, _, active = lines[0].strip().partition(" ")
-    return available, active.strip()
-
-
-def _read_extra(slurm: Slurm, node: str) -> str:
-    lines = slurm.run("sinfo", "-h", "-N", "-n", node, "-O", f"Extra:{WIDTH}").splitlines()
-    if not lines:
-        raise SlurmError(f"Slurm does not know node {node}")
-    text = lines[0].strip()
-    return "" if text in NONE else text
 
 
 def cluster_features(slurm: Slurm) -> list[str]:

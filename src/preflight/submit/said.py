@@ -107,6 +107,8 @@ def _too_few(part: Part, several: bool) -> str:
         return ""
     here = f" in {','.join(part.partitions)}" if part.partitions else ""
     count = f"only {len(nodes.fit)} of the {part.needed} nodes needed fit" if nodes.fit else "no node fits"
+    if nodes.nobody_publishes:
+        return f"whether a node fits{here} cannot be told: none has told Slurm what it is (preflight publish)"
     # What most nodes lack; where none lacks a thing, why those that might fit are not counted.
     groups = _merged((*nodes.misfit, *nodes.lacking, *nodes.untold, *nodes.away, *nodes.left_out))
     why = "; ".join(f"{what}: {hosts}" for what, hosts in groups[:_REASONS])

@@ -48,7 +48,7 @@ def check(data: bytes) -> None:
         lambda: list(by_commands.merged(ask(slurm, "sinfo", ("-a",), by_commands.NODE_FIELDS))),
         lambda: by_commands.release(slurm),
         lambda: publish._merge_extra(text.strip(), {"cuda": 1}, "n1"),
-        lambda: publish._merge_features(publish._read_features(slurm, "n1"), ["cuda_1"]),
+        lambda: publish._merge_features(list(publish._read(slurm, "n1")[1:]), ["cuda_1"]),
         lambda: node.read(slurm, "n1"),
     ):
         try:
@@ -56,6 +56,8 @@ def check(data: bytes) -> None:
         except ERRORS as error:
             first = first or error
     view_of({}, text.split(","))
+    publish.without_extra(text.strip())
+    publish.without_features(text, text)
     try:
         extra = jsonio.loads(text)
     except ValueError:

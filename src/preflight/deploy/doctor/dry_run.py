@@ -158,6 +158,9 @@ def _of_verdict(host: Host, subject: str, took: str, report: dict[str, Any], scr
     if said == "unknown":
         untold = [one for one in findings if one.get("status") == "unknown" and one.get("check") in MUST_BE_TOLD]
         return warn(subject, f"{text}: what a job needs could not be told: {_named(untold)}", script.path, fix)
+    if said == "degraded":
+        why = [one for one in findings if one.get("status") in ("fail", "warn", "unknown")]
+        text += f": {_named(why)}{f' (and {len(why) - 1} more)' if len(why) > 1 else ''}"
     return ok(subject, text, script.path)
 
 

@@ -9,8 +9,12 @@ from preflight.deploy.doctor.plugstack import release
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.deploy.doctor.slurm_conf import scheduler_line
 from preflight.files import read_plain
+from preflight.hostlist import folded
 from preflight.requirements.encode import PREFIXES
+from preflight.slurm.cluster import LARGEST
 from preflight.slurm.commands import SlurmError
+from preflight.slurm.fields import ask
+from preflight.slurm.publish import without_extra
 
 EXTRA = "extra_constraints"
 SINCE = (24, 5)  # seen on 24.11.5 and 26.05.5, not on 22.05.8
@@ -20,6 +24,7 @@ PROGRAM = re.compile(r"\bprogram\s*=\s*(?:preflight\.program\s+or\s+)?[\"']([^\"
 TO = re.compile(r"\bto\s*=\s*(?:preflight\.to\s+or\s+)?[\"'](\w+)[\"']")
 DOFILE = re.compile(r"\bdofile\s*\(?\s*[\"']([^\"']+)[\"']")
 MAX_BYTES = 1 << 18
+WHERE_FEATURES, WHERE_EXTRA = 'sinfo -N -o "%N %f"', "sinfo -N -O NodeHost,Extra:200"
 
 
 def look(host: Host) -> Iterator[Result]:
@@ -80,18 +85,19 @@ def _free_form(host: Host) -> Iterator[Result]:
 
 
 def _published(host: Host) -> Iterator[Result]:
-    """Who has told Slurm its features, where jobs are placed by them; slurmctld forgets them at a reconfigure."""
-    policy, subject, where = host.policy.publish, "published", 'sinfo -N -o "%N %f"'
-    by_extra = uses_extra(host) and policy.via != "features"
-    if policy.via == "extra" or by_extra or not (policy.enabled or "lua" in filters(host)) or not host.conf.asked:
+    """Who has told Slurm its facts, where jobs are placed by them; slurmctld forgets features at a reconfigure."""
+    policy, subject = host.policy.publish, "published"
+    by_extra = policy.via == "extra" or (uses_extra(host) and policy.via != "features")
+    if not (policy.enabled or "lua" in filters(host)) or not host.conf.asked:
         return
+    way, other, where = ("Extra", "Features", WHERE_EXTRA) if by_extra else ("Features", "Extra", WHERE_FEATURES)
     try:
-        rows = [row.split(None, 1) for row in host.slurm.run("sinfo", "-h", "-N", "-o", "%N %f").splitlines()]
+        ways = {"Extra": _by_extra(host), "Features": _by_features(host)}
     except SlurmError as error:
-        yield unknown(subject, f"the nodes' features could not be read: {error}", where)
+        yield unknown(subject, f"what the nodes have published could not be read: {error}", where)
         return
-    nodes = {row[0]: row[1].strip().split(",") for row in rows if len(row) == 2}
-    told = {name for name, words in nodes.items() if any(word.startswith(PREFIXES) for word in words)}
+    nodes = ways[way]
+    told = {name for name, has in nodes.items() if has}
     count = f"{len(told)} of {len(nodes)} nodes have"
     later = "wait for the next health check" if policy.enabled else "write under [publish]: enabled = true"
     if nodes and not told:
@@ -100,8 +106,34 @@ def _published(host: Host) -> Iterator[Result]:
     elif host.has(NODE) and host.node in nodes and host.node not in told:
         text = f"this node has not ({count}): no job with --require is placed on it"
         yield warn(subject, text, where, f"{host.target.program} publish, or {later}")
+    elif len(told) < len(nodes):
+        text = f"{count} published by {way}: no job with --require is placed on the others"
+        yield warn(subject, text, where, f"{host.target.program} publish on {_few(set(nodes) - told)}, or {later}")
     else:
-        yield ok(subject, f"{count} published by Features", where)
+        yield ok(subject, f"{count} published by {way}", where)
+    old = {name for name, has in ways[other].items() if has}
+    if old:
+        text = f"{len(old)} nodes still have what they published by {other}; what counts here is {way}"
+        fix = f"{host.target.program} publish on {_few(old)} takes it back, or {later}"
+        yield warn(f"{subject} before", text, WHERE_FEATURES if by_extra else WHERE_EXTRA, fix)
+
+
+def _few(names: set[str]) -> str:
+    """Return node names as one host list that fits a line."""
+    text = folded(names)
+    return text if len(text) <= 60 else f"{len(names)} nodes"
+
+
+def _by_features(host: Host) -> dict[str, bool]:
+    rows = [row.split(None, 1) for row in host.slurm.run("sinfo", "-h", "-N", "-o", "%N %f").splitlines()]
+    return {
+        row[0]: any(word.startswith(PREFIXES) for word in row[1].strip().split(",")) for row in rows if len(row) == 2
+    }
+
+
+def _by_extra(host: Host) -> dict[str, bool]:
+    rows = ask(host.slurm._replace(limit=LARGEST), "sinfo", ("-N",), ("NodeHost", "Extra"))
+    return {name: without_extra(extra.strip()) is not None for name, extra in rows}
 
 
 def filters(host: Host) -> set[str]:

@@ -10,6 +10,7 @@ from preflight.deploy.doctor.host import NODE, Host
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.files import read_json
 from preflight.policy.cache import policy_key
+from preflight.report.clean import clean
 
 
 def look(host: Host) -> Iterator[Result]:
@@ -20,6 +21,7 @@ def look(host: Host) -> Iterator[Result]:
     yield _mode(host)
     if host.has(NODE):
         yield _switch(host)
+        yield from _breaker(host)
         yield _cache(host)
 
 
@@ -47,6 +49,21 @@ def _mode(host: Host) -> Result:
         return ok("mode", host.policy.mode, path)
     text = "OBSERVE MODE: everything is judged and reported, nothing is drained or moved"
     return warn("mode", text, path, f'when the reports look right, write mode = "enforce" into {path}')
+
+
+def _breaker(host: Host) -> Iterator[Result]:
+    """Say whether the drain breaker held back this node's drain at its latest health check."""
+    place = f"{host.policy.report.spool}/reports/node"
+    try:
+        names = sorted(one for one in os.listdir(place) if one.startswith(f"{host.node}.") and one.endswith(".json"))
+    except OSError:
+        return
+    report = read_json(f"{place}/{names[-1]}") if names else None
+    action = report.get("action") if isinstance(report, dict) else None
+    detail = str(action.get("detail")) if isinstance(action, dict) and not action.get("enforced") else ""
+    if detail.startswith("drain breaker"):
+        fix = "preflight config check: many faulty nodes at once mean a wrong check or expectation; docs/night.md"
+        yield warn("drain breaker", f"held at the latest health check: {clean(detail[15:], 200)}", place, fix)
 
 
 def _switch(host: Host) -> Result:

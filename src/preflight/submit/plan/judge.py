@@ -17,7 +17,7 @@ from preflight.requirements.kinds import Count, Size, Version
 from preflight.slurm.models import Node
 from preflight.submit.plan.gres import published
 from preflight.submit.plan.kinds import Kinds
-from preflight.submit.plan.model import Group, Need, Nodes
+from preflight.submit.plan.model import UNPUBLISHED, Group, Need, Nodes
 from preflight.submit.plan.terms import Lack, Terms
 from preflight.submit.plan.told import Told
 from preflight.tuples import NamedTuple
@@ -157,7 +157,7 @@ def _why(answer: ClauseResult) -> tuple[str, str]:
     """Return what is not told, and why."""
     reasons = list(dict.fromkeys(one.reason for one in answer.predicates if one.reason))
     if reasons == [NOTHING]:
-        return "nothing published", ""
+        return UNPUBLISHED, ""
     return f"{answer.text} not told", "; ".join(reasons)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from preflight.catalog.tables import SHIPPED, Tables
 from preflight.facts.view import Unknown, View
-from preflight.requirements.decode import is_published, view_of
+from preflight.requirements.decode import is_published, published_by_features, view_of
 from preflight.requirements.encode import PREFIXES, is_ours
 from preflight.requirements.evaluate import ClauseResult
 from preflight.requirements.grammar import Requirement
@@ -26,10 +26,12 @@ class Given(NamedTuple):
 class Kinds:
     """Which nodes published the same: ``views`` are the different ones, ``of`` maps a node's name to one of them.
 
-    ``by_extra``: whether some node published by its Extra.
+    ``by_extra``: whether some node published by its Extra. Of a node that has both, what counts is the way in which
+    this cluster places (``prefer_extra``): the other is from before it was changed.
     """
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    def __init__(self, nodes: Iterable[Node], prefer_extra: bool = True) -> None:
+        self._prefer_extra = prefer_extra
         self.views: list[View] = []
         self.of: dict[str, int] = {}
         self.by_extra = False
@@ -49,13 +51,13 @@ class Kinds:
         known = self._ours
         known.update((key, is_ours(key)) for key in extra if key not in known)
         ours = {key: value for key, value in extra.items() if known[key] and type(value) in (str, int, float)}
-        published = is_published(ours)
+        published = is_published(ours) and (self._prefer_extra or not published_by_features(node.active))
         self.by_extra = self.by_extra or published
         features = () if published else tuple(one for one in node.active if one.startswith(PREFIXES))
         content = (tuple(sorted(ours.items())) if published else (), features)
         if content not in contents:
             contents[content] = len(self.views)
-            self.views.append(view_of(ours, features))
+            self.views.append(view_of(ours if published else {}, features))
         return contents[content]
 
     def judged(

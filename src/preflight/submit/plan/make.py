@@ -46,7 +46,7 @@ def plan(
     if cluster is None:
         parts = tuple(_unasked(*one) for one in zip(asked, terms, strict=True))
     else:
-        kinds = Kinds(cluster.nodes)
+        kinds = Kinds(cluster.nodes, cluster.by_extra)
         parts = tuple(_part(*one, cluster, kinds, policy) for one in zip(asked, terms, strict=True))
     return Plan(submission.script, infer, parts, inference, cluster is not None, problem, submission.notes)
 

@@ -69,6 +69,9 @@ class Placement(NamedTuple):
     problem: str = ""
 
 
+UNPUBLISHED = "nothing published"
+
+
 class Nodes(NamedTuple):
     """The nodes of a component's partitions, each in one of these.
 
@@ -90,6 +93,12 @@ class Nodes(NamedTuple):
     left_out: tuple[Group, ...]
     caveats: tuple[Group, ...]
     lacking: tuple[Group, ...]
+
+    @property
+    def nobody_publishes(self) -> bool:
+        """Return whether nothing is known of any node that the job's own options leave."""
+        told_nothing = sum(len(group.nodes) for group in self.untold if group.what == UNPUBLISHED)
+        return 0 < told_nothing == self.total - sum(len(group.nodes) for group in self.left_out)
 
 
 class Part(NamedTuple):

@@ -11,6 +11,10 @@ from preflight.submit.plan.model import Group, Inferring, Need, Part, Placement,
 WIDTH = 80
 _HOSTS = 240  # characters of one host list; all of it is in --json
 _SHOWN = 12  # groups and lines of one kind
+NOBODY_PUBLISHES = (
+    "No node has told Slurm what it is, so what fits cannot be told: an admin runs preflight publish on each node, or "
+    "sets [publish] enabled = true (docs/placement.md)"
+)
 _NAMED = 3  # clauses that the first sentence names
 
 
@@ -68,6 +72,8 @@ def _answer(part: Part, plan: Plan) -> Iterator[str]:
         idle = len(part.nodes.idle)
         yield from _wrapped(f"{_hosts(part.nodes.fit)}; {idle or 'none'} of them idle", "  ", "  ")
         yield from _inferred_too(part)
+    if part.nodes.nobody_publishes:
+        yield from _wrapped(NOBODY_PUBLISHES, "  ", "  ")
     if 0 < fit < part.needed:
         yield from _wrapped(f"Too few: the job needs {part.needed} nodes.", "", "")
     elif part.nodes.lacking:
