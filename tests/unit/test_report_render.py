@@ -21,7 +21,7 @@ from preflight.report.merge import fold, merge
 from preflight.report.render import markdown, pad, render, wrap
 from preflight.report.store import encode
 from preflight.report.validate import load
-from report_samples import HOSTILE, SAMPLES, finding, report
+from report_samples import HOSTILE, SAMPLES, START, finding, large, report
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "report"
 VOID = {"meta", "br", "use", "path", "circle", "rect"}
@@ -111,7 +111,9 @@ def test_the_page_can_be_read_by_ear():
 def test_every_node_and_check_is_shown(form):
     view = view_of(SAMPLES["large"]())
     text = render(view, form).replace("\\_", "_")
-    assert all(node in text for node in view.nodes)
+    folded = {row.node for one in view.tries for row in one.rows if row.verdict == "ready"} if form == "text" else set()
+    assert all(node in text for node in view.nodes if node not in folded)
+    assert not folded or fold(sorted(folded)).split(",")[0] in text
     assert all(check in text for check in view.checks if check == "gpu.ecc.uncorrected" or form != "text")
 
 
@@ -255,3 +257,35 @@ def test_the_admin_reads_that_the_drain_breaker_held_not_that_something_was_only
     (line, *_) = _advice(verdict="unhealthy", action=model.action_block("drain", detail, False)).admin
     assert "was not drained, the drain breaker held: 2 nodes are drained" in line
     assert "Look at the policy first" in line
+
+
+def test_many_ready_nodes_are_folded_in_text_and_html():
+    reports = large()
+    ready = [one for one in reports if one["verdict"] == "ready"]
+    assert len(ready) > 16
+    view = view_of(reports)
+    text, html = render(view, "text"), render(view, "html")
+    nodes = text.partition("\nNodes\n")[2].partition("\n\n")[0]
+    assert len(nodes.splitlines()) < len(ready)
+    assert f"{len(ready)} more are ready: " in nodes or f"{len(ready)} are ready: " in nodes
+    assert "<summary>" in html.partition('id="checks"')[2].partition("Findings")[0]
+    for one in ready:
+        assert f">{one['node']}<" in html
+
+
+def test_every_table_of_the_page_has_a_caption_and_a_number_beside_a_mark_is_explained():
+    for sample in SAMPLES.values():
+        html = render(view_of(sample()), "html")
+        assert html.count("<table") == html.count("<caption")
+        assert ('class="times"' in html) == ("A number beside a mark" in html)
+
+
+def test_nobody_is_sent_to_a_node_that_is_well_again():
+    fault = finding("gpu.ecc.uncorrected", "fail", "node", subject="gpu3", remedy="reset it")
+    well = finding("gpu.ecc.uncorrected", "pass", "node", subject="")
+    job = report(job=model.job_block(42, restart=0), verdict="unhealthy", findings=[fault])
+    later = {"job": model.job_block(42, restart=1), "started": START + 999, "verdict": "ready", "findings": [well]}
+    again = report(**later)
+    assert not any("reset it" in line for line in advise(view_of([job, again])).admin)
+    elsewhere = report("gpu002", **later)
+    assert any("reset it" in line for line in advise(view_of([job, elsewhere])).admin)

@@ -6,7 +6,7 @@ import click
 
 from preflight.cli.report_store import store_url, with_store
 from preflight.policy.load import PolicyError, load_policy
-from preflight.report.find import Found, ReportPlaces, Wanted, find, parse_job
+from preflight.report.find import Found, ReportPlaces, Wanted, find, parse_job, with_copies
 from preflight.report.merge import View, merge
 from preflight.report.render import FORMATS, render, to_json
 
@@ -29,12 +29,39 @@ def report(jobid: str, form: str, output: str | None, config: str | None) -> Non
     found = find(places, wanted)
     if url := store_url(places.store):
         found = with_store(found, wanted, url)
+    found = _as_owners(found, places, wanted)
     for note in found.notes:
         click.echo(f"preflight report: {note}", err=True)
     if not found.reports:
         raise _stop(_nothing(found, wanted))
     view = merge(str(wanted), found.reports)
     _write(_rendered(view, found, form), output)
+
+
+def _as_owners(found: Found, places: ReportPlaces, wanted: Wanted) -> Found:
+    """Return what was found, for root with what the job's user can read: by a child that has become that user."""
+    if not found.owners:
+        return found
+    from preflight.report.as_owner import read_as
+
+    copies = [report for uid in found.owners for report in read_as(uid, places, wanted)]
+    more = with_copies(found, copies)
+    added = len(more.reports) - len(found.reports)
+    if not added:
+        return found
+    notes = [note for note in more.notes if "users' copies" not in note]
+    whose = ", ".join(map(_user, found.owners))
+    notes.append(f"{added} of the reports are read as {whose}, from copies that this user may have changed")
+    return more._replace(notes=notes)
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def _places(config: str | None) -> ReportPlaces:

@@ -129,7 +129,7 @@ def _admin(view: View) -> Iterable[str]:
         elif event.action != "none" and not event.enforced:
             yield f"{event.where}: {event.action} was only recorded, not done{_because(event.detail)}."
     for detail in view.problems:
-        if detail.blame in ("node", "site") or detail.status == "unknown":
+        if (detail.blame in ("node", "site") or detail.status == "unknown") and not _well_again(view, detail):
             yield _step(detail)
     for change in view.changes:
         if change.blame == "node":
@@ -138,6 +138,19 @@ def _admin(view: View) -> Iterable[str]:
         if row.differs:
             each = "; ".join(f"{group.text} on {group.where}" for group in row.groups)
             yield f"{row.label} is not the same on all nodes: {each}."
+
+
+def _well_again(view: View, detail: Detail) -> bool:
+    """Return whether each node of a finding passed the same check later in this job's own reports."""
+    later: dict[str, bool] = {}
+    had = set()
+    for report in sorted((one for run in view.tries for one in run.reports), key=lambda one: str(one["started"])):
+        for one in report["findings"]:
+            if one["check"] == detail.check and one["subject"] in (detail.subject, ""):
+                later[report["node"]] = one["status"] == "pass"
+            if (one["check"], one["subject"], one["status"]) == (detail.check, detail.subject, detail.status):
+                had.add(report["node"])
+    return detail.blame == "node" and bool(had) and all(later.get(node) for node in had)
 
 
 def _step(detail: Detail) -> str:

@@ -6,7 +6,7 @@ Root reads only what nobody else can write: the user's copies, which belong to t
 import glob
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from preflight.digits import is_whole
@@ -14,6 +14,7 @@ from preflight.report.clean import clean
 from preflight.report.validate import MAX_BYTES, ReportError, load
 
 MAX_FILES = 50_000  # of one job: 10 000 nodes, two phases and a requeue or two
+MAX_OWNERS = 16  # users whose copies of one job are looked at
 MAX_JOBS = 5_000  # directories looked into for the tasks of an array
 _FLAGS = os.O_RDONLY
 for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # not all of them everywhere
@@ -46,11 +47,15 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Reports in order of time, the directories looked in, and one line for each sort of file left out."""
+    """Reports in order of time, the directories looked in, and one line for each sort of file left out.
+
+    ``owners``: uids of the users whose copies were left out.
+    """
 
     reports: list[Report]
     looked: list[str]
     notes: list[str]
+    owners: tuple[int, ...] = ()
 
 
 class _Tally:
@@ -58,6 +63,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.copies = self.unreadable = self.beside = 0
+        self.owners: set[int] = set()
         self.broken: list[str] = []
         self.foreign: list[str] = []
         self.cut = False
@@ -86,7 +92,7 @@ def find(places: ReportPlaces, wanted: Wanted, euid: int | None = None) -> Found
     for root in sorted(roots, key=lambda root: root != spool):  # the record of truth first
         for report in _in_root(root, wanted, effective, tally):
             job = report["job"]
-            key = (report["cluster"], report["node"], job["id"], job["restart"] or 0, report["phase"])
+            key = _key(report)
             if root == spool:
                 on_record.add((report["node"], job["id"]))
             elif (report["node"], job["id"]) in on_record:
@@ -94,8 +100,28 @@ def find(places: ReportPlaces, wanted: Wanted, euid: int | None = None) -> Found
                 continue  # whatever a file server says of this node's own runs
             if key not in latest or latest[key]["started"] < report["started"]:
                 latest[key] = report
-    reports = sorted(latest.values(), key=lambda report: (report["started"], report["node"]))
-    return Found(reports, roots, _notes(tally, wanted))
+    return Found(_in_order(latest), roots, _notes(tally, wanted), tuple(sorted(tally.owners - {0})[:MAX_OWNERS]))
+
+
+def with_copies(found: Found, copies: Iterable[Report]) -> Found:
+    """Return what was found with users' ``copies`` of other nodes' runs; of a node that is on record none counts."""
+    latest = {_key(one): one for one in found.reports}
+    on_record = {(one["node"], one["job"]["id"]) for one in found.reports}
+    for one in copies:
+        if one["job"] is None or (one["node"], one["job"]["id"]) in on_record:
+            continue
+        if _key(one) not in latest or latest[_key(one)]["started"] < one["started"]:
+            latest[_key(one)] = one
+    return found._replace(reports=_in_order(latest))
+
+
+def _key(report: Report) -> tuple[Any, ...]:
+    job = report["job"]
+    return (report["cluster"], report["node"], job["id"], job["restart"] or 0, report["phase"])
+
+
+def _in_order(latest: dict[tuple[Any, ...], Report]) -> list[Report]:
+    return sorted(latest.values(), key=lambda report: (report["started"], report["node"]))
 
 
 def _roots(places: ReportPlaces, euid: int) -> list[str]:
@@ -162,6 +188,7 @@ def _in_job(folder: str, job: int, euid: int, tally: _Tally) -> Iterator[Report]
         mine = [name for name in names if name.endswith(".json") and not name.startswith(".")]
         if euid == 0 and descriptor is not None and not _only_root(os.fstat(descriptor), stat.S_ISDIR):
             tally.copies += len(mine)
+            tally.owners |= {_owner(name, descriptor) for name in mine[:MAX_OWNERS]}
             return
         for name in mine[:MAX_FILES]:
             report = _one(folder, name, descriptor, euid, tally)
@@ -193,6 +220,7 @@ def _one(folder: str, name: str, place: int | None, euid: int, tally: _Tally) ->
                 return None
             if euid == 0 and not (_only_root(info, stat.S_ISREG) and _on_device(info, place)):
                 tally.copies += 1
+                tally.owners.add(info.st_uid)
                 return None
             return load(file.read(MAX_BYTES + 1))
     except OSError:
@@ -200,6 +228,13 @@ def _one(folder: str, name: str, place: int | None, euid: int, tally: _Tally) ->
     except ReportError as error:
         tally.broken.append(f"{clean(name, 80)}: {error}")
     return None
+
+
+def _owner(name: str, place: int) -> int:
+    try:
+        return os.stat(name, dir_fd=place, follow_symlinks=False).st_uid
+    except OSError:
+        return 0
 
 
 def _roots_own(root: str) -> bool:

@@ -19,7 +19,7 @@ from preflight import __version__
 from preflight.checks.finding import STATUSES
 from preflight.report.advice import advise
 from preflight.report.clean import clean, width
-from preflight.report.merge import View
+from preflight.report.merge import View, fold
 
 FORMATS = ("text", "html", "json", "markdown")
 COLUMNS = 80
@@ -100,6 +100,11 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
+def _hosts(nodes: Iterable[str]) -> str:
+    """Return nodes as one host list."""
+    return fold(dict.fromkeys(nodes))
+
+
 def _halved(line: str, rest: str, columns: int) -> list[str]:
     """Return a line, in pieces where wide letters make it wider than the screen."""
     pieces = []
@@ -135,7 +140,7 @@ def _environment(form: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(wrap=wrap, pad=pad, clock=clock, ms=milliseconds, tally=tally, laid=Laid)
+    made.filters.update(hosts=_hosts, wrap=wrap, pad=pad, clock=clock, ms=milliseconds, tally=tally, laid=Laid)
     made.globals.update(version=__version__)
     return made
 
