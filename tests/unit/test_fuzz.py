@@ -7,6 +7,7 @@ import pytest
 from fuzz.meter import TooDear, measured
 from fuzz.mutate import Mutator
 from fuzz.target import Target, load, names
+from fuzz.targets.squeue import past
 
 SAMPLE = 50  # inputs a target; `make fuzz` runs as many as one has patience for
 LONG = b"9" * 4400  # int refuses as many digits since Python 3.11, and takes long before
@@ -25,9 +26,9 @@ FOUND = {  # what long runs found, made short: a line each of the faults that we
     ),
     "an error of Slurm's with an escape sequence": ("slurm_json", b'{"errors": [{"description": "\\u001b[2J"}]}'),
     "a row of squeue with a column too few": ("squeue", b"\n"),
-    "a job id of thousands of digits": ("squeue", LONG + b"|7|ann|1|main|RUNNING|0:0|n1|1|1|1|1\n"),
-    "a task of an array without a number": ("squeue", b"7|x_1|ann|1|main|RUNNING|0:0|n1|1|1|1|1\n"),
-    "nodes that are a digit and no number": ("squeue", "7|7|ann|1|main|RUNNING|0:0|n1|²|1|1|1\n".encode()),
+    "a job id of thousands of digits": ("squeue", past(JobIDRaw="9" * 4400)),
+    "a task of an array without a number": ("squeue", past(JobID="x_1")),
+    "nodes that are a digit and no number": ("squeue", past(NNodes="²")),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import click
 
 from preflight.cli.common import fail, write_out
 from preflight.cli.stores import NEEDS, opened, store_option
+from preflight.digits import is_whole
 
 
 @click.command()
@@ -52,7 +53,7 @@ def serve(store_url: str, listen: str, tls_cert: str | None, tls_key: str | None
 
 def _address(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    if not host or not (is_whole(port)) or not 0 < int(port) < 65536:
         fail(f"--listen: not HOST:PORT: {listen!r}")
     return host.strip("[]"), int(port)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
 from preflight.facts.registry import FILES, fact
 from preflight.facts.rootfs import Root
@@ -43,7 +44,7 @@ def _daemons(root: Root) -> list[str]:
     found: set[str] = set()
     holder = root if root.own or root.stat("/proc/1/comm") is not None else root.holder("/proc/self")
     for name in (holder.names("/proc") or []) if holder else []:
-        if not name.isdigit():
+        if not is_whole(name):
             continue
         try:
             comm = holder.read_text(f"/proc/{name}/comm", 64) if holder else None

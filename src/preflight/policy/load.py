@@ -149,7 +149,7 @@ def _checks(reader: _Reader, data: Any) -> dict[str, dict[str, Any]]:
 def _xids(reader: _Reader, data: Any) -> dict[str, str]:
     """Return the actions of [xids], number -> action."""
     codes = list(data) if isinstance(data, dict) else []
-    numbers = {code: XID for code in codes if code.isascii() and code.isdigit() and len(code) < 7}
+    numbers = {code: XID for code in codes if is_whole(code, 6)}
     wrong = [code for code in codes if code not in numbers]
     reader.errors += [f"{reader.where(('xids', code))}: is no Xid's number, such as 79" for code in wrong]
     found = reader.table(data if not wrong else {}, numbers, ("xids",))

@@ -90,7 +90,7 @@ def dropped_so_far(spool: str) -> int:
 def _numbers(directory: str) -> Iterator[tuple[int, str]]:
     for name in os.listdir(directory):
         digits, _, kind = name.partition(".")
-        if kind == "json" and len(digits) == WIDTH and digits.isascii() and digits.isdigit():
+        if kind == "json" and len(digits) == WIDTH and is_whole(digits):
             yield int(digits), name
 
 

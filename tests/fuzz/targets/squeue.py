@@ -35,6 +35,20 @@ class Slurm:
         return self.both(command, *arguments)[0]
 
 
+def past(**changed: str) -> bytes:
+    """Return a row of sacct's."""
+    one = {
+        "JobIDRaw": "7",
+        "JobID": "7",
+        "User": "ann",
+        "UID": "1000",
+        "NNodes": "1",
+        "Start": "Unknown",
+        "ReqMem": "4G",
+    }
+    return "|".join({**one, **changed}.get(name, "") for name in accounting.FIELDS).encode() + b"\n"
+
+
 def seeds() -> list[bytes]:
     """Return what squeue prints for a job, an array's task and a waiting job, and sacct's rows."""
     one = (
@@ -47,7 +61,7 @@ def seeds() -> list[bytes]:
     return [
         row, row + MARK.join(task) + MARK + b"\n", b"7 N/A n1\n", b"7 7 =1\n42" + b" " * 38 + b"7\n",
         b"7 8 3 100 PENDING 8_3 None\n",
-        b"7|7_1|ann|1000|main|CANCELLED by 0|0:9|n1|1|1700000000|Unknown|1700000001\n",
+        past(JobID="7_1", State="CANCELLED by 0"),
         b"me; preflight:moved:n1:run0: gpu; preflight:held:n2:run3: x",
     ]  # fmt: skip
 
@@ -61,8 +75,12 @@ def check(data: bytes) -> None:
     for ask in (
         lambda: job_fields.jobs(slurm, ("-j", "7")),
         lambda: accounting.past(slurm, "7"),
-        lambda: job.read(slurm, "7"),
-        lambda: job.resolve(slurm, 7),
+        lambda: job.find(slurm, 7),
+        lambda: job.queued(slurm, "7"),
+        lambda: job.admin_comment(slurm, "7"),
+        lambda: job.excluded(slurm, "7"),
+        lambda: job.priority(slurm, "7"),
+        lambda: accounting.earlier_runs(slurm, "7"),
         lambda: job.nodes_of(slurm, "main", True),
         lambda: members.members(slurm, 7),
     ):
