@@ -7,6 +7,7 @@
 # make bench   what the hooks cost
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
 # make fuzz     malformed inputs to everything that reads what others wrote: make fuzz N=1000000 TARGET=hostlist
+# make fleet-demo    a month of 2,000 simulated nodes in a fleet store, and the answers on it
 # make clean   remove what the others made
 # demo, test, lab, test-matrix and bench start a private Slurm on loopback: they need root. scripts/setup installs what is
 # missing.
@@ -14,7 +15,7 @@
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-matrix lint unit lab bench campaign fuzz format clean
+.PHONY: demo test test-matrix lint unit lab bench campaign fuzz format clean fleet-demo
 
 demo:
 	@scripts/setup demo
@@ -41,6 +42,10 @@ unit:
 lab:
 	@scripts/setup test
 	@scripts/test-labs
+
+fleet-demo:
+	@scripts/setup test
+	@cd tests && exec ../$(PY) -m fleet.demo
 
 test-matrix:
 	@scripts/setup matrix

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from fleet import samples
 from preflight.fleet import tokens
+from preflight.fleet.entry import EntryReader
 from preflight.fleet.store.interface import Refused, Store, StoreError
 from preflight.fleet.store.open import open_store
 from preflight.fleet.web import app, batch
@@ -197,3 +198,14 @@ def test_two_stores_on_one_url_see_each_other(url: str) -> None:
     assert json.loads(next(iter(first.frames(first.days()[0]))))["cluster"] == "any"
     first.close()
     second.close()
+
+
+def test_days_past_their_time_are_forgotten(store: Store) -> None:
+    reader = EntryReader()
+    store.add([reader.read(samples.report(at=samples.START + day * samples.DAY_S, job=day + 1)) for day in range(6)])
+    today = round((samples.START + 5 * samples.DAY_S + 3600) * 1000)
+    kept = store.days()
+    assert app.forget(store, 10, today) == 0
+    assert app.forget(store, 2, today) == 4
+    assert store.days() == kept[-2:]
+    assert store.rows("SELECT sum(runs) FROM hours") == [(6,)]

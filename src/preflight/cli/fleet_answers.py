@@ -114,7 +114,8 @@ def node_(name: str, store_url: str, as_json: bool, since: str, cluster: str | N
     runs = {verdict: sum(day.runs[verdict] for day in its.days) for verdict in VERDICTS}
     known = [(verdict, str(number)) for verdict, number in runs.items() if number]
     _say(f"runs in {since}", known, len(known))
-    _say("drains", [_drain_row(one, now, False) for one in its.drains[-20:]], len(its.drains))
+    if its.drains:
+        _say("drains", [DRAIN_HEAD, *(_drain_row(one, now) for one in its.drains[-20:])], len(its.drains))
     moved = [(instant(one.at_ms), one.kind, _enforced(one), f"job {one.job}", one.check) for one in its.others[-10:]]
     _say("other actions", moved, len(its.others))
     changed = [(instant(one.first_ms), one.fact, f"{one.before} -> {one.after}") for one in its.changes[-20:]]
@@ -170,8 +171,8 @@ def drains_(store_url: str, as_json: bool, since: str) -> None:
     if as_json:
         _json([_row(one) for one in found])
         return
-    rows = [_drain_row(one, now, True) for one in found]
-    write_out("\n".join(columns(rows)) if rows else f"no drain in the last {since}")
+    rows = [("node", *DRAIN_HEAD), *((one.node, *_drain_row(one, now)) for one in found)]
+    write_out("\n".join(columns(rows)) if found else f"no drain in the last {since}")
 
 
 @click.command("would")
@@ -244,10 +245,12 @@ def _of_summary(title: str, summary: status.Summary, unenforced: int) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _drain_row(one: actions.Drain, now: int, named: bool) -> tuple[object, ...]:
-    end = f"{length((one.end_ms or now) - one.begin_ms)}, " + (f"ended by {one.ended_by}" if one.end_ms else "lasts")
-    row = (instant(one.begin_ms), end, _why(one))
-    return (one.node, *row) if named else row
+DRAIN_HEAD = ("since", "lasted", "ended by", "for")
+
+
+def _drain_row(one: actions.Drain, now: int) -> tuple[object, ...]:
+    lasted = length((one.end_ms or now) - one.begin_ms)
+    return (instant(one.begin_ms), lasted, one.ended_by or "(lasts)", _why(one))
 
 
 def _why(drain: actions.Drain) -> str:

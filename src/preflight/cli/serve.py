@@ -14,7 +14,14 @@ from preflight.digits import is_whole
 @click.option("--listen", default="127.0.0.1:8470", show_default=True, metavar="HOST:PORT", help="Where shippers send.")
 @click.option("--tls-cert", metavar="FILE", help="The certificate (PEM), with --tls-key.")
 @click.option("--tls-key", metavar="FILE", help="Its key (PEM).")
-def serve(store_url: str, listen: str, tls_cert: str | None, tls_key: str | None) -> None:
+@click.option(
+    "--keep-days",
+    default=400,
+    show_default=True,
+    type=click.IntRange(0, 36500),
+    help="Forget reports of earlier days, not what was counted of them; 0 keeps all.",
+)
+def serve(store_url: str, listen: str, tls_cert: str | None, tls_key: str | None, keep_days: int) -> None:
     """Take reports from `preflight ship` and keep them in the store, until ended by a signal."""
     try:
         import uvicorn
@@ -32,7 +39,7 @@ def serve(store_url: str, listen: str, tls_cert: str | None, tls_key: str | None
     if not tls_cert and not _is_loopback(host):
         click.echo("preflight: without --tls-cert tokens and reports cross the network in the clear", err=True)
     config = uvicorn.Config(
-        make_app(store),
+        make_app(store, keep_days),
         host=host,
         port=port,
         ssl_certfile=tls_cert,

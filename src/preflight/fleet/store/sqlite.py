@@ -27,7 +27,7 @@ from preflight.fleet.store.tables import STATUSES, derived, node_number, number
 from preflight.report.model import PHASES, VERDICTS
 
 BUSY_S = 30.0
-WRITING_DAYS = 4  # day files kept open by the writer
+WRITING_DAYS = 8  # day files kept open by the writer
 OPEN_DAYS = 40  # day files kept open by a reader
 QUARANTINE = 10_000  # lines kept
 HEAD_BYTES = 2048

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from preflight import __version__
-from preflight.fleet.entry import EntryReader
+from preflight.fleet.entry import DAY_MS, EntryReader
 from preflight.fleet.store.interface import Refused, Store, StoreError
 from preflight.fleet.tokens import Sender, Tokens
 from preflight.fleet.web import batch
@@ -27,10 +27,14 @@ REFUSED_SHOWN = 20
 
 
 class Collector:
-    """The state behind the routes: a store, one writer, the tokens and what each sender has sent lately."""
+    """The state behind the routes: a store, one writer, the tokens and what each sender has sent lately.
 
-    def __init__(self, store: Store) -> None:
+    ``keep_days``: reports of earlier days are forgotten; what was derived from them stays. 0 keeps all.
+    """
+
+    def __init__(self, store: Store, keep_days: int = 0) -> None:
         self.store = store
+        self.keep_days = keep_days
         self.writer = Writer(store)
         self.tokens = Tokens(store)
         self.limits = Limits()
@@ -93,18 +97,34 @@ class Collector:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Run the writer as long as the server runs."""
-        writing = asyncio.create_task(self.writer.run())
+        tasks = [asyncio.create_task(self.writer.run()), asyncio.create_task(self._forget())]
         try:
             yield
         finally:
-            writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writing
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def _forget(self) -> None:
+        """Forget the days past ``keep_days``, once an hour."""
+        while self.keep_days:
+            with contextlib.suppress(StoreError):  # another collector was first, or the next hour will do
+                await run_in_threadpool(forget, self.store, self.keep_days, round(time.time() * 1000))
+            await asyncio.sleep(3600)
 
 
-def make_app(store: Store) -> Starlette:
+def forget(store: Store, keep_days: int, now_ms: int) -> int:
+    """Forget the reports of days before the last ``keep_days`` and return how many days went; raises StoreError."""
+    old = [day for day in store.days() if day <= now_ms // DAY_MS - keep_days]
+    for day in old:
+        store.drop_day(day)
+    return len(old)
+
+
+def make_app(store: Store, keep_days: int = 0) -> Starlette:
     """Return the ASGI application of a collector on ``store``."""
-    collector = Collector(store)
+    collector = Collector(store, keep_days)
     routes = [
         Route("/api/v1/reports", collector.reports, methods=["POST"]),
         Route("/healthz", collector.healthz, methods=["GET"]),

@@ -1,0 +1,66 @@
+"""`make fleet-demo`: a seeded month of 2,000 nodes in a store, and every answer on it."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from fleet import generator
+from preflight.fleet.entry import EntryReader
+from preflight.fleet.store.interface import Store
+from preflight.fleet.store.open import open_store
+
+COMMANDS = (
+    "status --silent-after 1d",
+    "since 30d",
+    "drains --since 3d",
+    "would --since 30d",
+    "drift",
+    "node gpu0005 --since 30d",
+    "jobs --verdict mismatch --limit 5",
+)
+BATCH = 1000
+
+
+def fill(store: Store, reports: int, nodes: int = 2000, days: int = 30) -> int:
+    """Put about ``reports`` reports into a store, in batches as a collector writes them; return how many."""
+    reader = EntryReader()
+    each_day = max(1, reports // (nodes * days))
+    batch = []
+    number = 0
+    for raw in generator.month(nodes, days, each_day):
+        batch.append(reader.read(raw))
+        if len(batch) == BATCH:
+            number += store.add(batch)
+            batch = []
+    return number + store.add(batch)
+
+
+def main() -> int:
+    """Fill the store and show the answers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reports", type=int, default=120_000)
+    parser.add_argument("--nodes", type=int, default=2000)
+    parser.add_argument("--store", default="", help="keep it here; default: a temporary SQLite store")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="preflight-fleet-") as top:
+        url = options.store or f"sqlite:///{Path(top)}/fleet.db"
+        store = open_store(url)
+        began = time.monotonic()
+        number = fill(store, options.reports, options.nodes)
+        store.close()
+        print(
+            f"{number:,} reports of {options.nodes:,} nodes and 30 days, {time.monotonic() - began:.0f} s\n", flush=True
+        )
+        for words in COMMANDS:
+            print(f"$ preflight fleet {words}", flush=True)
+            command = [sys.executable, "-m", "preflight", "fleet", *words.split(), "--store", url]
+            subprocess.run(command, check=True)
+            print(flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

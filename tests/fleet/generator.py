@@ -1,0 +1,101 @@
+"""Many reports quickly: each kind of report is built once by the real builder, and its marks are replaced."""
+
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from fleet import samples
+from preflight.report.model import timestamp
+
+_NODE, _JOB, _AT = "node-of-the-template", 987654321, samples.START + 0.123
+
+
+class Template:
+    """One kind of report; `make` fills in node, time, job and what is measured."""
+
+    def __init__(self, **kind: Any) -> None:
+        raw = samples.report(node=_NODE, at=_AT, job=_JOB, **kind)
+        stamp, compact = _stamps(_AT)
+        for place, mark in enumerate((_NODE.encode(), stamp, compact, b"%d" % _JOB)):
+            raw = raw.replace(mark, b"\0%d\0" % place)
+        self._parts = [int(part) if at % 2 else part for at, part in enumerate(raw.split(b"\0"))]
+
+    def make(self, node: str, at: float, job: int) -> bytes:
+        """Return a report of ``node`` at ``at`` (seconds since the epoch)."""
+        values = (node.encode(), *_stamps(at), b"%d" % job)
+        return b"".join(values[part] if isinstance(part, int) else part for part in self._parts)
+
+
+def _stamps(at: float) -> tuple[bytes, bytes]:
+    text = timestamp(at)
+    return text.encode(), text.replace("-", "").replace(":", "").encode()
+
+
+def month(
+    nodes: int, days: int, each_day: int, end: float | None = None, seed: int = 1, gpus: int = 8
+) -> Iterator[bytes]:
+    """Yield ``nodes`` x ``days`` x ``each_day`` reports that end at ``end``, in order of time.
+
+    Faults with drains and their ends, flapping nodes, misfits, a rolling driver upgrade, two drifting nodes, and one
+    day of a policy that is wrong for a quarter of the nodes, in observe mode.
+    """
+    chance = random.Random(seed)
+    begin = (time.time() if end is None else end) - days * samples.DAY_S
+    kinds = _kinds(gpus)
+    drained: dict[int, float] = {}
+    job = 1000
+    for slot in range(days * each_day):
+        for number in range(1, nodes + 1):
+            at = begin + (slot + number / (nodes + 1)) * samples.DAY_S / each_day
+            day = slot // each_day
+            new = number not in (2, nodes // 2) and day > days / 3 + number / nodes * days / 3
+            age = "new" if new else "old"
+            job += 1
+            node = f"gpu{number:04d}"
+            luck = chance.random() * (0.05 if number % 97 == 5 else 1)  # some flap
+            if number in drained:
+                over = at - drained[number] > samples.DAY_S / 3
+                if over:
+                    del drained[number]
+                yield kinds["resume" if over else "still", age].make(node, at, job)
+            elif luck < 0.001:
+                drained[number] = at
+                yield kinds["fault", age].make(node, at, job)
+            elif luck < 0.02:
+                yield kinds["misfit", age].make(node, at, job)
+            elif day == days // 2 and number % 4 == 0:
+                yield kinds["wrong", age].make(node, at, job)
+            elif luck < 0.06:
+                yield kinds["warm", age].make(node, at, job)
+            else:
+                yield kinds["ready" if slot % 2 else "epilog", age].make(node, at, job)
+
+
+def _kinds(gpus: int) -> dict[tuple[str, str], Template]:
+    fault = samples.finding("gpu.ecc.uncorrected", "fail", "node", subject="gpu 1")
+    misfit = samples.finding("requirement", "fail", "job", subject="node", expected="cuda>=13")
+    wrong = samples.finding("expectation", "fail", "node", subject="node", expected="gpu.count=9")
+    warm = samples.finding("gpu.temperature", "warn", "node", subject="gpu 0")
+    reason = "preflight:gpu.ecc.uncorrected:gpu 1: 3 uncorrected errors"
+    kinds: dict[str, dict[str, Any]] = {
+        "ready": {},
+        "epilog": {"phase": "epilog"},
+        "warm": {"verdict": "degraded", "found": [warm]},
+        "misfit": {"verdict": "mismatch", "action": ("requeue", "cuda>=13", True), "found": [misfit]},
+        "fault": {"verdict": "unhealthy", "action": ("drain", reason, True), "found": [fault]},
+        "wrong": {
+            "verdict": "unhealthy",
+            "action": ("drain", "preflight:expectation:node: gpu.count=9", False),
+            "found": [wrong],
+            "policy": "b" * 64,
+        },
+        "still": {"phase": "health", "verdict": "unhealthy", "found": [fault]},
+        "resume": {"phase": "health", "action": ("resume", "gpu.ecc.uncorrected", True)},
+    }
+    drivers = {"old": "550.54.15", "new": "570.10.01"}
+    return {
+        (name, age): Template(gpus=gpus, driver=driver, **kind)
+        for name, kind in kinds.items()
+        for age, driver in drivers.items()
+    }
