@@ -117,8 +117,11 @@ def test_a_job_that_meets_xid_79_has_its_node_drained_until_another_boot_or_hand
     assert site.health()["action"]["kind"] != "resume"  # GPU and NVML are well: the log is not
     site.lab.check_run(["scontrol", "update", f"NodeName={NODE}", "State=RESUME"])
     site.idle()
+    job = site.lab.sbatch("true", "--gpus=2", "-w", NODE)  # before any health check: the admin has had the word
+    assert site.lab.wait_job(job, ("COMPLETED", "FAILED"))["state"] == "COMPLETED"
+    assert "another hand" in site.cluster.wait_report(job)["action"]["detail"]
     for _ in range(2):
-        assert told(site.health(), "gpu.xid") == [("pass", "node")]  # the admin has had the word
+        assert told(site.health(), "gpu.xid") == [("pass", "node")]
     assert not site.drained()
     _, report = site.job(lambda: None)
     assert report["verdict"] == "ready"

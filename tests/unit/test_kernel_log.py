@@ -1,6 +1,8 @@
 """The kernel's log: records in all their forms, the events in them, what is remembered from run to run."""
 
+import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.facts.kmsg import history, source
+from preflight.facts import kernel_log
+from preflight.facts.kmsg import history, journal, source
 from preflight.facts.kmsg.event import bus_id, find_bus
 from preflight.facts.kmsg.history import History
 from preflight.facts.kmsg.kinds import NEEDLES, RULES, Reading
@@ -16,6 +19,8 @@ from preflight.facts.kmsg.records import Record, from_journal, from_kmsg, from_l
 from preflight.facts.kmsg.source import open_log
 from preflight.facts.kmsg.xid import parse_sxid, parse_xid
 from preflight.facts.rootfs import Root
+from preflight.facts.schema import check_facts
+from preflight.facts.source import Source
 
 LOST = "NVRM: Xid (PCI:0000:c1:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
 FAULT = (
@@ -501,3 +506,110 @@ def test_the_machines_own_log(tmp_path: Path) -> None:
     assert seen[0][0] >= 0
     assert seen[1][0] >= seen[0][0]
     assert [first for _, first in seen] == [True, False]
+
+
+# --- the journal, where /dev/kmsg is closed
+
+REMOTE = "/lib/systemd/systemd-journal-remote"
+WRITTEN = [
+    ("kernel", 0, LOST),
+    ("kernel", 1, FAULT),  # a program's write to /dev/kmsg: the journal's transport is the kernel all the same
+    ("syslog", 0, FAULT),  # logger -p kern.err
+    ("kernel", 0, "EDAC MC0: 1 UE memory read error"),
+]
+
+
+def entries(first: int) -> list[dict[str, str]]:
+    """Return what the journal keeps of WRITTEN."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+    return [
+        {
+            "__REALTIME_TIMESTAMP": str(1_796_000_000_000_000 + first + at),
+            "__MONOTONIC_TIMESTAMP": str(first + at),
+            "_BOOT_ID": boot,
+            "_TRANSPORT": transport,
+            "SYSLOG_FACILITY": str(facility),
+            "MESSAGE": text,
+        }
+        for at, (transport, facility, text) in enumerate(WRITTEN)
+    ]
+
+
+def codes(log: History) -> list[object]:
+    return [one["code"] or one["kind"] for one in log.events]
+
+
+def test_the_journal_as_journalctl_prints_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [json.dumps({"__CURSOR": f"s=1;i={at}", **one}) for at, one in enumerate(entries(1))]
+    program = tmp_path / "journalctl"
+    program.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\ncat {tmp_path}/answer\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(journal, "JOURNALCTL", (str(program),))
+    answer, asked = tmp_path / "answer", tmp_path / "asked"
+    answer.write_text("\n".join(lines) + "\n")
+    log = History(str(tmp_path / "run"), "n1", Root())
+    assert journal.read_journal(log, 60)
+    assert codes(log) == [79, "memory"]
+    assert "-k -b" in asked.read_text()
+    log.save()
+    answer.write_text(lines[3] + "\n")  # the entry at the cursor itself
+    again = History(str(tmp_path / "run"), "n1", Root())
+    assert journal.read_journal(again, 60)
+    assert "--cursor s=1;i=3" in asked.read_text()
+    assert codes(again) == [79, "memory"]
+    answer.write_text(lines[0][:40])
+    assert not journal.read_journal(again, 60)  # cut off
+    program.write_text("#!/bin/sh\nexit 1\n")
+    assert not journal.read_journal(again, 60)
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    assert not journal.read_journal(again, 0.2)
+    monkeypatch.setattr(journal, "JOURNALCTL", ("/nowhere/journalctl",))
+    with pytest.raises(OSError, match="no journalctl"):
+        journal.read_journal(again, 60)
+
+
+@pytest.mark.skipif(not os.path.exists(REMOTE), reason="needs systemd-journal-remote")
+def test_a_real_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.journal"
+    monkeypatch.setattr(journal, "OPTIONS", (*journal.OPTIONS, f"--file={file}"))
+    log = History(str(tmp_path / "run"), "n1", Root())
+    for first in (1, 101):
+        rows = ["".join(f"{key}={value}\n" for key, value in one.items()) for one in entries(first)]
+        (tmp_path / "export").write_text("\n".join(rows) + "\n")
+        file.unlink(missing_ok=True)  # rotated away: nothing stands at the cursor any more
+        subprocess.run([REMOTE, "-o", file, tmp_path / "export"], capture_output=True, check=True)
+        log = History(str(tmp_path / "run"), "n1", Root())
+        assert journal.read_journal(log, 60)
+        log.save()
+    assert codes(log) == [79, "memory", 79, "memory"]
+
+
+def test_a_prolog_asks_no_journal_and_takes_what_others_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(root: Root) -> None:
+        raise PermissionError(1, "Operation not permitted", source.KMSG)
+
+    monkeypatch.setattr(source, "open_log", closed)
+    monkeypatch.setattr(journal, "JOURNALCTL", ("/nowhere/journalctl",))
+    where = Source(run_dir=str(tmp_path), node="n1", phase="prolog")
+    answer = kernel_log.read(Root("/", True, where))
+    assert answer.unknown == {"": f"cannot read {source.KMSG}: Operation not permitted"}
+    log = History(str(tmp_path), "n1", Root())
+    log.take(Record(0, 1, 1, LOST), Reading())
+    log.save()
+    assert [one["code"] for one in kernel_log.read(Root("/", True, where)).values["events"]] == [79]
+    told = kernel_log.read(Root("/", True, where._replace(phase="health")))
+    assert told.unknown[""].endswith("Operation not permitted; no journalctl")
+
+
+def test_the_fact_beneath_another_root(node: Node) -> None:
+    where = Source(root=node.root.path, live=True, run_dir=str(node.run), node="n1")
+    node.write(kmsg(1, LOST, usec=5_000_000), kmsg(2, "x", usec=7_000_000))
+    values = kernel_log.read(Root(node.root.path, True, where)).values
+    assert {key: values[key] for key in ("source", "seq", "now_s", "lost", "complete")} == {
+        "source": "file", "seq": 2, "now_s": 5.0, "lost": 0, "complete": True,
+    }  # fmt: skip
+    check_facts({"kernel_log": values})
+    node.file.unlink()
+    assert kernel_log.read(Root(node.root.path, True, where)).values["source"] == "none"
+    node.file.mkdir()
+    assert kernel_log.read(Root(node.root.path, True, where)).unknown

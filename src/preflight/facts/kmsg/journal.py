@@ -26,7 +26,8 @@ def read_journal(log: History, budget_s: float) -> bool:
     path = next((one for one in JOURNALCTL if os.access(one, os.X_OK)), None)
     if path is None:
         raise OSError(errno.ENOENT, "no journalctl")
-    where = ("--after-cursor", log.cursor) if log.cursor else ("-n", str(MAX_LINES))
+    # Not --after-cursor: where the entry at the cursor was removed since, that passes over the first one that is left.
+    where = ("--cursor", log.cursor) if log.cursor else ("-n", str(MAX_LINES))
     output, complete = _run([path, *OPTIONS, *where], budget_s)
     reading = Reading()
     for line in output.split(b"\n"):
@@ -35,6 +36,8 @@ def read_journal(log: History, budget_s: float) -> bool:
         except ValueError:
             complete = False  # cut off
             break
+        if isinstance(entry, dict) and entry.get("__CURSOR") == log.cursor:
+            continue
         record = from_journal(entry)
         if record is not None:
             log.take(record, reading)
