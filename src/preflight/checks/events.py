@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from preflight.catalog.xids import OFF, Effect, effect
 from preflight.checks.registry import JobGpus, subject_of
-from preflight.facts.kmsg.event import bus_id
 from preflight.facts.view import Facts, Unknown, View
 from preflight.policy.model import Policy
 from preflight.tuples import NamedTuple
@@ -61,6 +60,8 @@ def board(view: View, event: Row) -> Board:
     devices = (view.facts.get("gpus") or {}).get("devices") or []
     if not bus:
         return Board("node", None)
+    from preflight.facts.kmsg.event import bus_id
+
     silent = []
     for at, device in enumerate(devices):
         told = device.get("bus_id")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from preflight.catalog.xids import DRAIN, WARN, xid
-from preflight.checks.events import age, board, events, every, of_job, recent, said, worth
-from preflight.checks.finding import Finding, failed, passed, skipped, untold, warned
+from preflight.checks.events import age, board, events, recent, said, worth
+from preflight.checks.finding import Finding, failed, passed, skipped, warned
 from preflight.checks.registry import Context, check
 from preflight.facts.view import Unknown, View
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOG = "kernel log"
-AFTER = ("epilog", "health")
 RESET = "drain; reset the GPU (nvidia-smi --gpu-reset) or reboot; hardware service where it comes back"
 
 
@@ -43,7 +42,7 @@ def hardware(context: Context, limit: float | None) -> Iterator[Finding]:
         doubtful = [one for one in recent(context.node, "xid") if worth(one, context.policy).action == WARN]
         for one in doubtful:
             row = None if one["code"] is None else xid(one["code"], context.policy.tables())
-            text = f"Xid {said(one)} on {_where(context, one)}, {age(context.node, one)}"
+            text = f"Xid {said(one)} on {where(context, one)}, {age(context.node, one)}"
             yield warned(
                 text, subject=board(context.node, one).subject, observed=one["code"], remedy=row and row.action
             )
@@ -56,7 +55,7 @@ def _faulty(context: Context, found: list[dict[str, Any]]) -> Finding:
     first, others = found[0], list(dict.fromkeys(str(one["code"]) for one in found[1:]))
     place = board(context.node, first)
     row = None if first["code"] is None else xid(first["code"], context.policy.tables())
-    text = f"Xid {said(first)} on {_where(context, first)}, {age(context.node, first)}"
+    text = f"Xid {said(first)} on {where(context, first)}, {age(context.node, first)}"
     if others:
         text += f", then {', '.join(others[:6])}"
     remedy = row.action if row else None
@@ -68,82 +67,10 @@ def _faulty(context: Context, found: list[dict[str, Any]]) -> Finding:
     return failed(text, subject=place.subject, observed=observed, expected="none", remedy=remedy)
 
 
-def _where(context: Context, event: dict[str, Any]) -> str:
+def where(context: Context, event: dict[str, Any]) -> str:
     subject = board(context.node, event).subject
     bus = event["bus"] or "no address told"
     return f"{subject} ({bus})" if subject.startswith("gpu") else bus
-
-
-OWN = "look at the job's program: it is the application's own fault, unless it repeats on one GPU across jobs"
-SHARED = "give jobs whole GPUs, or find out by the process whose it was"
-
-
-@check(
-    "gpu.xid.application",
-    reads=("gpus", "kernel_log"),
-    phases=("epilog",),
-    action="warn",
-    remedy=OWN,
-    device=True,
-    blame="user",
-    source=LOG,
-)
-def application(context: Context, limit: float | None) -> Iterator[Finding]:
-    """No Xid that a program causes (13, 31, 43, 45 and others) came from the job while it ran."""
-    absent = unread(context)
-    if absent is not None:
-        yield absent
-        return
-    theirs = of_job(context.node, context.before, context.gpus, context.ran_s, "xid")
-    own = [one for one in theirs.own if worth(one, context.policy).user]
-    unsure = [one for one in theirs.unsure if worth(one, context.policy).user]
-    for one in own:
-        name = f" by {one['name']} (pid {one['pid']})" if one["name"] else ""
-        text = f"Xid {said(one)} on {_where(context, one)}{name} while the job ran"
-        yield failed(text, subject=board(context.node, one).subject, observed=one["code"], expected="none")
-    for one in unsure:
-        text = f"Xid {said(one)} on {_where(context, one)}, which jobs share: whose it was is not known"
-        yield untold(text, subject=board(context.node, one).subject, observed=one["code"], blame="site", remedy=SHARED)
-    if not own and not unsure:
-        yield passed("no Xid of the job's own")
-
-
-DIAGNOSE = (
-    "run the GPU's diagnosis (dcgmi diag -r 3): jobs of other users had the same fault on it, and on no other GPU"
-)
-
-
-@check(
-    "gpu.xid.repeated",
-    reads=("gpus", "kernel_log"),
-    phases=("health",),
-    action="warn",
-    limit=3,
-    unit="jobs",
-    remedy=DIAGNOSE,
-    device=True,
-    source=LOG,
-)
-def repeated(context: Context, limit: float | None) -> Iterator[Finding]:
-    """No Xid of applications comes on one GPU again and again, job after job, and on no other."""
-    absent = unread(context)
-    if absent is not None:
-        yield absent
-        return
-    jobs: dict[int, dict[str, set[int]]] = {}
-    for one in every(context.node, "xid"):
-        if one["job"] and one["code"] is not None and worth(one, context.policy).user:
-            where = board(context.node, one).subject
-            jobs.setdefault(one["code"], {}).setdefault(where, set()).add(one["job"])
-    bad = False
-    for code, by_gpu in jobs.items():
-        where, theirs = next(iter(by_gpu.items()))
-        if len(by_gpu) == 1 and limit is not None and len(theirs) >= limit and where.startswith("gpu"):
-            bad = True
-            text = f"Xid {code} in {len(theirs)} jobs, all of them on {where}"
-            yield failed(text, subject=where, observed=len(theirs), expected=f"< {limit:.0f}")
-    if not bad:
-        yield passed("no application's Xid repeats on one GPU alone")
 
 
 SWITCH = "drain; reset the GPUs and switches of the baseboard, or reboot; hardware service where it comes back"
@@ -152,7 +79,7 @@ SWITCH = "drain; reset the GPUs and switches of the baseboard, or reboot; hardwa
 @check("nvswitch.sxid", reads=("gpus", "kernel_log"), remedy=SWITCH, device=True, source=LOG)
 def switch(context: Context, limit: float | None) -> Iterator[Finding]:
     """No NVSwitch reported a fatal error (SXid) since the boot."""
-    yield from _told(context, events(context.node, "sxid"), "fatal", "no fatal SXid")
+    yield from told(context, events(context.node, "sxid"), "fatal", "no fatal SXid")
 
 
 BUS = "reboot the node or cycle its power; hardware service where it comes back"
@@ -161,38 +88,10 @@ BUS = "reboot the node or cycle its power; hardware service where it comes back"
 @check("gpu.bus", reads=("gpus", "kernel_log"), remedy=BUS, device=True, source=LOG)
 def bus(context: Context, limit: float | None) -> Iterator[Finding]:
     """No GPU has fallen off the bus, told by the driver without an Xid."""
-    yield from _told(context, events(context.node, "off_the_bus"), "fatal", "no GPU fell off the bus")
+    yield from told(context, events(context.node, "off_the_bus"), "fatal", "no GPU fell off the bus")
 
 
-@check(
-    "gpu.gsp.timeout", reads=("gpus", "kernel_log"), phases=AFTER, action="warn", remedy=RESET, device=True, source=LOG
-)
-def gsp(context: Context, limit: float | None) -> Iterator[Finding]:
-    """The GPUs' own processors (GSP) answer the driver in time."""
-    yield from _told(context, recent(context.node, "gsp"), "", "no time-out of a GSP")
-
-
-INIT = "look at the lines around it (dmesg); reseat or replace the board where a reboot does not help"
-
-
-@check("gpu.init", reads=("gpus", "kernel_log"), phases=AFTER, action="warn", remedy=INIT, device=True, source=LOG)
-def init(context: Context, limit: float | None) -> Iterator[Finding]:
-    """The driver could initialise each GPU (RmInitAdapter)."""
-    yield from _told(context, recent(context.node, "gpu_init"), "", "each GPU could be initialised")
-
-
-LINK = "look at NVLink's state and counters (nvidia-smi nvlink -s, -e); reset the GPUs of the baseboard"
-
-
-@check(
-    "gpu.nvlink.log", reads=("gpus", "kernel_log"), phases=AFTER, action="warn", remedy=LINK, device=True, source=LOG
-)
-def nvlink(context: Context, limit: float | None) -> Iterator[Finding]:
-    """The driver logged no error of NVLink beside Xids."""
-    yield from _told(context, recent(context.node, "nvlink"), "", "no error of NVLink in the log")
-
-
-def _told(context: Context, found: list[dict[str, Any]], severity: str, well: str) -> Iterator[Finding]:
+def told(context: Context, found: list[dict[str, Any]], severity: str, well: str) -> Iterator[Finding]:
     """Yield a fail for each event, a warning for those of another severity (not in a prolog), or that all is well."""
     absent = unread(context)
     if absent is not None:
