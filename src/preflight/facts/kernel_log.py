@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BUDGET_S = 1.0
 PROLOG_S = 0.05  # a job waits: what there is no time for is left to the epilog and the health check
-NONE = "no kernel log beneath this root"
+PROLOGS = ("xid", "sxid", "off_the_bus")  # what a prolog is told of
 
 
 @fact(
@@ -62,13 +62,13 @@ def read(root: Root) -> Answer:
         os.close(place.descriptor)
     log.name_jobs()
     log.save()
-    return Answer(_values(log, {"device": "kmsg"}.get(place.kind, place.kind), complete))
+    return Answer(_values(log, {"device": "kmsg"}.get(place.kind, place.kind), complete, prolog))
 
 
 def _journal(log: History, prolog: bool, why: str) -> Answer:
     """Return what the journal has; a prolog takes what an epilog or a health check found in it."""
     if prolog:
-        return Answer(_values(log, "journal", True)) if not log.first_look else unknown(why)
+        return Answer(_values(log, "journal", True, prolog)) if not log.first_look else unknown(why)
     from preflight.facts.kmsg.journal import read_journal
 
     try:
@@ -80,12 +80,12 @@ def _journal(log: History, prolog: bool, why: str) -> Answer:
     return Answer(_values(log, "journal", complete))
 
 
-def _values(log: History, source: str, complete: bool) -> dict[str, object]:
+def _values(log: History, source: str, complete: bool, prolog: bool = False) -> dict[str, object]:
     return {
         "source": source,
         "seq": log.seq,
         "now_s": round(max(0.0, log.now()), 1),
         "lost": log.lost,
         "complete": complete,
-        "events": log.shown(),
+        "events": log.shown(*(PROLOGS if prolog else ())),
     }

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 FATAL, NONFATAL, CORRECTED = "fatal", "nonfatal", "corrected"
 HEX = "0123456789abcdef"
-SHOWN = 240  # characters of a record's text that are kept
+SHOWN = 160  # characters of a record's text that are kept
 UNKNOWN_NAMES = ("<unknown>", "")
 
 

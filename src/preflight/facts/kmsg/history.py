@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-MAX_EVENTS = 256
+MAX_EVENTS = 96  # they stand in each report
 CROWD = 8  # of one kind, number and GPU that are kept before any other is given up
 FIRST_LOOK_S = 3600.0  # an event older than this at the first look of a boot was somebody else's to act on
 SAVE_EVERY = 256  # records without an event after which the position is written all the same
@@ -173,11 +173,10 @@ class History:
                 one["job"], self._changed = job, True
         self.save()
 
-    def shown(self) -> list[dict[str, Any]]:
-        """Return the events as a facts document holds them."""
-        return [
-            {**one, **{key: None if one[key] < 0 else one[key] for key in ("first_s", "last_s")}} for one in self.events
-        ]
+    def shown(self, *kinds: str) -> list[dict[str, Any]]:
+        """Return the events as a facts document holds them; of ``kinds``, where any is named, and those that count."""
+        chosen = [one for one in self.events if not kinds or (one["kind"] in kinds and not one["state"])]
+        return [{**one, **{key: None if one[key] < 0 else one[key] for key in ("first_s", "last_s")}} for one in chosen]
 
     def handle(self, seq: int) -> None:
         """Let no event up to record ``seq`` be acted on again: an admin gave the node back, or has it in hand."""
