@@ -37,6 +37,9 @@ def full_views() -> st.SearchStrategy[View]:
                 "cpu": {"count": 64},
                 "ib": {"rate": 400 if flag else None},
                 "toolkits": {"versions": [], "compat": []},
+                "python": {"versions": ["3.9.18", "3.11.2"]},
+                "libraries": {"cudnn": ["9.1.0"] if flag else [], "nccl": []},
+                "modules": {"names": ["nccl/2.20.5", "python/3.12"]},
                 "gpus": {
                     "devices": [
                         {
@@ -67,10 +70,13 @@ def full_views() -> st.SearchStrategy[View]:
     )
 
 
+INSTALLED = ("python", "cudnn", "nccl")
+
+
 def asks_what_runs(requirement: Requirement) -> bool:
-    """Whether a clause asks for CUDA by the published range, the one place where decoding may say more."""
+    """Whether a clause asks for CUDA by the published range, or for the highest version, where decoding may say more."""
     return any(
-        one.name == "cuda" and one.op in (">=", "=", "~=")
+        (one.name == "cuda" and one.op in (">=", "=", "~=")) or one.name in INSTALLED
         for clause in requirement.clauses
         for one in clause.predicates
     )
@@ -112,7 +118,7 @@ def is_lost(one: Predicate) -> bool:
         return True
     if one.value and one.name == "kernel" and one.value.count(".") > 2:
         return True  # versions are published by three parts
-    return one.name in ("cuda", "memory", "gpu.memory")
+    return one.name in ("cuda", "memory", "gpu.memory", *INSTALLED)
 
 
 @settings(deadline=None, max_examples=400)

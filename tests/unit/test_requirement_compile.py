@@ -72,9 +72,11 @@ FACTS = {
     "tmp.free": SIZES,
     "shm.free": SIZES,
     "mounts.paths": st.just(["/scratch"]),
-    "modules.names": st.just(["cuda/12.4"]),
+    "modules.names": st.sampled_from([["cuda/12.4"], ["NCCL/2.20.5-cuda", "lang/python/3.12", "cuDNN/9.4"]]),
     "container.runtimes": st.just(["enroot"]),
     "toolkits.versions": st.just(["12.4"]),
+    "python.versions": st.lists(VERSION, max_size=3),
+    "libraries.cudnn": st.sampled_from([[], ["8.9.7", "9.1.0"], ["9"]]),
     "toolkits.compat": st.just([{"path": "/usr/local/cuda-13.0/compat", "driver": "580.65.06"}]),
     "gpus.devices": st.lists(DEVICE, max_size=2) | DEVICE.map(lambda one: [one, dict(one)]),
 }

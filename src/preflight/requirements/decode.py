@@ -1,6 +1,7 @@
 """What a node published, back to a view of facts: the inverse of `encode`, as far as publishing keeps what a node is.
 
-For every clause the decoded view answers as the node itself, or unknown, with one exception: ``cuda`` with >=, = or ~=
+For every clause the decoded view answers as the node itself, or unknown, with two exceptions. ``python``, ``cudnn`` and
+``nccl`` are judged by the highest version, which is all that is published. ``cuda`` with >=, = or ~=
 is judged by the published range (cuda_from to cuda_runs), as Slurm does. Above it the answer is a fail, also where the
 node itself could not tell; and which policy for minor-version compatibility counts is the one it was published under.
 What publishing loses: versions past their third part or from a part of 999 on, sizes below a MiB (held as the bounds

@@ -10,7 +10,7 @@ from preflight.catalog import cuda as cuda_catalog
 from preflight.catalog.tables import SHIPPED, Tables
 from preflight.digits import is_whole
 from preflight.facts.view import Unknown, View, attribute
-from preflight.requirements import mig, names
+from preflight.requirements import installed, mig, names
 from preflight.requirements.evaluate import evaluate
 from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.kinds import Count, Flag, Version
@@ -38,7 +38,10 @@ _VERSION = Version()
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 
 # What of a node's Features is ours: every feature that begins so.
-PREFIXES = ("os_", "arch_", "driver_", "cuda_", "glibc_", "gpu_")
+PREFIXES = ("os_", "arch_", "driver_", "cuda_", "glibc_", "gpu_", "python_", "cudnn_", "nccl_")
+
+
+_INSTALLED = {row.fact: row for row in names.ROWS if row.judge is installed.judge}
 
 
 class Unclear:
@@ -61,6 +64,9 @@ GROUPS = (
     Group("driver_", "driver.version"),
     Group("cuda_", "driver.cuda"),
     Group("glibc_", "libc.glibc"),
+    Group("python_", "python.versions"),
+    Group("cudnn_", "libraries.cudnn"),
+    Group("nccl_", "libraries.nccl"),
 )
 
 
@@ -110,7 +116,7 @@ def _number(parts: tuple[int, ...]) -> int:
 
 def _one(row: Row, view: View) -> dict[str, int | float | str]:
     """Return the key and value of a fact that a node has one of."""
-    have = cuda_own(view) if row.fact == "driver.cuda" else view.get(row.fact)
+    have = _stated(row.fact, view)
     key = row.extra or ""
     if isinstance(have, (Unknown, Unclear)):
         return {}
@@ -119,6 +125,14 @@ def _one(row: Row, view: View) -> dict[str, int | float | str]:
             return {}  # a rolling distribution states no version: that is not told, as evaluation sees it
         return {key: 0 if isinstance(row.kind, Flag) else NONE}
     return _value(row, key, have)
+
+
+def _stated(fact: str, view: View) -> Any:
+    """Return the value of a fact as it is published: of several installed versions the highest."""
+    if fact == "driver.cuda":
+        return cuda_own(view)
+    row = _INSTALLED.get(fact)
+    return view.get(fact) if row is None else installed.published(row, view)
 
 
 def _value(row: Row, key: str, have: Any) -> dict[str, int | float | str]:
@@ -231,7 +245,7 @@ def features_of(view: View, cuda_minor: str = "warn", tables: Tables = SHIPPED) 
     """Return the node's Features that are ours, sorted: os_ubuntu_22.04, driver_550, gpu_h100 ..."""
     found = set(_system(view))
     for group in GROUPS:
-        have = cuda_own(view) if group.prefix == "cuda_" else view.get(group.fact)
+        have = _stated(group.fact, view)
         if have is None:
             found.add(f"{group.prefix}none")
         elif isinstance(have, str):

@@ -7,7 +7,7 @@ node that does not state a fact never fits.
 from __future__ import annotations
 
 from preflight.catalog import families
-from preflight.requirements import encode, names
+from preflight.requirements import encode, installed, names
 from preflight.requirements.formula import Node, both, either, leaf, render
 from preflight.requirements.grammar import Predicate, Requirement
 from preflight.requirements.kinds import Count, Flag, Size, Version
@@ -17,6 +17,7 @@ from preflight.requirements.placeable import (
     NotPlaceable,
     lowest,
     must_ask_for_more,
+    must_ask_for_newer,
     one_profile,
     one_word,
     read,
@@ -57,6 +58,8 @@ def _extra(predicate: Predicate) -> Node:
     if row.name == "cuda" and predicate.op in (">=", "=", "~="):
         low = released_cuda(asked, negated)
         return both(leaf(encode.RUNS, ">=", low), leaf(encode.FROM, "<=", low))
+    if row.judge is installed.judge:
+        must_ask_for_newer(predicate)
     if row.name in ("gpu.count", "mig.count"):
         must_ask_for_more(predicate)
     if row.extra == encode.MIG:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from preflight.digits import is_whole
 from preflight.facts.view import View
-from preflight.requirements import encode, names
+from preflight.requirements import encode, installed, names
 from preflight.requirements.evaluate import evaluate
 from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.kinds import Version
@@ -12,6 +12,7 @@ from preflight.requirements.placeable import (
     Compiled,
     NotPlaceable,
     must_ask_for_more,
+    must_ask_for_newer,
     one_profile,
     one_word,
     read,
@@ -82,6 +83,8 @@ def _features(predicate: Predicate, known: list[str]) -> list[str]:
         if any(_VERSION.read(one.removeprefix(f"{encode.FROM}_")) > (*asked, 0)[:2] for one in starts):
             raise NotPlaceable("some nodes have GPUs that need a newer CUDA, which a feature does not tell")
         return [one for one in _published(_of(known, f"{encode.RUNS}_"), row) if _runs(one, asked[:2])]
+    if row.judge is installed.judge:
+        must_ask_for_newer(predicate)
     prefix = _prefix(row)
     if not prefix:
         raise NotPlaceable(f"{row.name} is not among the features that are published")

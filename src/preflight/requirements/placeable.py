@@ -66,6 +66,12 @@ def must_ask_for_more(predicate: Predicate) -> None:
         raise NotPlaceable("every node has none or more")
 
 
+def must_ask_for_newer(predicate: Predicate) -> None:
+    """Raise NotPlaceable for a clause on versions of which there may be several, where the highest does not tell."""
+    if predicate.negated or predicate.op not in (">=", ">"):
+        raise NotPlaceable("of several versions the highest is published")
+
+
 def one_word(asked: str, negated: bool) -> tuple[str, str]:
     """Return the one word of a GPU's name that is asked and the MIG profile, "" where there is none of them.
 

@@ -142,8 +142,8 @@ def _name(name: str) -> str:
     return posixpath.normpath("/" + name).lstrip("/")
 
 
-def docker(archive: Archive, budget: Budget) -> tuple[dict[str, Any], Tree, list[str]]:
-    """Return configuration, merged layers and notes of the first image that manifest.json names."""
+def docker(archive: Archive, budget: Budget, tag: str = "") -> tuple[dict[str, Any], Tree, list[str]]:
+    """Return configuration, merged layers and notes of the image that manifest.json names, of several the tagged one."""
     import json
 
     try:
@@ -155,6 +155,7 @@ def docker(archive: Archive, budget: Budget) -> tuple[dict[str, Any], Tree, list
     found = oci.objects(images)
     if not found:
         raise ImageError("manifest.json in the archive names no image: save the image again")
+    found = oci.tagged(found, tag, _tags, "Config")
     config = found[0].get("Config")
     names = found[0].get("Layers")
     if not isinstance(config, str) or not isinstance(names, list) or len(names) > oci.MAX_LAYERS:
@@ -162,6 +163,11 @@ def docker(archive: Archive, budget: Budget) -> tuple[dict[str, Any], Tree, list
     notes = [f"the archive holds {len(found)} images; read: the first ({_tag(found[0])})"] if len(found) > 1 else []
     layers = [(str(name), f"layer {number}") for number, name in enumerate(names, 1)]
     return oci.parse(archive.small(config), "the image's configuration"), archive.stack(layers), notes
+
+
+def _tags(image: dict[str, Any]) -> list[str]:
+    tags = image.get("RepoTags")
+    return [one for one in tags if isinstance(one, str)] if isinstance(tags, list) else []
 
 
 def _tag(image: dict[str, Any]) -> str:

@@ -1,23 +1,26 @@
 """The variables that an image brings along, from the files in which each kind of image keeps them.
 
-Nothing is run: shell text is read only where it says `NAME=value` plainly. Only variables whose names begin with
+Nothing is run: of shell text what is certain to be set is read (shell.py). Only variables whose names begin with
 NVIDIA_ or CUDA_ are kept; the others may hold secrets and are nobody's concern here.
 """
 
 import re
-import shlex
 
 from preflight.facts.rootfs import Root
+from preflight.submit.image.shell import Script
 
 ENROOT = "/etc/environment"
 SINGULARITY = "/.singularity.d/env/*.sh"
+DEFINITION = "the definition file, %environment"
 MAX_FILE = 1 << 20
+_UNCERTAIN = "is computed, or set under a condition, when the container starts and was not read"
 MAX_VALUE = 16_384
 MAX_VARIABLES = 512
 _NAME = re.compile(r"(?:NVIDIA|CUDA)_[A-Z0-9_]{1,120}")
 _LINE = re.compile(r"\s*(?:export\s+)?((?:NVIDIA|CUDA)_[A-Z0-9_]{1,120})=(.*)")
-# How Apptainer writes an image's variables: export NAME="${NAME:-"value"}"
-_DEFAULT = re.compile(r'"?\$\{[A-Za-z0-9_]+:?-(.*)\}"?\s*')
+_NOTHING = re.compile(r"(?!)")
+_SECTION = re.compile(r"%(\w+)")
+_STAGE = re.compile(r"^[ \t]*bootstrap[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 Variables = tuple[dict[str, str], dict[str, str], list[str]]
 
@@ -38,23 +41,33 @@ def wanted(variables: dict[str, str], where: str) -> Variables:
 
 def from_root(root: Root) -> Variables:
     """Return the variables in an unpacked root: enroot's /etc/environment, then Singularity's scripts in order."""
-    variables: dict[str, str] = {}
-    sources: dict[str, str] = {}
-    notes: list[str] = []
-    places = [(ENROOT, False)] if root.is_file(ENROOT) else []
-    for path, shell in [*places, *((path, True) for path in root.glob(SINGULARITY))]:
-        try:
-            text = root.read_text(path, MAX_FILE) if root.is_file(path) else ""
-        except OSError as error:
-            notes.append(f"{path} was not read: {error.strerror}")
+    plain, notes = _text(root, ENROOT) if root.is_file(ENROOT) else ("", [])
+    variables, sources, more = wanted(parse_plain(plain), ENROOT)
+    notes += more
+    # As `apptainer exec --cleanenv` starts it: what no script has set is unset.
+    script = Script(variables, _NAME)
+    for path in root.glob(SINGULARITY):
+        text, unread = _text(root, path)
+        notes += unread
+        before, script.unread = dict(script.values), []
+        if not script.read(text):
+            notes.append(f"{path} is too long and was not read")
             continue
-        found, unread = parse_shell(text or "") if shell else (parse_plain(text or ""), [])
-        notes += [f"{name} in {path} is computed when the container starts and was not read" for name in unread]
-        kept, where, more = wanted(found, path)
-        variables |= kept
-        sources |= where
+        names = dict.fromkeys(name for name in script.unread if _NAME.fullmatch(name))
+        notes += [f"{name} in {path} {_UNCERTAIN}" for name in names]
+        kept, where, more = wanted(script.values, path)
+        sources |= {name: path for name in where if kept[name] != before.get(name) or name not in sources}
+        variables = kept
         notes += more
-    return variables, sources, notes
+    return variables, {name: sources[name] for name in variables}, notes
+
+
+def _text(root: Root, path: str) -> tuple[str, list[str]]:
+    """Return a file's text, "" and a note where it cannot be read."""
+    try:
+        return (root.read_text(path, MAX_FILE) or "" if root.is_file(path) else ""), []
+    except OSError as error:
+        return "", [f"{path} was not read: {error.strerror}"]
 
 
 def parse_plain(text: str) -> dict[str, str]:
@@ -70,42 +83,23 @@ def parse_plain(text: str) -> dict[str, str]:
     return found
 
 
-def parse_shell(text: str) -> tuple[dict[str, str], list[str]]:
-    """Return (variables of plain assignments in a shell script, names whose value would have to be computed)."""
-    found: dict[str, str] = {}
-    unread: list[str] = []
-    for line in text.splitlines():
-        matched = _LINE.fullmatch(line)
-        if not matched:
-            continue
-        value = _shell_value(matched[2].strip())
-        if value is None:
-            unread.append(matched[1])
-        else:
-            found[matched[1]] = value
-    return found, unread
+def from_definition(text: str) -> Variables:
+    """Return the variables of the %environment of a definition file, of several stages the last.
 
-
-def _shell_value(text: str) -> str | None:
-    """Return what a word of a shell script stands for, None where it would have to be run."""
-    default = _DEFAULT.fullmatch(text)
-    text = default[1] if default else text
-    if len(text) > 4 * MAX_VALUE or re.search(r"(?<!\\)[$`]", text):
-        return None
-    try:
-        words = shlex.split(text.removesuffix(";"), comments=True)
-    except ValueError:
-        return None
-    return words[0] if len(words) == 1 else " ".join(words) if default else "" if not words else None
-
-
-def from_definition(text: str) -> tuple[dict[str, str], list[str]]:
-    """Return the variables of a definition file's %environment section, as `parse_shell` does."""
+    What the image that it begins with has set is not known: a default of an unset variable settles nothing.
+    """
+    stages = list(_STAGE.finditer(text))
     inside = False
     lines: list[str] = []
-    for line in text.splitlines():
-        if line.startswith("%"):
-            inside = line.split()[0] == "%environment"
+    for line in text[stages[-1].start() if stages else 0 :].splitlines():
+        section = _SECTION.match(line)
+        if section:
+            inside = section[1] == "environment"
         elif inside:
             lines.append(line)
-    return parse_shell("\n".join(lines))
+    script = Script({}, _NOTHING)
+    notes = [] if script.read("\n".join(lines)) else [f"{DEFINITION} is too long and was not read"]
+    names = dict.fromkeys(name for name in script.unread if _NAME.fullmatch(name))
+    notes += [f"{name} in {DEFINITION} {_UNCERTAIN}" for name in names]
+    kept, where, more = wanted(script.values, DEFINITION)
+    return kept, where, notes + more

@@ -16,6 +16,7 @@ MAX_LAYERS = 512
 MAX_MANIFESTS = 256
 MAX_NESTED = 4
 _DIGEST = re.compile(r"(sha256|sha384|sha512):([0-9a-f]{64,128})")
+_REF_NAME = "org.opencontainers.image.ref.name"
 _FOREIGN = ("application/vnd.docker.image.rootfs.foreign", "application/vnd.oci.image.layer.nondistributable")
 
 
@@ -52,12 +53,13 @@ def objects(value: object) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def choose(read_json: Callable[[str], dict[str, Any]]) -> Chosen:
+def choose(read_json: Callable[[str], dict[str, Any]], tag: str = "") -> Chosen:
     """Return the image of an index that fits the running machine; ``read_json`` reads "index.json" and blobs.
 
-    An index of several images and none for this machine gives the first, with a note that says so.
+    An index of several images and none for this machine gives the first, with a note that says so. ``tag``: the one
+    that is asked; without it several tagged images are an ImageError that names them.
     """
-    entries = objects(read_json("index.json").get("manifests"))
+    entries = tagged(objects(read_json("index.json").get("manifests")), tag, _tags, "digest")
     manifests = list(islice(_manifests(read_json, entries, [MAX_MANIFESTS], MAX_NESTED), MAX_MANIFESTS))
     if not manifests:
         raise ImageError("the OCI layout's index.json names no image: save the image again")
@@ -72,6 +74,33 @@ def choose(read_json: Callable[[str], dict[str, Any]]) -> Chosen:
     manifest = manifests[at][1]
     config = _config(manifest, read_json)
     return Chosen(config, objects(manifest.get("layers"))[: MAX_LAYERS + 1], platforms, notes)
+
+
+def _tags(entry: dict[str, Any]) -> list[str]:
+    """Return how an entry of index.json is named: its reference, and the tag at the end of that."""
+    annotations = entry.get("annotations")
+    name = annotations.get(_REF_NAME) if isinstance(annotations, dict) else None
+    return [name] if isinstance(name, str) and name else []
+
+
+def tagged(
+    entries: list[dict[str, Any]], tag: str, tags: Callable[[dict[str, Any]], list[str]], identity: str
+) -> list[dict[str, Any]]:
+    """Return the entries of the image that is asked; ImageError that names the tags where that is not sure.
+
+    ``identity``: the key that is the same where two tags name one image.
+    """
+    names = list(dict.fromkeys(name for entry in entries for name in tags(entry)))
+    shown = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
+    if tag:
+        found = [one for one in entries if any(name == tag or name.endswith(f":{tag}") for name in tags(one))]
+        if not found:
+            raise ImageError(f"no image is tagged {tag}; there are: {shown or 'none with a tag'}")
+        return found
+    different = {str(one.get(identity)) for one in entries if tags(one)}
+    if len(names) > 1 and len(different) > 1:
+        raise ImageError(f"several images are tagged ({shown}): say which, PATH:TAG")
+    return entries
 
 
 def _which(described: list[tuple[dict[str, Any], str | None]], at: int, here: str, fits: bool) -> str:

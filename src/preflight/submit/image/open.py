@@ -2,8 +2,9 @@
 
 import os
 import re
+from collections.abc import Callable
 from stat import S_ISDIR, S_ISREG
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from preflight.facts.rootfs import Root
 from preflight.submit.image import archive, contents, environment, oci, sif, tar
@@ -13,6 +14,7 @@ from preflight.submit.image.squashfs import Squashfs
 from preflight.submit.image.unpack import Budget, Stream, compressed, opened
 from preflight.submit.image.virtual import Virtual
 
+T = TypeVar("T")
 _REFERENCE = re.compile(r"[a-z][a-z0-9+.-]*://\S*|[\w.-]+(:\d+)?#\S+")
 _FORMS = "an OCI layout, a docker save tar, a SIF, a squashfs or an unpacked root directory"
 
@@ -30,18 +32,23 @@ class _Meta(NamedTuple):
 def read(path: str) -> Image:
     """Read the image at ``path``; raises ImageError, one line, where there is none or it cannot be read.
 
-    Reads as the calling user. A reference (docker://…, nvcr.io#…) is refused: nothing is downloaded.
+    Reads as the calling user. A reference (docker://…, nvcr.io#…) is refused: nothing is downloaded. Of a layout or an
+    archive of several images ``path`` names one by its tag behind ":"; without one that is an error which names them.
     """
+    tag = ""
     try:
         info = os.stat(path)
     except (OSError, ValueError):
-        raise ImageError(_missing(path)) from None
+        place, colon, tag = path.partition(":")
+        if not colon or not tag or not os.path.exists(place):
+            raise ImageError(_missing(path)) from None
+        path, info = place, os.stat(place)
     try:
         if S_ISDIR(info.st_mode):
-            return _directory(path)
+            return _directory(path, tag)
         if S_ISREG(info.st_mode):
             with open(path, "rb") as file:
-                return _file(path, file)
+                return _file(path, file, tag)
     except OSError as error:
         where = f" ({error.filename})" if error.filename and str(error.filename) != path else ""
         raise ImageError(f"{path}: {error.strerror or error}{where}") from None
@@ -61,17 +68,61 @@ def _missing(path: str) -> str:
     return f"{path}: no such file or directory; give {_FORMS}"
 
 
-def _directory(path: str) -> Image:
+def _untagged(tag: str, what: str) -> None:
+    if tag:
+        raise ImageError(f"{what} has no tags: give its path without :{tag}")
+
+
+def _directory(path: str, tag: str) -> Image:
     if os.path.isfile(os.path.join(path, "oci-layout")) or os.path.isfile(os.path.join(path, "index.json")):
-        return _layout(path)
-    root = Root(path, live=False)
+        return _layout(path, tag)
+    _untagged(tag, "an unpacked root")
+    root = _Readable(path)
     if not root.own and not any(root.is_dir(place) or root.is_file(place) for place in ("/etc", "/usr", "/bin")):
         raise ImageError(f"neither an OCI layout (index.json) nor an unpacked root (etc, usr): give {_FORMS}")
-    return _image(path, "directory", root, _Meta(variables=environment.from_root(root), labels=_labels(root)))
+    image = _image(path, "directory", root, _Meta(variables=environment.from_root(root), labels=_labels(root)))
+    denied = [f"{place} cannot be read as this user, and was left out" for place in root.denied]
+    return image._replace(notes=(*image.notes, *denied))
 
 
-def _file(path: str, file: IO[bytes]) -> Image:
+class _Readable(Root):
+    """An unpacked root as this user may read it: what is denied counts as not there, and is listed once."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, live=False)
+        self.denied: dict[str, None] = {}
+
+    def resolve(self, path: str) -> str | None:
+        return self._allowed(path, super().resolve)
+
+    def names(self, path: str) -> list[str] | None:
+        return self._allowed(path, super().names)
+
+    def _stat(self, real: str, path: str) -> os.stat_result | None:
+        return self._allowed(path, lambda one: super(_Readable, self)._stat(real, one))
+
+    def _allowed(self, path: str, read: Callable[[str], T | None]) -> T | None:
+        try:
+            return read(path)
+        except PermissionError:
+            self.denied.setdefault(_denied(self.path, path), None)
+            return None
+
+
+def _denied(root: str, path: str) -> str:
+    """Return the first directory on the way to ``path`` that may not be entered or listed; else ``path``."""
+    here = ""
+    for part in ("", *path.strip("/").split("/")):
+        here = f"{here}/{part}".replace("//", "/")
+        if os.path.isdir(root + here) and not os.access(root + here, os.R_OK | os.X_OK):
+            return here
+    return path
+
+
+def _file(path: str, file: IO[bytes], tag: str) -> Image:
     start = file.read(tar.BLOCK)
+    if start[sif.MAGIC_AT :].startswith(sif.MAGIC) or start.startswith(SQUASHFS):
+        _untagged(tag, "a SIF or squashfs")
     if start[sif.MAGIC_AT :].startswith(sif.MAGIC):
         return _sif(path, file)
     if start.startswith(SQUASHFS):
@@ -79,34 +130,32 @@ def _file(path: str, file: IO[bytes]) -> Image:
         return _image(path, "squashfs", root, _Meta(variables=environment.from_root(root), labels=_labels(root)))
     if not compressed(start) and not (len(start) == tar.BLOCK and tar.sound(start)):
         raise ImageError(f"not an image that Preflight knows: give {_FORMS}")
-    return _archive(path, file)
+    return _archive(path, file, tag)
 
 
 def _sif(path: str, file: IO[bytes]) -> Image:
     found = sif.read(file)
     labels = _texts(found.labels)
-    variables, unread = environment.from_definition(found.definition)
-    kept = environment.wanted(variables, "the definition file, %environment")
-    notes = [f"{name} in the definition file is computed and was not read" for name in unread]
+    kept = environment.from_definition(found.definition)
     if found.root is None:
-        meta = _Meta(found.architecture, (), kept, labels, (*notes, found.why))
+        meta = _Meta(found.architecture, (), kept, labels, (found.why,))
         return _image(path, "sif", None, meta)
     root = Virtual(Squashfs(file, found.root), path)
     values, sources, more = environment.from_root(root)
     if not root.is_dir("/.singularity.d/env"):
-        values, sources, more = {**kept[0], **values}, {**kept[1], **sources}, [*kept[2], *more, *notes]
+        values, sources, more = {**kept[0], **values}, {**kept[1], **sources}, [*kept[2], *more]
     return _image(path, "sif", root, _Meta(found.architecture, (), (values, sources, more), labels or _labels(root)))
 
 
-def _archive(path: str, file: IO[bytes]) -> Image:
+def _archive(path: str, file: IO[bytes], tag: str) -> Image:
     budget = Budget()
     packed = archive.Archive(file, budget)
     if packed.has("manifest.json"):
-        config, tree, notes = archive.docker(packed, budget)
+        config, tree, notes = archive.docker(packed, budget, tag)
         return _image(path, "docker", Virtual(tree, path), _configured(config, (), notes))
     if not packed.has("index.json"):
         raise ImageError(f"a tar without manifest.json or index.json is no image: give {_FORMS}")
-    chosen = oci.choose(lambda name: oci.parse(packed.small(name), name))
+    chosen = oci.choose(lambda name: oci.parse(packed.small(name), name), tag)
     layers = [(oci.blob_path(one.get("digest"), "a layer"), f"layer {n}") for n, one in enumerate(chosen.layers, 1)]
     if len(layers) > oci.MAX_LAYERS:
         raise ImageError(f"the image has more than {oci.MAX_LAYERS} layers: it is damaged or hostile")
@@ -114,7 +163,7 @@ def _archive(path: str, file: IO[bytes]) -> Image:
     return _image(path, "oci", root, _configured(chosen.config, chosen.platforms, chosen.notes))
 
 
-def _layout(path: str) -> Image:
+def _layout(path: str, tag: str) -> Image:
     """Read an OCI layout in a directory; blobs are opened beneath it only, links resolved inside it."""
     root = Root(path, live=False)
     budget = Budget()
@@ -136,7 +185,7 @@ def _layout(path: str) -> Image:
         return opened(files[0], budget, what)
 
     try:
-        chosen = oci.choose(read_json)
+        chosen = oci.choose(read_json, tag)
         tree, notes = oci.stack(chosen.layers, open_blob, budget)
     finally:
         for file in files:

@@ -176,7 +176,12 @@ def opened(raw: Any, budget: Budget, what: str) -> Stream:
 
 def compressed(start: bytes) -> bool:
     """Tell whether a file that begins with ``start`` is compressed in a way that `opened` knows."""
-    return start.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"BZh"))
+    return start.startswith((b"\x1f\x8b", b"\xfd7zXZ\x00", b"BZh")) or _is_zstd(start)
+
+
+def _is_zstd(start: bytes) -> bool:
+    """Tell whether zstd begins here, by a frame or by one that is to be skipped (pzstd's). Source: RFC 8878, 3.1."""
+    return start.startswith(b"\x28\xb5\x2f\xfd") or (start[1:4] == b"\x2a\x4d\x18" and start[0] >> 4 == 5)
 
 
 def _decompressor(start: bytes, file: io.BufferedReader, what: str) -> IO[bytes]:
@@ -184,7 +189,7 @@ def _decompressor(start: bytes, file: io.BufferedReader, what: str) -> IO[bytes]
         import gzip
 
         return cast(IO[bytes], gzip.GzipFile(fileobj=file))
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
+    if _is_zstd(start):
         return cast(IO[bytes], zstd(what).ZstdFile(file))
     if start.startswith(b"\xfd7zXZ\x00"):
         import lzma
