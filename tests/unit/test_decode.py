@@ -74,7 +74,7 @@ INSTALLED = ("python", "cudnn", "nccl")
 
 
 def asks_what_runs(requirement: Requirement) -> bool:
-    """Whether a clause asks for CUDA by the published range, or for the highest version, where decoding may say more."""
+    """Whether a clause asks for CUDA by the published range, or for a highest version: decoding may say more."""
     return any(
         (one.name == "cuda" and one.op in (">=", "=", "~=")) or one.name in INSTALLED
         for clause in requirement.clauses

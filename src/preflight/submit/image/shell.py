@@ -1,7 +1,7 @@
 """Variables that a shell script sets, without running it: assignments, export, unset, defaults, in their order.
 
-What a branch, a loop, a function or a pipeline does is not certain; a value that a command computes is not known. Such a
-name is given as unread, and is in none of the values. Words are read as POSIX sh reads them (sh(1), 2.2 to 2.6).
+What a branch, a loop, a function or a pipeline does is not certain; a value that a command computes is not known. Such
+a name is given as unread, and is in none of the values. Words are read as POSIX sh reads them (sh(1), 2.2 to 2.6).
 """
 
 import re
