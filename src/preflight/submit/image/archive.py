@@ -143,7 +143,7 @@ def _name(name: str) -> str:
 
 
 def docker(archive: Archive, budget: Budget, tag: str = "") -> tuple[dict[str, Any], Tree, list[str]]:
-    """Return configuration, merged layers and notes of the image that manifest.json names, of several the tagged one."""
+    """Return configuration, merged layers and notes of manifest.json's image, of several the one with the tag."""
     import json
 
     try:
