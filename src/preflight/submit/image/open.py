@@ -15,6 +15,7 @@ from preflight.submit.image.unpack import Budget, Stream, compressed, opened
 from preflight.submit.image.virtual import Virtual
 
 T = TypeVar("T")
+_EFFECTIVE = os.access in os.supports_effective_ids
 _REFERENCE = re.compile(r"[a-z][a-z0-9+.-]*://\S*|[\w.-]+(:\d+)?#\S+")
 _FORMS = "an OCI layout, a docker save tar, a SIF, a squashfs or an unpacked root directory"
 
@@ -114,7 +115,7 @@ def _denied(root: str, path: str) -> str:
     here = ""
     for part in ("", *path.strip("/").split("/")):
         here = f"{here}/{part}".replace("//", "/")
-        if os.path.isdir(root + here) and not os.access(root + here, os.R_OK | os.X_OK):
+        if os.path.isdir(root + here) and not os.access(root + here, os.R_OK | os.X_OK, effective_ids=_EFFECTIVE):
             return here
     return path
 

@@ -101,13 +101,12 @@ class Script:
         count = next((at for at, word in enumerate(words) if not _ASSIGNMENT.match(word)), len(words))
         if count == len(words):
             for word in words:
-                self._assign(word)
+                self._set(*self._assigned(word))
             return
         command, arguments = words[count], words[count + 1 :]
         if command in ("export", "readonly", "declare", "typeset", "local"):
-            for word in arguments:
-                if _ASSIGNMENT.match(word):
-                    self._assign(word)
+            for matched, value in [self._assigned(word) for word in arguments if _ASSIGNMENT.match(word)]:
+                self._set(matched, value)  # all words are expanded first
         elif command == "unset":
             for name in arguments:
                 if _NAME.fullmatch(name):
@@ -123,21 +122,23 @@ class Script:
             if not self._certain and not self._ended:
                 self._within.append("?exit")  # nothing behind it is certain any more
 
-    def _assign(self, word: str) -> None:
+    def _assigned(self, word: str) -> tuple[re.Match[str], str | None]:
+        """Return an assignment's name and what its value stands for, None where that would have to be run."""
         matched = _ASSIGNMENT.match(word)
         assert matched
+        try:
+            return matched, self._expand(word[matched.end() :])
+        except Unknown:
+            return matched, None
+
+    def _set(self, matched: re.Match[str], value: str | None) -> None:
         name = matched[1]
         if self._ended:
             return
-        try:
-            value = self._expand(word[matched.end() :])
-        except Unknown:
+        if value is None or not self._certain:
             self._forget([name])
-            return
-        if not self._certain:
-            self._forget([name])
-            return
-        self.values[name] = self.values.get(name, "") + value if matched[2] else value
+        else:
+            self.values[name] = self.values.get(name, "") + value if matched[2] else value
 
     def _unset(self, name: str) -> None:
         if self._ended:
@@ -162,6 +163,8 @@ class Script:
             char = word[at]
             if char == "'" and not quoted:
                 end = word.find("'", at + 1)
+                if end < 0:
+                    raise Unknown(word)
                 out.append(word[at + 1 : end])
                 at = end + 1
             elif char == '"':
@@ -170,7 +173,8 @@ class Script:
                 at = end
             elif char == "\\":
                 escaped = word[at + 1 : at + 2]
-                out.append(escaped if not quoted or escaped in '$`"\\\n' else f"\\{escaped}")
+                if escaped != "\n":  # else a line goes on
+                    out.append(escaped if not quoted or escaped in '$`"\\' else f"\\{escaped}")
                 at += 2
             elif char == "`" or word.startswith("$(", at):
                 raise Unknown(word)
