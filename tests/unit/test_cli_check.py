@@ -410,3 +410,26 @@ def test_gpus_named_on_a_node_without_any_are_a_mistake_of_the_command(site: Sit
     done = site.run("check", "--facts", str(facts), "--gpus", "7")
     assert done.returncode == 2
     assert "this node has no NVIDIA GPU" in done.stderr
+
+
+def test_timings_of_each_fact_and_check_in_80_columns(site: Site) -> None:
+    done = site.run("check", "--phase", "health", "--timings")
+    assert done.returncode in (0, 1), done.stderr
+    facts, _, checks = done.stdout.partition("\nfacts: ")[2].partition("\nchecks: ")
+    for text, names in ((facts, ("gpus", "cuda", "toolkits", "services")), (checks, ("gpu.ecc.sram", "gpu.present"))):
+        rows = {line.split()[0]: float(line.split()[1]) for line in text.splitlines()[1:] if line.endswith(" ms")}
+        assert set(names) <= set(rows)
+        assert list(rows.values()) == sorted(rows.values(), reverse=True)
+    assert all(len(line) <= 80 for line in (facts + checks).splitlines())
+    assert "ms in all" not in site.run("check", "--phase", "health").stdout
+
+
+def test_gpus_that_slurm_was_not_told_of_are_a_warning_of_the_health_check(site: Site) -> None:
+    (site.place / "gres.conf").write_text("Name=gpu File=/dev/nvidia0\n")
+    report = judged(site, "--phase", "health", code=0)
+    (one,) = [one for one in report["findings"] if one["check"] == "gpu.configured"]
+    assert (one["status"], one["blame"]) == ("warn", "site")
+    assert one["message"] == "NVML has 2 GPUs, Slurm's configuration gives the node 1"
+    (site.place / "gres.conf").write_text("Name=gpu File=/dev/nvidia[0-1]\n")
+    report = judged(site, "--phase", "health", code=0)
+    assert [one["status"] for one in report["findings"] if one["check"] == "gpu.configured"] == ["pass"]

@@ -1,38 +1,14 @@
-"""Does CUDA start: cuInit of libcuda in a child of its own. NVML answers also where no CUDA program can run.
+"""Does CUDA start: what cuInit answers (cuda_init.py). NVML answers also where no CUDA program can run.
 
-It makes no context and changes nothing. It may take seconds where no persistence daemon keeps the GPUs awake, so a
-prolog takes what the last epilog or health check found.
+It may take seconds where no persistence daemon keeps the GPUs awake, so a prolog takes what the last epilog or health
+check found.
 """
 
 from __future__ import annotations
 
-import os
-
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
 from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
-
-LIBRARY = "libcuda.so.1"
-# CUresult of cuda.h
-RESULTS = {
-    0: "ok",
-    1: "InvalidValue",
-    2: "OutOfMemory",
-    3: "NotInitialized",
-    34: "StubLibrary",
-    36: "CallRequiresNewerDriver",
-    46: "DeviceUnavailable",
-    100: "NoDevice",
-    101: "InvalidDevice",
-    201: "InvalidContext",
-    304: "OperatingSystem",
-    800: "NotPermitted",
-    801: "NotSupported",
-    802: "SystemNotReady",
-    803: "SystemDriverMismatch",
-    804: "CompatNotSupportedOnDevice",
-    999: "Unknown",
-}
 
 
 @fact(
@@ -51,30 +27,6 @@ def read(root: Root) -> Answer:
     """Whether CUDA starts (cuInit), and how many GPUs it shows."""
     if not root.live:
         return unknown(NOT_LIVE)
-    import ctypes
+    from preflight.facts.cuda_init import start
 
-    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
-        os.environ.pop(name, None)  # of the child alone
-    root.touch(f"loading {LIBRARY}")
-    try:
-        library = ctypes.CDLL(_path(root.source.nvml_library))
-    except OSError:
-        return Answer({"result": "LibraryNotFound", "devices": None, "version": None})
-    number = ctypes.c_int(0)
-    version = None
-    if library.cuDriverGetVersion(ctypes.byref(number)) == 0:
-        version = f"{number.value // 1000}.{number.value % 1000 // 10}"
-    root.touch("cuInit")
-    code = int(library.cuInit(0))
-    if code:
-        return Answer({"result": RESULTS.get(code, f"Error{code}"), "devices": None, "version": version})
-    root.touch("cuDeviceGetCount")
-    code = int(library.cuDeviceGetCount(ctypes.byref(number)))
-    count = None if code else number.value
-    return Answer({"result": RESULTS.get(code, f"Error{code}"), "devices": count, "version": version})
-
-
-def _path(nvml_library: str) -> str:
-    """Return libcuda beside libnvidia-ml where the policy names that and it is there, else the loader's."""
-    beside = os.path.join(os.path.dirname(nvml_library), LIBRARY)
-    return beside if nvml_library and os.path.exists(beside) else LIBRARY
+    return start(root)
