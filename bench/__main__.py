@@ -67,18 +67,6 @@ def cases(cluster: Cluster) -> list[Case]:
     ]
 
 
-def planned() -> str:
-    """Return what `plan` adds to Slurm's own answer, of nodes alike and of nodes that racks tell apart."""
-    lines = []
-    for racks, what in ((False, "of three kinds"), (True, "that differ from rack to rack")):
-        found = planning.seconds(REQUIRE, racks)
-        lines.append(
-            f"plan over {planning.NODES:,} nodes {what}, beyond Slurm's own answer: {found.whole * 1000:.0f} ms; "
-            f"decoding and judging alone {found.judged * 1000:.0f} ms ({found.fit:,} fit and are up).\n"
-        )
-    return "".join(lines)
-
-
 def main() -> int:
     """Measure, print, and with --write put the table into README.md."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -97,7 +85,7 @@ def main() -> int:
     text += f"The catalog's share, by the cuda clause: {catalog:.1f} ms (median of the differences round by round).\n"
     took, fitting = placing.seconds(REQUIRE)
     text += f"{placing.NODES:,} nodes judged by those 4 clauses: {took * 1000:.0f} ms ({fitting:,} fit).\n"
-    text += planned()
+    text += planning.text(planning.figures(REQUIRE, max(options.rounds // 6, 3)))
     asked = publishing.commands()
     text += f"`preflight publish` runs {' and '.join(asked.unchanged)} where nothing changed, "
     text += f"{' and '.join(asked.changed)} where something did.\n"

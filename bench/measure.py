@@ -1,19 +1,22 @@
 """Commands timed in turn, so that a machine whose speed drifts slows all of them alike."""
 
+import glob
 import os
 import statistics
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 
 class Case(NamedTuple):
-    """A command to time; ``environment`` is all that it gets."""
+    """A command to time; ``environment`` is all that it gets, ``status`` how it must end."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
+    status: int = 0
 
 
 class Figure(NamedTuple):
@@ -57,9 +60,39 @@ def _run(case: Case) -> float:
         began = time.perf_counter()
         done = subprocess.run(case.command, env=case.environment, stdin=null, stdout=null, stderr=null, check=False)
         took = (time.perf_counter() - began) * 1000
-    if done.returncode:
+    if done.returncode != case.status:
         raise RuntimeError(f"{case.name}: exit status {done.returncode}: {' '.join(case.command)}")
     return took
+
+
+def peak(case: Case) -> float:
+    """Return the most MiB that a command and its children held at once (PSS: shared pages count once)."""
+    with open(os.devnull, "r+b") as null:
+        process = subprocess.Popen(case.command, env=case.environment, stdin=null, stdout=null, stderr=null)
+        most = 0
+        while process.poll() is None:
+            most = max(most, sum(_pss(pid) for pid in _tree(process.pid)))
+            time.sleep(0.002)
+    return most / 1024
+
+
+def _tree(root: int) -> list[int]:
+    found = [root]
+    for pid in found:
+        for path in glob.glob(f"/proc/{pid}/task/*/children"):
+            try:
+                found += map(int, Path(path).read_text(encoding="ascii").split())
+            except OSError:
+                continue  # it has ended
+    return found
+
+
+def _pss(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
 def table(figures: Sequence[Figure], reference: str) -> str:

@@ -1,104 +1,110 @@
-"""`plan` over a large cluster, in one process: all that comes on top of Slurm's own answer."""
+"""`plan` and `sbatch`, whole commands, on a real slurmctld of many nodes, against Slurm's own answer in the same run.
+
+No slurmd runs: Slurm knows the nodes by slurm.conf, and each has published its facts and a key of its own in its Extra.
+"""
 
 import json
-import statistics
-import time
-from typing import Any
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from bench.placing import NODES, fleet
-from preflight.hostlist import folded
-from preflight.policy.model import Policy
+from bench.measure import Case, difference, measure, peak
+from bench.placing import fleet
+from lab import Lab
 from preflight.requirements.encode import extra_of
-from preflight.slurm.by_commands import ByCommands
-from preflight.slurm.models import Node
-from preflight.submit.infer import Inference
-from preflight.submit.plan import ClusterState, plan
-from preflight.submit.plan.kinds import Given, Kinds
-from preflight.submit.plan.text import render
-from preflight.submit.script import Submission, read
+from preflight.slurm.node_text import LONG
 from preflight.tuples import NamedTuple
 
-_STATES = ("idle", "mixed", "allocated", "idle+drain")
-_RACK = 20  # nodes that share what their site wrote into Extra
-
-
-class Answered:
-    """A Slurm whose sinfo has answered: its rows are given in the form that is asked for, in no time."""
-
-    each_s = 20.0
-
-    def __init__(self, rows: list[tuple[str, ...]]) -> None:
-        self._rows = rows
-        self._text = ""
-        self.spent = 0.0
-
-    def _replace(self, **_: object) -> "Answered":
-        return self
-
-    def run(self, *_: str) -> str:
-        return "slurm 22.05.8"
-
-    def both(self, command: str, *arguments: str) -> tuple[str, str]:
-        began = time.perf_counter()
-        mark = arguments[-1].partition(":0")[2].partition(",")[0]
-        text = "".join("".join(f"{value}{mark}" for value in row) + "\n" for row in self._rows)
-        self.spent = time.perf_counter() - began
-        return text, ""
+SIZES = (2_000, 10_000)
+NOT_NOW = 3  # plan's exit code: no slurmd answers, so no node fits now
+OWN, PLAN, SBATCH = "scontrol show node", "plan", "sbatch"
+OF_SBATCH = "sbatch alone"
 
 
 class Figures(NamedTuple):
-    """Median seconds of the whole plan and of decoding and judging alone, nodes that fit, and sinfo's rows."""
+    """Medians, round by round: milliseconds of Slurm's own answer, what `plan` and `sbatch` take beyond it, and MiB.
 
-    whole: float
-    judged: float
-    fit: int
-    rows: int
+    ``times``: what plan takes in all, by Slurm's own answer in the same round. ``lines``: whether every node holds a
+    text of several lines.
+    """
 
-
-def rows(racks: bool) -> list[tuple[str, ...]]:
-    """Return sinfo's rows of 10,000 nodes: of three kinds in four states; ``racks``: and each rack with its own key."""
-    groups: dict[tuple[str, ...], set[str]] = {}
-    for number, view in enumerate(fleet()):
-        extra: dict[str, Any] = extra_of(view) if number < 3 else _PUBLISHED[number % 3]
-        if number < 3:
-            _PUBLISHED[number] = extra
-        text = json.dumps({"rack": f"r{number // _RACK}", **extra} if racks else extra)
-        state = _STATES[number // 3 % len(_STATES)]
-        groups.setdefault(("gpu", state, "none", "x", "x", text, "gpu:8", "64", "512000"), set()).add(f"gpu{number:05}")
-    return [(folded(names), *fields) for fields, names in groups.items()]
+    nodes: int
+    lines: bool
+    own: float
+    times: float
+    plan: float
+    sbatch: float
+    memory: float
 
 
-_PUBLISHED: dict[int, dict[str, Any]] = {}
+class Controller(Lab):
+    """A slurmctld whose nodes never answer."""
+
+    def wait_nodes(self, states: Iterable[str] = ("IDLE",), timeout: float = 20) -> None:
+        """Return at once."""
 
 
-def seconds(spec: str, racks: bool, rounds: int = 5) -> Figures:
-    """Measure: from sinfo's text to plan's text."""
-    slurm = Answered(rows(racks))
-    submission = read(["-p", "gpu", "--gpus-per-node=8", f"--require={spec}", "--wrap=true"], {}, None, "/")
-    whole, judged, fit = [], [], 0
-    for _ in range(rounds):
-        began = time.perf_counter()
-        nodes = ByCommands(slurm).nodes()  # type: ignore[arg-type]
-        fit = _planned(submission, nodes)
-        whole.append(time.perf_counter() - began - slurm.spent)
-        judged.append(_judged(submission, nodes))
-    return Figures(statistics.median(whole), statistics.median(judged), fit, len(slurm._rows))
+@contextmanager
+def controller(nodes: int) -> Iterator[Controller]:
+    """A cluster of ``nodes`` nodes gpu00001 …, each with its own published Extra."""
+    names = f"gpu[00001-{nodes:05}]"
+    conf = (
+        f"SlurmdTimeout=0\nNodeName={names} NodeAddr=127.0.0.1 CPUs=64 RealMemory=512000 Gres=gpu:8 State=UNKNOWN\n"
+        f"PartitionName=gpu Nodes={names} State=UP"
+    )
+    kinds = [extra_of(view) for view in fleet(3)]
+    with Controller(nodes=(), slurm_conf_extra=conf) as lab:
+        extras = (json.dumps({"asset": f"A{one:06}", **kinds[one % 3]}, separators=(",", ":")) for one in range(nodes))
+        lines = (f"update NodeName=gpu{one + 1:05} Extra={extra}\n" for one, extra in enumerate(extras))
+        lab.check_run(["scontrol"], stdin="".join(lines), timeout=600)
+        yield lab
 
 
-def _planned(submission: Submission, nodes: list[Node]) -> int:
-    made = plan(submission, Inference((), (), ()), ClusterState(nodes, "gpu", True), Policy(), "off", "/")
-    render(made)
-    found = made.parts[0].nodes
-    if found is None or found.total != NODES:
-        raise RuntimeError(f"the plan should have looked at {NODES} nodes: {found}")
-    return len(found.fit)
+def figures(spec: str, rounds: int) -> list[Figures]:
+    """Measure each size, with texts of one line and of several."""
+    found = []
+    for nodes in SIZES:
+        with controller(nodes) as lab:
+            found.append(_measured(lab, nodes, False, spec, rounds))
+            lab.check_run(["scontrol", "update", f"NodeName=gpu[00001-{nodes:05}]", "Comment=two\nlines"])
+            found.append(_measured(lab, nodes, True, spec, rounds))
+    return found
 
 
-def _judged(submission: Submission, nodes: list[Node]) -> float:
-    from preflight.requirements.grammar import parse
+def _measured(lab: Lab, nodes: int, lines: bool, spec: str, rounds: int) -> Figures:
+    environment = {"SLURM_CONF": lab.slurm_conf, "PATH": os.environ.get("PATH", os.defpath), "HOME": lab.work}
+    ours = [sys.executable, "-m", "preflight"]
+    job = ["-p", "gpu", "--gpus-per-node=8", f"--comment=require: {spec}", "--wrap=true"]
+    cases = [
+        Case(OWN, ["scontrol", *LONG], environment),
+        Case(OF_SBATCH, ["sbatch", "--hold", *job], environment),
+        Case(PLAN, [*ours, "plan", *job], environment, NOT_NOW),
+        Case(SBATCH, [*ours, "sbatch", "--hold", *job], environment),
+    ]
+    taken = {one.name: one for one in measure(cases, rounds, OWN)}
+    own = taken[OWN]
+    both = own._replace(times=[a + b for a, b in zip(own.times, taken[OF_SBATCH].times, strict=True)])
+    memory = max(peak(case) for case in cases[2:])
+    return Figures(
+        nodes,
+        lines,
+        own.median,
+        taken[PLAN].ratio,
+        difference(taken[PLAN], own),
+        difference(taken[SBATCH], both),
+        memory,
+    )
 
-    requirement = parse(submission.components[0].options["require"].value or "")
-    began = time.perf_counter()
-    kinds = Kinds(nodes)
-    kinds.judged(requirement, Given(8), "warn")
-    return time.perf_counter() - began
+
+def text(found: Iterable[Figures]) -> str:
+    """Return a line for each."""
+    lines = []
+    for one in found:
+        what = f"{one.nodes:,} nodes, each with its own published Extra{' and a comment of two lines' * one.lines}"
+        plan = f"plan takes {one.plan:.0f} ms ({one.times:.1f} times it in all)"
+        lines.append(
+            f"{what}: beyond Slurm's own answer ({one.own:.0f} ms) {plan}, sbatch {one.sbatch:.0f} ms; at most "
+            f"{one.memory:.0f} MiB in all processes.\n"
+        )
+    return "".join(lines)

@@ -1,5 +1,6 @@
 """`preflight require --to …` without Click: the same answers as the long way, and nothing heavy imported."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -21,10 +22,12 @@ PLAIN = [
     ["ubuntu>=22.04", "--to", "extra"],
     ["--to", "extra", "--with=ö>1", "!mig"],
     ["--to", "extra", "--gres=gres:gpu:a100_3g.20gb:1", "gpu.count>=1, gpu=3g.20gb"],
+    ["--to", "json", "--", 'cuda>=12.4|!mig, mount="/a, \\"b\\" ö", nvlink'],
+    ["cuda>=12.4", "--to", "json"],
 ]
 LONG_WAY = [
     ["cuda>=12.4"],
-    ["cuda>=12.4", "--to", "json"],
+    ["--to", "json", "--", "cuda"],
     ["--to", "extra", "cuda"],
     ["--to", "extra"],
     ["--to", "extra", "--help"],
@@ -63,14 +66,26 @@ def test_a_mig_device_is_not_placed_by_what_whole_gpus_are(gres: str) -> None:
     assert whole.text == "gpu_count>=2"
 
 
-def test_it_imports_little() -> None:
-    asked = ["require", "--to", "constraint", FEATURES, "--", "cuda>=12.4, ubuntu>=22.04|rhel>=9"]
-    command = [sys.executable, "-I", "-S", "-X", "importtime", MAIN, *asked]
+def imported(*asked: str) -> tuple[str, set[str]]:
+    """Return what the command prints, and the modules that it imports."""
+    command = [sys.executable, "-I", "-S", "-X", "importtime", MAIN, "require", *asked]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert done.stdout == "cuda_runs_12.999&os_ubuntu_22.04\n"
-    assert "preflight.requirements.features" in imported
-    assert imported.isdisjoint(HEAVY)
+    return done.stdout, {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_it_imports_little() -> None:
+    said, modules = imported("--to", "constraint", FEATURES, "--", "cuda>=12.4, ubuntu>=22.04|rhel>=9")
+    assert said == "cuda_runs_12.999&os_ubuntu_22.04\n"
+    assert "preflight.requirements.features" in modules
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_what_the_plugin_runs_at_each_submit_imports_still_less() -> None:
+    """slurm_plugin/launch.c has these words."""
+    said, modules = imported("--to", "json", "--", "cuda>=12.4, ubuntu>=22.04|rhel>=9")
+    assert [len(clause) for clause in json.loads(said)] == [1, 2]
+    assert "preflight.requirements.grammar" in modules
+    assert modules.isdisjoint((*HEAVY, "preflight.requirements.features", "preflight.policy.model"))
 
 
 def test_a_reader_that_went_away_changes_nothing() -> None:

@@ -1,14 +1,15 @@
-"""`preflight require --to extra|constraint`: what each job pays for at submit, so Click is not imported for it.
+"""`preflight require --to extra|constraint|json`: what each job pays for at submit, so Click is not imported for it.
 
-`quick` takes the plain forms of the command, such as cli_filter.lua's; whatever else is asked goes the long way, by
-`preflight.cli.require`, with the same answer.
+`quick` takes the plain forms of the command, such as the plugin's and cli_filter.lua's; whatever else is asked goes the
+long way, by `preflight.cli.require`, with the same answer.
 """
 
 import os
 import sys
 import time
 
-from preflight.requirements.grammar import Requirement, RequirementError, parse
+from preflight import jsonio
+from preflight.requirements.grammar import Requirement, RequirementError, parse, to_json
 from preflight.slurm.commands import SlurmError
 from preflight.tuples import NamedTuple
 
@@ -51,13 +52,27 @@ def quick(arguments: list[str]) -> Placed | None:
     if rest[1:2] == ["--to"] and len(rest) == 3:  # SPEC --to extra, as people write it
         given["--to"] = rest.pop()
         rest.pop()
-    if len(rest) != 1 or given.get("--to") not in ("extra", "constraint"):
+    if len(rest) != 1 or given.get("--to") not in ("extra", "constraint", "json"):
         return None
     own, features, config = given.get("--with", ""), given.get("--features"), given.get("--config")
     try:
+        if given["--to"] == "json":
+            return Placed(indented(to_json(parse(rest[0]))), (), 0)
         return place(parse(rest[0]), given["--to"], own, features, config, given.get("--gres", ""))
     except (RequirementError, SlurmError):
         return None
+
+
+def indented(value: object, indent: str = "") -> str:
+    """Return lists and objects of plain values as json.dumps does with indent=2, which would import json."""
+    if isinstance(value, dict):
+        parts, ends = [f"{jsonio.dumps(key)}: {indented(one, indent + '  ')}" for key, one in value.items()], "{}"
+    elif isinstance(value, list):
+        parts, ends = [indented(one, indent + "  ") for one in value], "[]"
+    else:
+        return jsonio.dumps(value)
+    lines = ",".join(f"\n{indent}  {part}" for part in parts)
+    return f"{ends[0]}{lines}\n{indent}{ends[1]}" if parts else ends
 
 
 def place(
