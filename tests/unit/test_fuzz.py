@@ -13,6 +13,7 @@ SAMPLE = 50  # inputs a target; `make fuzz` runs as many as one has patience for
 LONG = b"9" * 4400  # int refuses as many digits since Python 3.11, and takes long before
 FOUND = {  # what long runs found, made short: a line each of the faults that were mended
     "a NUL in a path of gres.conf": ("gres_conf", b"NodeName=n1 Gres=gpu:1\nGresTypes=gpu\n\0Name=gpu File=/a\0b"),
+    "hundreds of brackets in a file of gres.conf": ("gres_conf", b"\0Name=gpu File=/dev/n" + b"[0]" * 999),
     "a NUL in an include of gres.conf": ("gres_conf", b"\0include a\0b"),
     "a count of GPUs that is a digit and no number": ("gres_conf", "NodeName=n1 Gres=gpu:1²\nGresTypes=gpu\n".encode()),
     "a module's version that is a digit and no number": ("modulefiles", "\0cuda@12:²".encode()),

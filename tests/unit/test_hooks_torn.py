@@ -117,10 +117,15 @@ def test_half_an_installation_is_one_line_and_stops_no_job(hooked: Site, tmp_pat
     assert hooked.hook("prolog", **GPUS).stderr == ""
 
 
-def test_a_closed_stdout_does_not_let_a_job_start_on_a_drained_node(hooked: Site) -> None:
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize(("phase", "code"), [("prolog", 10), ("epilog", 0), ("health", 0)])
+def test_whatever_output_is_closed_the_drain_and_the_exit_code_are_right(
+    hooked: Site, closed: str, phase: str, code: int
+) -> None:
     hooked.scenario(H100X2, {"gpu.1.ecc.uncorrected.volatile": 2})
     slurm_of(hooked, "idle", "idle+drain")
-    command = [sys.executable, "-I", "-S", hooked.main, "hook", "prolog", "--config", str(hooked.config)]
-    shell = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command, "--run-dir", str(hooked.run_dir)]
+    command = [sys.executable, "-I", "-S", hooked.main, "hook", phase, "--config", str(hooked.config)]
+    shell = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command, "--run-dir", str(hooked.run_dir)]
     done = subprocess.run(shell, env=hooked.environment(**GPUS), capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (10, "")
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    assert any("state=drain" in call.lower() for call in hooked.slurm_calls())

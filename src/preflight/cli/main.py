@@ -85,7 +85,7 @@ def main() -> int:
             traceback.print_exc()
         else:
             first = str(error).splitlines()[0] if str(error) else ""
-            sys.stderr.write(f"preflight: {type(error).__name__}: {first} (--debug shows where)\n")
+            _write(f"preflight: {type(error).__name__}: {first} (--debug shows where)\n")
         return 4 if _asked_to_check() else 2
     return result if isinstance(result, int) else 0
 
@@ -101,11 +101,20 @@ def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
 def _say(error: click.ClickException) -> None:
     text = error.format_message()
     if text.startswith("Usage:"):  # nothing was asked for: Click's whole help
-        sys.stderr.write(f"{text}\n")
+        _write(f"{text}\n")
         return
     if isinstance(error, click.UsageError) and error.ctx is not None:
         text += f" (try: {error.ctx.command_path} --help)"
-    sys.stderr.write(f"preflight: {text}\n")
+    _write(f"preflight: {text}\n")
+
+
+def _write(text: str) -> None:
+    """Write to stderr; where that is closed or full the text is lost, and the exit code stays what it is."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        return
 
 
 def _asked_to_check() -> bool:

@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MOST_BRACKETS = 8
 MOST = 1024  # of one File=; no node has as many GPUs
 NVIDIA_MAJOR = 195  # of /dev/nvidiaN (Linux: Documentation/admin-guide/devices.txt)
 DIGITS = "0123456789"
@@ -18,6 +19,8 @@ def expand(text: str) -> tuple[str, ...]:
     """Return the paths of "/dev/nvidia[3,0-1],/dev/nvidia7" in the order written; raises ValueError."""
     found: list[str] = []
     for part in split(text):
+        if part.count("[") > MOST_BRACKETS:
+            raise ValueError(f"more than {MOST_BRACKETS} brackets in one name")
         for path in _product(part):
             if len(found) >= MOST:
                 raise ValueError(f"more than {MOST} files")
