@@ -167,7 +167,7 @@ def test_two_users_jobs_share_a_gpu_and_neither_is_blamed_for_the_other(cluster:
         gpu = f"gpu{other['job']['gpus'][0]}"
         assert [fact for fact in changed if fact.startswith("gpu")] == ([f"{gpu}.processes"] if left == "own" else [])
         cluster.set_gpus("shared1", SHARED)
-    assert found == [("pass", "user", "none"), ("unknown", "site", "900002"), ("warn", "user", "900003")]
+    assert found == [("pass", "user", "none"), ("unknown", "user", "900002"), ("warn", "user", "900003")]
     assert cluster.lab.job_state(stays) == "RUNNING"
     cluster.lab.check_run(["scancel", stays])
 

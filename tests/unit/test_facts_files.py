@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from preflight.facts import arch, container, cpu, driver, ib, kernel, libc, memory, mounts, pci, space
+from preflight.facts import arch, container, cpu, driver, ib, kernel, libc, memory, mounts, pci, tmp
 from preflight.facts import cuda_toolkits as toolkits
 from preflight.facts import modulefiles as modules
 from preflight.facts import os as facts_os
@@ -141,11 +141,11 @@ def test_meminfo_of_an_old_kernel_and_a_broken_one(tmp_path: Path) -> None:
 
 def test_free_space_is_what_users_may_take(tmp_path: Path) -> None:
     told = os.statvfs(tmp_path)
-    found = space.read_space(Root(), str(tmp_path)).values
+    found = tmp.read_space(Root(), str(tmp_path)).values
     assert found["size"] == told.f_frsize * told.f_blocks
     assert found["free"] <= told.f_frsize * told.f_bfree
-    assert space.read_space(Root(str(tmp_path), live=False), "/tmp").unknown == {"": NOT_LIVE}
-    assert "No such file" in space.read_space(Root(), str(tmp_path / "gone")).unknown[""]
+    assert tmp.read_space(Root(str(tmp_path), live=False), "/tmp").unknown == {"": NOT_LIVE}
+    assert "No such file" in tmp.read_space(Root(), str(tmp_path / "gone")).unknown[""]
 
 
 # mounts

@@ -13,7 +13,7 @@ from preflight.facts.answer import Answer
 from preflight.facts.collect import collect
 from preflight.facts.document import FactsDocument
 from preflight.facts.gpu import ATTRIBUTES
-from preflight.facts.gpu_keys import DEVICE
+from preflight.facts.gpus import DEVICE
 from preflight.facts.isolate import Outcome
 from preflight.facts.nvml_result import NvmlResult
 from preflight.facts.source import Source

@@ -1,4 +1,4 @@
-"""A GPU's links in every phase: PCIe lanes, NVLink, the health of its NVSwitch fabric."""
+"""A GPU's links and modes in every phase: PCIe lanes, NVLink, its NVSwitch fabric, and modes that wait for a reset."""
 
 from __future__ import annotations
 
@@ -78,3 +78,26 @@ def fabric_health(state: int, summary: int, mask: int, limit: float | None) -> F
         return warned("its NVSwitch fabric has a limited capacity", observed=f"summary {summary}")
     why = ", ".join(text for shift, bits, text in DEGRADED if mask >> shift & bits == 1)
     return warned(f"NVSwitch fabric: {why}", observed=f"mask {mask:#x}") if why else None
+
+
+RESET = "reset the GPU when it is idle, or reboot the node"
+
+
+@gpu_check("gpu.ecc.pending", ("ecc", "ecc_pending"), action="warn", remedy=RESET)
+def ecc_pending(now: bool, then: bool, limit: float | None) -> Finding | None:
+    """No change of a GPU's ECC mode waits for a reset."""
+    if now == then:
+        return None
+    return failed(f"ECC is {_on(now)} and will be {_on(then)} after a reset", observed=_on(now), expected=_on(then))
+
+
+@gpu_check("gpu.mig.pending", ("mig", "mig_pending"), action="warn", remedy=RESET)
+def mig_pending(now: bool, then: bool, limit: float | None) -> Finding | None:
+    """No change of a GPU's MIG mode waits for a reset."""
+    if now == then:
+        return None
+    return failed(f"MIG is {_on(now)} and will be {_on(then)} after a reset", observed=_on(now), expected=_on(then))
+
+
+def _on(mode: bool) -> str:
+    return "on" if mode else "off"

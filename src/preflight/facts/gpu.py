@@ -9,6 +9,7 @@ import time
 
 from preflight.facts import mig
 from preflight.facts.gpu_bus import excluded, fabric
+from preflight.facts.gpu_fields import RECOVERY, fields
 from preflight.facts.gpu_jobs import with_jobs
 from preflight.facts.isolate import Channel
 from preflight.facts.mig import Lookup
@@ -137,9 +138,12 @@ def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Loo
 
 def _fields(channel: Channel, nvml: Any, handle: Handle, known: dict[str, Any], everything: bool) -> None:
     """Tell what one GetFieldValues call answers, and in all phases but the prolog NVLink's counters."""
-    from preflight.facts.gpu_health import FIELDS, RECOVERY, fields, link_errors
+    wanted = RECOVERY
+    if everything:
+        from preflight.facts.gpu_health import FIELDS, link_errors
 
-    index, wanted = known["index"], FIELDS if everything else RECOVERY
+        wanted = FIELDS
+    index = known["index"]
     channel.doing(f"gpu {index} nvmlDeviceGetFieldValues")
     try:
         told, errors = fields(nvml, handle, wanted)

@@ -6,7 +6,8 @@ NVIDIA's nvml.h; what a GPU does not have it answers with NotSupported.
 
 from __future__ import annotations
 
-from preflight.facts.nvml import GPU_ERRORS, NOT_SUPPORTED, Fault, call, error_name
+from preflight.facts.gpu_fields import RECOVERY
+from preflight.facts.nvml import GPU_ERRORS, Fault, call, error_name
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 CORRECTED, VOLATILE, AGGREGATE = 0, 0, 1
 SHUTDOWN, SLOWDOWN = 0, 1  # nvmlTemperatureThresholds_t
-# Fields of nvmlDeviceGetFieldValues (NVML_FI_DEV_…): one call for all of them. NS are counters in nanoseconds.
-RECOVERY = {"recovery_action": 230}  # driver 570 and later
 FIELDS = {
     **RECOVERY,
     "retired_single_bit": 29,
@@ -37,28 +36,6 @@ FIELDS = {
     "nvlink_replay": 52,
     "nvlink_recovery": 59,
 }
-FLAGS = ("retired_pending",)
-_VALUES = {1: "uiVal", 2: "ulVal", 3: "ullVal", 4: "sllVal", 5: "siVal", 6: "usVal"}
-
-
-def fields(nvml: Any, handle: Handle, wanted: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return ({attribute: value}, {attribute: error}) of ``wanted``, {attribute: field id}, by one call.
-
-    A driver that does not know a field calls it an invalid argument: the GPU does not have it then.
-    """
-    told = call(nvml, "nvmlDeviceGetFieldValues", handle, list(wanted.values()))
-    values: dict[str, Any] = {}
-    errors: dict[str, str] = {}
-    for name, field in zip(wanted, told, strict=True):
-        if field.nvmlReturn:
-            refused = error_name(field.nvmlReturn)
-            errors[name] = NOT_SUPPORTED if refused == "InvalidArgument" else refused
-        elif field.valueType not in _VALUES:
-            errors[name] = "InvalidState"
-        else:
-            number = int(getattr(field.value, _VALUES[field.valueType]))
-            values[name] = bool(number) if name in FLAGS else number
-    return values, errors
 
 
 def _sram(nvml: Any, handle: Handle) -> Values:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
-from preflight.facts.gpu_keys import DEVICE
 from preflight.facts.nvml import ABSENT, OK
 from preflight.facts.registry import NVML, fact
 from preflight.facts.rootfs import Root
@@ -16,6 +15,104 @@ if TYPE_CHECKING:
 
 IDENTITY = ("minor", "uuid", "bus_id", "name")
 NOT_READ = "NotRead"
+
+
+_PROCESS = {
+    "pid": "count",
+    "used_memory": "count? bytes",
+    "gi": "count?: GPU instance",
+    "ci": "count?: compute instance",
+    "job": "count?: where /proc/PID/cgroup names one of Slurm's",
+}
+_MIG = {
+    "index": "count: NVML's number on that GPU; places may be empty",
+    "uuid": "text?",
+    "name": "text?",
+    "profile": "text?: 3g.40gb, 1g.10gb+me, 1c.3g.40gb",
+    "gi": "count?: GPU instance",
+    "ci": "count?: compute instance",
+    "memory": "count? bytes",
+    "caps": "counts?: minor numbers of the two instances' /dev/nvidia-caps/nvidia-capN",
+    "errors": "text-map: attribute: NVML error",
+}
+_BASIC = {
+    "index": "count: NVML's",
+    "error": "text?: GpuIsLost, ResetRequired, Timeout …; NotRead and ProbeDied say nothing about the GPU",
+    "errors": "text-map: attribute: NVML error; NotSupported means that the GPU does not have it",
+    "minor": "count?: of /dev/nvidiaN",
+    "uuid": "text?",
+    "bus_id": "text?: 00000000:3B:00.0",
+    "name": "text?",
+    "memory": "count? bytes",
+    "memory_used": "count? bytes",
+    "compute_capability": "text?: 9.0",
+    "mig": "flag?",
+    "mig_pending": "flag?: after the next reset",
+    "ecc": "flag?",
+    "ecc_pending": "flag?: after the next reset",
+    "ecc_uncorrected_volatile": "count? errors: since the driver was loaded",
+    "ecc_uncorrected_aggregate": "count? errors: in the board's life",
+    "remap_correctable": "count? rows",
+    "remap_uncorrectable": "count? rows",
+    "remap_pending": "flag?",
+    "remap_failure": "flag?",
+    "recovery_action": "count?: field 230",
+    "nvlink": "count? links: active",
+    "nvlink_links": "count? links: that the GPU has",
+    "fabric_state": "count?: 0 none, 1 not started, 2 in progress, 3 completed",
+    "fabric_status": "count?: nvmlReturn_t, once completed",
+    "fabric_health_mask": "count?: bits of NVML_GPU_FABRIC_HEALTH_MASK, 0 where the driver has none",
+    "fabric_health_summary": "count?: 0 not told, 1 healthy, 2 unhealthy, 3 limited capacity",
+    "temperature": "count? °C",
+    "pcie_width": "count? lanes",
+    "pcie_width_max": "count? lanes",
+    "processes": [_PROCESS, None],
+    "mig_devices": [_MIG, None],
+}
+# In all but a prolog (gpu_health.py).
+_HEALTH = {
+    "vbios": "text?",
+    "persistence": "flag?",
+    "compute_mode": "count?: 0 default, 2 prohibited, 3 exclusive process",
+    "accounting": "flag?",
+    "ecc_corrected_volatile": "count? errors: since the driver was loaded",
+    "ecc_corrected_aggregate": "count? errors: in the board's life",
+    "ecc_sram_threshold": "flag?: a bank has had more uncorrected errors than the board's threshold",
+    "ecc_sram_uncorrected": "count? errors: since the driver was loaded",
+    "remap_banks_low": "count? banks: with few spare rows",
+    "remap_banks_none": "count? banks: with no spare row",
+    "repair_pending": "flag?: a channel or TPC waits for a reset",
+    "unrepairable": "flag?: memory that cannot be repaired",
+    "retired_single_bit": "count? pages",
+    "retired_double_bit": "count? pages",
+    "retired_pending": "flag?",
+    "clock_event_reasons": "count?: bits of nvmlClocksEventReasons",
+    "utilization": "count? %",
+    "power_usage": "count? mW",
+    "power_limit": "count? mW",
+    "power_limit_default": "count? mW",
+    "temperature_slowdown": "count? °C",
+    "temperature_shutdown": "count? °C",
+    "temperature_margin": "integer? °C: below the slowdown",
+    "pcie_generation": "count?",
+    "pcie_generation_max": "count?",
+    "pcie_replays": "count?",
+    "pcie_correctable": "count? errors",
+    "pcie_nonfatal": "count? errors",
+    "pcie_fatal": "count? errors",
+    "nvlink_crc": "count? errors: over all links",
+    "nvlink_replay": "count? errors: over all links",
+    "nvlink_recovery": "count? errors: over all links",
+    "slowdown_power_ns": "count? ns: since the driver was loaded",
+    "slowdown_thermal_ns": "count? ns: since the driver was loaded",
+    "slowdown_hw_thermal_ns": "count? ns: since the driver was loaded",
+    "slowdown_power_brake_ns": "count? ns: since the driver was loaded",
+    "bar1_total": "count? bytes",
+    "bar1_used": "count? bytes",
+    "gsp_firmware": "text?",
+    "inforom_valid": "flag?",
+}
+DEVICE = {**_BASIC, **_HEALTH}
 
 
 @fact(

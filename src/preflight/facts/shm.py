@@ -3,7 +3,7 @@
 from preflight.facts.answer import Answer
 from preflight.facts.registry import fact
 from preflight.facts.rootfs import Root
-from preflight.facts.space import KEYS, read_space
+from preflight.facts.tmp import KEYS, read_space
 
 PATH = "/dev/shm"
 
