@@ -41,6 +41,9 @@ def document(name: str) -> dict[str, Any]:
         "cpu": {"count": node["cpus"]},
         "memory": {"total": node["memory"] * GIB, "available": node["memory"] * GIB},
         "mounts": {"paths": node.get("mounts", ["/"]), "automounts": [], "remote": [], "users": [], "links": []},
+        "python": {"versions": node.get("pythons", [])},
+        "libraries": {"cudnn": node.get("cudnn", []), "nccl": node.get("nccl", [])},
+        "modules": {"names": node.get("modules", []), "aliases": [], "unread": False, "system": "lmod"},
         "toolkits": {"versions": node.get("toolkits", []), "items": [], "compat": []},
         "driver": {"version": driver, "cuda": node.get("cuda"), "module": driver, "nvml": "ok" if driver else None},
         "gpus": {"count": len(devices), "devices": devices, "stuck_at": None},
@@ -78,7 +81,7 @@ def flat(text: str) -> str:
 
 def test_there_are_enough_and_each_has_its_source() -> None:
     rows = [row for command in ("support", "check", "require") for row in ASKED[command]["questions"]]
-    assert len(rows) >= 200
+    assert len(rows) >= 300
     assert {row["source"] for row in rows} == set(ASKED["sources"])
     assert len({(row.get("node"), row["ask"]) for row in rows}) == len(rows)
 

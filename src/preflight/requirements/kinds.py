@@ -73,15 +73,16 @@ def _order(left: Any, right: Any) -> int:
 class Version(Kind):
     """Numbers compared part by part, over as many parts as the requirement writes.
 
-    ``separators`` part the numbers: "." for most, ".-" for kernel releases (5.14.0-427).
+    ``separators`` part the numbers: "." for most, ".-" for kernel releases (5.14.0-427). ``most``: a first number above
+    it is a slip (124 for 12.4), 0 where any may be one; ``example``: how such a version is written.
     """
 
     name = "version"
     operators = ("=", "!=", ">=", ">", "<=", "<", "~=")
     value_help = "a version such as 12.4"
 
-    def __init__(self, separators: str = ".") -> None:
-        self.separators = separators
+    def __init__(self, separators: str = ".", most: int = 0, example: str = "12.4") -> None:
+        self.separators, self.most, self.example = separators, most, example
 
     def _split(self, text: str) -> list[str]:
         for separator in self.separators[1:]:
@@ -92,8 +93,11 @@ class Version(Kind):
         """Return the parts of an asked version; every part is a number."""
         parts = self._split(value)
         if not all(is_whole(part, _SMALL) for part in parts):
-            raise ValueError("is not a version: numbers with dots between them, such as 12.4")
-        return tuple(int(part) for part in parts)
+            raise ValueError(f"is not a version: numbers with dots between them, such as {self.example}")
+        found = tuple(int(part) for part in parts)
+        if self.most and found[0] > self.most:
+            raise ValueError(f"is higher than any: write it with dots, such as {self.example}")
+        return found
 
     def check(self, op: str, asked: Any) -> None:
         """Refuse "~=" on a version of one part: it would allow every later one, as ">=" does."""

@@ -202,5 +202,6 @@ class OneOf(Name):
         """Return the name; raise ValueError where it is none of the known."""
         folded = self.fold(value)
         if folded not in self._known:
-            raise ValueError(f"is none that is looked for: {', '.join(self._known)}")
+            more = ", ..." if len(self._known) > 10 else ""
+            raise ValueError(f"is none that is looked for: {', '.join(self._known[:10])}{more}")
         return folded

@@ -7,23 +7,24 @@ from preflight.facts.container import PROGRAMS, RUNTIMES
 from preflight.requirements import cuda, installed, judges, modules
 from preflight.requirements.gpu_rows import GPU_ROWS
 from preflight.requirements.kinds import Count, Flag, Size, Version
-from preflight.requirements.kinds_of_names import AliasedName, Name, OneOf, PathName
+from preflight.requirements.kinds_of_names import Name, OneOf, PathName
 from preflight.requirements.modules import ModuleName
 from preflight.requirements.row import Row
 from preflight.requirements.systems import SYSTEM_ROWS, distribution_row
 
-_MACHINES = {"amd64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64"}
+_MACHINES = {"amd64": "x86_64", "x86-64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+# What uname -m says on Linux, of machines that Slurm runs on. Source: arch/*/ of the kernel (UTS_MACHINE).
+_KNOWN = (
+    *("x86_64", "aarch64", "ppc64le", "ppc64", "s390x", "riscv64", "loongarch64", "i686", "i586", "i386"),
+    *("armv7l", "armv6l", "armv8l", "riscv32", "mips64", "sparc64", "alpha"),
+)
 
-_VERSION = Version()
+_CUDA = Version(most=99)
 _COUNT = Count()
 _FLAG = Flag()
 _BINARY = Size(1024)
 
 _OTHER_NODE = "choose nodes that fit, another partition for example, or relax this clause"
-
-
-def _machine(name: str) -> str:
-    return _MACHINES.get(name, name)
 
 
 def _node(name: str, kind: Version | Size | Count, fact: str, noun: str, help: str, example: str, **more: str) -> Row:
@@ -70,10 +71,18 @@ def _set(
 
 
 _NODE = (
-    _node("kernel", Version(".-"), "kernel.release", "kernel", "kernel release", "kernel>=5.14", words="the kernel"),
+    _node(
+        "kernel",
+        Version(".-", 99, "5.14"),
+        "kernel.release",
+        "kernel",
+        "kernel release",
+        "kernel>=5.14",
+        words="the kernel",
+    ),
     _node(
         "glibc",
-        _VERSION,
+        Version(most=9, example="2.34"),
         "libc.glibc",
         "glibc",
         "version of the GNU C library; does not hold on musl",
@@ -83,7 +92,7 @@ _NODE = (
     ),
     Row(
         "arch",
-        AliasedName(_machine),
+        OneOf(_KNOWN, _MACHINES),
         "arch.machine",
         judges.one,
         "node",
@@ -99,7 +108,7 @@ _NODE = (
     ),
     _node(
         "driver",
-        _VERSION,
+        Version(most=9999, example="550.54"),
         "driver.version",
         "driver",
         "version of the NVIDIA driver",
@@ -109,7 +118,7 @@ _NODE = (
     ),
     Row(
         "cuda",
-        _VERSION,
+        _CUDA,
         "driver.cuda",
         cuda.judge,
         "node",
@@ -126,7 +135,7 @@ _NODE = (
     ),
     Row(
         "driver.cuda",
-        _VERSION,
+        _CUDA,
         "driver.cuda",
         cuda.own_version,
         "node",
@@ -142,7 +151,7 @@ _NODE = (
     ),
     _set(
         "toolkit",
-        _VERSION,
+        _CUDA,
         "toolkits.versions",
         "CUDA toolkit",
         "version of a CUDA toolkit with nvcc on the node",
@@ -153,11 +162,11 @@ _NODE = (
 )
 
 
-def _installed(name: str, fact: str, noun: str, help: str, example: str, remedy: str) -> Row:
+def _installed(name: str, most: int, fact: str, noun: str, help: str, example: str, remedy: str) -> Row:
     """Return the row of something that may be there in several versions, of which Slurm is told the highest."""
     return Row(
         name,
-        _VERSION,
+        Version(most=most, example=example.rpartition("=")[2] if "." in example else "9.1"),
         fact,
         installed.judge,
         "node",
@@ -178,6 +187,7 @@ _BY_MODULE = "load a module or use an environment or a container that brings it,
 _INSTALLED = (
     _installed(
         "python",
+        9,
         "python.versions",
         "Python",
         "version of a python3 in /usr/bin or /usr/local/bin, or of a module python",
@@ -186,6 +196,7 @@ _INSTALLED = (
     ),
     _installed(
         "cudnn",
+        49,
         "libraries.cudnn",
         "cuDNN",
         "version of cuDNN on the node, by its library or header or a module cudnn; not of what an image brings",
@@ -194,6 +205,7 @@ _INSTALLED = (
     ),
     _installed(
         "nccl",
+        19,
         "libraries.nccl",
         "NCCL",
         "version of NCCL on the node, by its library or header or a module nccl; not of what an image brings",

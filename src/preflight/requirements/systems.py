@@ -6,8 +6,23 @@ from preflight.requirements.kinds import Version
 from preflight.requirements.kinds_of_names import AliasedName
 from preflight.requirements.row import Row
 
-_VERSION = Version()
-_SYSTEM = AliasedName(families.canonical)
+
+class _System(AliasedName):
+    """An os-release ID; any may be one, but not a known one with a version behind it."""
+
+    def parse(self, value: str) -> str:
+        """Return the canonical ID; raise ValueError for "ubuntu22.04"."""
+        name = value.rstrip("0123456789.").rstrip("-_ ")
+        version = value[len(name) :].lstrip("-_ ")
+        if version and families.canonical(name.casefold()) in _KNOWN and value.casefold() not in _KNOWN:
+            raise ValueError(
+                f"names a version, which the distribution's own name asks: write {name.casefold()}>={version}"
+            )
+        return super().parse(value)
+
+
+_KNOWN = frozenset(one.id for one in families.DISTRIBUTIONS)
+_SYSTEM = _System(families.canonical)
 
 _OTHER_SYSTEM = "choose nodes with that system, or run in a container that brings it"
 
@@ -57,7 +72,8 @@ def distribution_row(one: families.Distribution) -> Row:
     others = f" (counts: {', '.join(named)})" if len(members) > 1 else ""
     return Row(
         one.id,
-        _VERSION,
+        # A number of several digits is a slip (2204 for 22.04) where the distribution counts otherwise.
+        Version(most=99 if int(one.release.split(".")[0]) < 100 else 0, example=one.release),
         "os.version",
         judges.distribution,
         "node",

@@ -59,8 +59,15 @@ def requirement(found: list[Need]) -> str:
     text = ", ".join(clauses)
     try:
         return parse(text).text() if text else ""
-    except RequirementError:  # longer than a requirement may be
-        return ", ".join(clause for clause in clauses if "|" not in clause)
+    except RequirementError:  # longer than a requirement may be, or a machine that none of Slurm's is
+        return ", ".join(clause for clause in clauses if "|" not in clause and _can_be_asked(clause))
+
+
+def _can_be_asked(clause: str) -> bool:
+    try:
+        return bool(parse(clause))
+    except RequirementError:
+        return False
 
 
 def _system(image: Image) -> list[Need]:
