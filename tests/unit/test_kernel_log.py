@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -408,6 +409,20 @@ def test_what_is_old_at_the_first_look_is_stale(node: Node) -> None:
     assert [one["state"] for one in node.read().events] == ["stale", "", ""]
 
 
+def test_the_first_look_lasts_until_the_log_was_read_to_its_end(node: Node) -> None:
+    old = "".join(kmsg(at, "x" * 200, usec=1_000_000) for at in range(2000))
+    node.write(
+        old, kmsg(2000, LOST, usec=1_000_000), "".join(kmsg(at, "y" * 99, usec=9**12) for at in range(2001, 3000))
+    )
+    log = node.read(budget_s=0)
+    assert not node.complete
+    while not node.complete:
+        log = node.read(budget_s=0)
+    assert [one["state"] for one in log.events] == ["stale"]
+    node.write(kmsg(3000, LOST, usec=1_000_000))
+    assert node.read().events[-1]["state"] == ""
+
+
 def test_a_driver_that_was_loaded_again_clears_its_gpus(node: Node) -> None:
     node.write(kmsg(1, LOST), kmsg(2, "EDAC MC0: 1 UE memory read error"))
     node.read()
@@ -458,7 +473,10 @@ def test_no_time_left_is_said_and_the_next_read_goes_on(node: Node, monkeypatch:
     assert [one["code"] for one in log.events] == [79]
 
 
-WRONG = '{"boot": "first", "seq": 1, "lost": 0, "offset": 0, "cursor": "", "identity": "", "last_s": 0, "events": [%s]}'
+WRONG = (
+    '{"boot": "first", "seq": 1, "lost": 0, "offset": 0, "cursor": "", "identity": "", "looking": false, "last_s": 0, '
+    '"events": [%s]}'
+)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"boot": "first"}', WRONG % '{"kind": 7}', WRONG % "[]"])
@@ -594,7 +612,8 @@ def test_a_prolog_asks_no_journal_and_takes_what_others_found(tmp_path: Path, mo
     answer = kernel_log.read(Root("/", True, where))
     assert answer.unknown == {"": f"cannot read {source.KMSG}: Operation not permitted"}
     log = History(str(tmp_path), "n1", Root())
-    log.take(Record(0, 1, 1, LOST), Reading())
+    log.take(Record(0, 1, int(time.monotonic() * 1e6), LOST), Reading())
+    log.settle()
     log.save()
     assert [one["code"] for one in kernel_log.read(Root("/", True, where)).values["events"]] == [79]
     told = kernel_log.read(Root("/", True, where._replace(phase="health")))
@@ -606,7 +625,7 @@ def test_the_fact_beneath_another_root(node: Node) -> None:
     node.write(kmsg(1, LOST, usec=5_000_000), kmsg(2, "x", usec=7_000_000))
     values = kernel_log.read(Root(node.root.path, True, where)).values
     assert {key: values[key] for key in ("source", "seq", "now_s", "lost", "complete")} == {
-        "source": "file", "seq": 2, "now_s": 5.0, "lost": 0, "complete": True,
+        "source": "file", "seq": 2, "now_s": 7.0, "lost": 0, "complete": True,
     }  # fmt: skip
     check_facts({"kernel_log": values})
     node.file.unlink()

@@ -42,18 +42,23 @@ def read(root: Root) -> Answer:
     Only its own records count, which no program can write. From /dev/kmsg, or the journal where that is closed; a
     prolog reads what is new, from where the last run ended. Beneath another root only that root's own /dev/kmsg counts.
     """
-    from preflight.facts.kmsg.history import History
     from preflight.facts.kmsg.source import open_log
 
     source = root.source
     prolog = source.phase == "prolog"
-    log = History(source.run_dir, source.node, root)
     try:
-        place = open_log(root)
+        place, why = open_log(root), "no /dev/kmsg"
     except OSError as error:
-        return _journal(log, prolog, explain(error)) if root.own else unknown(explain(error))
+        place, why = None, explain(error)
+        if not root.own:
+            return unknown(why)
+    if place is None and not root.own:
+        return Answer({"source": "none", "seq": -1, "now_s": 0.0, "lost": 0, "complete": True, "events": []})
+    from preflight.facts.kmsg.history import History
+
+    log = History(source.run_dir, source.node, root)
     if place is None:
-        return _journal(log, prolog, "no /dev/kmsg") if root.own else Answer(_values(log, "none", True))
+        return _journal(log, prolog, why)
     try:
         complete = log.read(place, PROLOG_S if prolog else BUDGET_S)
     except OSError as error:

@@ -12,23 +12,23 @@ import time
 from preflight.facts.cache import BOOT_ID
 from preflight.facts.gpu_jobs import job_of
 from preflight.facts.kmsg.event import Event
-from preflight.facts.kmsg.kinds import LOADED, NEEDLES, SERVER_BACK, Reading
-from preflight.facts.kmsg.records import KERNEL, Record, from_kmsg, from_line
 from preflight.facts.kmsg.source import Chunks, Place
-from preflight.facts.kmsg.xid import RECOVERY, XID
 from preflight.facts.rootfs import Root
 from preflight.files import read_json, tolerate, write_json
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
+
+    from preflight.facts.kmsg.kinds import Reading
+    from preflight.facts.kmsg.records import Record
 
 MAX_EVENTS = 96  # they stand in each report
 CROWD = 8  # of one kind, number and GPU that are kept before any other is given up
 FIRST_LOOK_S = 3600.0  # an event older than this at the first look of a boot was somebody else's to act on
 SAVE_EVERY = 256  # records without an event after which the position is written all the same
-GPU_KINDS = (XID, "off_the_bus", "gsp", "gpu_init", "nvlink")
+GPU_KINDS = ("xid", "off_the_bus", "gsp", "gpu_init", "nvlink")
 DEFAULTS: dict[str, Any] = {
     **Event("", "")._asdict(),
     "first": 0,
@@ -48,7 +48,8 @@ class History:
         self.boot = _boot(root)
         stored: dict[str, Any] = (read_json(self._path) if self._path else None) or {}
         good = _well_formed(stored) and stored["boot"] == self.boot
-        self.first_look = not good
+        self.first_look = not good or stored["looking"]
+        self._looking = self.first_look
         self.seq: int = stored["seq"] if good else -1
         self.lost: int = stored["lost"] if good else 0
         self.offset: int = stored["offset"] if good else 0
@@ -67,30 +68,40 @@ class History:
         if place.identity != self.identity:
             self.identity, self._changed = place.identity, True
         chunks = Chunks(place, self.seq, self.offset, budget_s)
+        records = iter(chunks)
+        first = next(records, None)
+        if first is not None:
+            self._scan(first, records, place.kind == "device")
+        self.lost += chunks.lost
+        self._changed = self._changed or chunks.offset != self.offset or chunks.lost > 0
+        self.offset = chunks.offset
+        self.settle(chunks.complete)
+        return chunks.complete
+
+    def _scan(self, data: bytes, records: Iterator[bytes], numbered: bool) -> None:
+        """Take ``data`` and the records after it; mostly there are none, and nothing of this is imported."""
+        from preflight.facts.kmsg.kinds import NEEDLES, Reading
+        from preflight.facts.kmsg.records import from_kmsg, from_line
+
         reading = Reading()
-        data = b""
-        numbered = place.kind == "device"
-        for data in chunks:
+        while True:
+            record = None
             if any(needle in data for needle in NEEDLES):
                 record = from_kmsg(data)
                 if record is None and not numbered:
                     record = from_line(data.decode("utf-8", "replace"))
-                if record is not None:
-                    self.take(record, reading)
-                    continue
+            if record is not None:
+                self.take(record, reading)
             elif not numbered:
                 self.seq += 1
-        if data and numbered:
-            self._position(from_kmsg(data))
-        self.lost += chunks.lost
-        self._changed = self._changed or chunks.offset != self.offset or chunks.lost > 0
-        self.offset = chunks.offset
-        self.settle()
-        return chunks.complete
+            last, data = data, next(records, b"")
+            if not data:
+                break
+        self._position(from_kmsg(last), numbered)
 
-    def _position(self, record: Record | None) -> None:
+    def _position(self, record: Record | None, numbered: bool) -> None:
         if record is not None:
-            self.seq = max(self.seq, record.seq)
+            self.seq = max(self.seq, record.seq) if numbered else self.seq
             self.last_s = max(self.last_s, record.usec / 1e6)
 
     def take(self, record: Record, reading: Reading) -> None:
@@ -98,11 +109,14 @@ class History:
         self.seq = record.seq if record.seq > self.seq else self.seq + 1
         at = record.usec / 1e6 if record.usec >= 0 else -1.0
         self.last_s = max(self.last_s, at)
-        event = reading.event(record) if record.facility == KERNEL else None
+        event = reading.event(record) if record.facility == 0 else None  # the kernel's own
         if event is not None:
             self._add(event, at)
 
     def _add(self, event: Event, at: float) -> None:
+        from preflight.facts.kmsg.kinds import LOADED, SERVER_BACK
+        from preflight.facts.kmsg.xid import RECOVERY
+
         self._changed = True
         if event.kind in (LOADED, SERVER_BACK):
             for one in self.events:
@@ -111,7 +125,7 @@ class History:
                 ):
                     one["state"] = one["state"] or "cleared"
             return
-        if event.kind == XID and event.code == RECOVERY and event.level == 0:
+        if event.kind == "xid" and event.code == RECOVERY and event.level == 0:
             for one in self.events:
                 if one["kind"] in GPU_KINDS and one["bus"] == event.bus:
                     one["state"] = one["state"] or "cleared"
@@ -126,13 +140,18 @@ class History:
         if len(self.events) > 4 * MAX_EVENTS:
             self.events, self._fresh = _fewer(self.events), {}
 
-    def settle(self) -> None:
-        """Call what is long past stale at the first look of a boot, and keep no more events than MAX_EVENTS."""
+    def settle(self, complete: bool = True) -> None:
+        """Call what is long past stale at the first look of a boot, and keep no more events than MAX_EVENTS.
+
+        ``complete``: the log was read to its end; the first look lasts until it was.
+        """
         now = self.now()
         if self.first_look:
             for one in self.events:
                 if 0 <= one["last_s"] < now - FIRST_LOOK_S:
                     one["state"] = one["state"] or "stale"
+            self._changed = self._changed or self._looking == complete
+            self._looking = not complete
         if len(self.events) > MAX_EVENTS:
             self.events = _fewer(self.events)
 
@@ -149,7 +168,7 @@ class History:
                 self._path,
                 {
                     "boot": self.boot, "seq": self.seq, "lost": self.lost, "offset": self.offset, "cursor": self.cursor,
-                    "identity": self.identity, "last_s": self.last_s,
+                    "looking": self._looking, "identity": self.identity, "last_s": self.last_s,
                     "events": [{k: v for k, v in one.items() if v != DEFAULTS.get(k)} for one in self.events],
                 },
             )  # fmt: skip
@@ -222,8 +241,8 @@ def _fewer(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _well_formed(stored: Any) -> bool:
     """Return whether what was read has a record's form; else it is a first look again."""
     kinds: dict[str, Any] = {
-        "boot": str, "seq": int, "lost": int, "offset": int, "cursor": str, "identity": str, "last_s": (int, float),
-        "events": list,
+        "boot": str, "seq": int, "lost": int, "offset": int, "cursor": str, "identity": str, "looking": bool,
+        "last_s": (int, float), "events": list,
     }  # fmt: skip
     if not isinstance(stored, dict) or not all(isinstance(stored.get(key), kind) for key, kind in kinds.items()):
         return False

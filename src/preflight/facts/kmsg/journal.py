@@ -43,7 +43,7 @@ def read_journal(log: History, budget_s: float) -> bool:
             log.take(record, reading)
         if isinstance(entry, dict) and isinstance(entry.get("__CURSOR"), str):
             log.at_cursor(entry["__CURSOR"])
-    log.settle()
+    log.settle(complete)
     return complete
 
 
