@@ -9,7 +9,8 @@ from preflight.submit.infer.tree import children, source
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-BEHIND_OR = "runs only if what stands before || fails"
+BEHIND_OR = "runs only if what stands before || is not so"
+BEHIND_FAILURE = "runs only if what stands before || fails"
 _BEHIND_AND = "runs only if what stands before && succeeds"
 _CAUGHT = "may fail: || goes on with something else"
 _ASSIGNS = ("variable_assignment", "variable_assignments", "declaration_command", "unset_command")
@@ -24,7 +25,8 @@ def doubts(parts: "Sequence[tuple[str, Node]]", functions: "Mapping[str, Node | 
     found = []
     for at, (sign, _) in enumerate(parts):
         if sign == "||":
-            found.append(BEHIND_OR)
+            fails = all(_is_expected(part, functions) for _, part in parts[:at])
+            found.append(BEHIND_FAILURE if fails else BEHIND_OR)
         elif sign == "&&" and not all(_is_expected(part, functions) for _, part in parts[:at]):
             found.append(_BEHIND_AND)
         else:

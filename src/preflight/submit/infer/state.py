@@ -36,6 +36,7 @@ class Shell:
         self.after = ""  # why what follows may not run: the script may have ended
         self.lenient = ""  # why a failure is of no account: set +e
         self.strict = strict
+        self.nested = nested
         self.started = nested  # whether a program of the user's may have run already
         self.guards = 0  # exits that may happen before one has
 
@@ -53,9 +54,15 @@ class Shell:
             self.ended = "return" if name == "return" else "exit"
         elif name == "exit" and not self.started and not context.alone:
             self.guards += 1  # where it ends so, it has done nothing that needs anything
-        elif name != "exit" or status == "0" or (not status and context.doubt != ends.BEHIND_OR):
-            # One that fails there is an error of the job; one that ends it well leaves out what follows.
+        elif name != "exit" or not self._is_error(status, context):
             self.after = f"the script may end on line {command.words[0].line} ({name})"
+
+    def _is_error(self, status: str, context: Context) -> bool:
+        """Whether an exit that may happen is an error of the job: it ends the job as failed, or a failed part of it."""
+        behind = context.doubt in (ends.BEHIND_OR, ends.BEHIND_FAILURE)
+        if status == "0" or (not status and not behind):
+            return False  # one that ends it well leaves out what follows
+        return context.doubt == ends.BEHIND_FAILURE or not (context.alone or self.nested)
 
     def positional(self, name: str, command: Command, context: Context) -> None:
         """Follow `shift` and `set -- WORD…`."""
