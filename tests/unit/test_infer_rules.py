@@ -567,3 +567,60 @@ def test_a_tree_of_modules_that_is_here_is_looked_at(tmp_path: Path) -> None:
     assert unread(f"{use}module load opens/1\nmodule load gcc/13", tmp_path) == [3]
     assert unread(f"[ -d x ] && {use}module load gcc/13", tmp_path) == [2]
     assert clauses("module load gcc/13\nmodule use /gone", tmp_path) == ["module=gcc/13"]
+
+
+# Heterogeneous jobs
+
+HET = "#SBATCH -N1\n#SBATCH hetjob\n#SBATCH --gpus-per-node=4\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("srun --het-group=0 ./a : --het-group=1 --container-image=nvidia/cuda:12.4.1-base ./b",
+         {("container=enroot", 1), ("cuda>=12.4", 1)}),
+        ("srun ./a : --container-image=nvidia/cuda:12.4.1-base ./b", {("container=enroot", 1), ("cuda>=12.4", 1)}),
+        ("srun --container-image=nvidia/cuda:12.4.1-base ./a", {("container=enroot", 0)}),
+        ("srun --het-group=0,1 apptainer exec --nv docker://nvidia/cuda:12.4.1-base ./a",
+         {("container=apptainer", 0), ("container=apptainer", 1), ("cuda>=12.4", 1)}),
+        ("srun --het-group=0-1 module load a", {("module=a", 0), ("module=a", 1)}),
+        ("module load cuda/12.4\nsrun --het-group=1 ./b", {("module=cuda/12.4", 0), ("cuda>=12.4", 1)}),
+        ("srun --het-group=2 module load a", set()),
+        ("srun --het-group=$G module load a", set()),
+    ],
+)  # fmt: skip
+def test_each_need_goes_to_its_component(body: str, expected: "set[tuple[str, int]]", tmp_path: Path) -> None:
+    found = read(HET + body, tmp_path, gpus=False)
+    assert {(one.clause, one.component) for one in found.needs} == {("gpu.count>=4", 1), *expected}
+    assert [one.line for one in found.unread] == ([] if expected else [5])
+
+
+def test_of_several_components_with_gpus_it_is_not_known_which_needs_a_modules_cuda(tmp_path: Path) -> None:
+    found = read(f"{HET}#SBATCH hetjob\n#SBATCH --gpus-per-node=2\nmodule load cuda/12.4", tmp_path, gpus=False)
+    assert "cuda>=12.4" not in [one.clause for one in found.needs]
+    assert [one.line for one in found.unread] == [7]
+
+
+def test_a_container_of_a_component_in_which_the_script_does_not_run_is_unread(tmp_path: Path) -> None:
+    found = read("#SBATCH hetjob\n#SBATCH --container-image=a.sqsh\nmodule load a", tmp_path, gpus=False)
+    assert [one.clause for one in found.needs] == ["module=a"]
+    assert [one.line for one in found.unread] == [3]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "module load cuda/12.4",
+        "conda activate x",
+        "srun --container-image=nvidia/cuda:12.4.1-base ./a",
+        "torchrun --nproc_per_node=4 t.py",
+        "srun --gpus=1 ./a",
+        "srun -n1 --gres=gpu:1 ./a",
+    ],
+)
+def test_a_job_that_asks_for_no_gpu_is_told_that_cuda_was_not_looked_for(body: str, tmp_path: Path) -> None:
+    found = read(f"#SBATCH -p gpu --exclusive\n{body}", tmp_path, gpus=False)
+    (note,) = [one for one in found.notes if "CUDA was not looked for" in one.why]
+    assert note.line == 3
+    assert not [one for one in read(body, tmp_path).notes if "was not looked for" in one.why]
+    assert read("module load gcc\nsrun ./a", tmp_path, gpus=False).notes == ()

@@ -70,7 +70,7 @@ def test_modules_of_a_uenv_are_unread(tmp_path: Path) -> None:
 
 
 def test_environment_definition_files(tmp_path: Path) -> None:
-    put(tmp_path, "/home/alice/.edf/torch.toml", 'image = "nvcr.io#nvidia/pytorch:24.05-py3"\nworkdir = "/x"\n')
+    put(tmp_path, "/home/alice/.edf/torch.toml", 'image = "nvidia/cuda:12.4.1-base-ubuntu22.04"\nworkdir = "/x"\n')
     put(tmp_path, "/home/alice/.edf/more.toml", 'base_environment = ["other", "torch"]\n[env]\nA = "b"\n')
     put(tmp_path, "/home/alice/.edf/loop.toml", 'base_environment = "loop"\n')
     put(tmp_path, "/home/alice/.edf/broken.toml", "image = \n")

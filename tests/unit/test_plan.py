@@ -11,10 +11,13 @@ from preflight.requirements.encode import features_of
 from preflight.requirements.evaluate import evaluate
 from preflight.requirements.features import to_constraint
 from preflight.requirements.grammar import Requirement, parse
+from preflight.submit.additions import added
+from preflight.submit.options_table import PLUGIN_ROWS
 from preflight.submit.plan import ClusterState, PlanError, constraint
 from preflight.submit.plan.gres import gpus_of
 from preflight.submit.plan.text import render
 from preflight.submit.said import said as said_at_submit
+from preflight.submit.site import Site
 from unit.test_requirement_compile import CLAUSES
 
 GPU = "--gpus-per-node=1"
@@ -430,6 +433,23 @@ def test_gpus_of_another_component_are_not_asked_of_the_scripts_own() -> None:
     assert first.enough
     assert second.nodes is not None
     assert second.nodes.fit == ("h1", "h2")
+
+
+def test_an_inferred_need_binds_the_component_whose_step_has_it() -> None:
+    script = (
+        "#!/bin/bash\n#SBATCH -N1 -p gpu\n#SBATCH hetjob\n#SBATCH -N1 -p gpu --gpus-per-node=4\n"
+        "srun ./a : --container-image=nvidia/cuda:12.2.2-base-ubuntu22.04 ./b\n"
+    )
+    first, second = planned(script).parts
+    assert first.wants.inferred == ()
+    assert [need.clause.text for need in second.wants.inferred] == ["container=enroot", "cuda>=12.2"]
+    assert {one.need.clause.text: [group.nodes for group in one.fails] for one in second.inferring} == {
+        "container=enroot": [], "cuda>=12.2": [("v1",)],
+    }  # fmt: skip
+    # What binds is added to that component's options and to no other's.
+    row = PLUGIN_ROWS["require"]
+    made = added(planned(script, mode="require"), Site((row,), True))
+    assert [one.get("require") for one in made.components] == [None, "container=enroot, cuda>=12.2"]
 
 
 def test_partitions() -> None:

@@ -64,12 +64,17 @@ def infer(
     start = start if start.startswith("/") else f"{cwd.rstrip('/')}/{start}"
     command = Command((Word("sbatch", 1),), "", False, cwd, {})
     inside = _of_options(session, command, first)
-    other = _interpreter(text)
+    for other in asked[1:]:
+        for name in ("container-image", "image", "uenv", "environment", "container"):
+            option = other.options.get(name)
+            if option is not None and option != first.get(name):
+                collector.unread(option.line, f"{option.text}: of a component in which the script itself does not run")
+    program = _interpreter(text)
     if len(text) > MAX_SCRIPT:
         collector.note(1, f"the script is longer than {MAX_SCRIPT >> 20} MiB and is not read")
-    elif other is not None:
-        pythons.shebang(session, command, other)
-        collector.note(1, f"the script is no shell script ({other.rpartition('/')[2]}): only its options are read")
+    elif program is not None:
+        pythons.shebang(session, command, program)
+        collector.note(1, f"the script is no shell script ({program.rpartition('/')[2]}): only its options are read")
     elif not session.parses():
         collector.note(1, "the script is not read: the Python package tree-sitter or tree-sitter-bash is missing")
     else:

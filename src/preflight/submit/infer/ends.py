@@ -92,7 +92,8 @@ def _is_expected(node: "Node", functions: "Mapping[str, Node | None]", depth: in
     if node.type == "redirected_statement" and node.named_children:
         return every(node.named_children[:1])
     if node.type in ("subshell", "compound_statement", "pipeline"):
-        return source(node.children[0]) != "((" and every(node.named_children)
+        chosen = node.type != "compound_statement" and not _goes_well(node, "exit")
+        return source(node.children[0]) != "((" and not chosen and every(node.named_children)
     if node.type == "list":
         return source(node.children[1]) == "&&" and every(node.named_children)
     if node.type != "command":
@@ -100,14 +101,15 @@ def _is_expected(node: "Node", functions: "Mapping[str, Node | None]", depth: in
     words = _words(node)
     if words and words[0] in functions:
         body = functions[words[0]]
-        return body is not None and _goes_well(body) and every(body.named_children[-1:])
+        names = ("return", "exit") if body is not None and body.type == "subshell" else ("return",)
+        return body is not None and _goes_well(body, *names) and every(body.named_children[-1:])
     return is_expected(words)
 
 
-def _goes_well(body: "Node") -> bool:
-    """Whether a function has no `return` of its own choice, by which it would answer a question."""
+def _goes_well(body: "Node", *names: str) -> bool:
+    """Whether a part of the script has no `return` (or `exit`) by which it would answer a question."""
     words = (_words(one) for one in children(body, ("command",)))
-    return not any(found[:1] == ["return"] and found[1:] != ["0"] for found in words)
+    return not any(found[:1] and found[0] in names and found[1:] != ["0"] for found in words)
 
 
 def _words(node: "Node") -> list[str]:

@@ -8,7 +8,7 @@ from preflight.submit.infer.model import Collector, Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import Word, arguments, names
 from preflight.submit.options import Option
-from preflight.submit.options_asked import Asked, Component, asked
+from preflight.submit.options_asked import Component, asked
 from preflight.submit.options_values import gres_counts, with_type
 
 # torchrun's options that take a value; all are written with - or _ between their words. Source: torchrun --help.
@@ -28,9 +28,9 @@ _WAYS = {
 }
 
 
-def wanted(components: Sequence[Component], cwd: str) -> bool:
-    """Whether any component asks Slurm for GPUs; raises OptionError for a value that sbatch refuses."""
-    return any(asked(one, cwd).gpus is not None for one in components)
+def wanted(components: Sequence[Component], cwd: str) -> list[bool]:
+    """Whether each component asks Slurm for GPUs; raises OptionError for a value that sbatch refuses."""
+    return [asked(one, cwd).gpus is not None for one in components]
 
 
 def _whole(by_type: "dict[str, int]") -> int:
@@ -40,33 +40,26 @@ def _whole(by_type: "dict[str, int]") -> int:
 
 def counts(collector: Collector, components: Sequence[Component], cwd: str) -> None:
     """Add the counts that a job's options state of each node."""
-    for component in components:
+    for place, component in enumerate(components):
         given = asked(component, cwd)
         for name, (read, stated) in _WAYS.items():
             option = component.options.get(name)
             number = _whole(read(option.value)) if option is not None and option.value else 0
             if option is not None and number:
-                _count(
-                    collector, option, number if stated else 1, "asks for that many GPUs" if stated else "asks for GPUs"
-                )
+                why = "asks for that many GPUs" if stated else "asks for GPUs"
+                _count(collector, option, number if stated else 1, why, place)
         total = component.options.get("gpus")
         whole = _whole(with_type(total.value)) if total is not None and total.value else 0
         if total is not None and whole and given.gpus is not None and given.gpus.total:
-            _total(collector, total, given, whole)
+            own = given.nodes == (1, 1)
+            why = f"asks for {whole} GPUs, on how many nodes is not said here"
+            why = "asks for that many GPUs on one node" if own else why
+            _count(collector, total, whole if own else 1, why, place)
 
 
-def _total(collector: Collector, option: Option, given: Asked, number: int) -> None:
-    """Add what --gpus says of a node: all of them on a job of one, at least one on a job of several."""
-    if given.nodes == (1, 1):
-        _count(collector, option, number, "asks for that many GPUs on one node")
-    else:
-        _count(collector, option, 1, f"asks for {number} GPUs, on how many nodes is not said here")
-
-
-def _count(collector: Collector, option: Option, number: int, why: str) -> None:
-    collector.need(
-        f"gpu.count>={number}", option.line, f"{option.text} {why}", text=None if option.line else option.text
-    )
+def _count(collector: Collector, option: Option, number: int, why: str, place: int) -> None:
+    text = None if option.line else option.text
+    collector.need(f"gpu.count>={number}", option.line, f"{option.text} {why}", text=text, groups=(place,))
 
 
 def torchrun(session: Session, command: Command) -> None:

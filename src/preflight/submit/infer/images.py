@@ -97,7 +97,7 @@ def _reference(session: Session, command: Command, reference: str, line: int, gp
         return
     elif _NGC.fullmatch(_plain(reference).partition("@")[0]):
         rest = "brings cuda-compat: an older driver of a data center GPU can run it, so no CUDA is asked for"
-        if session.collector.gpus:
+        if session.seeks_gpus(command, line):
             session.collector.note(line, f"{why} and {rest}; the image itself is not here to be read")
     else:
         session.need(command if gpus[0] else _doubted(command, gpus[1]), f"cuda>={version}", line, why)

@@ -7,14 +7,14 @@ from functools import cache
 from preflight.submit.infer import containers, runtimes, unknown
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
-from preflight.submit.infer.words import Arguments, Word, arguments, names
+from preflight.submit.infer.words import Arguments, Option, Word, arguments, names
 from preflight.submit.options_table import PLUGIN_ROWS, ROWS
 
 _SHELLS = ("bash", "sh", "dash", "ksh", "zsh")
 _SHELL_VALUED = ("--rcfile", "--init-file", "-o", "+o", "-O", "+O")
 # srun's own that take a value, beside those that it shares with sbatch. Source: srun(1).
 _SRUN_ONLY = names(
-    "--bcast-exclude --cpu-bind --epilog --export-file --het-group --jobid --msg-timeout --mpi --prolog "
+    "--bcast-exclude --cpu-bind --epilog --export-file --het-group --pack-group --jobid --msg-timeout --mpi --prolog "
     "--relative -r --slurmd-debug --task-epilog --task-prolog --threads -T --tres-bind --network --open-mode "
     "--resv-port-cnt -W --wait --cpu-freq --container-id --multi-prog-args"
 )
@@ -27,6 +27,8 @@ _MPI_VALUED = names(
     "--cpu-set --cpu-list --display --pmixmca-file -configfile --configfile --app -app --dvm --personality "
     "--output --rtos -usize"
 )
+_GPUS = names("--gpus -G --gpus-per-node --gpus-per-task --gpus-per-socket --gres")
+_GROUP = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 UNCLEAR = "stands behind options that are computed when the job runs"
 _MPI_PAIRS = names("-genv --genv -env --env --mca -mca --gmca -gmca --prtemca --pmixmca")
 
@@ -59,18 +61,39 @@ def shell(session: Session, command: Command) -> None:
 
 def srun(session: Session, command: Command) -> None:
     """`srun … COMMAND`, with pyxis' container; of `srun A : B` each."""
-    for part in _parts(command):
+    for place, part in enumerate(_parts(command)):
         read = arguments(part, _srun_valued())
         mpi = read.value("--mpi")
         if mpi is not None and mpi.known and mpi.text not in ("none", "list"):
             session.collector.note(mpi.line, f"starts MPI processes through Slurm (--mpi={mpi.text})")
         own = command if read.clear else command._replace(doubt=command.doubt or UNCLEAR)
+        own = _placed(own, place, read)
+        asks = [one for one in read.options if one.name in _GPUS and (one.name != "--gres" or "gpu" in _text(one))]
+        if asks:
+            session.seeks_gpus(own, asks[0].line)
         if not read.clear:
             session.unresolved(command, command.words[0].line)
         inside = _containers(session, own, read)
         rest = own.rest(read.rest, inside)
         if rest is not None:
             session.run(rest)
+
+
+def _text(option: Option) -> str:
+    return option.value.text if option.value is not None else ""
+
+
+def _placed(command: Command, place: int, read: Arguments) -> Command:
+    """Return a step with the components of a heterogeneous job that it runs in: of `srun A : B` one after the other,
+    if --het-group names no others."""
+    given = read.value("--het-group", "--pack-group")
+    if given is None:
+        return command._replace(groups=(place,))
+    parts = [_GROUP.fullmatch(part) for part in given.text.strip("[]").split(",")]
+    if not all(parts):
+        return command._replace(groups=(place,), doubt=command.doubt or "runs in components that are computed")
+    ranges = [range(int(one[1]), int(one[2] or one[1]) + 1) for one in parts if one]
+    return command._replace(groups=tuple(dict.fromkeys(number for one in ranges for number in one)))
 
 
 def _containers(session: Session, command: Command, read: Arguments) -> bool:

@@ -1,5 +1,6 @@
 """What inference answers with, and the collector that keeps the rules about doubt, GPUs and repeats in one place."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from preflight.report.clean import clean
@@ -8,17 +9,23 @@ from preflight.submit.infer.words import Word
 
 MAX_TEXT = 200
 MAX_ITEMS = 2000
+_UNSOUGHT = (
+    "the job asks Slurm for no GPU, so what it needs of CUDA was not looked for: where it uses a GPU, ask for it "
+    "(--gpus-per-node, --gres=gpu)"
+)
 GPU_NAMES = ("cuda", "driver", "gpu", "nvlink", "ecc", "mig")
 
 
 class Inferred(NamedTuple):
     """A need: ``clause`` of the requirement language, the ``line`` it comes from (1-based; 0: not in the script, but on
-    the command line or in the environment), that line's ``text``, and ``why``: the evidence, in a sentence."""
+    the command line or in the environment), that line's ``text``, and ``why``: the evidence, in a sentence.
+    ``component``: of a heterogeneous job, which one it is a need of; the script itself runs in the first, 0."""
 
     clause: str
     line: int
     text: str
     why: str
+    component: int = 0
 
 
 class Unread(NamedTuple):
@@ -52,21 +59,62 @@ class Inference(NamedTuple):
 class Collector:
     """Takes evidence as it is met. Each clause is kept once, from its first line; each line is unread once."""
 
-    def __init__(self, lines: list[str], gpus: bool) -> None:
+    def __init__(self, lines: list[str], gpus: Sequence[bool]) -> None:
         self._lines = lines
-        self.gpus = gpus
-        self._needs: dict[str, Inferred] = {}
-        self._doubtful: list[tuple[str, int, str]] = []  # clause, line, why it does not bind
+        self._gpus = tuple(gpus) or (False,)  # which of the job's components ask for GPUs
+        self._unsought: int | None = None  # the first line of which a GPU's needs were left out
+        self._needs: dict[tuple[str, int], Inferred] = {}
+        self._doubtful: list[tuple[str, int, int, str]] = []  # clause, component, line, why it does not bind
         self._unread: dict[int, Unread] = {}
         self._notes: dict[tuple[int, str], Noted] = {}
 
-    def need(self, clause: str, line: int, why: str, doubt: str = "", text: str | None = None) -> None:
+    def seeks_gpus(self, line: int, groups: tuple[int, ...] = ()) -> bool:
+        """Whether what a GPU must be is of account on a line: the job, or its components ``groups``, ask for any."""
+        found = any(on for at, on in enumerate(self._gpus) if not groups or at in groups)
+        if not any(self._gpus) and (self._unsought is None or line < self._unsought):
+            self._unsought = line
+        return found
+
+    def need(
+        self,
+        clause: str,
+        line: int,
+        why: str,
+        doubt: str = "",
+        text: str | None = None,
+        groups: tuple[int, ...] = (),
+    ) -> None:
         """Add a need; with a ``doubt`` (why the line may not run) the line is unread, unless it runs elsewhere.
 
-        GPU needs of a job without GPUs are dropped, and so are clauses that no requirement can hold.
+        ``groups``: the components that it is a need of; without any the first, or for a GPU the one that asks for GPUs.
+        GPU needs of a job without GPUs are dropped, and clauses that no requirement can hold are unread.
         """
-        known = self._needs.get(clause)
-        if (known is not None and known.line <= line and not doubt) or (not self.gpus and _asks_gpu(clause)):
+        places, problem = self._places(clause, line, groups)
+        if problem:
+            self.unread(line, f"{clause}: {problem}")
+        for place in places:
+            self._need(clause, line, why, doubt, text, place)
+
+    def _places(self, clause: str, line: int, groups: tuple[int, ...]) -> tuple[Sequence[int], str]:
+        """Return the components of a need, and what is unknown of them."""
+        several = len(self._gpus) > 1
+        if any(group >= len(self._gpus) for group in groups) and several:
+            return (), "the job has no such component"
+        places = groups if several and groups else (0,)
+        if not _asks_gpu(clause):
+            return places, ""
+        if not self.seeks_gpus(line):
+            return (), ""
+        asking = [at for at, on in enumerate(self._gpus) if on]
+        if groups and several:
+            return [at for at in places if at in asking], ""
+        if 0 in asking:
+            return (0,), ""
+        return (asking, "") if len(asking) == 1 else ((), "which of the components it is a need of is not known")
+
+    def _need(self, clause: str, line: int, why: str, doubt: str, text: str | None, place: int) -> None:
+        known = self._needs.get((clause, place))
+        if known is not None and known.line <= line and not doubt:
             return
         try:
             parse(clause)
@@ -75,11 +123,11 @@ class Collector:
             return
         if doubt:
             if len(self._doubtful) < MAX_ITEMS:
-                self._doubtful.append((clause, line, f"{clause}, but it {doubt}"))
+                self._doubtful.append((clause, place, line, f"{clause}, but it {doubt}"))
             return
         if known is not None or len(self._needs) < MAX_ITEMS:
             shown = self.line(line) if text is None else clean(text, MAX_TEXT)
-            self._needs[clause] = Inferred(clean(clause, 4096), line, shown, clean(why))
+            self._needs[clause, place] = Inferred(clean(clause, 4096), line, shown, clean(why), place)
 
     def unread(self, line: int, why: str, setup: bool = False) -> None:
         """Add a line that could not be read; the first reason counts, but that it is more than ``setup`` stays."""
@@ -96,10 +144,12 @@ class Collector:
 
     def result(self) -> Inference:
         """Return everything, sorted by line."""
-        for clause, line, why in self._doubtful:
-            known = self._needs.get(clause)
+        for clause, place, line, why in self._doubtful:
+            known = self._needs.get((clause, place))
             if known is None or known.line != line:
                 self.unread(line, why)
+        if self._unsought is not None:
+            self.note(self._unsought, _UNSOUGHT)
         return Inference(
             tuple(sorted(self._needs.values(), key=lambda one: one.line)),
             tuple(sorted(self._unread.values())),
@@ -125,6 +175,7 @@ class Command(NamedTuple):
     ``cwd``     the directory that it runs in, None where that is not known.
     ``exported``  variables that reach it, those that are resolved. ``stdin``: what it reads
                 from ("a here-document", "a pipe"), "" where that is the script's own.
+    ``groups``  the components of a heterogeneous job that srun starts it in, () for the script's own.
     """
 
     words: tuple[Word, ...]
@@ -133,6 +184,7 @@ class Command(NamedTuple):
     cwd: str | None
     exported: dict[str, str]
     stdin: str = ""
+    groups: tuple[int, ...] = ()
 
     def rest(self, words: "tuple[Word, ...] | list[Word]", inside: bool = False) -> "Command | None":
         """Return what follows a launcher as a command of its own, None where nothing does."""

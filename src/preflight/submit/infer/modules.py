@@ -79,7 +79,9 @@ def spack(session: Session, command: Command) -> None:
         told = re.split(f"[{HOLE}{WIDE}]", word.text)[0]
         if found:
             session.need(command, f"cuda>={found[1]}", word.line, f"spack load cuda@{found[1]} brings it")
-        elif not word.known and session.collector.gpus and ("cuda@".startswith(told) or told.startswith("cuda@")):
+        elif word.known or not ("cuda@".startswith(told) or told.startswith("cuda@")):
+            continue
+        elif session.seeks_gpus(command, word.line):
             session.unresolved(command, word.line)
 
 

@@ -36,7 +36,7 @@ _CONDA_SETUP = re.compile(r"(/.*)/(?:etc/profile\.d/(?:conda|mamba)\.sh|bin/acti
 
 def use(session: Session, command: Command, prefix: str | None, line: int, what: str) -> None:
     """Look at the environment at ``prefix``, None where that cannot be told. Only a job with GPUs needs its CUDA."""
-    if not session.collector.gpus or prefix in environments.SYSTEM:
+    if prefix in environments.SYSTEM or not session.seeks_gpus(command, line):
         return
     if prefix is None:
         session.collector.unread(line, f"{what}: which directory that is depends on where the job is then")
@@ -137,7 +137,7 @@ def conda(session: Session, command: Command) -> Command | None:
 
 def _conda(session: Session, command: Command, name: Word | None, line: int, path: bool = False) -> None:
     """Look at conda's environment of a name or a path; None is its base."""
-    if not session.collector.gpus:
+    if not session.seeks_gpus(command, line):
         return
     if name is not None and not name.known:
         _unresolved(session, command, line)
@@ -208,7 +208,7 @@ def _project(session: Session, command: Command, place: Word | None, inside: str
     """Look at the environment of a project: of ``place``, else of the nearest directory upwards that has it."""
     line = place.line if place else command.words[0].line
     tool = command.words[0].name
-    if not session.collector.gpus:
+    if not session.seeks_gpus(command, line):
         return
     if place is not None and not place.known:
         _unresolved(session, command, line)
@@ -256,7 +256,7 @@ def shebang(session: Session, command: Command, path: str) -> None:
 
 
 def _unresolved(session: Session, command: Command, line: int) -> None:
-    if session.collector.gpus:
+    if session.seeks_gpus(command, line):
         session.unresolved(command, line)
 
 

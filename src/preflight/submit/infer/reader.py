@@ -43,6 +43,7 @@ _GROUPS = (
 )
 _REDIRECTS = ("file_redirect", "heredoc_redirect", "herestring_redirect")
 _PLAIN_FLAGS = frozenset("-xrga")
+_ENDED = re.compile(rb"(?:[ \t]|\\\n)*\n")
 _ZSH = re.compile(r"#![^\n]*zsh")
 _MOVES = ("cd", "pushd", "popd")
 MAX_CALLS = 400  # of the script's functions, each of which is read where it is called
@@ -73,6 +74,7 @@ class Reader(Shell):
         self.base, self.flat = base, flat
         plain, self.texts = heredoc.split(text)
         self.root = parsed(parser, plain, deadline)
+        self._data = plain.encode("utf-8", "replace")
         self.scanned = scan.scan(self.root)
         variables = Variables(self.scanned.names, given, splits=not _ZSH.match(text))
         super().__init__(variables, cwd, STRICT.match(text) is not None, nested)
@@ -152,16 +154,16 @@ class Reader(Shell):
     def _each(self, node: "Node", context: Context) -> None:
         """Read statements in their order; one with & behind it runs beside the others, until the script ends."""
         every = node.children
-        for child, following in zip(every, [*every[1:], None]):  # noqa: B905 (Python 3.9 knows no strict=)
+        last = max((at for at, one in enumerate(every) if _waits(one)), default=-1)
+        for at, (child, following) in enumerate(zip(every, [*every[1:], None])):  # noqa: B905 (Python 3.9 knows no strict=)
             if not child.is_named:
                 continue
             if following is None or following.type != "&":
-                self._walk(child, context)
+                self._walk(child, context._replace(waited=context.waited or last > at))
                 continue
-            waited = self.scanned.waits > child.start_byte
-            doubt = "" if waited else "runs in the background, and nothing waits for it"
+            doubt = "" if context.waited or last > at else "runs in the background, and nothing waits for it"
             with self.apart():
-                self._walk(child, context.down(alone=True, doubt=context.doubt or doubt))
+                self._walk(child, context.down(alone=True, waited=False, doubt=context.doubt or doubt))
 
     def _list(self, node: "Node", context: Context) -> None:
         """Read A && B || C …, which the grammar nests to the left. What may not run, or whose failure is caught, is
@@ -171,12 +173,12 @@ class Reader(Shell):
             chain.append((source(node.children[1]), node.children[-1]))
             node = node.children[0]
         parts = [("", node), *reversed(chain)]
-        for (_, part), doubt in zip(parts, ends.doubts(parts, self.scanned.functions)):  # noqa: B905
+        for (_, part), doubt in zip(parts, ends.doubts(parts, self._functions())):  # noqa: B905
             self._walk(part, context.down(plain=False, doubt=context.doubt or doubt))
 
     def _alone(self, node: "Node", context: Context) -> None:
         """Read a subshell, or the parts of a pipeline, each of which has a shell of its own."""
-        inner = context.down(alone=True)
+        inner = context.down(alone=True, waited=False)
         if node.type == "subshell":
             with self.apart():
                 self._each(node, inner)
@@ -224,6 +226,17 @@ class Reader(Shell):
                     self.variables.places = None
                     why = doubt or f"stands in the function {name[:40]}, which is not surely called"
                     self._walk(body, Context(why, alone=True))
+
+    def _functions(self) -> "dict[str, Node | None]":
+        """Return the functions' bodies by name, None of one that may not be what is called."""
+        return {name: None if self._defined.get(name, "?") else body for name, body in self.scanned.functions.items()}
+
+    def _is_apart(self, before: "Node", node: "Node") -> bool:
+        """Whether two words of what the grammar takes for one command stand on lines of their own."""
+        if node.end_point[0] == before.end_point[0]:
+            return False
+        between = self._data[before.end_byte : node.end_byte]
+        return _ENDED.match(between) is not None
 
     def _call(self, name: str, words: "list[Word]", context: Context) -> None:
         """Read a function's body where it is called: `return` ends no more than that."""
@@ -296,7 +309,10 @@ class Reader(Shell):
         words: list[Word] = []
         known = self.variables.exact
         exported = {name: value for name in self.variables.exported if (value := known(name)) is not None}
-        for child in [*node.named_children, *more]:
+        for child, before in zip([*node.named_children, *more], [None, *node.named_children, *more]):  # noqa: B905
+            if before is not None and self._is_apart(before, child):
+                self.scanned.wrong.append(child)  # the grammar loses an end of a line behind some pipelines
+                break
             if child.type == "variable_assignment":
                 named = child.child_by_field_name("name")
                 given = self.expander.value(child.child_by_field_name("value"))
@@ -347,6 +363,13 @@ def _locals(body: "Node") -> set[str]:
         if not source(one).startswith(("export", "readonly")):
             found |= {source(name).partition("=")[0] for name in one.named_children}
     return found
+
+
+def _waits(node: "Node") -> bool:
+    """Whether a statement begins with `wait`."""
+    while node.type in ("list", "redirected_statement", "pipeline") and node.children:
+        node = node.children[0]
+    return node.type == "command" and source(node.child_by_field_name("name") or node) == "wait"
 
 
 def _stdin(redirect: "Node") -> str:

@@ -90,7 +90,7 @@ def mounted(session: Session, command: Command, image: Word, line: int) -> None:
     """A uenv of `--uenv=IMAGE` or of uenv itself. Its views may bring modules of their own."""
     session.need(command, "container=uenv", line, "the uenv is mounted by CSCS' uenv")
     session.trees.append(UNKNOWN)
-    if session.collector.gpus:
+    if session.seeks_gpus(command, line):
         shown = image.text if image.known else "the uenv"
         session.collector.unread(line, f"{shown}: which CUDA its programs are built with is not known here")
 

@@ -25,14 +25,12 @@ class Scanned(NamedTuple):
     ``sets``       (byte, name) of all that is set, ascending; the name "*" is any.
     ``functions``  name -> body, None of one that is defined twice; ``bodies``: all of them.
     ``wrong``      the first nodes that are no shell syntax.
-    ``waits``      where the last `wait` begins, in bytes; -1 without one.
     """
 
     sets: tuple[tuple[int, str], ...]
     functions: "dict[str, Node | None]"
     bodies: "dict[str, list[Node]]"
     wrong: "list[Node]"
-    waits: int
 
     @property
     def names(self) -> frozenset[str]:
@@ -60,7 +58,6 @@ class _Found:
         self.sets: list[tuple[int, str]] = []
         self.bodies: dict[str, list[Node]] = {}
         self.wrong: list[Node] = []
-        self.waits = -1
 
     def add(self, node: "Node | None", name: "str | None" = None) -> None:
         """Keep that ``node`` names a variable that is set."""
@@ -87,7 +84,7 @@ def scan(root: "Node") -> Scanned:
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
                 single = {name: one[0] if len(one) == 1 else None for name, one in found.bodies.items()}
-                return Scanned(tuple(sorted(found.sets)), single, found.bodies, found.wrong, found.waits)
+                return Scanned(tuple(sorted(found.sets)), single, found.bodies, found.wrong)
             path.pop()
 
 
@@ -138,8 +135,6 @@ def _declared(node: "Node", found: _Found) -> None:
 
 def _called(node: "Node", parent: "Node", found: _Found) -> None:
     text = source(node)
-    if text == "wait":
-        found.waits = node.start_byte
     if text in OPEN:
         found.add(node, ANY)
     elif text in _SETTERS and (text not in ("printf", "wait") or b"-" in (parent.text or b"")):

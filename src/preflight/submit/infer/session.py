@@ -130,7 +130,11 @@ class Session:
 
     def need(self, command: Command, clause: str, line: int, why: str) -> None:
         """Add a need that a command states; unread where the command may not run."""
-        self.collector.need(clause, line, why, command.doubt)
+        self.collector.need(clause, line, why, command.doubt, groups=command.groups)
+
+    def seeks_gpus(self, command: Command, line: int) -> bool:
+        """Whether what a GPU must be is of account where a command runs."""
+        return self.collector.seeks_gpus(line, command.groups)
 
     def unresolved(self, command: Command, line: int) -> None:
         """Say that a command has a word which cannot be told from the text."""

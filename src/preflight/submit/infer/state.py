@@ -12,14 +12,20 @@ from preflight.submit.infer.words import WIDE
 
 
 class Context(NamedTuple):
-    """Where a statement stands. ``alone``: in a shell of its own, whose variables end with it. ``plain``: it is no part
-    of && and ||, so that `set -e` ends the script where it fails. ``depth``: how many statements it stands in."""
+    """Where a statement stands.
+
+    ``alone``   in a shell of its own, whose variables end with it.
+    ``plain``   it is no part of && and ||, so that `set -e` ends the script where it fails.
+    ``depth``   how many statements it stands in.
+    ``waited``  a `wait` surely follows, so that what runs in the background comes to its end.
+    """
 
     doubt: str = ""
     alone: bool = False
     plain: bool = True
     depth: int = 0
     stdin: str = ""
+    waited: bool = False
 
     def down(self, **changes: "str | bool") -> "Context":
         """Return the context one level deeper."""

@@ -11,7 +11,7 @@ WARN, REQUIRE, OFF = "warn", "require", "off"
 
 
 def wants(components: Sequence[Component], inference: Inference, infer: str, file: str, cwd: str) -> tuple[Wants, ...]:
-    """Return what each component asks. Inferred needs are the first one's, in which the script runs.
+    """Return what each component asks. Inferred needs are those of the component that the inference names.
 
     ``file`` names the script in errors. Raises PlanError for a mistaken requirement, OptionError for an option.
     """
@@ -21,7 +21,7 @@ def wants(components: Sequence[Component], inference: Inference, infer: str, fil
         needs = [*_stated(component.options.get("require"), "--require", values.require, file)]
         needs += _stated(component.options.get("comment"), "comment", from_comment(values.comment), file)
         known = {need.clause.text for need in needs}
-        inferred = _inferred(inference, known, len(components) > 1) if position == 0 else []
+        inferred = _inferred(inference, known, position, len(components) > 1)
         if infer == REQUIRE:
             needs, inferred = needs + inferred, []
         found.append(Wants(values, tuple(needs), tuple(inferred if infer == WARN else ())))
@@ -39,13 +39,13 @@ def _stated(option: Option | None, source: str, text: str | None, file: str) -> 
     return [Need(clause, source, option.line, option.text) for clause in requirement.clauses]
 
 
-def _inferred(inference: Inference, known: set[str], several: bool) -> list[Need]:
+def _inferred(inference: Inference, known: set[str], position: int, several: bool) -> list[Need]:
     """Return the inferred needs that are not stated. Of ``several`` components each has GPU options of its own."""
     return [
         Need(clause, "inferred", one.line, one.text, one.why)
         for one in inference.needs
         for clause in parse(one.clause).clauses
-        if clause.text not in known and not (several and _of_options(one))
+        if one.component == position and clause.text not in known and not (several and _of_options(one))
     ]
 
 
