@@ -1,6 +1,7 @@
 """Holds the inference against batch scripts whose needs are written down: `python tests/script_score.py DIRECTORY`.
 
-A directory holds one directory a script: job.sh; expect.toml with ``needs`` [[clause, line] …] and ``unread`` [line …],
+A directory holds one directory a script: job.sh; expect.toml with ``needs`` [[clause, line] …],
+a third value being the component where it matters, and ``unread`` [line …],
 line 0 for what stands outside the script, and if wanted ``command`` (sbatch's options), ``environment``, ``home``
 and ``cwd``; files/, the file system that it is read on.
 """
@@ -48,13 +49,20 @@ def score(directory: Path) -> list[Result]:
     found = []
     for case in sorted(path.parent for path in directory.glob("*/expect.toml")):
         expect = tomllib.loads((case / "expect.toml").read_text())
-        wanted = {f"line {line}: {clause}" for clause, line in expect["needs"]}
+        wanted = {_text(*need) for need in expect["needs"]}
         wanted |= {f"line {line}: unread" for line in expect["unread"]}
         inference = read(case)
-        got = {f"line {one.line}: {one.clause}" for one in inference.needs}
+        got = set()
+        for one in inference.needs:
+            placed = _text(one.clause, one.line, one.component)
+            got.add(placed if placed in wanted else _text(one.clause, one.line))
         got |= {f"line {one.line}: unread" for one in inference.unread}
         found.append(Result(case.name, tuple(sorted(wanted - got)), tuple(sorted(got - wanted))))
     return found
+
+
+def _text(clause: str, line: int, component: "int | None" = None) -> str:
+    return f"line {line}: {clause}" + ("" if component is None else f" of component {component}")
 
 
 def main() -> None:

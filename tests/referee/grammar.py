@@ -204,16 +204,20 @@ class Grammar:
         return self.one((
             f"for i in 1 2; do\n{body}\ndone", f"for V1 in m1 m2; do\n{body}\ndone",
             f"while [ -f f1 ]; do\n{body}\nbreak\ndone", f"for i in $X1; do\n{body}\ndone",
-            f"for ((i=0; i<2; i++)); do\n{body}\ndone", f"until [ -f f2 ]; do\n{body}\nbreak\ndone",
+            f"for ((j=0; j<2; j++)); do\n{body}\ndone", f"until [ -f f2 ]; do\n{body}\nbreak\ndone",
             f"while read -r V2; do\n{body}\ndone < f1",
             f"for i in 1 2; do\n{body}\n[ -f f1 ] && continue\n{body}\ndone",
         ))  # fmt: skip
 
     def function(self, depth: int) -> str:
-        name = f"fn{self.pick(4)}"
-        body = self.one(
-            ("", "local V1=m3\n", "local V2=$1\n", "shift\n", "[ -f f1 ] && return 0\n", "local -a B1=(m1)\n")
-        ) + self.block(depth + 1)
+        """Return a function. Its name is new, so that none can call itself (in the background that would be without
+        end), or that of an earlier one, which it takes the place of: then it calls none."""
+        if self.functions and self.pick(6) == 0:
+            return f"{self.one(self.functions)}() {{\n{self.command(depth)}\n}}"
+        first = ("", "local V1=m3\n", "local V2=$1\n", "shift\n", "[ -f f1 ] && return 0\n", "local -a B1=(m1)\n")
+        body = self.one(first) + self.block(depth + 1)
+        self.counter += 1
+        name = f"fn{self.counter}"
         self.functions.append(name)
         return self.one((f"{name}() {{\n{body}\n}}", f"function {name} {{\n{body}\n}}", f"{name}() (\n{body}\n)"))
 

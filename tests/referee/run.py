@@ -1,12 +1,14 @@
 """Runs a generated script in real bash, every program of it a stand-in that logs its words and the script's line.
 
 Nothing else can be started: PATH holds the stand-ins, bash and cat alone, the environment is empty, the directory
-temporary, and processor time, files and processes are limited.
+temporary; processor time, the size of files and what a run starts are limited, and what it leaves behind is ended.
 """
 
 import os
 import shutil
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +36,10 @@ STUBS = [
 PROGRAMS = [f"p{number}" for number in range(4)] + ["check_gpu", "run.sh"]
 FLAGS = ("f1", "f2", "f3")
 # Which line of the script is read when a program starts; shells within are of the line that starts them.
-_TRACE = """if [ -z "$LN" ]; then ulimit -t 10 -f 8192; export LN=0; trap 'export LN=$LINENO' DEBUG; set -T; fi
+_TRACE = """if [ -z "$LN" ]; then
+  ulimit -t 10 -f 8192; FUNCNEST=30
+  export LN=0; trap 'export LN=$LINENO' DEBUG; set -T
+fi
 """
 
 
@@ -93,12 +98,18 @@ class Referee:
             "PATH": str(self.stubs), "LOGFILE": str(log), "SEED": str(seed), "BASH_ENV": str(self.where / "trace"),
             "HOME": str(directory), "DEVICE": "gpu" if seed >> 3 & 1 else "cpu",
         }  # fmt: skip
-        done = subprocess.run(
+        process = subprocess.Popen(
             [str(self.stubs / "bash"), str(self.where / "script")],
             env=environment, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True, timeout=60, check=False,
+            stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
+        try:
+            status = process.wait(60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what it left in the background
+            process.wait()
         raw = log.read_text() if log.exists() else ""
         log.unlink(missing_ok=True)
         records = [record.split("\x1f") for record in raw.split("\x1e") if record]
-        return Run(done.returncode, tuple(Started(int(one[0]), tuple(one[1:])) for one in records))
+        return Run(status, tuple(Started(int(one[0]), tuple(one[1:])) for one in records))

@@ -2,11 +2,14 @@
  * a launcher would start outside of a container. $LOGFILE: records "LINE US NAME US WORD … RS". $SEED: what questions
  * answer. Everything else succeeds. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define MOST (1 << 18)
 
 static const char *base(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -26,6 +29,7 @@ static void record(int argc, char **argv) {
     const char *file = getenv("LOGFILE");
     int out = file ? open(file, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
     if (out >= 0 && write(out, text, at) < 0) _exit(99);
+    if (out >= 0 && lseek(out, 0, SEEK_END) > MOST) kill(0, SIGKILL); /* a script that starts programs without end */
 }
 
 static unsigned answer(int argc, char **argv) {

@@ -1,5 +1,6 @@
 """Twenty whole batch scripts, their needs and unread lines exactly as written down (tests/scripts/first).
 
+The third forty (tests/scripts/third) were answered before the inference read them, too.
 The second twenty (tests/scripts/second) were written after docs/inference.md alone, before the inference read them:
 they are held to the score that the page states.
 """
@@ -14,6 +15,7 @@ from script_score import read, score
 
 FIRST = Path(__file__).parents[1] / "scripts/first"
 SECOND = FIRST.with_name("second")
+THIRD = FIRST.with_name("third")
 CASES = sorted(path.parent for path in FIRST.glob("*/expect.toml"))
 
 
@@ -46,6 +48,12 @@ def test_a_score_counts_what_is_missed_and_what_is_invented(tmp_path: Path) -> N
     assert result.missed == ("line 3: module=b",)
     assert result.invented == ("line 2: module=a",)
     assert not result.right
+
+
+def test_the_third_forty_are_exact() -> None:
+    results = score(THIRD)
+    assert len(results) == 40
+    assert {one.name: (one.missed, one.invented) for one in results if not one.right} == {}
 
 
 def test_the_second_twenty_do_no_worse_than_docs_inference_md_says() -> None:

@@ -43,6 +43,8 @@ _GROUPS = (
 )
 _REDIRECTS = ("file_redirect", "heredoc_redirect", "herestring_redirect")
 _PLAIN_FLAGS = frozenset("-xrga")
+# `! {`, of which the grammar takes the brace for a command: as much in doubt behind `false ||`.
+_NEGATED = re.compile(r"(^|[\s;&|(])!([ \t]+)\{(?=\s)", re.MULTILINE)
 _ENDED = re.compile(rb"(?:[ \t]|\\\n)*\n")
 _ZSH = re.compile(r"#![^\n]*zsh")
 _MOVES = ("cd", "pushd", "popd")
@@ -73,6 +75,7 @@ class Reader(Shell):
         self.given = dict(given)
         self.base, self.flat = base, flat
         plain, self.texts = heredoc.split(text)
+        plain = _NEGATED.sub(r"\1false ||\2{", plain)
         self.root = parsed(parser, plain, deadline)
         self._data = plain.encode("utf-8", "replace")
         self.scanned = scan.scan(self.root)
@@ -90,6 +93,8 @@ class Reader(Shell):
 
     def read(self, doubt: str = "") -> None:
         """Read all of it; with a ``doubt`` nothing in it surely runs. Raises TimeoutError as ``parsed`` does."""
+        if self.scanned.mistaken:
+            doubt = doubt or "stands in a script whose syntax was not understood"
         self._walk(self.root, Context(doubt))
         self._uncalled(doubt)
         if self.limit < MAX_DEPTH_INSIDE // 4:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _SETTERS = frozenset(("read", "readarray", "mapfile", "getopts", "printf", "let", "local", "unset", "wait", "export"))
 OPEN = frozenset(("eval", "source", "."))
 ANY = "*"
+_RESERVED = frozenset(("{", "}", "then", "else", "elif", "fi", "do", "done", "esac"))
 MAX_WRONG = 50
 _NAME = re.compile(r"""["']?([A-Za-z_]\w*)(?:$|["']|\+?=|\[)""")
 _COUNTED = ("postfix_expression", "unary_expression", "binary_expression")
@@ -24,13 +25,15 @@ class Scanned(NamedTuple):
 
     ``sets``       (byte, name) of all that is set, ascending; the name "*" is any.
     ``functions``  name -> body, None of one that is defined twice; ``bodies``: all of them.
-    ``wrong``      the first nodes that are no shell syntax.
+    ``wrong``      the first nodes that are no shell syntax; ``mistaken``: a reserved word was taken for a command, so
+                   that groups may end elsewhere than it looks.
     """
 
     sets: tuple[tuple[int, str], ...]
     functions: "dict[str, Node | None]"
     bodies: "dict[str, list[Node]]"
     wrong: "list[Node]"
+    mistaken: bool
 
     @property
     def names(self) -> frozenset[str]:
@@ -58,6 +61,7 @@ class _Found:
         self.sets: list[tuple[int, str]] = []
         self.bodies: dict[str, list[Node]] = {}
         self.wrong: list[Node] = []
+        self.mistaken = False
 
     def add(self, node: "Node | None", name: "str | None" = None) -> None:
         """Keep that ``node`` names a variable that is set."""
@@ -84,7 +88,7 @@ def scan(root: "Node") -> Scanned:
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
                 single = {name: one[0] if len(one) == 1 else None for name, one in found.bodies.items()}
-                return Scanned(tuple(sorted(found.sets)), single, found.bodies, found.wrong)
+                return Scanned(tuple(sorted(found.sets)), single, found.bodies, found.wrong, found.mistaken)
             path.pop()
 
 
@@ -135,6 +139,9 @@ def _declared(node: "Node", found: _Found) -> None:
 
 def _called(node: "Node", parent: "Node", found: _Found) -> None:
     text = source(node)
+    if text in _RESERVED:
+        found.mistaken = True
+        found.wrong.append(node)
     if text in OPEN:
         found.add(node, ANY)
     elif text in _SETTERS and (text not in ("printf", "wait") or b"-" in (parent.text or b"")):
