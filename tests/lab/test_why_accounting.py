@@ -23,6 +23,7 @@ PreemptType=preempt/qos
 PreemptMode=REQUEUE
 JobAcctGatherParams=OverMemoryKill
 """
+NODES = 4
 
 
 @pytest.fixture(scope="module")
@@ -422,6 +423,34 @@ def _step(told: dict[str, Any], command: str) -> dict[str, Any]:
     return next(step for step in told["next"] if any(one.startswith(command) for one in step["commands"]))
 
 
+def test_a_node_that_failed_under_the_job_and_is_still_asked_for_by_name(cluster: Cluster) -> None:
+    lab = cluster.lab
+    job = lab.sbatch("sleep 60", "-Afree", "-t9", "-w", "plain1")
+    lab.wait_job(job, "RUNNING")
+    lab.stop_node("plain1")
+    lab.check_run(["scontrol", "update", "NodeName=plain1", "State=DOWN", "Reason=power"])
+    lab.wait_job(job, "PENDING")
+    lab.check_run(["scontrol", "update", f"JobId={job}", "StartTime=now"])
+    told = _waits_for(cluster, job, "ReqNodeNotAvail")
+    assert "put it back into the queue once, since plain1 failed while it ran there (NODE_FAIL)" in told["sentence"]
+    assert "It still asks for plain1 by name, which is down." in told["sentence"]
+    assert "preemption" not in told["sentence"]
+    assert "plain1 is down: power" in told["evidence"]
+    try:
+        _type(cluster, _step(told, "scontrol update"), [])
+        assert lab.wait_job(job, "RUNNING")["nodes"] != "plain1"
+    finally:
+        lab.start_node("plain1")
+
+
+def test_a_job_that_asks_for_more_nodes_than_there_are(cluster: Cluster) -> None:
+    job = cluster.lab.sbatch("true", "-Afree", "-t9", "-N20")
+    told = _waits_for(cluster, job, "Partition")
+    assert f"it asks for 20 nodes, and its partition (main) has {NODES}, so it can never run" in told["sentence"]
+    again = _type(cluster, told["next"][0], ["-Afree", "-t9", "-N20"])
+    assert cluster.lab.wait_job(again, ENDED)["state"] == "COMPLETED"
+
+
 @pytest.mark.parametrize("asked", [(), ("-w", "plain1")])
 def test_maintenance_ahead_of_a_job_without_a_time_limit(cluster: Cluster, asked: tuple[str, ...]) -> None:
     lab = cluster.lab
@@ -492,3 +521,38 @@ def test_accounting_tells_while_the_controller_is_down(cluster: Cluster) -> None
     assert (told["kind"], told["source"]) == ("failed", "accounting")
     assert "failed with exit code 3" in told["sentence"]
     assert any("controller" in note for note in told["notes"])
+
+
+def test_partitions_and_reservations_that_are_not_to_be_had(cluster: Cluster) -> None:
+    lab = cluster.lab
+    lab.check_run(["scontrol", "create", "PartitionName=shut", "Nodes=ALL"])
+    reserve = ["scontrol", "create", "reservation", "ReservationName=later", "StartTime=now+2hours", "Duration=60",
+               "Nodes=plain1", "Users=pfalice"]  # fmt: skip
+    lab.check_run(reserve)
+    jobs = {state: lab.sbatch("true", "-Afree", "-t9", "-pshut", "--begin=now+1hour") for state in ("DOWN", "INACTIVE")}
+    reserved = lab.sbatch("true", "-Afree", "-t9", "--reservation=later")
+    told = _waits_for(cluster, reserved, "Reservation")
+    assert "its reservation has not begun, or is full" in told["sentence"]
+    _type(cluster, told["next"][0], [])
+    assert lab.wait_job(reserved, ENDED)["state"] == "COMPLETED"
+    lab.check_run(["scontrol", "delete", "ReservationName=later"])
+    for state, job in jobs.items():
+        lab.check_run(["scontrol", "update", "PartitionName=shut", "State=UP"])
+        lab.check_run(["scontrol", "update", f"JobId={job}", "StartTime=now+5"])
+        lab.check_run(["scontrol", "update", "PartitionName=shut", f"State={state}"])
+        told = _waits_for(cluster, job, f"Partition{state.capitalize()}")
+        step = told["next"][0]
+        _type(cluster, {**step, "commands": [one.replace("NAME", "main") for one in step["commands"]]}, [])
+        assert lab.wait_job(job, ENDED)["state"] == "COMPLETED"
+
+
+def test_a_deadline_that_can_no_longer_be_met(cluster: Cluster) -> None:
+    lab = cluster.lab
+    first = lab.sbatch("sleep 300", "-Afree", "-t9", "-wplain1", "--exclusive")
+    lab.wait_job(first, "RUNNING")
+    job = lab.sbatch("true", "-Afree", "-t1", "--deadline=now+63seconds", "-wplain1", "--exclusive")
+    lab.wait_job(job, "DEADLINE")
+    told = _why(cluster, job)
+    assert (told["kind"], told["cause"]) == ("timeout", "deadline")
+    assert "it could no longer end before its deadline" in told["sentence"]
+    assert told["next"][0]["commands"] == ["sbatch --deadline=… --time=… SCRIPT"]

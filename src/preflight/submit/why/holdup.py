@@ -80,10 +80,11 @@ def _too_many_nodes(case: Case, code: str) -> tuple[str, tuple[Step, ...]] | Non
         return None
     has = "has" if most == len(nodes) else "allows a job"
     means = f"it asks for {job.num_nodes} nodes, and its partition ({job.partition}) {has} {most}, so it can never run"
+    again = (f"scancel {case.address}", f"sbatch --nodes={most} SCRIPT")
     return f"{means} as it is", (
-        Step("Ask for fewer nodes, or for another partition:", (f"scontrol update JobId={job.name} NumNodes={most}",)),
+        Step("Cancel it, and submit it again for fewer nodes, or to another partition:", again),
         Step("What partitions there are:", ("sinfo -s",)),
-    )  # fmt: skip
+    )
 
 
 def _too_long(case: Case, code: str) -> tuple[str, tuple[Step, ...]] | None:

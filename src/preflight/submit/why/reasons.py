@@ -77,8 +77,8 @@ REASONS = {
     ),
     "PartitionNodeLimit": Reason(
         "its partition ({partition}) does not allow so many or few nodes, or the nodes are down or drained",
-        "Ask for another number of nodes, or another partition:",
-        ("scontrol show partition {partition}", "scontrol update JobId={job} NumNodes=N"),
+        "What the partition allows; cancel the job, and submit it again for as many nodes:",
+        ("scontrol show partition {partition}", "scancel {job}", "sbatch --nodes=N SCRIPT"),
     ),
     "PartitionTimeLimit": Reason(
         "its time limit is longer than its partition ({partition}) allows", "Lower the time limit:",
@@ -96,8 +96,8 @@ REASONS = {
     "InvalidQOS": Reason("its QOS is not valid (any more)", "Give it a valid one:",
                          ("scontrol update JobId={job} QOS=NAME",)),
     "QOSUsageThreshold": Reason("its QOS asks for more usage factor than the account has", "Ask the admins.", _QOS),
-    "Reservation": Reason("its reservation has not begun, or is full", "See when it begins:",
-                          ("scontrol show reservation",)),
+    "Reservation": Reason("its reservation has not begun, or is full", "See when it begins, or let it run without one:",
+                          ("scontrol show reservation", "scontrol update JobId={job} ReservationName=")),
     "ReservationDeleted": Reason(
         "its reservation was deleted", "Let it run without one, or cancel it:",
         ("scontrol update JobId={job} ReservationName=", "scancel {job}")),
@@ -114,8 +114,9 @@ REASONS = {
     "Prolog": Reason("the site's prolog on the controller still runs for it", "Wait a minute and ask again."),
     "MaxMemPerLimit": Reason("it asks for more memory on a node than the site allows", "Ask for less:",
                              ("scontrol show partition {partition}",)),
-    "DeadLine": Reason("it can no longer end before its deadline", "Move the deadline, or cancel it:",
-                       ("scontrol update JobId={job} Deadline=TIME",)),
+    "DeadLine": Reason("it can no longer end before its deadline",
+                       "Cancel it, and submit it again with a later deadline (only an admin can move it):",
+                       ("scancel {job}", "sbatch --deadline=TIME SCRIPT")),
     "MaxPoweredUpNodes": Reason("as many cloud nodes are powered up as the site allows", "Wait for one."),
     "BurstBufferResources": Reason("the burst buffer has no room for it", "Wait."),
     "BurstBufferStageIn": Reason("its data is being brought to the burst buffer", "Wait."),
