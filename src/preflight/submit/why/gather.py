@@ -15,6 +15,7 @@ from preflight.slurm.cluster import Cluster
 from preflight.slurm.commands import SlurmError
 from preflight.slurm.members import Member, members
 from preflight.slurm.models import JobInfo, Node
+from preflight.slurm.ping import reached
 from preflight.submit.why.fits import Fits, Fitting
 from preflight.submit.why.model import Asked, Evidence, Report
 from preflight.submit.why.more import of_past, of_queue
@@ -53,7 +54,7 @@ class Reader:
     def known(self, asked: Asked) -> Known:
         """Return what Slurm has of what was asked for; never raises."""
         try:
-            rows = members(self.cluster.slurm, asked.job)
+            rows = members(reached(self.cluster.slurm), asked.job)
         except SlurmError as error:
             return self._known_to_accounting(asked, clean(str(error), 200))
         here = tuple(row for row in rows if _is_asked(row, asked))
