@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from preflight.report.merge import Detail, Try, View, fold, natural
+from preflight.report.merge import Change, Detail, Try, View, fold, natural
 
 _SHOWN = 8
 BREAKER = "drain breaker"
@@ -69,7 +69,7 @@ def _user(view: View) -> Iterable[str]:
             yield _step(detail)
     for change in view.changes:
         if change.blame == "user":
-            yield f"{change.where}: {change.fact} was {change.before} before your job and {change.after} after it."
+            yield f"{change.where}: {_of_job(change)}."
     if view.verdict == "ready" and not view.asked and view.jobs:
         yield (
             "The job stated no requirement. To have its environment checked, add a line such as "
@@ -133,7 +133,7 @@ def _admin(view: View) -> Iterable[str]:
             yield _step(detail)
     for change in view.changes:
         if change.blame == "node":
-            yield f"{change.where}: {change.fact} changed from {change.before} to {change.after} while the job ran."
+            yield f"{change.where}: {_of_node(change)}."
     for row in view.software:
         if row.differs:
             each = "; ".join(f"{group.text} on {group.where}" for group in row.groups)
@@ -151,6 +151,23 @@ def _well_again(view: View, detail: Detail) -> bool:
             if (one["check"], one["subject"], one["status"]) == (detail.check, detail.subject, detail.status):
                 had.add(report["node"])
     return detail.blame == "node" and bool(had) and all(later.get(node) for node in had)
+
+
+def _of_job(change: Change) -> str:
+    if _is_event(change):
+        return f"{change.fact} {change.after} while your job ran"
+    return f"{change.fact} was {change.before} before your job and {change.after} after it"
+
+
+def _of_node(change: Change) -> str:
+    if _is_event(change):
+        return f"{change.fact} {change.after} while the job ran"
+    return f"{change.fact} changed from {change.before} to {change.after} while the job ran"
+
+
+def _is_event(change: Change) -> bool:
+    """Return whether it is something that happened, an Xid say, and not a fact that was otherwise before."""
+    return change.fact.endswith(".xid") or change.fact == "processes"
 
 
 def _step(detail: Detail) -> str:

@@ -231,6 +231,7 @@ ROWS: tuple[Rule, ...] = (
     ("/tmp, size", ("tmp.size",), _size("tmp", "size")),
     ("/dev/shm, size", ("shm.size",), _size("shm", "size")),
 )
+_FOR_CHECKS = ("install.", "kernel_log.")
 # Shown above, or different at every reading.
 _KNOWN = {path for _, paths, _ in ROWS for path in paths} | {
     *("os.id", "os.version", "os.name", "os.codename", "os.variant", "os.like"),
@@ -244,8 +245,9 @@ def _further(nodes: dict[str, tuple[Subjects, dict[str, str]]]) -> list[Rule]:
     paths = dict.fromkeys(
         f"{subject}.{key}" for facts, _ in nodes.values() for subject, keys in facts.items() for key in keys
     )
-    # What is installed around the driver is for the checks; the page names it where something is wrong with it.
-    further = [path for path in paths if path not in _KNOWN and not path.startswith("install.")][:_FURTHER]
+    # What is installed around the driver, and what the kernel said, is for the checks; the page names it where
+    # something is wrong with it.
+    further = [path for path in paths if path not in _KNOWN and not path.startswith(_FOR_CHECKS)][:_FURTHER]
     rows: list[Rule] = []
     for path in further:
         rows.append((path, (path,), _plain(*path.split(".", 1))))
