@@ -16,7 +16,7 @@ from preflight.hooks.leftover import Process, end, processes_of, wait_for
 from preflight.slurm.commands import SlurmError
 from preflight.slurm.environment import Job
 
-UID = 61234
+UID = 200_000 + 2 * (os.getpid() % 10_000)  # of this test process alone: others may run beside it
 JOB = Job(42, uid=UID)
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
 
