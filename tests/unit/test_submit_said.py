@@ -65,6 +65,12 @@ def test_no_count_beside_the_line_that_no_node_fits() -> None:
     assert line == "added --extra='driver>=999000000'"
 
 
+def test_too_few_nodes_are_counted_whatever_asks_for_them() -> None:
+    for words in (("-N3",), ("--nodes=3-4",), ("--nodes", "3")):
+        first, *_ = said(planned(*words, "--comment=require: driver>=465", state=FOUR), "preflight plan x")
+        assert first == "only 2 of the 3 nodes needed fit in gpu now (driver < 465: n[2-3])"
+
+
 def test_equal_causes_are_said_once() -> None:
     lines = said(planned("--require=cuda>=13", state=FOUR), "preflight plan job.sh")
     assert lines == ["no node fits in gpu now (cuda < 13: n[1-4])", "preflight plan job.sh says more"]
