@@ -180,6 +180,10 @@ def test_nodes_whose_features_were_forgotten_are_said(cluster: Cluster) -> None:
         assert found["published"]["text"].startswith("0 of 2 nodes have published")
         placing.publish(cluster, "debian1")
         assert "this node has not (1 of 2" in findings(doctor(cluster))["published"]["text"]
+        found = findings(doctor(cluster, node="debian1"))
+        assert found["published"]["text"].startswith("1 of 2 nodes have published by Features: no job with --require")
+        assert " publish on ubuntu1" in found["published"]["fix"]
+        publish(cluster)
         assert findings(doctor(cluster, node="debian1")) == {}
     finally:
         publish(cluster)
