@@ -90,6 +90,7 @@ def test_hostile_files_end_in_a_line(tmp_path: Path) -> None:
     assert "Is a directory" in conf(tmp_path, f"include {tmp_path}").problem
     assert "more than 1024" in conf(tmp_path, "Name=gpu File=/dev/nvidia[0-99999999]").problem
     assert "more than 1024" in conf(tmp_path, "Name=gpu File=/dev/nvidia[0-99]/x[0-99]").problem
+    assert "more than 512 characters" in conf(tmp_path, "Name=gpu File=/dev/" + "n/" * 400 + "nvidia0").problem
     assert "no range" in conf(tmp_path, "Name=gpu File=/dev/nvidia[3-1]").problem
     assert "not closed" in conf(tmp_path, "Name=gpu File=/dev/nvidia[0").problem
     assert "does not match" in conf(tmp_path, "Name=gpu Count=3 File=/dev/nvidia[0-1]").problem

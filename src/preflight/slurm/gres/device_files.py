@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_BRACKETS = 8
+MOST_CHARACTERS = 512  # of one path: each of its directories is looked at
 MOST = 1024  # of one File=; no node has as many GPUs
 NVIDIA_MAJOR = 195  # of /dev/nvidiaN (Linux: Documentation/admin-guide/devices.txt)
 DIGITS = "0123456789"
@@ -24,6 +25,8 @@ def expand(text: str) -> tuple[str, ...]:
         for path in _product(part):
             if len(found) >= MOST:
                 raise ValueError(f"more than {MOST} files")
+            if len(path) > MOST_CHARACTERS:
+                raise ValueError(f"a name of more than {MOST_CHARACTERS} characters")
             found.append(path)
     return tuple(found)
 
