@@ -593,3 +593,14 @@ def test_what_is_shown_of_nodes_is_what_the_job_was_placed_by() -> None:
 )
 def test_exit_codes_as_slurm_has_them(code: str, lowered: bool, says: str) -> None:
     assert exit_words(code, lowered) == says
+
+
+def test_a_failed_launch_without_a_report_names_the_drained_node_that_is_asked_for() -> None:
+    """Reports that cannot be read, and no entry in AdminComment: what nodes say is still there."""
+    nodes = {"n1": Node("n1", ("IDLE", "DRAIN"), "preflight:gpu.present:gpu3: lost", ("gpu",), (), (), "", "", 8, 1)}
+    job = _job(reason="launch failed requeued held", priority=0, restarts=1, required="n1")
+    told = explain(Evidence("42", NOW, job, "queue", nodes=nodes))
+    assert told.lines == ("n1 is drained by Preflight: gpu.present:gpu3: lost",)
+    assert _commands(told)[:2] == ["scontrol update JobId=42 ReqNodeList=", "scontrol release 42"]
+    other = explain(Evidence("42", NOW, job._replace(required=""), "queue", nodes=nodes))
+    assert _commands(other)[0] == "scontrol release 42"

@@ -5,10 +5,11 @@ import re
 from preflight.hostlist import HostlistError, folded, names
 from preflight.slurm.marks import Mark, marks
 from preflight.submit.why.case import Case
+from preflight.submit.why.holdup import asked_by_name
 from preflight.submit.why.left import ask_anew, hopeless
 from preflight.submit.why.model import Step, Told, away
 from preflight.submit.why.stays import last_run
-from preflight.submit.why.waiting import set_by_us
+from preflight.submit.why.waiting import set_by_us, unavailable
 from preflight.submit.why.words import listed, verb
 
 # How hooks/move.py begins its reason, and the word for programs.
@@ -159,12 +160,18 @@ def _after_node_failure(case: Case) -> Told:
         "So that Slurm does not hold such jobs, in slurm.conf: SchedulerParameters=nohold_on_prolog_fail", (), "admin"
     )
     if not bad:
+        gone = asked_by_name(case)
+        if gone:
+            release = Step(
+                f"It asks for {folded(gone)} by name (--nodelist), where no job starts now. Drop that, and release it:",
+                (f"scontrol update JobId={case.job.name} ReqNodeList=", _release(case)),
+            )
         sentence = (
             f"{case.head} is held by Slurm: it could not be launched on the node it was given (a prolog that failed, "
             "as on a faulty node), and was put back into the queue."
         )
         return Told(case.label, "held-after-node-failure", sentence, "launch-failed",
-                    steps=(release, _look_at_nodes(), admin))  # fmt: skip
+                    lines=unavailable(case), steps=(release, _look_at_nodes(), admin))  # fmt: skip
     nodes = bad[0].nodes
     sentence = (
         f"{case.head} is held by Slurm after {nodes} {verb(nodes, 'was', 'were')} found faulty, not the job: "

@@ -35,7 +35,7 @@ def waiting(case: Case) -> Told:
         return _no_node(case, code)
     if sent:
         return _moved(case, sent)
-    lines = _unavailable(case) if code.startswith(_AVAILABILITY) or asked_by_name(case) else ()
+    lines = unavailable(case) if code.startswith(_AVAILABILITY) or asked_by_name(case) else ()
     # A job that Slurm put back after its node failed goes on by itself: say what sent it back.
     failed = [stay for stay in case.of_run(case.run - 1) if stay.outcome == "drained"]
     if failed:
@@ -122,7 +122,7 @@ def _wait_steps(case: Case, code: str) -> tuple[Step, ...]:
     return hold_up(case)[1]
 
 
-def _unavailable(case: Case) -> tuple[str, ...]:
+def unavailable(case: Case) -> tuple[str, ...]:
     """Return a line for each node of the job's partition that is away, those that Preflight drained first."""
     gone = [node for node in case.evidence.nodes.values() if away(node)]
     gone.sort(key=lambda node: (not node.reason.startswith("preflight:"), natural(node.name)))
@@ -152,7 +152,7 @@ def _no_node(case: Case, code: str) -> Told:
         sentence = f"{case.head} was moved off {off}: {sent[0].because}.{none}"
     else:
         sentence = f"{case.head} waits: no node has what it asks for{wants}; {waits}.{case.earlier()}"
-    lines = case.evidence.fits or _unavailable(case)
+    lines = case.evidence.fits or unavailable(case)
     return Told(case.label, "no-node-fits", sentence, code, lines=lines, steps=(_see_nodes(case), _change(case)))
 
 
