@@ -72,7 +72,10 @@ def test_a_requirement_is_explained(without: str) -> None:
     assert run(without, "require", "cuda").returncode == 2
 
 
-@pytest.mark.parametrize(("spec", "code"), [("gpu=h100, ubuntu>=22.04", 0), ("gpu=a100", 3), ("kernel>=5.15", 0)])
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [("gpu=h100, ubuntu>=22.04", 0), ("gpu=a100", 3), ("kernel>=5.15", 0), ("python>=3.11, cudnn>=9", 4)],
+)
 def test_recorded_facts_are_judged(without: str, tmp_path: Path, spec: str, code: int) -> None:
     (tmp_path / "facts.json").write_text(json.dumps(FACTS))
     for more in ((), ("--json",)):
@@ -147,3 +150,16 @@ def test_a_script_is_planned_without_a_cluster(without: str, tmp_path: Path) -> 
     assert (found["cluster_asked"], found["enough"], found["problem"]) == (False, None, None)
     assert found["components"][0]["asked"]["gpus"]["per_node"] == 4
     assert run(without, *arguments, str(tmp_path / "missing.sh")).returncode == 2
+
+
+def test_images_and_shares_of_a_gpu_are_read_there_too(without: str, tmp_path: Path) -> None:
+    images = Path(__file__).parents[1] / "images"
+    for name in ("default.sif", "umoci-tags.tar:12.6", "pzstd.tar.zst"):
+        done = run(without, "image", str(images / name))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "cuda>=12." in done.stdout
+    (tmp_path / "job.sh").write_text("#!/bin/bash\n#SBATCH --gres=shard:2\nhostname\n")
+    (tmp_path / "p.toml").write_text(f'version = 1\n[hook]\nslurm_bin = "{tmp_path}/none"\n')
+    done = run(without, "plan", "--config", str(tmp_path / "p.toml"), str(tmp_path / "job.sh"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "GPUs 2 shard" in done.stdout

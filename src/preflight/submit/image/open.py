@@ -40,8 +40,8 @@ def read(path: str) -> Image:
     try:
         info = os.stat(path)
     except (OSError, ValueError):
-        place, colon, tag = path.partition(":")
-        if not colon or not tag or not os.path.exists(place):
+        place, tag = _with_tag(path)
+        if not tag:
             raise ImageError(_missing(path)) from None
         path, info = place, os.stat(place)
     try:
@@ -58,6 +58,14 @@ def read(path: str) -> Image:
     except MemoryError:
         raise ImageError(f"{path}: reading it takes more memory than there is") from None
     raise ImageError(f"{path} is neither a file nor a directory: give {_FORMS}")
+
+
+def _with_tag(text: str) -> tuple[str, str]:
+    """Return (path, tag) of PATH:TAG where PATH is there; the tag "" where none is. A tag may be NAME:TAG itself."""
+    for at, char in enumerate(text):
+        if char == ":" and text[at + 1 :] and "\0" not in text and os.path.exists(text[:at]):
+            return text[:at], text[at + 1 :]
+    return text, ""
 
 
 def _missing(path: str) -> str:
