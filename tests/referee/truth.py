@@ -25,9 +25,11 @@ def needs(words: Sequence[str]) -> Needs:
     """Return what one command line needs of a node."""
     name, rest = words[0], list(words[1:])
     if name == "module":
-        return Needs(frozenset(f"module={one}" for one in rest[1:]) if rest[:1] == ["load"] else frozenset(), False)
+        return Needs(
+            frozenset(f"module={one}" for one in rest[1:] if one) if rest[:1] == ["load"] else frozenset(), False
+        )
     if name == "ml":
-        return Needs(frozenset(f"module={one}" for one in rest), False)
+        return Needs(frozenset(f"module={one}" for one in rest if one), False)
     if name == "apptainer" and rest[:1] == ["exec"]:
         options = [one for one in rest[1:] if one.startswith("-")]
         image = next((one for one in rest[1:] if not one.startswith("-")), "")

@@ -45,7 +45,6 @@ _REDIRECTS = ("file_redirect", "heredoc_redirect", "herestring_redirect")
 _PLAIN_FLAGS = frozenset("-xrga")
 # `! {`, of which the grammar takes the brace for a command: as much in doubt behind `false ||`.
 _NEGATED = re.compile(r"(^|[\s;&|(])!([ \t]+)\{(?=\s)", re.MULTILINE)
-_ENDED = re.compile(rb"(?:[ \t]|\\\n)*\n")
 _ZSH = re.compile(r"#![^\n]*zsh")
 _MOVES = ("cd", "pushd", "popd")
 MAX_CALLS = 400  # of the script's functions, each of which is read where it is called
@@ -77,7 +76,6 @@ class Reader(Shell):
         plain, self.texts = heredoc.split(text)
         plain = _NEGATED.sub(r"\1false ||\2{", plain)
         self.root = parsed(parser, plain, deadline)
-        self._data = plain.encode("utf-8", "replace")
         self.scanned = scan.scan(self.root)
         variables = Variables(self.scanned.names, given, splits=not _ZSH.match(text))
         super().__init__(variables, cwd, STRICT.match(text) is not None, nested)
@@ -87,7 +85,6 @@ class Reader(Shell):
         self.limit = limit
         self.deep: int | None = None  # the first line that was too deep to be read
         self.late: int | None = None  # the first line that was not reached in time
-        self._defined: dict[str, str] = {}  # functions, and why one may not be what it is called for
         self._called: dict[str, int] = {}
         self._open: list[str] = []  # functions that are being read
 
@@ -178,8 +175,9 @@ class Reader(Shell):
             chain.append((source(node.children[1]), node.children[-1]))
             node = node.children[0]
         parts = [("", node), *reversed(chain)]
-        for (_, part), doubt in zip(parts, ends.doubts(parts, self._functions())):  # noqa: B905
-            self._walk(part, context.down(plain=False, doubt=context.doubt or doubt))
+        for (sign, part), doubt in zip(parts, ends.doubts(parts, self._functions())):  # noqa: B905
+            assumed = context.assumed or sign == "&&"
+            self._walk(part, context.down(plain=False, assumed=assumed, doubt=context.doubt or doubt))
 
     def _alone(self, node: "Node", context: Context) -> None:
         """Read a subshell, or the parts of a pipeline, each of which has a shell of its own."""
@@ -216,14 +214,14 @@ class Reader(Shell):
         """Keep a function for its calls; of one that is defined twice it is not known which is called."""
         name = source(node.child_by_field_name("name") or node)
         twice = self.scanned.functions.get(name) is None
-        self._defined[name] = "is one of two functions of that name" if twice else context.doubt
+        self.defined[name] = "is one of two functions of that name" if twice else context.doubt
 
     def _uncalled(self, doubt: str) -> None:
         """Read the functions that no command called: a trap may, or another shell."""
         self.ended = self.after = ""
         once = Counter(name for _, name in self.scanned.sets)
         for name, bodies in self.scanned.bodies.items():
-            if self._called.get(name) or name not in self._defined:
+            if self._called.get(name) or name not in self.defined:
                 continue
             for body in bodies:
                 with self.apart():
@@ -234,14 +232,7 @@ class Reader(Shell):
 
     def _functions(self) -> "dict[str, Node | None]":
         """Return the functions' bodies by name, None of one that may not be what is called."""
-        return {name: None if self._defined.get(name, "?") else body for name, body in self.scanned.functions.items()}
-
-    def _is_apart(self, before: "Node", node: "Node") -> bool:
-        """Whether two words of what the grammar takes for one command stand on lines of their own."""
-        if node.end_point[0] == before.end_point[0]:
-            return False
-        between = self._data[before.end_byte : node.end_byte]
-        return _ENDED.match(between) is not None
+        return {name: None if self.defined.get(name, "?") else body for name, body in self.scanned.functions.items()}
 
     def _call(self, name: str, words: "list[Word]", context: Context) -> None:
         """Read a function's body where it is called: `return` ends no more than that."""
@@ -264,7 +255,7 @@ class Reader(Shell):
         self.variables.places = None if any(WIDE in text for text in texts) else texts
         self._called[name] = self._called.get(name, 0) + 1
         self._open.append(name)
-        self._walk(body, context.down(doubt=context.doubt or self._defined.get(name, "")))
+        self._walk(body, context.down(doubt=context.doubt or self.defined.get(name, "")))
         self._open.pop()
         self.variables.places = held
         self.variables.forget(_locals(body))
@@ -315,8 +306,7 @@ class Reader(Shell):
         known = self.variables.exact
         exported = {name: value for name in self.variables.exported if (value := known(name)) is not None}
         for child, before in zip([*node.named_children, *more], [None, *node.named_children, *more]):  # noqa: B905
-            if before is not None and self._is_apart(before, child):
-                self.scanned.wrong.append(child)  # the grammar loses an end of a line behind some pipelines
+            if before is not None and scan.is_apart(before, child):
                 break
             if child.type == "variable_assignment":
                 named = child.child_by_field_name("name")
@@ -334,7 +324,7 @@ class Reader(Shell):
         doubt = context.doubt or self.after or self.lenient
         command = Command(tuple(words), doubt, self.inside, self.cwd, exported, context.stdin)
         name = words[0].text
-        if name in self._defined:
+        if name in self.defined:
             self._call(name, words, context)
         else:
             self._builtin(name, command, context)

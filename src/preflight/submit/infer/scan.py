@@ -16,6 +16,7 @@ ANY = "*"
 _RESERVED = frozenset(("{", "}", "then", "else", "elif", "fi", "do", "done", "esac"))
 MAX_WRONG = 50
 _NAME = re.compile(r"""["']?([A-Za-z_]\w*)(?:$|["']|\+?=|\[)""")
+_ENDED = re.compile(rb"(?:[ \t]|\\\n)*\n")
 _COUNTED = ("postfix_expression", "unary_expression", "binary_expression")
 _ASSIGNING = re.compile(r"(?:[-+*/%&|^]|<<|>>)?=|\+\+|--")
 
@@ -117,8 +118,28 @@ def _look(node: "Node", parent: "Node | None", found: _Found) -> None:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if name is not None and body is not None:
             found.bodies.setdefault(source(name), []).append(body)
+    elif kind == "command" and node.start_point[0] != node.end_point[0]:
+        _joined(node, found)
     elif kind == "command_name" and parent is not None:
         _called(node, parent, found)
+
+
+def _joined(node: "Node", found: _Found) -> None:
+    """Keep what the grammar takes for words of a command though they stand on lines of their own: behind some
+    pipelines it loses the end of the line."""
+    parts = node.named_children
+    at = next((at for at in range(1, len(parts)) if is_apart(parts[at - 1], parts[at])), None)
+    if at is not None:
+        found.mistaken = True
+        found.wrong += parts[at : at + MAX_WRONG]
+
+
+def is_apart(before: "Node", node: "Node") -> bool:
+    """Whether two words of what the grammar takes for one command stand on lines of their own."""
+    around = node.parent
+    if around is None or node.end_point[0] == before.end_point[0]:
+        return False
+    return _ENDED.match(around.text or b"", before.end_byte - around.start_byte) is not None
 
 
 def _declared(node: "Node", found: _Found) -> None:

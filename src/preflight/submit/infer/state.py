@@ -17,6 +17,7 @@ class Context(NamedTuple):
     ``alone``   in a shell of its own, whose variables end with it.
     ``plain``   it is no part of && and ||, so that `set -e` ends the script where it fails.
     ``depth``   how many statements it stands in.
+    ``assumed`` it runs if what stands before && succeeds, as is expected: an exit there is not sure.
     ``waited``  a `wait` surely follows, so that what runs in the background comes to its end.
     """
 
@@ -26,6 +27,7 @@ class Context(NamedTuple):
     depth: int = 0
     stdin: str = ""
     waited: bool = False
+    assumed: bool = False
 
     def down(self, **changes: "str | bool") -> "Context":
         """Return the context one level deeper."""
@@ -42,6 +44,7 @@ class Shell:
         self.after = ""  # why what follows may not run: the script may have ended
         self.lenient = ""  # why a failure is of no account: set +e
         self.strict = strict
+        self.defined: dict[str, str] = {}  # functions, and why one may not be what it is called for
         self.nested = nested
         self.started = nested  # whether a program of the user's may have run already
         self.guards = 0  # exits that may happen before one has
@@ -51,13 +54,17 @@ class Shell:
         """Read what runs in a shell of its own: what it changes (directory, variables, its end) ends with it."""
         held = self.variables
         before = self.cwd, dict(held.values), held.places, self.ended, self.after, self.lenient, self.strict
+        defined = dict(self.defined)
         yield
         self.cwd, held.values, held.places, self.ended, self.after, self.lenient, self.strict = before
+        self.defined = defined
 
     def leave(self, name: str, status: str, command: Command, context: Context) -> None:
         """Follow an exit, a return or an exec: what stands behind it does not run, or may not."""
-        if not context.doubt:
+        if not context.doubt and not context.assumed:
             self.ended = "return" if name == "return" else "exit"
+        elif not context.doubt:
+            self.after = f"the script may end on line {command.words[0].line} ({name})"
         elif name == "exit" and not self.started and not context.alone:
             self.guards += 1  # where it ends so, it has done nothing that needs anything
         elif name != "exit" or not self._is_error(status, context):
