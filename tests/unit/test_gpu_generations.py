@@ -21,7 +21,8 @@ from preflight.policy.model import Policy
 from preflight.verdict import verdict
 from unit.check_fixtures import TODAY
 
-SOUND = ("h100x8-r580", "a100x4-mig", "v100x4", "l40sx4", "b200x8", "gb200x4", "jetson", "h100x8", "h100x2", "cpu-only")
+SOUND = ("h100x8-r580", "a100x4-mig", "v100x4", "l40sx4", "b200x8", "gb200x4", "jetson", "h100x8", "h100x2")
+SOUND += ("cpu-only", "a100x2-old-driver")
 OLD = ("driver.eol", "driver.security", "os.eol", "driver.loaded")  # of the date, and of this test's empty root
 GPUS = ("driver", "gpus", "cuda")
 

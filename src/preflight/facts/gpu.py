@@ -122,6 +122,8 @@ def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Loo
         try:
             values = read(nvml, handle)
         except Fault as fault:
+            if rows is not CALLS and fault.name == "FunctionNotFound" and name not in BASIC:
+                fault = Fault(NOT_SUPPORTED)  # a driver that is older than the function has nothing to tell
             _refused(channel, index, keys, fault)
             if fault.name == "GpuIsLost":
                 return  # every other call would only say so again, or hang
@@ -304,4 +306,5 @@ CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] 
     _row(("pcie_width_max",), _one("nvmlDeviceGetMaxPcieLinkWidth", int)),
     ("nvmlDeviceGetComputeRunningProcesses", ("processes",), _processes),
 )
+BASIC = frozenset(name for name, _, _ in CALLS)  # what every driver's library has
 ATTRIBUTES = tuple(key for _, keys, _ in CALLS for key in keys)
