@@ -180,6 +180,7 @@ def test_a_command_that_surely_runs_is_read(body: str, tmp_path: Path) -> None:
         "has() { [ -f x ] || return 1; true; }; has && module load a",
         "timeout 5 ./program && module load a",
         "srun ./program && exit 0; module load a",
+        "O=\"$X --container-image=nvidia/cuda:12.4.1-base\"; srun \"$O\" ./program",
         "{ f() { ./program; }; } | tee log; f && module load a",
         "! { module load a; }",
         "grep -q x y && ! { module load a; }",

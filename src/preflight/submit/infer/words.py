@@ -30,6 +30,8 @@ class Word(NamedTuple):
     @property
     def name(self) -> str:
         """The last part of a path, as far as it is known: "python" of "$DIR/bin/python"."""
+        if self.text[:1] in (HOLE, WIDE) and " " in self.text:
+            return ""  # options in one word, rather than a path
         last = self.text.rpartition("/")[2]
         return "" if HOLE in last or WIDE in last else last
 
