@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
 
 from campaign import families, runner
@@ -51,7 +52,7 @@ def _play(left: list[Fault], place: Path, shared: Assets, rows: Rows, until: flo
     _work = (left, place, shared)  # injections are no data: workers have them by the fork
     waiting = iter(range(len(left)))
     with ProcessPoolExecutor(jobs, initializer=_begin) as pool:
-        running = {pool.submit(_one, at) for at, _ in zip(waiting, range(jobs * 2), strict=False)}
+        running = {pool.submit(_one, at) for at in islice(waiting, jobs * 2)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:

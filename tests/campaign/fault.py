@@ -35,6 +35,7 @@ class Fault:
     forgets     it destroys reports themselves
     starves     too little is left for Python to start
     breaks      the installation itself is broken, as one line in syslog may say
+    stays       the node may stay drained: more than our drain is amiss with it
     moves       the job may not fit with it
     whole       plays all of it in a directory and returns (observed, what went wrong)
     """
@@ -52,6 +53,7 @@ class Fault:
     forgets: bool = False
     starves: bool = False
     breaks: bool = False
+    stays: bool = False
     moves: bool = False
     whole: Callable[[Path, Assets], tuple[str, list[str]]] | None = None
 

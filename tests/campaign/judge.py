@@ -35,6 +35,8 @@ def _drains(world: World, fault: Fault, scene: Scene) -> list[str]:
     if scene.away and state["nodes"]["n1"]["reason"] != scene.away:
         wrong.append(f"the admin's reason became {state['nodes']['n1']['reason']!r}")
     ours = [name for name, node in state["nodes"].items() if "drain" in node["state"] and _ours(node)]
+    if fault.stays:
+        return wrong
     if len(ours) > LIMIT:
         wrong.append(f"{len(ours)} nodes stay drained, limit {LIMIT}")
     if "n1" in ours and not may and not (scene.name == "health-well" and fault.word_lost):

@@ -86,6 +86,12 @@ def _drained(world: World) -> None:
     world.driver()
 
 
+def _changed(world: World) -> None:
+    """A policy that is another than the one that the hooks remember: it is read, and not only looked at."""
+    warm(world)
+    world.policy("# another")
+
+
 def _requeued(world: World) -> None:
     """A move whose hook died just after the requeue."""
     warm(world)
@@ -134,6 +140,7 @@ SCENES = {
     scene.name: scene
     for scene in (
         Scene("fit", _prolog(), warm),
+        Scene("changed", _prolog(), _changed),
         Scene("first", _prolog()),  # nothing is cached yet
         Scene("sick", _prolog(), _sick, "sick"),
         Scene("misfit", _prolog(A100), warm, "misfit"),

@@ -4,10 +4,12 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from preflight.hooks import clock
+from preflight.hooks import clock, health
 from unit.hook_site import JOB, Site
 
 DAY_S = 86400.0
@@ -77,3 +79,18 @@ def test_the_health_check_says_it_and_removes_nothing(hooked: Site) -> None:
     time.sleep(1.1)  # health reports are named by the second
     hooked.hook("health")
     assert (hooked.spool / "reports/7").exists()
+
+
+def test_a_clock_that_jumps_in_the_middle_of_a_health_check_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "reports/7").mkdir(parents=True)
+    now = time.time()
+    report = SimpleNamespace(spool=str(tmp_path), keep_days=90)
+    run: Any = SimpleNamespace(started=now, policy=SimpleNamespace(report=report))
+    monkeypatch.setattr("time.time", lambda: now + 3650 * DAY_S)
+    health._prune(run)
+    assert (tmp_path / "reports/7").exists()
+    run.started += 100 * DAY_S
+    health._prune(run)
+    assert not (tmp_path / "reports/7").exists()

@@ -90,7 +90,7 @@ def _prune(run: Run) -> None:
     """Remove records past their time, but for those whose copies still wait."""
     spool = run.policy.report.spool
     with tolerate(OSError):
-        before = time.time() - run.policy.report.keep_days * DAY_S
+        before = run.started - run.policy.report.keep_days * DAY_S  # as it was before a clock that jumps just now
         prune_spool(spool, before, keep=outbox.waiting_jobs(spool))
 
 

@@ -63,7 +63,7 @@ def deliver(run: Run) -> None:
         if report.get("job") and run.policy.report.dir:
             keep_copy(run, report)
         unlink(path)
-    oldest = time.time() - run.policy.report.keep_days * 86400
+    oldest = run.started - run.policy.report.keep_days * 86400
     for path, report in _waiting(f"{run.policy.report.spool}/outbox"):
         if time.monotonic() >= run.deadline:
             return

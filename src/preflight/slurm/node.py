@@ -9,7 +9,10 @@ from preflight.slurm.fields import ask, hosts
 from preflight.tuples import NamedTuple
 
 PREFIX = "preflight:"
-DRAINED = ("DRAIN", "IDLE", "MIXED", "ALLOCATED")
+# The last two say what kind of node it is, and never go away.
+DRAINED = ("DRAIN", "IDLE", "MIXED", "ALLOCATED", "CLOUD", "DYNAMIC_NORM")
+# Jobs that are leaving or are to come; nothing of it is amiss, and a node may be reserved for months.
+BESIDE = ("COMPLETING", "RESERVED", "PLANNED")
 STATE = ("StateComplete", "Reason", "User", "Timestamp")
 NODES = ("NodeList", *STATE)
 WHOLE = 64 << 20  # bytes of sinfo's answer where each of many thousand nodes has a row of its own
@@ -33,8 +36,8 @@ class NodeState(NamedTuple):
 
     @property
     def drained(self) -> bool:
-        """Return whether the node is drained and nothing else is amiss; jobs may run or be leaving."""
-        return "DRAIN" in self.flags and all(flag in (*DRAINED, "COMPLETING") for flag in self.flags)
+        """Return whether the node is drained and nothing else is amiss; it may have jobs, or be reserved for some."""
+        return "DRAIN" in self.flags and all(flag in (*DRAINED, *BESIDE) for flag in self.flags)
 
     @property
     def only_drained(self) -> bool:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from campaign.families import clocks, controller, files, fleet, limits, nvml, places, policies, torn, upgrades, users
+from campaign.families import (
+    clocks,
+    controller,
+    files,
+    fleet,
+    lab,
+    limits,
+    nvml,
+    places,
+    policies,
+    torn,
+    upgrades,
+    users,
+)
 from campaign.fault import Fault
 
 FAMILIES: dict[str, Callable[[], Iterator[Fault]]] = {
     "kills": controller.kills,
     "controller": controller.lies,
+    "flags": controller.flags,
     "files": files.failing,
     "odd-files": files.odd,
     "torn": torn.faults,
@@ -22,6 +36,7 @@ FAMILIES: dict[str, Callable[[], Iterator[Fault]]] = {
     "policies": policies.faults,
     "upgrades": upgrades.faults,
     "fleet": fleet.faults,
+    "lab": lab.faults,
 }
 
 

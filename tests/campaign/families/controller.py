@@ -45,6 +45,37 @@ def failing(world: World, at: int, how: str, on: bool) -> Iterator[None]:
         time.sleep(LATE_S)
 
 
+FLAGS = (
+    "reserved",
+    "planned",
+    "cloud",
+    "dynamic_norm",
+    "completing",
+    "perfctrs",
+    "maintenance+reserved",
+    "not_responding",
+)
+GONE = ("down", "fail", "powered_down", "powering_down", "powering_up", "reboot_requested", "invalid_reg", "blocked")
+USUAL = FLAGS[:5]  # nothing is amiss with such a node
+
+
+def flags() -> Iterator[Fault]:
+    """A node that is more than drained: reserved, of a cloud, going down."""
+    for scene in ("sick", "health-sick", "health-well", "health-past-limit", "health-by-admin", "misfit"):
+        for flag in (*FLAGS, *GONE):
+            # A drain of ours stays on a node in whose state an admin, or Slurm, has had a hand.
+            stays = flag not in USUAL or (scene == "health-well" and flag not in ("cloud", "dynamic_norm"))
+            yield Fault("flags", f"the node is {flag} too", scene, partial(_flagged, flag=flag), stays=stays)
+
+
+@contextmanager
+def _flagged(world: World, flag: str) -> Iterator[None]:
+    nodes = world.state()["nodes"]
+    nodes["n1"]["state"] += f"+{flag}"
+    world.set_state(nodes=nodes)
+    yield
+
+
 def kills() -> Iterator[Fault]:
     """SIGKILL to the hook before and after each command of Slurm."""
     for scene, most in ACTING.items():

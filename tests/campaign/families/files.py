@@ -43,8 +43,8 @@ class Place:
 
 ALL = ("fit", "misfit", "sick", "epilog", "health", "health-half-moved")
 PLACES = (
-    Place("the policy", "@/p.toml", "open,read,stat", scenes=("first", "sick", "misfit")),
-    Place("the drop-ins", "@/p.d*", "open,read,stat,list", scenes=("first", "misfit")),
+    Place("the policy", "@/p.toml", "open,read,stat", scenes=("changed", "sick", "misfit")),
+    Place("the drop-ins", "@/p.d*", "open,read,stat,list", scenes=("changed", "misfit")),
     Place(
         "the policy's cache",
         "@/run/*policy-n1.json*",

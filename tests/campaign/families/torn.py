@@ -97,6 +97,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "priority": 1,
     },
 }
+REPORTS = ("prolog's report", "copy in the outbox", "record in memory")
 THE_ONLY_WORD = ("move begun", "drain's record", "drain begun")
 
 
@@ -107,7 +108,9 @@ def faults() -> Iterator[Fault]:
             for name, damage in damages(kind):
                 inject = partial(damaged, path=path, kind=kind, damage=damage, site=site)
                 lost = kind in THE_ONLY_WORD or (kind == "policy's cache" and scene != "health")
-                yield Fault("torn", f"{name}: {kind}", scene, inject, word_lost=lost, kills=site)
+                yield Fault(
+                    "torn", f"{name}: {kind}", scene, inject, word_lost=lost, kills=site, forgets=kind in REPORTS
+                )
 
 
 def damages(kind: str) -> Iterator[tuple[str, Callable[[Path], None]]]:

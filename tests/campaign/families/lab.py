@@ -1,0 +1,141 @@
+"""On a real slurmctld: a job's move and a node's drain, with each of their commands failing, the hook killed, or the
+controller killed or stopped, before and after each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from campaign import lab_site
+from campaign.fault import Fault, NotHere
+from campaign.world import Assets
+from lab.cluster import Cluster
+
+HOWS = (
+    *("kill-before", "kill-after", "fail", "fail-after", "hang", "hang-after", "empty"),
+    *("ctld-killed", "ctld-killed-after", "ctld-stopped"),
+)
+ECC = {"gpu.*.ecc.uncorrected.volatile": 3}
+SCENES = {"moved": 30, "held": 26, "cancelled": 14, "drained": 3, "drained by the health check": 4, "resumed": 3}
+SETTLED_S = 40
+
+
+def faults() -> Iterator[Fault]:
+    """Each way of failing at each command of each scene."""
+    for scene, most in SCENES.items():
+        for at in range(1, most + 1):
+            for how in HOWS:
+                name = f"{how} at command {at}"
+                whole = partial(_play, scene=scene, at=at, how=how)
+                yield Fault("lab", name, scene, whole=whole, slow=True)
+
+
+def _play(place: Path, assets: Assets, scene: str, at: int, how: str) -> tuple[str, list[str]]:
+    cluster = lab_site.cluster()
+    cluster.reset()
+    cluster.write_policy(hook="deadline_s = 6")
+    return {"drained": _drained, "drained by the health check": _checked, "resumed": _resumed}.get(scene, _moved)(
+        cluster, scene, at, how
+    )
+
+
+def _moved(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[str]]:
+    options = ["--gpus=1", "--require=cuda>=12.4", "-x", "c1" if scene == "moved" else "b1,b2,c1"]
+    if scene == "cancelled":
+        options.append("--no-requeue")
+    with lab_site.failing(cluster, at, how) as struck:
+        job = cluster.lab.sbatch("echo ran", *options)
+        lab_site.wait(lambda: struck.exists() or _settled(cluster, job), SETTLED_S)
+        if how == "ctld-stopped" and struck.exists():
+            time.sleep(3)
+    hit = struck.read_text().strip() if struck.exists() else ""
+    lab_site.wait(lambda: cluster.reports(job) or (how.startswith("kill") and hit), SETTLED_S)
+    lab_site.wait(lambda: cluster.lab.job_state(job) != "COMPLETING", SETTLED_S)
+    for _ in range(2):
+        lab_site.aged(cluster, "a1")
+        cluster.health("a1")
+    now = cluster.lab.job(job)
+    wrong = []
+    comment, state, held = now["admin_comment"], now["state"], now["priority"] == "0"
+    if held and state == "PENDING" and "preflight:held:a1" not in comment:
+        wrong.append(f"held without our mark: {comment!r}")
+    if state == "CANCELLED" and "preflight:cancelled:a1" not in comment:
+        wrong.append(f"cancelled without our mark: {comment!r}")
+    if state == "PENDING" and not held and "a1" not in now["excluded_nodes"]:
+        wrong.append(f"released without the exclusion: {now}")
+    if drained := lab_site.reasons(cluster):
+        wrong.append(f"drained {drained}")
+    if not cluster.reports(job) and not (how.startswith("kill") and hit):
+        wrong.append("no report")
+    wrong += _late(cluster, job)
+    return _seen(hit, f"job {state.lower()}{' held' if held else ''}, without {now['excluded_nodes']}"), wrong
+
+
+def _settled(cluster: Cluster, job: str) -> bool:
+    now = cluster.lab.job(job)
+    return bool(cluster.reports(job)) and now["state"] != "COMPLETING"
+
+
+def _late(cluster: Cluster, job: str) -> list[str]:
+    return [f"a hook took {one['duration_ms']} ms" for one in cluster.reports(job) if one["duration_ms"] > 7000]
+
+
+def _drained(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[str]]:
+    cluster.set_gpus("b1", lab_site.H100, ECC)
+    with lab_site.failing(cluster, at, how) as struck:
+        job = cluster.lab.sbatch("echo ran", "--gpus=1", "-w", "b1")
+        lab_site.wait(lambda: struck.exists() or _settled(cluster, job), SETTLED_S)
+        if how == "ctld-stopped" and struck.exists():
+            time.sleep(3)
+    hit = struck.read_text().strip() if struck.exists() else ""
+    lab_site.wait(lambda: cluster.reports(job) or (how.startswith("kill") and hit), SETTLED_S)
+    wrong = _late(cluster, job)
+    if not cluster.reports(job) and not (how.startswith("kill") and hit):
+        wrong.append("no report")
+    return _checked_twice(cluster, hit, wrong)
+
+
+def _checked(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[str]]:
+    cluster.set_gpus("b1", lab_site.H100, ECC)
+    with lab_site.failing(cluster, at, how) as struck:
+        cluster.health("b1")
+    return _checked_twice(cluster, struck.read_text().strip() if struck.exists() else "", [])
+
+
+def _checked_twice(cluster: Cluster, hit: str, wrong: list[str]) -> tuple[str, list[str]]:
+    """The sick node is drained by us, and no other, two health checks later; three, where this machine is slow."""
+    for _ in range(4):
+        lab_site.aged(cluster, "b1")
+        cluster.health("b1")
+        if lab_site.reasons(cluster):
+            break
+    drained = lab_site.reasons(cluster)
+    if list(drained) != ["b1"] or not drained["b1"].startswith("preflight:gpu.ecc"):
+        wrong.append(f"drained: {drained}")
+    return _seen(hit, f"drained {drained}"), wrong
+
+
+def _resumed(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[str]]:
+    cluster.set_gpus("b1", lab_site.H100, ECC)
+    for _ in range(4):
+        cluster.health("b1")
+        if lab_site.reasons(cluster):
+            break
+    cluster.set_gpus("b1", lab_site.H100)
+    with lab_site.failing(cluster, at, how) as struck:
+        cluster.health("b1")
+    for _ in range(4):
+        cluster.health("b1")
+        if not lab_site.reasons(cluster):
+            break
+    drained = lab_site.reasons(cluster)
+    hit = struck.read_text().strip() if struck.exists() else ""
+    return _seen(hit, f"drained {drained}"), [f"not resumed: {drained}"] if drained else []
+
+
+def _seen(hit: str, text: str) -> str:
+    if not hit:
+        raise NotHere("the scene runs fewer commands")
+    return f"{hit}: {text}"
