@@ -16,6 +16,7 @@ from campaign.fault import Fault, chosen
 from campaign.runner import Row
 from campaign.table import Rows, summary
 from campaign.world import Assets, assets
+from lab import releases
 
 DEFAULTS = {"N": "1500", "SEED": "1", "MINUTES": "120", "OUT": "campaign-table"}
 NAMES = (*DEFAULTS, "ONLY", "JOBS", "FRESH", "AGAIN")
@@ -31,7 +32,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="preflight-campaign-") as place:
         os.chmod(place, 0o755)
         shared = assets(Path(place))
-        todo = chosen(families.every(asked["ONLY"]), int(asked["N"]), int(asked["SEED"]))
+        listed = families.every(asked["ONLY"])
+        rows.keep({fault.id for fault in (listed if not asked["ONLY"] else families.every())})
+        todo = chosen(listed, int(asked["N"]), int(asked["SEED"]))
         done = {id for id, row in rows.rows.items() if not (asked["AGAIN"] and row.result == "WRONG")}
         left = [fault for fault in todo if fault.id not in done]
         print(f"campaign: {len(left)} of {len(todo)} faults to play, into {rows.directory}/", flush=True)
@@ -40,7 +43,7 @@ def main() -> int:
         try:
             _play(left, Path(place), shared, rows, until, jobs)
         finally:
-            rows.write("")
+            rows.write(os.environ.get(releases.VARIABLE) or "host")
     mine = [row for id, row in rows.rows.items() if id in {fault.id for fault in todo}]
     print(summary(mine))
     return 1 if any(row.result == "WRONG" for row in mine) else 0

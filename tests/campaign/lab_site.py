@@ -40,6 +40,12 @@ def cluster() -> Cluster:
     return made
 
 
+def renew() -> None:
+    """End the cluster, which did not come back to its beginning; the next fault gets another."""
+    if _cluster:
+        _cluster.pop().stop()
+
+
 def _commands(cluster: Cluster) -> None:
     """Put a fault before or after the command of hooks that the file "fault" names: "NUMBER HOW"."""
     for name in COMMANDS:

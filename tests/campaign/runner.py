@@ -73,5 +73,7 @@ def _whole(fault: Fault, place: Path, assets: Assets) -> Row:
             result = "WRONG" if wrong else "held"
         except NotHere as why:
             seen, wrong, result = str(why), [], "not run"
+        except Exception as error:
+            seen, wrong, result = "", [f"the campaign itself: {type(error).__name__}: {error}"[:300]], "WRONG"
     took = round(time.monotonic() - began, 2)
     return Row(fault.id, fault.family, fault.scene, fault.name, fault.expected, seen, result, wrong, took)

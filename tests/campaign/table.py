@@ -34,6 +34,10 @@ class Rows:
             whole = "".join(json.dumps(row.data()) + "\n" for row in self.rows.values())
             self._path.write_text(whole, encoding="utf-8")
 
+    def keep(self, ids: set[str]) -> None:
+        """Drop the rows of faults that are no more, from an earlier campaign of other faults."""
+        self.rows = {id: row for id, row in self.rows.items() if id in ids}
+
     def add(self, row: Row) -> None:
         """Keep a row; a later one of the same id takes its place."""
         self.rows[row.id] = row

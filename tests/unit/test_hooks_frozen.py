@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from unit.hook_site import JOB, Site, settle
+from unit.hook_site import H100X2, JOB, REQUIRE, Site, settle
+from unit.test_hooks_run import slurm_of
 
 GPUS = {**JOB, "SLURM_JOB_GPUS": "0,1"}
 DEADLINE_S = 3.0
@@ -62,6 +63,32 @@ def test_a_frozen_spool_costs_no_hook_its_deadline_and_no_report(hooked: Site, d
     assert list((hooked.run_dir / "unkept").iterdir()) == []
     for job in ("7", "8", "9"):
         assert (hooked.spool / f"reports/{job}/n1.0.prolog.json").exists()
+
+
+@pytest.mark.parametrize("what", ["misfit", "sick", "sick-epilog"])
+def test_a_frozen_spool_holds_no_hook_that_acts(hooked: Site, disk: Path, what: str) -> None:
+    """What is under way is written down before it is begun: in memory then, and no signal would end a writer."""
+    assert hooked.hook("prolog", **GPUS).returncode == 0
+    subprocess.run(["fsfreeze", "-f", disk], check=True)
+    if what != "misfit":
+        hooked.scenario(H100X2, {"gpu.1.ecc.uncorrected.volatile": 2})
+        slurm_of(hooked, "idle", "idle+drain")
+    more = {REQUIRE: "gpu=a100"} if what == "misfit" else {}
+    command = [sys.executable, "-I", "-S", hooked.main, "hook", "epilog" if "epilog" in what else "prolog"]
+    command += ["--config", str(hooked.config), "--run-dir", str(hooked.run_dir)]
+    environment = hooked.environment(**{**GPUS, "SLURM_JOB_ID": "8", **more})
+    hook = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        said = hook.communicate(timeout=60)
+    finally:
+        subprocess.run(["fsfreeze", "-u", disk], check=True)
+    assert (hook.returncode, said) == (10 if what == "sick" else 0, (b"", b""))
+    assert hooked.slurm_calls() != []
+    assert [path.name.partition(".")[0] for path in (hooked.run_dir / "unkept").iterdir()] == ["8"]
+    if what == "misfit":
+        assert (hooked.run_dir / "pending/move-n1-8.json").exists()
+    else:
+        assert (hooked.run_dir / "drain-n1.json").exists()
 
 
 def test_a_full_spool_keeps_the_report_in_memory(hooked: Site, disk: Path) -> None:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 PRESENT = "look at lspci and dmesg for the missing GPU; reset or reboot the node, then hardware service"
 RESPONDS = "GPU lost: reboot the node; if it comes back, hardware service"
 NOT_ASKED = ("NotRead", "ProbeDied")
+# They speak of the library, of who asks, or of memory.
+NOT_THE_GPU = (
+    *("Uninitialized", "InvalidArgument", "NotSupported", "NoPermission", "InsufficientSize", "FunctionNotFound"),
+    *("Memory", "InsufficientResources", "ArgumentVersionMismatch"),
+)
 LATE = "Late"
 RESET = "drain, then reset the GPU (nvidia-smi --gpu-reset) or reboot"
 
@@ -57,6 +62,8 @@ def responds(context: Context, limit: float | None) -> Iterator[Finding]:
             found = passed(f"{subject_of(device)} answers")
         elif error == LATE:
             found = warned(f"{subject_of(device)} has not answered yet, and may only be slow", observed=error)
+        elif error in NOT_THE_GPU:
+            found = untold(f"{subject_of(device)} could not be asked: {error}", observed=error)
         elif error in NOT_ASKED:
             found = untold(f"{subject_of(device)} was not asked: the probe ended before it", observed=error)
         else:

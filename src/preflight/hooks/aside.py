@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from preflight.files import damaged, tolerate
-from preflight.hooks import journal
+from preflight.hooks import journal, spool
 
 SUFFIX = ".unreadable"
 
@@ -24,5 +22,5 @@ def set_aside(path: str, read: Any) -> None:
     if read is None and not damaged(path):
         return
     with tolerate(OSError):
-        os.replace(path, path + SUFFIX)
+        spool.move(path, path + SUFFIX)
         journal.say(journal.ERROR, f"{path}{SUFFIX}: it cannot be read (a power cut?) and is set aside")

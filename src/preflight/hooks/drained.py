@@ -8,7 +8,8 @@ import time
 from preflight.checks.finding import Finding
 from preflight.facts.cache import boot_id
 from preflight.facts.document import FactsDocument
-from preflight.files import read_json, tolerate, unlink, write_json
+from preflight.files import read_json, tolerate
+from preflight.hooks import spool as disk
 from preflight.hooks.aside import set_aside
 from preflight.hooks.pending import Pending
 from preflight.hooks.run import Run
@@ -66,7 +67,7 @@ def remember(run: Run, state: slurm_node.NodeState, cause: Cause) -> None:
     record = {"reason": state.stem, "user": state.user, "time": state.time, **more}
     for path in _places(run):
         with tolerate(OSError):
-            write_json(path, record, durable=True)
+            disk.write_json(path, record)
 
 
 def ours(run: Run) -> dict[str, Any] | None:
@@ -98,7 +99,7 @@ def count_well(run: Run, record: dict[str, Any], well: bool) -> None:
     for path in _places(run):
         if os.path.lexists(path):
             with tolerate(OSError):
-                write_json(path, counted, durable=True)
+                disk.write_json(path, counted)
                 record.update(counted)
 
 
@@ -140,7 +141,7 @@ def is_other_hardware(before: list[Any], now: dict[str, str]) -> bool:
 def forget(run: Run) -> None:
     """Forget our drain: it was resumed, or is not ours any more."""
     for path in _places(run):
-        unlink(path)
+        disk.unlink(path)
 
 
 def _places(run: Run) -> Iterator[str]:

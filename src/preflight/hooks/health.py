@@ -136,7 +136,8 @@ def _repair_move(run: Run, slurm: Slurm, pending: Pending, looking: bool = False
     """A job that waits in the queue, requeued by us, gets its exclusion and its release; one that runs is left alone.
 
     A controller that cannot be reached leaves the entry for the next health check. ``looking``: the job was
-    released, and a controller that died just after recovers it as it was before: held by our requeue, by nobody else.
+    released, or held for good, and a controller that died just after recovers it as it was before: held by our requeue,
+    by nobody else.
     """
     from preflight.hooks.move import Move, finish, is_half_done
     from preflight.slurm import job as slurm_job
@@ -161,13 +162,9 @@ def _repair_move(run: Run, slurm: Slurm, pending: Pending, looking: bool = False
     if pending.entry.get("step") not in ("requeue", "held"):
         pending.done()
     elif not looking:
-        kind = finish(slurm, what, _before(state, pending), pending).kind if waits else "requeue"
-        pending.released() if kind == "requeue" else pending.done()
+        pending.ended(finish(slurm, what, _before(state, pending), pending).kind if waits else "requeue")
     elif waits and slurm_job.letter(slurm, state.name, "r").replace("_", " ") == RECOVERED:
-        if finish(slurm, what, _before(state, pending), pending).kind == "requeue":
-            pending.released()
-        else:
-            pending.done()
+        pending.ended(finish(slurm, what, _before(state, pending), pending).kind)
     elif pending.age() > SAVED_S:
         pending.done()
 

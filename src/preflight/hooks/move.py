@@ -74,10 +74,7 @@ def move(slurm: Slurm, what: Move, pending: Pending) -> Outcome:
             outcome = _requeue(slurm, what, state, pending)
     except (SlurmError, HostlistError) as error:
         return Outcome(kind, f"not done: {error}", False)
-    if outcome.kind == "requeue":
-        pending.released()
-    else:
-        pending.done()
+    pending.ended(outcome.kind)
     return outcome
 
 

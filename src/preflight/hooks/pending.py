@@ -9,7 +9,8 @@ import os
 import time
 
 from preflight.facts.stuck import start_time
-from preflight.files import read_json, tolerate, unlink, write_json
+from preflight.files import read_json, tolerate
+from preflight.hooks import spool as disk
 from preflight.hooks.aside import set_aside
 from preflight.tuples import NamedTuple
 
@@ -29,23 +30,28 @@ class Pending(NamedTuple):
         """Record that the action has come as far as ``name``, with what going on from there needs."""
         entry = {**self.entry, **more, "step": name}
         with tolerate(OSError):
-            write_json(self.path, entry, durable=True)
+            disk.write_json(self.path, entry)
         return self._replace(entry=entry)
 
     def done(self) -> None:
         """Forget the action: it is complete, or there is nothing left to do about it."""
-        unlink(self.path)
+        disk.unlink(self.path)
+
+    def ended(self, kind: str) -> None:
+        """Forget the action, unless it left the job in the queue ("requeue", "hold"): see `released`."""
+        if kind in ("requeue", "hold"):
+            self.released()
+        else:
+            self.done()
 
     def released(self) -> None:
-        """Keep the action until a later look: a controller that dies now recovers the job held."""
+        """Keep the action until a later look: a controller that dies now recovers the job held, without our mark."""
         folder = f"{os.path.dirname(os.path.dirname(self.path))}/released"
         path = f"{folder}/{os.path.basename(self.path)}"
         try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            os.rename(self.path, path)
-            os.utime(path)
+            disk.move(self.path, path, fresh=True)
         except OSError:
-            unlink(self.path)
+            disk.unlink(self.path)
 
     def age(self) -> float:
         """Return the seconds since the entry was written last, or was released."""
@@ -62,7 +68,7 @@ def begin(spool: str, run_dir: str, name: str, entry: dict[str, Any]) -> Pending
     for directory in (spool, run_dir):
         pending = pending._replace(path=f"{directory}/pending/{name}.json")
         try:
-            write_json(pending.path, pending.entry, durable=True)
+            disk.write_json(pending.path, pending.entry)
             break
         except OSError:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from preflight.hooks import spool
 from preflight.hooks.reading import Reading, reading_of
 from preflight.policy.cache import cached_policy
 from preflight.policy.model import Policy
@@ -62,6 +63,7 @@ def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str],
     """Return the run that Slurm's ``environment`` describes; never fails for a wrong policy."""
     node = environment.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
     make_run_dir(run_dir)
+    spool.watch(run_dir, node)
     policy = cached_policy(config, node, run_dir, _unknown_checks)
     slurm_conf = environment.get("SLURM_CONF", "")
     job = job_from(environment)

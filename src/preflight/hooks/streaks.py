@@ -12,7 +12,8 @@ import time
 from preflight.checks.finding import Finding
 from preflight.facts.cache import boot_id
 from preflight.facts.document import FactsDocument
-from preflight.files import read_json, tolerate, unlink, write_json
+from preflight.files import read_json, tolerate
+from preflight.hooks import spool as disk
 from preflight.hooks.aside import set_aside
 from preflight.hooks.drained import is_other_hardware, uuids
 from preflight.policy.model import Policy, seconds
@@ -95,9 +96,9 @@ class Streaks:
             kept = {key: kept[key] for key in latest}
         with tolerate(OSError):
             if kept:
-                write_json(self._path, {"gpus": self.gpus, "rows": kept}, durable=True)
+                disk.write_json(self._path, {"gpus": self.gpus, "rows": kept})
             else:
-                unlink(self._path)
+                disk.unlink(self._path)
 
     def patient(self, findings: list[Finding], document: FactsDocument, policy: Policy) -> list[Finding]:
         """Return the findings, a failed one a warning until it has failed as often and as long as the policy asks."""

@@ -12,13 +12,14 @@ from campaign import lab_site
 from campaign.fault import Fault, NotHere
 from campaign.world import Assets
 from lab.cluster import Cluster
+from lab.daemons import LabError
 
 HOWS = (
     *("kill-before", "kill-after", "fail", "fail-after", "hang", "hang-after", "empty"),
     *("ctld-killed", "ctld-killed-after", "ctld-stopped"),
 )
 ECC = {"gpu.*.ecc.uncorrected.volatile": 3}
-SCENES = {"moved": 30, "held": 26, "cancelled": 14, "drained": 3, "drained by the health check": 4, "resumed": 3}
+SCENES = {"moved": 12, "held": 10, "cancelled": 10, "drained": 3, "drained by the health check": 4, "resumed": 3}
 SETTLED_S = 40
 
 
@@ -34,11 +35,17 @@ def faults() -> Iterator[Fault]:
 
 def _play(place: Path, assets: Assets, scene: str, at: int, how: str) -> tuple[str, list[str]]:
     cluster = lab_site.cluster()
-    cluster.reset()
-    cluster.write_policy(hook="deadline_s = 6")
-    return {"drained": _drained, "drained by the health check": _checked, "resumed": _resumed}.get(scene, _moved)(
-        cluster, scene, at, how
-    )
+    try:
+        cluster.reset()
+        cluster.write_policy(hook="deadline_s = 6")
+        if scene == "drained":
+            return _drained(cluster, at, how)
+        if scene == "resumed":
+            return _resumed(cluster, at, how)
+        return _checked(cluster, at, how) if scene == "drained by the health check" else _moved(cluster, scene, at, how)
+    except LabError as error:
+        lab_site.renew()
+        raise NotHere(f"the lab: {str(error).splitlines()[0]}") from error
 
 
 def _moved(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[str]]:
@@ -82,7 +89,7 @@ def _late(cluster: Cluster, job: str) -> list[str]:
     return [f"a hook took {one['duration_ms']} ms" for one in cluster.reports(job) if one["duration_ms"] > 7000]
 
 
-def _drained(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[str]]:
+def _drained(cluster: Cluster, at: int, how: str) -> tuple[str, list[str]]:
     cluster.set_gpus("b1", lab_site.H100, ECC)
     with lab_site.failing(cluster, at, how) as struck:
         job = cluster.lab.sbatch("echo ran", "--gpus=1", "-w", "b1")
@@ -97,7 +104,7 @@ def _drained(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list
     return _checked_twice(cluster, hit, wrong)
 
 
-def _checked(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[str]]:
+def _checked(cluster: Cluster, at: int, how: str) -> tuple[str, list[str]]:
     cluster.set_gpus("b1", lab_site.H100, ECC)
     with lab_site.failing(cluster, at, how) as struck:
         cluster.health("b1")
@@ -117,7 +124,7 @@ def _checked_twice(cluster: Cluster, hit: str, wrong: list[str]) -> tuple[str, l
     return _seen(hit, f"drained {drained}"), wrong
 
 
-def _resumed(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[str]]:
+def _resumed(cluster: Cluster, at: int, how: str) -> tuple[str, list[str]]:
     cluster.set_gpus("b1", lab_site.H100, ECC)
     for _ in range(4):
         cluster.health("b1")

@@ -39,6 +39,8 @@ ODD = {
     255: "255",
     123456: "123456",
 }
+# They speak of the library, of who asks, or of memory: no GPU is at fault.
+NOT_THE_GPU = (1, 2, 3, 4, 7, 13, 20, 23, 25)
 SCENES = ("fit", "health", "epilog")
 HOWS = (
     *("crash at load", "exit at load", "hang at load", "abort at init", "exit at init", "spin at init", "stop at init"),
@@ -87,7 +89,8 @@ def faults() -> Iterator[Fault]:
 
 def _may(call: str, code: int) -> bool:
     """Return whether such an answer is a fault of the node's: broken, or GPUs that are not there."""
-    return code in BROKEN or call.startswith("nvmlInit") or code == 29
+    handle = call.startswith("nvmlDeviceGetHandle")
+    return code in BROKEN or call.startswith("nvmlInit") or code == 29 or (handle and code not in NOT_THE_GPU)
 
 
 @contextmanager
