@@ -124,13 +124,18 @@ def _deadline(world: World, ran: Ran) -> float:
 def _reports(world: World, fault: Fault) -> list[str]:
     wrong = []
     for ran in world.runs:
-        if ran.job is None or (ran.struck and (fault.unwritable or (_ends(fault) and ran.raw))):
+        if ran.job is None or (ran.struck and (fault.unwritable or _never_began(fault, ran))):
             continue
         if not fault.forgets and not _kept(world, ran):
             wrong.append(f"the report of {ran.phase}, job {ran.job} is lost")
     if not fault.unwritable and not list((world.spool / "reports/node").glob("n1.*.health.json")):
         wrong.append("the health checks left no report")
     return wrong
+
+
+def _never_began(fault: Fault, ran: Ran) -> bool:
+    """Return whether the hook was ended from outside, or there was none: no word of its own in syslog."""
+    return _ends(fault) and (bool(ran.raw) or not any("phase=" in line and "verdict=" in line for line in ran.log))
 
 
 def _kept(world: World, ran: Ran) -> bool:
