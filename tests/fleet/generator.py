@@ -15,7 +15,7 @@ class Template:
     """One kind of report; `make` fills in node, time, job and what is measured."""
 
     def __init__(self, **kind: Any) -> None:
-        raw = samples.report(node=_NODE, at=_AT, job=_JOB, **kind)
+        raw = samples.report(node=_NODE, at=_AT, job=_JOB, checks=len(samples.CHECKS), **kind)
         stamp, compact = _stamps(_AT)
         for place, mark in enumerate((_NODE.encode(), stamp, compact, b"%d" % _JOB)):
             raw = raw.replace(mark, b"\0%d\0" % place)

@@ -40,6 +40,7 @@ def report(
     cluster: str = CLUSTER,
     policy: str = "a" * 64,
     seed: int = 0,
+    checks: int = 8,
     **other: Any,
 ) -> bytes:
     """Return one report's bytes as the spool holds them; ``at`` seconds since the epoch."""
@@ -47,7 +48,10 @@ def report(
     its = facts(driver=driver, gpus=gpus, **other)
     for index, device in enumerate(its["gpus"]["devices"]):
         device.update(gpu(node, index, chance))
-    sound = [finding(name, subject=f"gpu {at % 8}", message=f"{name}: as it is") for at, name in enumerate(CHECKS)]
+    names = CHECKS[:checks]
+    sound = [finding(name, subject=f"gpu {at % 8}", message=f"{name}: as it is") for at, name in enumerate(names)]
+        finding(name, subject=f"gpu {at % 8}", message=f"{name}: as it is") for at, name in enumerate(CHECKS[:checks])
+    ]
     block = None
     if phase != "health":
         block = model.job_block(
