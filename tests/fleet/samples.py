@@ -50,8 +50,6 @@ def report(
         device.update(gpu(node, index, chance))
     names = CHECKS[:checks]
     sound = [finding(name, subject=f"gpu {at % 8}", message=f"{name}: as it is") for at, name in enumerate(names)]
-        finding(name, subject=f"gpu {at % 8}", message=f"{name}: as it is") for at, name in enumerate(CHECKS[:checks])
-    ]
     block = None
     if phase != "health":
         block = model.job_block(
