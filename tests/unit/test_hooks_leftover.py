@@ -18,6 +18,7 @@ from preflight.slurm.environment import Job
 
 UID = 200_000 + 2 * (os.getpid() % 10_000)  # of this test process alone: others may run beside it
 JOB = Job(42, uid=UID)
+PYTHON = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]  # .venv may be where no user may look
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts processes of another user")
@@ -42,7 +43,7 @@ def started() -> Iterator[Any]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(code: str = "print(flush=True); import time; time.sleep(600)", uid: int = UID) -> int:
-        one = subprocess.Popen([sys.executable, "-S", "-c", code], user=uid, stdout=subprocess.PIPE, cwd="/")
+        one = subprocess.Popen([PYTHON, "-I", "-S", "-c", code], user=uid, stdout=subprocess.PIPE, cwd="/")
         processes.append(one)
         assert one.stdout is not None
         one.stdout.readline()
