@@ -54,12 +54,12 @@ class ProfileReader:
 
     def read(self, facts: dict[str, msgspec.Raw]) -> Profile:
         """Return the profile of a report's facts; a subject that is none of ours is left out."""
-        parts = []
-        for subject in sorted(facts):
+        parts: list[bytes] = []
+        for subject, raw in facts.items():
             if subject in self._whole:
-                parts += [subject.encode(), bytes(facts[subject])]
+                parts += (subject.encode(), bytes(raw))
             elif subject in KEPT_KEYS:
-                parts += [subject.encode(), self._kept(subject, facts[subject])]
+                parts += (subject.encode(), self._kept(subject, raw))
         identity = hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
         known = self._known.get(identity)
         if known is None:

@@ -52,12 +52,17 @@ class Tokens:
         self._store = store
         self._known: dict[bytes, tuple[float, Sender | None]] = {}
 
+    def remembered(self, header: str) -> Sender | None:
+        """Return what `sender` would, None also where the store has to be asked for it."""
+        wanted = _wanted(header)
+        until, sender = self._known.get(wanted, (0.0, None)) if wanted else (0.0, None)
+        return sender if until > time.monotonic() else None
+
     def sender(self, header: str) -> Sender | None:
         """Return the sender whose token the Authorization header holds, None where it holds none that counts."""
-        kind, _, token = header.partition(" ")
-        if kind.lower() != "bearer" or not token.startswith(PREFIX) or len(token) < len(PREFIX) + 40:
+        wanted = _wanted(header)
+        if wanted is None:
             return None
-        wanted = _hash(token.strip())
         now = time.monotonic()
         known = self._known.get(wanted)
         if known is None or known[0] < now:
@@ -70,6 +75,13 @@ class Tokens:
         sql = "SELECT cluster, node FROM tokens WHERE hash = ? AND (until_ms IS NULL OR until_ms > ?)"
         rows = self._store.rows(sql, (wanted, _now_ms()))
         return Sender(*rows[0]) if rows else None
+
+
+def _wanted(header: str) -> bytes | None:
+    kind, _, token = header.partition(" ")
+    if kind.lower() != "bearer" or not token.startswith(PREFIX) or len(token) < len(PREFIX) + 40:
+        return None
+    return _hash(token.strip())
 
 
 def _hash(token: str) -> bytes:

@@ -280,7 +280,7 @@ def _connect(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
     finally:
         os.umask(old)
-    connection.execute("PRAGMA cache_size=-8192")
+    connection.execute("PRAGMA cache_size=-2048")  # KiB, for each of a thread's connections
     return connection
 
 

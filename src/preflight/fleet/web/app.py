@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,6 +24,7 @@ from preflight.fleet.web import batch
 from preflight.fleet.web.limits import Limits
 from preflight.fleet.web.writer import BusyError, Writer
 
+T = TypeVar("T")
 RETRY_S = 5
 REFUSED_SHOWN = 20
 
@@ -39,12 +42,14 @@ class Collector:
         self.tokens = Tokens(store)
         self.limits = Limits()
         self._reader = EntryReader()
-        self._decoding = asyncio.Lock()  # one body at a time: what it holds may be large
+        # One body at a time, for what it holds may be large; and in one thread, for each has a heap of its own.
+        self._pool = ThreadPoolExecutor(1, "decode")
 
     async def reports(self, request: Request) -> Response:
         """Take a batch; the answer comes when it is on the disk."""
+        header = request.headers.get("authorization", "")
         try:
-            sender = await run_in_threadpool(self.tokens.sender, request.headers.get("authorization", ""))
+            sender = self.tokens.remembered(header) or await self._aside(self.tokens.sender, header)
         except StoreError as error:
             return _later(503, str(error))
         if sender is None:
@@ -58,8 +63,7 @@ class Collector:
         if body is None:
             return _answer(400, {"error": "the sender went away in the middle"})
         try:
-            async with self._decoding:
-                its = await run_in_threadpool(self._read, body, request.headers.get("content-encoding", ""), sender)
+            its = await self._aside(self._read, body, request.headers.get("content-encoding", ""), sender)
         except batch.BatchError as error:
             return await self._refused(sender, str(error), body)
         self.limits.count(sender.node, len(its.entries) + len(its.refused))
@@ -71,6 +75,10 @@ class Collector:
             return _later(503, str(error))
         refused = [{"report": place, "reason": one.reason} for place, one in its.refused]
         return _answer(200, {"accepted": len(its.entries), "refused": len(refused), "reasons": refused[:REFUSED_SHOWN]})
+
+    async def _aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run ``function`` beside the event loop, after what was asked before."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def _read(self, body: bytes, encoding: str, sender: Sender) -> batch.Batch:
         return batch.read(batch.plain(body, encoding), sender, self._reader)

@@ -6,12 +6,13 @@ A request is answered when its reports are on the disk, so what many shippers se
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from preflight.fleet.entry import Entry
 from preflight.fleet.store.interface import Refused, Store, StoreError
 
-TOGETHER = 2000  # reports in one transaction
+TOGETHER = 1000  # reports in one transaction
 WAITING = 20_000  # reports that wait before senders are asked to come later
 
 
@@ -30,6 +31,7 @@ class Writer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._pool = ThreadPoolExecutor(1, "write")
         self._queue: asyncio.Queue[_Work] = asyncio.Queue()
         self._waiting = 0
         self.new = self.taken = self.refused = 0
@@ -53,13 +55,16 @@ class Writer:
             while sum(len(work.entries) for work in works) < TOGETHER and not self._queue.empty():
                 works.append(self._queue.get_nowait())
             try:
-                fresh = await asyncio.to_thread(self._keep, works)
+                fresh = await self._aside(works)
             except Exception as error:
                 await self._one_by_one(works, error)
             else:
                 self._count(works, fresh)
                 for work in works:
                     _answer(work, fresh)
+
+    async def _aside(self, works: list[_Work]) -> int:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._keep, works)
 
     def _keep(self, works: list[_Work]) -> int:
         refused = [one for work in works for one in work.refused]
@@ -73,7 +78,7 @@ class Writer:
             failure = error
             if len(works) > 1:
                 try:
-                    fresh = await asyncio.to_thread(self._keep, [work])
+                    fresh = await self._aside([work])
                 except Exception as its:
                     failure = its
                 else:
