@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from preflight.fleet.entry import DAY_MS
 from preflight.fleet.query.window import Window
@@ -58,7 +58,7 @@ def drains(store: Store, window: Window, node: int | None = None) -> list[Drain]
     One ends where our health check resumed the node, or where Slurm gave the node a job again: then somebody else
     had resumed it. A node that is drained again while it is drained counts once.
     """
-    rows = _numbered(store, Window(window.begin_ms, 1 << 62), node, True)
+    rows = _numbered(store, Window(window.begin_ms, 1 << 62), node, True, ("drain", "resume"))
     begun: dict[int, list[Action]] = defaultdict(list)
     resumed: dict[int, list[int]] = defaultdict(list)
     for number, action in rows:
@@ -83,8 +83,13 @@ def drains(store: Store, window: Window, node: int | None = None) -> list[Drain]
     return sorted(found, key=lambda drain: (drain.begin_ms, drain.node))
 
 
-def _numbered(store: Store, window: Window, node: int | None, enforced: bool | None) -> list[tuple[int, Action]]:
-    where, args = "a.at_ms >= ? AND a.at_ms < ?", [window.begin_ms, window.end_ms]
+def _numbered(
+    store: Store, window: Window, node: int | None, enforced: bool | None, kinds: tuple[str, ...] = ()
+) -> list[tuple[int, Action]]:
+    where = "a.at_ms >= ? AND a.at_ms < ?"
+    args: list[Any] = [window.begin_ms, window.end_ms]
+    if kinds:
+        where, args = f"{where} AND a.kind IN ({', '.join('?' * len(kinds))})", [*args, *kinds]
     if node is not None:
         where, args = f"{where} AND a.node = ?", [*args, node]
     if enforced is not None:

@@ -18,7 +18,7 @@ SQLITE_DAY = """
 CREATE TABLE IF NOT EXISTS reports (seq INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, node INTEGER NOT NULL,
  job INTEGER, phase INTEGER NOT NULL, started_ms INTEGER NOT NULL, verdict INTEGER NOT NULL, duration_ms REAL NOT NULL,
  hash BLOB NOT NULL, dictionary INTEGER NOT NULL, frame BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS reports_node ON reports (node, started_ms);
+CREATE INDEX IF NOT EXISTS reports_node ON reports (node, started_ms, phase);
 CREATE INDEX IF NOT EXISTS reports_job ON reports (job) WHERE job IS NOT NULL;
 CREATE TABLE IF NOT EXISTS findings (seq INTEGER NOT NULL, check_id INTEGER NOT NULL, node INTEGER NOT NULL,
  status INTEGER NOT NULL, blame TEXT NOT NULL, subject TEXT NOT NULL);
@@ -65,7 +65,7 @@ POSTGRES_STEPS: tuple[list[str], ...] = (
 POSTGRES_DAY = (
     "CREATE TABLE IF NOT EXISTS reports_{day} PARTITION OF reports FOR VALUES FROM ({day}) TO ({next})",
     "CREATE UNIQUE INDEX IF NOT EXISTS reports_{day}_key ON reports_{day} (key)",
-    "CREATE INDEX IF NOT EXISTS reports_{day}_node ON reports_{day} (node, started_ms)",
+    "CREATE INDEX IF NOT EXISTS reports_{day}_node ON reports_{day} (node, started_ms, phase)",
     "CREATE INDEX IF NOT EXISTS reports_{day}_job ON reports_{day} (job) WHERE job IS NOT NULL",
     "ALTER TABLE reports_{day} ALTER COLUMN frame SET STORAGE EXTERNAL",
     "CREATE TABLE IF NOT EXISTS findings_{day} PARTITION OF findings FOR VALUES FROM ({day}) TO ({next})",
