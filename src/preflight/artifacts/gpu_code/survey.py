@@ -1,0 +1,121 @@
+"""What GPUs a place's code runs on: by package, with the library that decides, and what it asks of the system."""
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from preflight.artifacts.gpu_code import packages, places
+from preflight.artifacts.gpu_code.model import Code, Needs
+from preflight.artifacts.gpu_code.packages import Owner
+from preflight.artifacts.gpu_code.places import Found
+from preflight.artifacts.gpu_code.read import read
+from preflight.artifacts.gpu_code.runs import NO, UNKNOWN, YES, Fit, Gpu, built_with, file_runs
+from preflight.catalog.tables import SHIPPED, Tables
+
+
+class Library(NamedTuple):
+    """A file with GPU code; ``cudas``: what it was built with, as far as it tells."""
+
+    name: str
+    code: Code
+    cudas: tuple[str, ...]
+
+
+class Package(NamedTuple):
+    """What belongs together; ``libraries``: those with GPU code."""
+
+    owner: Owner
+    libraries: tuple[Library, ...]
+
+
+class Asked(NamedTuple):
+    """The most that any file asks of the system, and which one does; () and "" where none does."""
+
+    version: tuple[int, ...] = ()
+    by: str = ""
+
+
+class Survey(NamedTuple):
+    """``kind``: of the place, as `places` says. ``files``: how many were looked into. ``notes``: what was not read."""
+
+    path: str
+    kind: str
+    packages: tuple[Package, ...]
+    files: int
+    machines: tuple[str, ...]
+    glibc: Asked
+    libstdcxx: Asked
+    cxxabi: Asked
+    notes: tuple[str, ...]
+
+
+class Outcome(NamedTuple):
+    """How many containers of a package run: ``have`` of ``of``, unknown of ``unknown``; ``library`` decides it.
+
+    ``cuda``: the CUDA of the driver that its PTX asks for. ``why``: of the library that decides.
+    """
+
+    answer: str
+    have: int
+    of: int
+    unknown: int
+    library: str
+    why: str
+    cuda: tuple[int, int] | None
+
+
+def survey(path: str) -> Survey:
+    """Look into a file, a wheel, a directory or an environment; raises CodeError where it is none."""
+    kind = places.kind_of(path)
+    name = os.path.basename(os.path.abspath(path))
+    owners: dict[str, Owner] = {}
+    otherwise: Owner | None = None
+    found: Iterable[Found]
+    if kind == places.FILE:
+        found, otherwise = [Found(name, read(path))], Owner(name)
+    elif kind == places.WHEEL:
+        found, otherwise = places.in_wheel(path), packages.of_name(name)
+    else:
+        owners, found = packages.installed(path), places.in_directory(path)
+    grouped: dict[Owner, list[Library]] = {}
+    notes: list[str] = []
+    machines: dict[str, None] = {}
+    asked: dict[str, Asked] = {}
+    files = 0
+    for one in found:
+        code = one.code
+        if code is None:
+            notes.append(f"{one.name}: {one.error}")
+            continue
+        files += 1
+        notes += [f"{one.name}: {note}" for note in code.notes]
+        if code.machine:
+            machines[code.machine] = None
+        _ask(asked, code.needs, one.name)
+        if code.containers or code.amd or code.unlinked:
+            owner = owners.get(one.name) or otherwise or packages.by_folder(one.name)
+            grouped.setdefault(owner, []).append(Library(one.name, code, built_with(code)))
+    made = tuple(Package(owner, tuple(libraries)) for owner, libraries in sorted(grouped.items()))
+    glibc, libstdcxx, cxxabi = (asked.get(name, Asked()) for name in ("glibc", "libstdcxx", "cxxabi"))
+    return Survey(path, kind, made, files, tuple(machines), glibc, libstdcxx, cxxabi, tuple(notes))
+
+
+def _ask(asked: dict[str, Asked], needs: Needs, by: str) -> None:
+    for name in ("glibc", "libstdcxx", "cxxabi"):
+        version: tuple[int, ...] = getattr(needs, name)
+        if version > asked.get(name, Asked()).version:
+            asked[name] = Asked(version, by)
+
+
+def outcome(package: Package, on: Gpu, tables: Tables = SHIPPED) -> Outcome:
+    """Tell how much of a package's code runs on a GPU; the library that decides is the first of the worst answer."""
+    fits = [(one, file_runs(one.code, on, one.cudas, tables)) for one in package.libraries]
+    fits = [(one, fit) for one, fit in fits if fit.of]
+    if not fits:
+        why = "AMD's code alone" if any(one.code.amd for one in package.libraries) else "no kernel in it"
+        return Outcome(NO, 0, 0, 0, package.libraries[0].name, why, None)
+    have, of, unknown = (sum(getattr(fit, field) for _, fit in fits) for field in ("have", "of", "unknown"))
+    library, worst = max(fits, key=lambda one: (YES, UNKNOWN, NO).index(one[1].answer))
+    cuda = max((fit.cuda for _, fit in fits if fit.cuda), default=None)
+    total = Fit(have, of, unknown)
+    return Outcome(total.answer, have, of, unknown, library.name, worst.stop or worst.why, cuda)
