@@ -30,7 +30,7 @@ from preflight.digits import is_whole
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 # Of a system on a chip: binaries of it and of other GPUs are not promised to run on each other.
-_TEGRA = frozenset({32, 53, 62, 72, 87, 88, 101, 110})
+TEGRA = frozenset({32, 53, 62, 72, 87, 88, 101, 110})
 # The families that NVIDIA has named: who is asked of a target with f, and for whom it runs.
 _FAMILIES = {100: (100, 103), 101: (101,), 103: (103,), 110: (110,), 120: (120, 121), 121: (121,)}
 _RENAMED = frozenset({101})  # sm_110 since CUDA 13.0
@@ -135,7 +135,7 @@ def _fits(part: Part, sm: int) -> str:
     if part.kind == CUBIN:
         if not same or arch > sm:
             return UNKNOWN if arch in _RENAMED and sm == 110 else NO
-        return UNKNOWN if arch in _TEGRA or sm in _TEGRA else YES
+        return UNKNOWN if arch in TEGRA or sm in TEGRA else YES
     if arch in _RENAMED:
         return UNKNOWN
     return YES if arch <= sm else NO

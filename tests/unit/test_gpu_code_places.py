@@ -1,0 +1,154 @@
+"""Wheels, directories and environments: whose a library is, which one decides, what is asked of the system."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from preflight.artifacts.gpu_code import CodeError, places
+from preflight.artifacts.gpu_code.packages import Owner
+from preflight.artifacts.gpu_code.runs import gpu
+from preflight.artifacts.gpu_code.survey import Survey, outcome, survey
+from unit import gpu_code_samples as make
+from unit.gpu_code_samples import container, image, library, ptx
+
+AMPERE = library([container(image(80))], needed=["libcudart.so.12"], versions=["GLIBC_2.28", "GLIBCXX_3.4.26"])
+HOPPER = library([container(image(90)), container(image(90))], needed=["libcudart.so.12"], versions=["GLIBC_2.14"])
+BOTH = library([container(image(80), ptx(80, (8, 0)))])
+PLAIN = library(versions=["GLIBC_2.32"])
+
+
+def owners(found: Survey) -> dict[str, list[str]]:
+    return {f"{one.owner.name} {one.owner.version}": [each.name for each in one.libraries] for one in found.packages}
+
+
+def answer(found: Survey, name: str, capability: str) -> tuple[str, int, int, str]:
+    package = next(one for one in found.packages if one.owner.name == name)
+    result = outcome(package, gpu(capability))
+    return result.answer, result.have, result.of, result.library
+
+
+def test_a_wheel_is_one_package(tmp_path: Path) -> None:
+    files = {"x/a.so": AMPERE, "x.libs/b.so.1": HOPPER, "x/c.so": PLAIN, "x/__init__.py": b"#" * 99}
+    found = survey(str(make.wheel(tmp_path / "my_x-1.2-cp311-none-any.whl", files)))
+    assert (found.kind, found.files, found.notes) == ("wheel", 3, ())
+    assert owners(found)["my-x 1.2"][:2] == ["x/a.so", "x.libs/b.so.1"]
+    assert answer(found, "my-x", "9.0") == ("no", 2, 3, "x/a.so")
+    assert answer(found, "my-x", "8.0") == ("no", 1, 3, "x.libs/b.so.1")
+    assert (found.glibc, found.libstdcxx.version) == (((2, 32), "x/c.so"), (3, 4, 26))
+    assert not list(tmp_path.glob("preflight-*"))
+
+
+def test_an_environment_by_package(tmp_path: Path) -> None:
+    site = tmp_path / "lib/python3.11/site-packages"
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr\n")
+    make.install(site, "torchish", "2.8.0", {"torchish/lib/a.so": AMPERE, "torchish/b.so": BOTH, "torchish/x.py": b""})
+    make.install(site, "hopper_kernels", "1", {"kernels.so": HOPPER, "../../../bin/tool": HOPPER})
+    (site / "loose").mkdir()
+    (site / "loose/one.so").write_bytes(BOTH)
+    found = survey(str(tmp_path))
+    assert found.kind == "environment"
+    base = "lib/python3.11/site-packages"
+    assert owners(found) == {
+        "hopper-kernels 1": ["bin/tool", f"{base}/kernels.so"],
+        "loose ": [f"{base}/loose/one.so"],
+        "torchish 2.8.0": [f"{base}/torchish/b.so", f"{base}/torchish/lib/a.so"],
+    }
+    assert answer(found, "torchish", "9.0") == ("no", 1, 2, f"{base}/torchish/lib/a.so")
+    assert answer(found, "torchish", "8.6")[:3] == ("yes", 2, 2)
+    assert answer(found, "hopper-kernels", "9.0")[:3] == ("yes", 4, 4)
+
+
+def test_a_conda_environment(tmp_path: Path) -> None:
+    meta = tmp_path / "conda-meta"
+    meta.mkdir()
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/liba.so").write_bytes(AMPERE)
+    (meta / "cuda-thing-1.0-h1.json").write_text(
+        json.dumps({"name": "cuda-thing", "version": "1.0", "files": ["lib/liba.so", 7]})
+    )
+    (meta / "broken.json").write_text("[" * 5000)
+    (meta / "other.json").write_text("[]")
+    found = survey(str(tmp_path))
+    assert (found.kind, owners(found)) == ("environment", {"cuda-thing 1.0": ["lib/liba.so"]})
+
+
+def test_links_are_not_followed_and_a_file_comes_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/one.so").write_bytes(BOTH)
+    os.link(tmp_path / "a/one.so", tmp_path / "a/two.so")
+    (tmp_path / "a/three.so").symlink_to("one.so")
+    (tmp_path / "a/up").symlink_to("..")
+    os.mkfifo(tmp_path / "a/fifo.so")
+    assert owners(survey(str(tmp_path))) == {"a ": ["a/one.so"]}
+
+
+def test_what_cannot_be_read_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.so").write_bytes(BOTH)
+    (tmp_path / "bad.so").write_bytes(BOTH[:200])
+    found = survey(str(tmp_path))
+    assert [note.partition(":")[0] for note in found.notes] == ["bad.so"]
+    assert owners(found) == {"a.so ": ["a.so"]}
+    monkeypatch.setattr(places, "MAX_FILES", 1)
+    with pytest.raises(CodeError, match="more than 1 files"):
+        survey(str(tmp_path))
+
+
+def test_texts_are_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(BOTH)
+    (tmp_path / "k.ptx").write_bytes(make.text())
+    (tmp_path / "k.txt").write_bytes(make.text())
+    (tmp_path / "program").write_bytes(BOTH)
+    assert list(owners(survey(str(tmp_path)))) == ["k.ptx ", "program "]
+
+
+def test_a_single_file_is_its_own_package(tmp_path: Path) -> None:
+    for name, data, kind in (
+        ("k.txt", make.text(), "ptx"),
+        ("x.cubin", make.cubin(90), "cubin"),
+        ("p", BOTH, "library"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        found = survey(str(tmp_path / name))
+        assert (found.kind, found.packages[0].owner) == ("file", Owner(name))
+        assert found.packages[0].libraries[0].code.kind == kind
+
+
+def test_amds_code_alone_runs_on_no_gpu_of_nvidia(tmp_path: Path) -> None:
+    (tmp_path / "a.so").write_bytes(make.elf([make.Section(".hip_fatbin", bytes(64))]))
+    found = survey(str(tmp_path))
+    result = outcome(found.packages[0], gpu("9.0"))
+    assert (result.answer, result.of, result.why) == ("no", 0, "AMD's code alone")
+
+
+def test_wheels_that_are_none(tmp_path: Path) -> None:
+    sound = make.wheel(tmp_path / "a-1-py3-none-any.whl", {"a.so": BOTH, "b.so": AMPERE}).read_bytes()
+    broken = tmp_path / "b-1-py3-none-any.whl"
+    for end in (10, 60, len(sound) - 30):
+        broken.write_bytes(sound[:end])
+        with pytest.raises(CodeError) as caught:
+            survey(str(broken))
+        assert "\n" not in str(caught.value)
+    at = sound.rindex(b"PK\5\6")
+    broken.write_bytes(sound[: at + 12] + b"\xff\xff\xff\x7f" + sound[at + 16 :])
+    with pytest.raises(CodeError, match="list of members"):
+        survey(str(broken))
+
+
+def test_a_member_that_unpacks_to_too_much_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("bomb.so", BOTH + bytes(places.SMALL))
+        made.writestr("a.so", BOTH)
+    found = survey(str(path))
+    assert [note.partition(":")[0] for note in found.notes] == ["bomb.so"]
+    assert owners(found) == {"a 1": ["a.so"]}
+
+
+def test_places_that_are_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("fifo", "none", "a\0b"):
+        with pytest.raises(CodeError):
+            survey(str(tmp_path / name))
