@@ -68,7 +68,7 @@ def test_a_gpu_and_a_driver_are_asked_for(place: Path) -> None:
 def test_the_json(place: Path) -> None:
     code_, found = answer(place, "--gpu", "h100")
     assert code_ == 3
-    assert list(found) == ["path", "kind", "files", "asked", "packages", "system", "notes"]
+    assert list(found) == ["path", "kind", "files", "asked", "packages", "system", "linkable", "notes"]
     asked = found["asked"][0]
     assert (asked["gpu"], asked["capability"], asked["driver"], asked["answer"]) == ("H100", "9.0", None, "no")
     by_name = {one["name"]: one for one in asked["packages"]}
@@ -95,6 +95,14 @@ def test_without_gpu_code(tmp_path: Path) -> None:
     assert "No GPU code in it." in result.stdout
     assert run(tmp_path, "--gpu", "h100").exit_code == 3
     assert answer(tmp_path, "--gpu", "h100")[1]["asked"][0]["answer"] == "none"
+
+
+def test_a_package_without_a_kernel_is_no_no(tmp_path: Path) -> None:
+    (tmp_path / "a.so").write_bytes(library())
+    result = run(tmp_path / "a.so", "--gpu", "t4")
+    assert result.exit_code == 3
+    assert "T4 (7.5): it has no GPU code" in " ".join(result.stdout.split())
+    assert "no kernel for NVIDIA's GPUs" in result.stdout
 
 
 def test_what_was_not_read_makes_nothing_sure(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -67,16 +68,14 @@ def many_sections(name: str, count: int, data: bytes, kind: int = 1) -> bytes:
     return bytes(made)
 
 
-HOSTILE = {
-    "sections that overlap": many_sections(".nv_fatbin", 60_000, b"\x50\xed\x55\xba" * 4096),
-    "record sections that overlap": many_sections(".nvFatBinSegment", 60_000, b"\xb1\x43\x62\x46" + bytes(20)),
-    "a few sections of many wrong leads": many_sections(".nv_fatbin", 60, b"\x50\xed\x55\xba" * 50_000),
-    "images without end": container(image(90, data=b"", flags=0x11) * 400_000),
-    "containers without end": make.elf([make.Section(".nv_fatbin", container() * 400_000)]),
-    "members without end": make.archive({"a": b""})[:8] + make.archive({"a": b""})[8:] * 400_000,
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "sections that overlap": lambda: many_sections(".nv_fatbin", 60_000, b"\x50\xed\x55\xba" * 4096),
+    "record sections that overlap": lambda: many_sections(".nvFatBinSegment", 60_000, b"\xb1\x43\x62\x46" + bytes(20)),
+    "a few sections of many wrong leads": lambda: many_sections(".nv_fatbin", 60, b"\x50\xed\x55\xba" * 50_000),
+    "images without end": lambda: container(image(90, data=b"", flags=0x11) * 60_000),
+    "containers without end": lambda: make.elf([make.Section(".nv_fatbin", container() * 60_000)]),
+    "members without end": lambda: make.archive({"a": b""})[:8] + make.archive({"a": b""})[8:] * 60_000,
 }
-
-
 UNSEEN = ("record sections that overlap",)  # of a file without code they are not read
 
 
@@ -90,7 +89,7 @@ def test_work_is_bounded(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
         original(self, steps)
 
     monkeypatch.setattr(Budget, "spend", spend)
-    code = read_bytes(HOSTILE[what], Budget(50_000))
+    code = read_bytes(HOSTILE[what](), Budget(50_000))
     assert code.complete is (what in UNSEEN)
     assert sum(spent[:-1]) <= 50_000
     assert len(spent) <= 100_002  # a search within one page costs nothing, and follows a step

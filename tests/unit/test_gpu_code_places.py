@@ -96,6 +96,39 @@ def test_what_cannot_be_read_is_a_note(tmp_path: Path, monkeypatch: pytest.Monke
         survey(str(tmp_path))
 
 
+def test_what_is_for_a_linker_decides_nothing(tmp_path: Path) -> None:
+    """The wheel of CUDA's runtime holds libcudadevrt.a, of relocatable code."""
+    (tmp_path / "a.so").write_bytes(BOTH)
+    (tmp_path / "libdevrt.a").write_bytes(make.archive({"a.o": make.obj([], [container(image(90))])}))
+    (tmp_path / "b.o").write_bytes(make.obj([container(image(70))]))
+    (tmp_path / "plain.o").write_bytes(make.obj())
+    found = survey(str(tmp_path))
+    assert owners(found) == {"a.so ": ["a.so"]}
+    assert found.linkable == ("b.o", "libdevrt.a")
+    alone = survey(str(tmp_path / "libdevrt.a"))
+    assert (alone.linkable, answer(alone, "libdevrt.a", "9.0")[:3]) == ((), ("unknown", 0, 1))
+
+
+def test_a_library_without_a_kernel_decides_nothing(tmp_path: Path) -> None:
+    """What nvcc links and no kernel is in has a container all the same, of sm_75."""
+    (tmp_path / "empty.so").write_bytes(library())
+    (tmp_path / "a.so").write_bytes(BOTH)
+    assert owners(survey(str(tmp_path))) == {"a.so ": ["a.so"]}
+    alone = survey(str(tmp_path / "empty.so"))
+    assert answer(alone, "empty.so", "7.5")[:3] == ("none", 0, 0)
+
+
+def test_elf_files_of_other_kinds_leave_nothing_in_doubt(tmp_path: Path) -> None:
+    """debugpy ships a library of 32 bits; a core has more segments than any program."""
+    sound = library([container(image(90))])
+    (tmp_path / "x86.so").write_bytes(b"\x7fELF\1\1\1" + bytes(200))
+    (tmp_path / "big.so").write_bytes(b"\x7fELF\2\2\1" + bytes(200))
+    (tmp_path / "core").write_bytes(sound[:16] + b"\4\0" + sound[18:])
+    assert survey(str(tmp_path)).notes == ()
+    (tmp_path / "x86.so").write_bytes(b"\x7fELF\1\1\1" + bytes(200) + b"\0.nv_fatbin\0")
+    assert [note.partition(":")[0] for note in survey(str(tmp_path)).notes] == ["x86.so"]
+
+
 def test_texts_are_not_opened(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_bytes(BOTH)
     (tmp_path / "k.ptx").write_bytes(make.text())

@@ -83,6 +83,12 @@ def test_objects_and_archives() -> None:
     assert [one.member for one in code.containers] == ["a.o", "a.o", name]
 
 
+def test_a_members_name_is_printable() -> None:
+    code = read_bytes(make.archive({"a\x1b[2J.o": obj([container(image(90))]), "b\x08.o": obj()[:80]}))
+    assert [one.member for one in code.containers] == ["a?[2J.o"]
+    assert code.notes == ("b?.o: ends too early",)
+
+
 def test_a_thin_archive_is_named() -> None:
     code = read_bytes(b"!<thin>\n" + bytes(60))
     assert not code.complete
@@ -92,7 +98,7 @@ def test_a_thin_archive_is_named() -> None:
 @pytest.mark.parametrize(
     ("data", "target", "toolkit"),
     [
-        (make.cubin(90, abi=7, version=124), "sm_90?", (12, 4)),
+        (make.cubin(90, abi=7, version=124), "sm_90", (12, 4)),
         (make.cubin(75, abi=7, version=118), "sm_75", (11, 8)),
         (make.cubin(90, abi=7, version=129, flag=0x800), "sm_90a", (12, 9)),
         (make.cubin(100, flag=0x8), "sm_100a", None),
@@ -161,7 +167,8 @@ def test_what_it_asks_of_the_system() -> None:
     ("units", "needed", "cudas"),
     [
         ([container(image(90), ptx(90, (8, 7)))], ["libcudart.so.12"], ("12",)),
-        ([container(image(90), ptx(90, (8, 7)))], ["libcudart.so.11.0", "libcublas.so.11"], ("11.0", "11")),
+        ([container(image(90), ptx(90, (8, 7)))], ["libcudart.so.11.0", "libcublas.so.11", "libcufft.so.10"], ("11",)),
+        ([container(image(90), ptx(90, (8, 7)))], ["libcudart.so.10.2"], ("10.2",)),
         ([container(image(90), ptx(90, (8, 7)))], ["libc.so.6"], ("12.8",)),
         ([container(image(80, data=make.cubin(80, abi=7, version=118)))], [], ("11.8",)),
         ([container(image(80, flags=0x2011, packed=8))], [], ()),

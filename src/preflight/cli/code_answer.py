@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from preflight.artifacts.gpu_code.runs import NO, TEGRA, UNKNOWN, YES, Gpu, gpu
-from preflight.artifacts.gpu_code.survey import Outcome, Package, Survey, outcome
+from preflight.artifacts.gpu_code.survey import NONE, Outcome, Package, Survey, outcome
 from preflight.catalog.tables import SHIPPED
 
-NONE = "none"
 OLDEST = 50  # Maxwell: older ones are told only where code is for them
 # What an outcome is called: all of it runs as machine code, some by PTX, only some of it runs, …
 RUNS, BY_PTX, IN_PART = "runs", "ptx", "part"

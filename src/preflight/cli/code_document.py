@@ -23,6 +23,7 @@ def document(found: Survey, answered: Sequence[Answered], driver: str | None) ->
             "libstdcxx": _asked(found.libstdcxx),
             "cxxabi": _asked(found.cxxabi),
         },
+        "linkable": list(found.linkable),
         "notes": list(found.notes),
     }
 

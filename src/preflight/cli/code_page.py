@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from preflight.artifacts.gpu_code.model import IGNORED
 from preflight.artifacts.gpu_code.runs import NO, UNKNOWN, YES
-from preflight.artifacts.gpu_code.survey import Asked, Outcome, Package, Survey
+from preflight.artifacts.gpu_code.survey import NONE, Asked, Outcome, Package, Survey
 from preflight.catalog.versions import show
-from preflight.cli.code_answer import BY_PTX, IN_PART, NONE, RUNS, Answered, generation, table
+from preflight.cli.code_answer import BY_PTX, IN_PART, RUNS, Answered, generation, table
 from preflight.report.clean import clean
 
 COLUMNS = 80
@@ -31,6 +31,10 @@ def page(found: Survey, answered: Sequence[Answered], driver: str | None) -> Ite
         yield ""
         yield "No GPU code in it."
     yield from _system(found)
+    if found.linkable:
+        more = f" and {len(found.linkable) - 1} more" if len(found.linkable) > 1 else ""
+        yield ""
+        yield from _wrapped("For a linker", f"{clean(found.linkable[0], 300)}{more}; name it to see what it holds", "")
     if found.notes:
         yield ""
         yield "Not read, so that nothing is sure of it:"

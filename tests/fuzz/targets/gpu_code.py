@@ -8,7 +8,7 @@ from unit.gpu_code_samples import container, image, library, obj, ptx
 ERRORS = ()
 TOKENS = (
     b"\x50\xed\x55\xba\1\0\x10\0", b"\xb1\x43\x62\x46\1\0\0\0", b"\xb1\x43\x62\x46\2\0\0\0", b"\x7fELF\2\1",
-    b"!<arch>\n", b"`\n", b"\xff" * 8, b"\0" * 8, b"\1\1\x40\0\0\0", b".version 9.5\n.target sm_90a\n", b"\x10\0\0\0\0\0\0\0",
+    b"!<arch>\n", b"`\n", b"\xff" * 8, b"\0" * 8, b"\1\1\x40\0\0\0", b".version 9.5\n.target sm_90a\n",
 )  # fmt: skip
 LONGEST = 8192
 STEPS_LIMIT = (60_000, 400)

@@ -36,4 +36,5 @@ def members(window: Window, budget: Budget) -> Iterator[tuple[str, Window]]:
 
 
 def _shown(name: bytes) -> str:
-    return name.rstrip(b"\0 ").removesuffix(b"/").decode("utf-8", "replace")[:200]
+    text = name.rstrip(b"\0 ").removesuffix(b"/").decode("utf-8", "replace")[:200]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -8,7 +8,7 @@ from preflight.artifacts.gpu_code.window import Damaged, Window
 
 _HEADER = 64
 _OLD, _NEW = 7, 8  # EI_ABIVERSION: where e_flags keeps the architecture
-_ACCELERATED = {_OLD: 0x800, _NEW: 0x8}  # set for sm_90a by CUDA up to 12.9, by none since
+_ACCELERATED = {_OLD: 0x800, _NEW: 0x8}  # set for sm_90a by CUDA 12, no more since 13
 _ARCH = re.compile(rb"(?:-arch|--gpu-name)[ =]sm_(\d{2,3})([af]?)\b")
 _NAMES, _TABLE = 64 << 10, 64  # bytes of a table of names that are looked through; sections at most, in thousands
 # A section whose name begins so holds what a program can ask for: kernels, variables, constants.
@@ -28,7 +28,7 @@ def alone(window: Window) -> Part:
     doubt = "" if abi in _ACCELERATED else f"a cubin of ABI version {abi}"
     arch = flags >> 8 & 0xFF if abi == _NEW else flags & 0xFF
     suffix = "a" if flags & _ACCELERATED.get(abi, 0) else ""
-    if not suffix and arch >= 90:
+    if not suffix and arch >= 90 and abi == _NEW:  # ptxas of 12.0, 12.4 and 12.9 sets the old one's flag
         suffix = _suffix(window, arch)
     return Part(CUBIN, arch, suffix, None, flags, window.size, toolkit(window), holds(window), doubt)
 

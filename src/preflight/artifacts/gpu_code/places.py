@@ -27,7 +27,7 @@ _TEXTS = frozenset(
     "py pyc pyi pyx pxd pth json txt md rst html css js ts map xml svg png jpg gif "  # noqa: SIM905
     "h hh hpp hxx inl cuh c cc cpp cxx cu f90 mod in am m4 pl pm tcl sh csh fish bc "
     "yaml yml toml cfg ini csv tsv npy npz gz bz2 xz zst zip whl conda pdf mo po pc cmake la lock "
-    "ipynb typed pem ttf woff woff2 exe dll pyd lib dylib".split()
+    "ipynb typed pem ttf woff woff2 exe dll pyd lib dylib debug".split()
 )
 
 

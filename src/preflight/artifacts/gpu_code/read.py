@@ -25,7 +25,7 @@ from preflight.artifacts.gpu_code.model import (
     Container,
     Needs,
 )
-from preflight.artifacts.gpu_code.window import Budget, Damaged, Window
+from preflight.artifacts.gpu_code.window import PAGE, Budget, Damaged, Window
 from preflight.facts.arch import ELF_MACHINES
 
 _FATBIN, _RELFATBIN, _RECORDS, _AMD = ".nv_fatbin", "__nv_relfatbin", ".nvFatBinSegment", ".hip_fatbin"
@@ -63,7 +63,9 @@ def read_bytes(data: "mmap.mmap | bytes", budget: Budget | None = None) -> Code:
     head = data[:8]
     try:
         if head[:4] == MAGIC:
-            return _cubin(window) if cubin.is_cubin(window) else _elf(Elf(window, budget))
+            if cubin.is_cubin(window):
+                return _cubin(window)
+            return _elf(Elf(window, budget)) if _is_ours(window, budget) else Code(NO_CODE)
         if head == archive.MAGIC:
             return _archive(window, budget)
         if head == archive.THIN:
@@ -76,6 +78,14 @@ def read_bytes(data: "mmap.mmap | bytes", budget: Budget | None = None) -> Code:
     if text is None:
         return Code(NO_CODE)
     return Code(PTX_FILE, containers=(Container((text,)),))
+
+
+def _is_ours(window: Window, budget: Budget) -> bool:
+    """Tell whether an ELF file may hold code: none of 32 bits that does not name the section, and no core."""
+    if window.slice(4, 2) == b"\x02\x01":
+        return window.number(16, 2) in _KINDS
+    budget.spend(window.size // PAGE)
+    return window.find(_FATBIN.encode(), 0, window.size) >= 0
 
 
 def _not_read(kind: str, note: str) -> Code:

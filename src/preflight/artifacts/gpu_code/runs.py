@@ -22,6 +22,7 @@ from preflight.artifacts.gpu_code.model import (
     Part,
 )
 from preflight.catalog import drivers, gpus, versions
+from preflight.catalog.cuda import FIRST_COMPATIBLE_MAJOR
 from preflight.catalog.runs import NO as CATALOG_NO
 from preflight.catalog.runs import UNKNOWN as CATALOG_UNKNOWN
 from preflight.catalog.runs import runs as by_catalog
@@ -33,6 +34,8 @@ YES, NO, UNKNOWN = "yes", "no", "unknown"
 TEGRA = frozenset({32, 53, 62, 72, 87, 88, 101, 110})
 # The families that NVIDIA has named: who is asked of a target with f, and for whom it runs.
 _FAMILIES = {100: (100, 103), 101: (101,), 103: (103,), 110: (110,), 120: (120, 121), 121: (121,)}
+# Libraries whose number is CUDA's own; that of cuFFT is one less.
+NAMED_BY_CUDA = ("libcudart", "libcublas", "libcublasLt", "libnvrtc", "libnvJitLink")
 _RENAMED = frozenset({101})  # sm_110 since CUDA 13.0
 
 
@@ -244,10 +247,11 @@ def built_with(code: Code) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for name in code.needs.libraries:
         base, _, number = name.partition(".so.")
-        if base in ("libcudart", "libcublas", "libcublasLt", "libcufft", "libnvrtc") and is_whole(
-            number.split(".")[0], 3
-        ):
-            found[number if base == "libcudart" and number.count(".") == 1 else number.split(".")[0]] = None
+        major = number.partition(".")[0]
+        if base in NAMED_BY_CUDA and is_whole(
+            major, 3
+        ):  # libcudart.so.11.0 is that of each 11.x; older ones say it all
+            found[major if int(major) >= FIRST_COMPATIBLE_MAJOR else number] = None
     if not found and code.kind not in ("cubin", "fatbin", "ptx"):
         made = {cuda for one in code.containers for part in one.parts if (cuda := part.toolkit or cuda_of(part.isa))}
         if made:

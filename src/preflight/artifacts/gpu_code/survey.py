@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from preflight.artifacts.gpu_code import packages, places
-from preflight.artifacts.gpu_code.model import Code, Needs
+from preflight.artifacts.gpu_code.model import ARCHIVE, IGNORED, LINKED, LOADED, OBJECT, RELOCATABLE, Code, Needs
 from preflight.artifacts.gpu_code.packages import Owner
 from preflight.artifacts.gpu_code.places import Found
 from preflight.artifacts.gpu_code.read import read
 from preflight.artifacts.gpu_code.runs import NO, UNKNOWN, YES, Fit, Gpu, built_with, file_runs
 from preflight.catalog.tables import SHIPPED, Tables
+
+NONE = "none"
 
 
 class Library(NamedTuple):
@@ -36,7 +38,11 @@ class Asked(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """``kind``: of the place, as `places` says. ``files``: how many were looked into. ``notes``: what was not read."""
+    """``kind``: of the place, as `places` says. ``files``: how many were looked into. ``notes``: what was not read.
+
+    ``linkable``: archives and objects with GPU code, which are for a linker: no program loads them, so they count only
+    where they are asked for by themselves.
+    """
 
     path: str
     kind: str
@@ -46,13 +52,15 @@ class Survey(NamedTuple):
     glibc: Asked
     libstdcxx: Asked
     cxxabi: Asked
+    linkable: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 class Outcome(NamedTuple):
-    """How many containers of a package run: ``have`` of ``of``, unknown of ``unknown``; ``library`` decides it.
+    """How many containers of a package run: ``have`` of ``of``, and of ``unknown`` it cannot be told.
 
-    ``cuda``: the CUDA of the driver that its PTX asks for. ``why``: of the library that decides.
+    ``answer``: YES, NO, UNKNOWN, or NONE where there is no kernel. ``library``: the one that decides, ``why``: it does.
+    ``cuda``: of the driver that its PTX asks for.
     """
 
     answer: str
@@ -79,6 +87,8 @@ def survey(path: str) -> Survey:
         owners, found = packages.installed(path), places.in_directory(path)
     grouped: dict[Owner, list[Library]] = {}
     notes: list[str] = []
+    linkable: list[str] = []
+    counted = (LOADED, LINKED, RELOCATABLE) + ((IGNORED,) if kind == places.FILE else ())
     machines: dict[str, None] = {}
     asked: dict[str, Asked] = {}
     files = 0
@@ -88,16 +98,19 @@ def survey(path: str) -> Survey:
             notes.append(f"{one.name}: {one.error}")
             continue
         files += 1
+        if code.kind in (ARCHIVE, OBJECT) and kind != places.FILE:
+            linkable += [one.name] if code.containers else []
+            continue
         notes += [f"{one.name}: {note}" for note in code.notes]
         if code.machine:
             machines[code.machine] = None
         _ask(asked, code.needs, one.name)
-        if code.containers or code.amd or code.unlinked:
+        if code.of(*counted) or code.amd or code.unlinked:
             owner = owners.get(one.name) or otherwise or packages.by_folder(one.name)
             grouped.setdefault(owner, []).append(Library(one.name, code, built_with(code)))
     made = tuple(Package(owner, tuple(libraries)) for owner, libraries in sorted(grouped.items()))
     glibc, libstdcxx, cxxabi = (asked.get(name, Asked()) for name in ("glibc", "libstdcxx", "cxxabi"))
-    return Survey(path, kind, made, files, tuple(machines), glibc, libstdcxx, cxxabi, tuple(notes))
+    return Survey(path, kind, made, files, tuple(machines), glibc, libstdcxx, cxxabi, tuple(linkable), tuple(notes))
 
 
 def _ask(asked: dict[str, Asked], needs: Needs, by: str) -> None:
@@ -112,8 +125,9 @@ def outcome(package: Package, on: Gpu, tables: Tables = SHIPPED) -> Outcome:
     fits = [(one, file_runs(one.code, on, one.cudas, tables)) for one in package.libraries]
     fits = [(one, fit) for one, fit in fits if fit.of]
     if not fits:
-        why = "AMD's code alone" if any(one.code.amd for one in package.libraries) else "no kernel in it"
-        return Outcome(NO, 0, 0, 0, package.libraries[0].name, why, None)
+        amd = any(one.code.amd for one in package.libraries)
+        why = "AMD's code alone" if amd else "no kernel in it"
+        return Outcome(NO if amd else NONE, 0, 0, 0, package.libraries[0].name, why, None)
     have, of, unknown = (sum(getattr(fit, field) for _, fit in fits) for field in ("have", "of", "unknown"))
     library, worst = max(fits, key=lambda one: (YES, UNKNOWN, NO).index(one[1].answer))
     cuda = max((fit.cuda for _, fit in fits if fit.cuda), default=None)
