@@ -14,7 +14,7 @@ from unit.gpu_code_samples import container, image, library, ptx
 
 UNIT = container(image(53), image(60), image(70), image(80), ptx(86, (8, 7)))
 MANY = library([UNIT] * 3, needed=["libcudart.so.12"], versions=["GLIBC_2.28", "GLIBCXX_3.4.26", "CXXABI_1.3.9"])
-ONE = library([container(image(90)), container(image(80))])
+ONE = library([container(image(90)), container(image(80))], needed=["libcudart.so.12"])
 
 
 @pytest.fixture

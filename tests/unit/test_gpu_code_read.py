@@ -151,6 +151,15 @@ def test_a_container_that_no_record_can_tell_of_is_doubtful() -> None:
     assert [(one.role, one.doubt) for one in code.containers] == [("loaded", "no record points at it")]
 
 
+def test_code_that_the_program_loads_by_itself_is_doubtful() -> None:
+    """A link of nvcc's brings a record of version 2; the container beside it is loaded in a way that nothing tells."""
+    data = bytearray(library([container(image(90))]))
+    at = bytes(data).index(b"\xb1\x43\x62\x46\1\0\0\0")
+    data[at : at + 24] = bytes(24)
+    roles_of = [(one.role, one.record, one.doubt) for one in read_bytes(bytes(data)).containers]
+    assert roles_of == [("ignored", 2, ""), ("loaded", None, "no record points at it")]
+
+
 def test_what_it_asks_of_the_system() -> None:
     versions = ("GLIBC_2.14", "GLIBC_2.2.5", "GLIBC_PRIVATE", "GLIBCXX_3.4.21", "CXXABI_1.3.9", "CXXABI_TM_1")
     for headers in (True, False):

@@ -159,6 +159,13 @@ def test_the_driver_counts(capability: str, driver: str, needed: str, answer: st
     assert fit(library([container(image(90))], needed=[needed]), capability, driver).answer == answer
 
 
+def test_code_of_an_unknown_cuda_is_never_known_to_run_with_a_driver() -> None:
+    packed = library([container(image(90, flags=0x8011, packed=8))])
+    assert fit(packed, "9.0").answer == "yes"
+    assert fit(packed, "9.0", NEW).answer == "unknown"
+    assert fit(packed, "8.0", NEW).answer == "no"
+
+
 def test_a_chip_that_came_after_the_driver_is_not_known_to_run() -> None:
     data = library([container(image(120))], needed=["libcudart.so.12"])
     assert fit(data, "12.0", "570.26").answer == "yes"

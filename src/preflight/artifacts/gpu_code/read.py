@@ -163,8 +163,8 @@ def _containers(elf: Elf) -> Iterator[Container]:
         return
     found = records.of_sections(elf)
     version = _versions(found)
-    # where no record could be followed, nothing tells which containers count
-    followed = bool(version) or not code
+    # a file without a unit's record loads its code in another way, which nothing tells
+    followed = records.UNIT in version.values()
     for section in (*code, *inputs):
         for one in fatbin.containers(elf.window, section.offset, section.offset + section.size, elf.budget):
             record = version.get(one.offset)

@@ -4,17 +4,19 @@ The rules are those of NVIDIA's CUDA C++ Programming Guide (binary, PTX, family 
 compatibility) and of the PTX ISA's .target; docs/gpu-code.md lists them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from preflight.artifacts.gpu_code.isa import cuda_of
 from preflight.artifacts.gpu_code.model import (
     ARCHIVE,
     CUBIN,
+    LIBRARY,
     LINKED,
     LOADED,
     LTO,
     OBJECT,
+    PROGRAM,
     PTX,
     RELOCATABLE,
     Code,
@@ -189,30 +191,29 @@ def file_runs(code: Code, on: Gpu, cudas: Iterable[str] = (), tables: Tables = S
         units += inputs
     if code.unlinked:
         return Fit(0, max(len(units), 1), 0, stop="was never device-linked (nvcc -dlink): it does not load")
-    stop, doubt = _driver_runs(on, cudas, tables)
+    built = list(cudas)
+    stop, doubt = _driver_runs(on, built, tables)
+    if on.driver and not built and code.kind in (PROGRAM, LIBRARY):
+        doubt = doubt or "the CUDA it was built with is not known, so neither is whether the driver runs it"
     if stop:
         return Fit(0, max(len(units), 1), 0, stop=stop)
-    have = unknown = 0
-    cuda: tuple[int, int] | None = None
-    why = ""
-    for one in units:
-        found = container_runs(one, on)
-        if one.role == RELOCATABLE and found.answer == YES:
-            found = Answer(UNKNOWN, why="it has to be device-linked first")
-        elif one.role == LINKED and found.answer == NO and _linked_by_driver(inputs, on):
-            found = Answer(UNKNOWN, why="the driver may link its relocatable PTX")
-        if found.answer == YES and doubt:
-            found = Answer(UNKNOWN, why=doubt)
-        have += found.answer == YES
-        unknown += found.answer == UNKNOWN
-        if found.answer != YES:
-            why = why or found.why
-        elif found.cuda:
-            cuda = max(cuda or found.cuda, found.cuda)
-    of = len(units)
+    answers = [_unit_runs(one, inputs, on, doubt) for one in units]
     if not code.complete:
-        of, unknown, why = of + 1, unknown + 1, why or (code.notes or ("not all of it was read",))[0]
-    return Fit(have, of, unknown, cuda, why)
+        answers.append(Answer(UNKNOWN, why=(code.notes or ("not all of it was read",))[0]))
+    told = [one.answer for one in answers]
+    cuda = max((one.cuda for one in answers if one.answer == YES and one.cuda), default=None)
+    why = next((one.why for word in (NO, UNKNOWN) for one in answers if one.answer == word), "")
+    return Fit(told.count(YES), len(told), told.count(UNKNOWN), cuda, why)
+
+
+def _unit_runs(unit: Container, inputs: tuple[Container, ...], on: Gpu, doubt: str) -> Answer:
+    """Tell whether a container of a file runs, by what it is there; ``doubt``: why no yes is certain."""
+    found = container_runs(unit, on)
+    if unit.role == RELOCATABLE and found.answer == YES:
+        return Answer(UNKNOWN, why="it has to be device-linked first")
+    if unit.role == LINKED and found.answer == NO and _linked_by_driver(inputs, on):
+        return Answer(UNKNOWN, why="the driver may link its relocatable PTX")
+    return Answer(UNKNOWN, why=doubt) if found.answer == YES and doubt else found
 
 
 def _linked_by_driver(inputs: tuple[Container, ...], on: Gpu) -> bool:
@@ -222,14 +223,13 @@ def _linked_by_driver(inputs: tuple[Container, ...], on: Gpu) -> bool:
     )
 
 
-def _driver_runs(on: Gpu, cudas: Iterable[str], tables: Tables) -> tuple[str, str]:
+def _driver_runs(on: Gpu, built: Sequence[str], tables: Tables) -> tuple[str, str]:
     """Return why a driver runs nothing of it, and why that cannot be told; "" and "" where it does."""
     if on.driver is None:
         return "", ""
     if on.driven is False:
         return f"driver {on.driver} does not drive this GPU", ""
     doubt = "" if on.driven else f"whether driver {on.driver} drives this GPU is not known"
-    built = list(cudas)
     for cuda in built:
         found = by_catalog(cuda, on.driver, compat=(), tables=tables)
         if found.answer == CATALOG_NO:
@@ -248,9 +248,8 @@ def built_with(code: Code) -> tuple[str, ...]:
     for name in code.needs.libraries:
         base, _, number = name.partition(".so.")
         major = number.partition(".")[0]
-        if base in NAMED_BY_CUDA and is_whole(
-            major, 3
-        ):  # libcudart.so.11.0 is that of each 11.x; older ones say it all
+        if base in NAMED_BY_CUDA and is_whole(major, 3):
+            # libcudart.so.11.0 is that of each 11.x; older ones have their release's name
             found[major if int(major) >= FIRST_COMPATIBLE_MAJOR else number] = None
     if not found and code.kind not in ("cubin", "fatbin", "ptx"):
         made = {cuda for one in code.containers for part in one.parts if (cuda := part.toolkit or cuda_of(part.isa))}
