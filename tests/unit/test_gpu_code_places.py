@@ -118,6 +118,25 @@ def test_a_library_without_a_kernel_decides_nothing(tmp_path: Path) -> None:
     assert answer(alone, "empty.so", "7.5")[:3] == ("none", 0, 0)
 
 
+def test_of_builds_for_several_cudas_one_is_loaded(tmp_path: Path) -> None:
+    units = {"118": ("11.0", 80), "124": ("12", 90), "130": ("13", 90)}
+    for name, (cuda, sm) in units.items():
+        made = library([container(image(sm))], needed=[f"libcudart.so.{cuda}"])
+        (tmp_path / f"libx_cuda{name}.so").write_bytes(made)
+    found = survey(str(tmp_path))
+    package = found.packages[0]._replace(libraries=tuple(one for each in found.packages for one in each.libraries))
+    told = outcome(package, gpu("9.0"))
+    assert (told.answer, told.of, told.unknown, told.library) == ("unknown", 1, 1, "libx_cuda124.so")
+    assert "one of 3 builds" in told.why
+    assert outcome(package, gpu("7.0")).answer == "no"
+    newer = package._replace(libraries=package.libraries[1:])
+    assert outcome(newer, gpu("9.0")).answer == "yes"
+    assert outcome(newer, gpu("9.0", "550.54.15")).answer == "unknown"
+    # libraries of one CUDA whose names differ in a number are all loaded
+    alike = package._replace(libraries=tuple(one._replace(cudas=("12",)) for one in package.libraries))
+    assert (outcome(alike, gpu("9.0")).have, outcome(alike, gpu("9.0")).of) == (2, 3)
+
+
 def test_elf_files_of_other_kinds_leave_nothing_in_doubt(tmp_path: Path) -> None:
     """debugpy ships a library of 32 bits; a core has more segments than any program."""
     sound = library([container(image(90))])

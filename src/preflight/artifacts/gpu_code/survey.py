@@ -1,7 +1,8 @@
 """What GPUs a place's code runs on: by package, with the library that decides, and what it asks of the system."""
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from preflight.artifacts.gpu_code import packages, places
@@ -13,6 +14,7 @@ from preflight.artifacts.gpu_code.runs import NO, UNKNOWN, YES, Fit, Gpu, built_
 from preflight.catalog.tables import SHIPPED, Tables
 
 NONE = "none"
+_DIGITS = re.compile(r"\d+")
 
 
 class Library(NamedTuple):
@@ -122,8 +124,7 @@ def _ask(asked: dict[str, Asked], needs: Needs, by: str) -> None:
 
 def outcome(package: Package, on: Gpu, tables: Tables = SHIPPED) -> Outcome:
     """Tell how much of a package's code runs on a GPU; the library that decides is the first of the worst answer."""
-    fits = [(one, file_runs(one.code, on, one.cudas, tables)) for one in package.libraries]
-    fits = [(one, fit) for one, fit in fits if fit.of]
+    fits = [(one, fit) for one, fit in _fits(package, on, tables) if fit.of]
     if not fits:
         amd = any(one.code.amd for one in package.libraries)
         why = "AMD's code alone" if amd else "no kernel in it"
@@ -133,3 +134,27 @@ def outcome(package: Package, on: Gpu, tables: Tables = SHIPPED) -> Outcome:
     cuda = max((fit.cuda for _, fit in fits if fit.cuda), default=None)
     total = Fit(have, of, unknown)
     return Outcome(total.answer, have, of, unknown, library.name, worst.stop or worst.why, cuda)
+
+
+def _fits(package: Package, on: Gpu, tables: Tables) -> Iterator[tuple[Library, Fit]]:
+    """Yield what decides: each library, and of builds for several CUDAs, of which a program loads one, one answer."""
+    builds: dict[tuple[str, str], list[Library]] = {}
+    for one in package.libraries:
+        folder, _, name = one.name.rpartition("/")
+        builds.setdefault((folder, _DIGITS.sub("#", name)), []).append(one)
+    for alike in builds.values():
+        fits = [(one, file_runs(one.code, on, one.cudas, tables)) for one in alike]
+        if len({one.cudas for one in alike}) > 1 and len(alike) > 1:
+            yield _one_of(fits)
+        else:
+            yield from fits
+
+
+def _one_of(fits: list[tuple[Library, Fit]]) -> tuple[Library, Fit]:
+    """Return the answer of several builds: theirs where they agree, else that it cannot be told."""
+    library, best = min(fits, key=lambda one: (YES, UNKNOWN, NO).index(one[1].answer))
+    if best.answer != YES or all(fit.answer == YES for _, fit in fits):
+        return library, best
+    name = library.name.rpartition("/")[2]
+    why = f"one of {len(fits)} builds is loaded; {name} runs, not all do"
+    return library, Fit(0, best.of, best.of, None, why)
