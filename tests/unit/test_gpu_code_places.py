@@ -199,6 +199,16 @@ def test_a_member_that_unpacks_to_too_much_is_left_out(tmp_path: Path) -> None:
     assert owners(found) == {"a 1": ["a.so"]}
 
 
+def test_a_wheel_of_too_many_libraries_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make.wheel(tmp_path / "a-1-py3-none-any.whl", {"a.so": BOTH, "b.so": BOTH, "c.so": BOTH})
+    monkeypatch.setattr(places, "MAX_CODE", 2)
+    with pytest.raises(CodeError, match="more than 2 libraries"):
+        survey(str(path))
+    monkeypatch.setattr(places, "MAX_CODE", 3)
+    monkeypatch.setattr(places, "MAX_WHEEL", 2 * len(BOTH))
+    assert [note.partition(":")[0] for note in survey(str(path)).notes] == ["c.so"]
+
+
 def test_places_that_are_none(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name in ("fifo", "none", "a\0b"):

@@ -179,6 +179,7 @@ def test_what_it_asks_of_the_system() -> None:
         ([container(image(90), ptx(90, (8, 7)))], ["libcudart.so.11.0", "libcublas.so.11", "libcufft.so.10"], ("11",)),
         ([container(image(90), ptx(90, (8, 7)))], ["libcudart.so.10.2"], ("10.2",)),
         ([container(image(90), ptx(90, (8, 7)))], ["libc.so.6"], ("12.8",)),
+        ([container(image(90), ptx(90, (8, 7)))], ["libcudart.so.9\x1b[2J", "libcudart.so"], ("12.8",)),
         ([container(image(80, data=make.cubin(80, abi=7, version=118)))], [], ("11.8",)),
         ([container(image(80, flags=0x2011, packed=8))], [], ()),
     ],

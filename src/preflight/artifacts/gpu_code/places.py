@@ -112,9 +112,9 @@ def _read(place: str, shown: str) -> Found:
 
 def in_wheel(path: str) -> Iterator[Found]:
     """Yield the files of a wheel that may hold code, each unpacked to a temporary file; raises CodeError."""
-    left = MAX_WHEEL
     try:
-        _check_index(path)
+        left = min(MAX_WHEEL, max(1 << 30, MAX_RATIO * _check_index(path)))
+        files = 0
         with zipfile.ZipFile(path) as wheel:
             for member in wheel.infolist():
                 if member.is_dir() or member.file_size < 64 or not may_hold_code(member.filename):
@@ -123,6 +123,9 @@ def in_wheel(path: str) -> Iterator[Found]:
                     head = packed.read(64)
                     if head[:4] not in _CODE and not member.filename.endswith(".ptx"):
                         continue
+                    files += 1
+                    if files > MAX_CODE:
+                        raise CodeError(f"{path}: more than {MAX_CODE} libraries in it")
                     error = _too_much(member, left)
                     if error:
                         yield Found(member.filename, None, error)
@@ -140,8 +143,8 @@ def in_wheel(path: str) -> Iterator[Found]:
         raise CodeError(f"{path}: {error.strerror or error}") from None
 
 
-def _check_index(path: str) -> None:
-    """Raise CodeError where a wheel's list of members is larger than that of any real one: zipfile reads it whole."""
+def _check_index(path: str) -> int:
+    """Return a wheel's size; raises CodeError where its list of members, which zipfile reads whole, is too long."""
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(-min(size, 1 << 16), os.SEEK_END)
@@ -150,6 +153,7 @@ def _check_index(path: str) -> None:
     length = int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
     if length > MAX_INDEX:
         raise CodeError(f"{path}: its list of members is damaged, or too long")
+    return size
 
 
 def _too_much(member: zipfile.ZipInfo, left: int) -> str:

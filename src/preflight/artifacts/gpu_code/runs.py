@@ -247,10 +247,10 @@ def built_with(code: Code) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for name in code.needs.libraries:
         base, _, number = name.partition(".so.")
-        major = number.partition(".")[0]
-        if base in NAMED_BY_CUDA and is_whole(major, 3):
+        parts = versions.parse(number)
+        if base in NAMED_BY_CUDA and parts:
             # libcudart.so.11.0 is that of each 11.x; older ones have their release's name
-            found[major if int(major) >= FIRST_COMPATIBLE_MAJOR else number] = None
+            found[versions.show(parts[:1] if parts[0] >= FIRST_COMPATIBLE_MAJOR else parts[:2])] = None
     if not found and code.kind not in ("cubin", "fatbin", "ptx"):
         made = {cuda for one in code.containers for part in one.parts if (cuda := part.toolkit or cuda_of(part.isa))}
         if made:
