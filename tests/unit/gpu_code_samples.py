@@ -169,14 +169,11 @@ def library(
         wanted.append((2, ".nv_fatbin", starts[0]))
 
     def records(offsets: dict[str, int]) -> bytes:
-        listed = BASE + offsets["prelinked"] if inputs else 0
+        listed = BASE + (1 << 24)  # memory that the runtime fills
         rows = (
             (version, (BASE + offsets[name] + at) * in_place, listed * (version == 2)) for version, name, at in wanted
         )
         return b"".join(struct.pack("<4sIQQ", b"\xb1\x43\x62\x46", *row) for row in rows)
-
-    def prelinked(offsets: dict[str, int]) -> bytes:
-        return b"".join(struct.pack("<Q", BASE + offsets["__nv_relfatbin"] + at) for at in input_starts) + bytes(8)
 
     def relocations(offsets: dict[str, int]) -> bytes:
         places = (BASE + offsets[".nvFatBinSegment"] + 24 * index + 8 for index in range(len(wanted)))
@@ -195,7 +192,6 @@ def library(
         Section("__nv_relfatbin", input_body),
         Section(".dynamic", (16 * 10 + 16 * len(needed), dynamic), DYNAMIC, ".dynstr", "", 16),
         Section(".nvFatBinSegment", (24 * len(wanted), records)),
-        Section("prelinked", (8 * len(inputs) + 8, prelinked)),
     ]
     kept = [one for one in sections if one.name not in (".nv_fatbin", "__nv_relfatbin") or one.data]
     return elf(kept, **more)  # type: ignore[arg-type]

@@ -142,9 +142,9 @@ def _elf(elf: Elf) -> Code:
         note = str(error)
     if any(one.name in (_FATBIN, _RELFATBIN) and one.kind == 8 for one in elf.sections):
         note = "its code stands in another file: this one holds what was stripped from it"
-    relocatable = [one for one in containers if one.role == RELOCATABLE]
+    linkable = any(one.role == RELOCATABLE or not elf.sections for one in containers)
     unlinked = False
-    if relocatable and elf.type != ET_REL and not any(one.role == LINKED for one in containers):
+    if linkable and elf.type != ET_REL and not any(one.role == LINKED for one in containers):
         try:
             unlinked = elf.asks_for_a_device_link()
         except Damaged as error:
@@ -182,15 +182,19 @@ def _containers(elf: Elf) -> Iterator[Container]:
 
 
 def _without_sections(elf: Elf) -> Iterator[Container]:
-    """Yield the containers that the records of a file without section headers point at."""
-    found, inputs = records.without_sections(elf)
-    for offset, record in _versions(found).items():
+    """Yield the containers that the records of a file without section headers point at.
+
+    Where something was device-linked, nothing tells its inputs from the units: the runtime makes their list.
+    """
+    found = []
+    for offset, record in _versions(records.without_sections(elf)).items():
         elf.budget.spend()
-        one = fatbin.one(elf.window, offset, elf.window.size, elf.budget)
-        role = RELOCATABLE if offset in inputs else LOADED
-        if record == records.LINK:
-            role = LINKED if inputs else IGNORED
-        yield Container(one.parts, "", offset, record, _role(role, one), "", one.doubt)
+        found.append((record, fatbin.one(elf.window, offset, elf.window.size, elf.budget)))
+    linked = any(record == records.LINK and _role(LINKED, one) == LINKED for record, one in found)
+    doubt = "without section headers, what is loaded cannot be told from what was linked" if linked else ""
+    for record, one in found:
+        role = _role(LINKED if record == records.LINK else LOADED, one)
+        yield Container(one.parts, "", one.offset, record, role, "", one.doubt or (doubt if role != IGNORED else ""))
 
 
 def _versions(found: list[records.Record]) -> dict[int, int]:

@@ -19,7 +19,6 @@ _RECORD = struct.Struct("<4sIQQ")
 _RELOCATION = struct.Struct("<QQq")
 _CHUNK = 8192  # relocations read at a time
 _MAX = 100_000
-_LISTED = 8192  # inputs of one device link
 
 
 class Record(NamedTuple):
@@ -38,41 +37,38 @@ def of_sections(elf: Elf) -> list[Record]:
         raw = list(_read(elf, section))
         if elf.type == ET_REL:
             places = _of_an_object(elf, section)
-            found += [Record(version, places.get(at)) for at, version, _, _ in raw]
+            found += [Record(version, places.get(at)) for at, version, _ in raw]
             continue
-        address = {at: section.address + at - section.offset + 8 for at, _, _, _ in raw}
-        places = _resolve(elf, {address[at]: value for at, _, value, _ in raw})
-        found += [Record(version, places.get(address[at])) for at, version, _, _ in raw]
+        address = {at: section.address + at - section.offset + 8 for at, _, _ in raw}
+        places = _resolve(elf, {address[at]: value for at, _, value in raw})
+        found += [Record(version, places.get(address[at])) for at, version, _ in raw]
     return found
 
 
-def without_sections(elf: Elf) -> tuple[list[Record], set[int]]:
-    """Return the records of a file without section headers, and which containers are inputs of a device link."""
-    raw: dict[int, tuple[int, int, int]] = {}  # the address of the container's address -> version, that, the list's
+def without_sections(elf: Elf) -> list[Record]:
+    """Return the records of a file without section headers, those whose container is there."""
+    raw: dict[int, tuple[int, int]] = {}  # the address of the container's address -> version, the container's address
     for begin, offset, size in elf.loads:
         elf.budget.spend(size // PAGE)
         at = elf.window.find(MAGIC, offset, offset + size)
         while at >= 0:
             elf.budget.spend()
             if (at - offset) % 8 == 0 and at + SIZE <= offset + size:
-                _, version, container, listed = elf.window.unpack(_RECORD, at)
+                _, version, container, _ = elf.window.unpack(_RECORD, at)
                 if version in (UNIT, LINK):
-                    raw[begin + at - offset + 8] = (version, container, listed)
+                    raw[begin + at - offset + 8] = (version, container)
             at = elf.window.find(MAGIC, at + 1, offset + size)
-    lists = {place + 8: listed for place, (version, _, listed) in raw.items() if version == LINK}
-    places = _resolve(elf, {place: container for place, (_, container, _) in raw.items()})
-    inputs = _listed(elf, _addresses(elf, lists))
-    found = [Record(version, places[place]) for place, (version, _, _) in raw.items() if places.get(place) is not None]
-    return found, inputs
+    places = _resolve(elf, {place: container for place, (_, container) in raw.items()})
+    return [Record(version, places[place]) for place, (version, _) in raw.items() if place in places]
 
 
-def _read(elf: Elf, section: Section) -> Iterator[tuple[int, int, int, int]]:
-    """Yield offset, version and both addresses of the records; raises Damaged where the section holds others."""
+def _read(elf: Elf, section: Section) -> Iterator[tuple[int, int, int]]:
+    """Yield offset, version and container's address of the records; raises Damaged where other things are there."""
     for at in range(section.offset, section.offset + section.size - SIZE + 1, SIZE):
         elf.budget.spend()
-        magic, version, container, listed = elf.window.unpack(_RECORD, at)
+        magic, version, container, _ = elf.window.unpack(_RECORD, at)
         if magic == MAGIC:
-            yield at, version, container, listed
+            yield at, version, container
         elif any(elf.window.slice(at, SIZE)):
             raise Damaged("a record is damaged")
 
@@ -129,22 +125,3 @@ def _relocated(elf: Elf, wanted: set[int]) -> Iterator[tuple[int, int]]:
             for address, info, added in _RELOCATION.iter_unpack(elf.window.slice(at, length)):
                 if address in wanted and info >> 32 == 0:
                     yield address, added
-
-
-def _listed(elf: Elf, lists: dict[int, int]) -> set[int]:
-    """Return the containers that the lists of device links name, each list up to what is no container's address."""
-    inputs: set[int] = set()
-    for begin in lists.values():
-        segment = next((one for one in elf.loads if one[1] <= begin < one[1] + one[2]), None)
-        if segment is None:
-            continue
-        base = segment[0] - segment[1]
-        most = min((segment[1] + segment[2] - begin) // 8, _LISTED)
-        elf.budget.spend(most)
-        wanted = {base + begin + 8 * number: elf.window.number(begin + 8 * number, 8) for number in range(most)}
-        places = _resolve(elf, wanted)
-        for address in wanted:
-            if address not in places:
-                break
-            inputs.add(places[address])
-    return inputs
