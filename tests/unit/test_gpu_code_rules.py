@@ -32,6 +32,15 @@ def test_rule_1_a_listed_architecture_may_hold_no_kernel() -> None:
     assert counts(linked, "7.5") == (1, 1, 0)
 
 
+def test_an_architecture_without_the_kernels_of_the_others_is_doubtful() -> None:
+    """Kernels that stand under #if __CUDA_ARCH__ are in some images and not in others."""
+    data = library([container(image(80, data=make.cubin(80, kernels=False)), image(90), ptx(80))])
+    assert fit(data, "9.0").answer == "yes"
+    assert fit(data, "8.6").answer == "unknown"
+    assert "sm_80 holds no kernel" in fit(data, "8.6").why
+    assert fit(data, "7.5").answer == "no"
+
+
 def test_rule_2_the_verdict_is_by_container() -> None:
     data = library([container(image(90)), container(image(80))])
     assert counts(data, "9.0") == counts(data, "8.0") == (1, 2, 0)

@@ -53,7 +53,7 @@ def holds(window: Window) -> bool | None:
     if size > _NAMES:
         return True  # thousands of names: no empty cubin has so many
     names = window.slice(begin, size)
-    return any(b"\0" + name in names for name in _HOLDS)
+    return any(name in names for name in _HOLDS)  # a name may stand at the end of another's, .rela.text.k
 
 
 def _suffix(window: Window, arch: int) -> str:

@@ -165,6 +165,9 @@ def _compiles(part: Part, on: Gpu) -> Answer:
 def container_runs(container: Container, on: Gpu) -> Answer:
     """Tell whether the driver finds an image for a GPU in a container: machine code first, else PTX."""
     answers = [part_runs(part, on) for part in container.parts]
+    for part, one in zip(container.parts, answers, strict=True):
+        if one.answer == YES and part.kernels is False:  # the driver may take it, and find no kernel
+            return Answer(UNKNOWN, CUBIN, None, f"{part.target} holds no kernel, others do")
     for wanted in (YES, UNKNOWN):
         for by in (CUBIN, PTX, LTO, ""):
             found = [one for one in answers if one.answer == wanted and one.by == by]
