@@ -211,6 +211,8 @@ def test_a_wheel_of_too_many_libraries_is_refused(tmp_path: Path, monkeypatch: p
 
 def test_places_that_are_none(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    for name in ("fifo", "none", "a\0b"):
+    (tmp_path / "image.sif").write_bytes(b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0" + bytes(99))
+    (tmp_path / "empty").touch()
+    for name in ("fifo", "none", "a\0b", "image.sif", "empty"):
         with pytest.raises(CodeError):
             survey(str(tmp_path / name))

@@ -6,7 +6,18 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from preflight.artifacts.gpu_code import packages, places
-from preflight.artifacts.gpu_code.model import ARCHIVE, IGNORED, LINKED, LOADED, OBJECT, RELOCATABLE, Code, Needs
+from preflight.artifacts.gpu_code.model import (
+    ARCHIVE,
+    IGNORED,
+    LINKED,
+    LOADED,
+    NO_CODE,
+    OBJECT,
+    RELOCATABLE,
+    Code,
+    CodeError,
+    Needs,
+)
 from preflight.artifacts.gpu_code.packages import Owner
 from preflight.artifacts.gpu_code.places import Found
 from preflight.artifacts.gpu_code.read import read
@@ -82,7 +93,10 @@ def survey(path: str) -> Survey:
     otherwise: Owner | None = None
     found: Iterable[Found]
     if kind == places.FILE:
-        found, otherwise = [Found(name, read(path))], Owner(name)
+        alone = read(path)
+        if alone.kind == NO_CODE and alone.complete:
+            raise CodeError(f"{path}: no program, library, object, archive, cubin, fatbin, PTX or wheel")
+        found, otherwise = [Found(name, alone)], Owner(name)
     elif kind == places.WHEEL:
         found, otherwise = places.in_wheel(path), packages.of_name(name)
     else:
