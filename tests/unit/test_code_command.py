@@ -65,6 +65,20 @@ def test_a_gpu_and_a_driver_are_asked_for(place: Path) -> None:
     assert run(library_alone, "--gpu", "a100", "--gpu", "h100", "--driver", "550.54").exit_code == 3
 
 
+def test_a_superchip_has_an_arm_host(tmp_path: Path) -> None:
+    unit = [container(image(90))]
+    (tmp_path / "a.so").write_bytes(library(unit))
+    assert run(tmp_path, "--gpu", "h200").exit_code == 0
+    result = run(tmp_path, "--gpu", "gh200")
+    assert result.exit_code == 3
+    assert "its programs are for x86_64, and hosts of GH200 120GB / 480GB are aarch64" in " ".join(
+        result.stdout.split()
+    )
+    assert answer(tmp_path, "--gpu", "gh200")[1]["asked"][0]["answer"] == "no"
+    (tmp_path / "a.so").write_bytes(library(unit, machine=make.AARCH64))
+    assert run(tmp_path, "--gpu", "gh200").exit_code == 0
+
+
 def test_the_json(place: Path) -> None:
     code_, found = answer(place, "--gpu", "h100")
     assert code_ == 3

@@ -16,6 +16,8 @@ from preflight.cli.common import fail, write_out
 from preflight.digits import is_whole
 from preflight.report.clean import clean, clean_tree
 
+ARM_HOSTS = ("superchip", "soc", "jetson")  # kinds of GPUs that come with an Arm processor
+
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
@@ -55,7 +57,7 @@ def code(paths: tuple[str, ...], names: tuple[str, ...], driver: str | None, as_
 
 def question(name: str, driver: str | None) -> Question:
     """Return what is asked of a GPU by its name or its compute capability; ends with exit code 2 where it is none."""
-    capability = _capability(name)
+    capability, machine = _capability(name), ""
     shown = name
     if capability is None:
         known = gpus.look_up(clean(name, 80))
@@ -63,7 +65,8 @@ def question(name: str, driver: str | None) -> Question:
             why = gpus.with_toolkit(known, "12.4").why if any(map(str.isalnum, name)) else "it names no GPU"
             fail(f"--gpu {clean(name, 40)}: {clean(why, 200)}; write a product (h100) or a compute capability (9.0)")
         capability, shown = known.capability, known.model or name.upper()
-    return Question(clean(shown, 40), capability, driver, gpu(capability, driver))
+        machine = "aarch64" if known.kind in ARM_HOSTS else ""
+    return Question(clean(shown, 40), capability, driver, gpu(capability, driver), machine)
 
 
 def _capability(name: str) -> str | None:

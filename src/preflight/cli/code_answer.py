@@ -13,20 +13,28 @@ RUNS, BY_PTX, IN_PART = "runs", "ptx", "part"
 
 
 class Question(NamedTuple):
-    """A GPU that is asked for. ``name``: as shown. ``capability``: "9.0". ``driver``: None where none is given."""
+    """A GPU that is asked for. ``name``: as shown. ``capability``: "9.0". ``driver``: None where none is given.
+
+    ``machine``: that of every host of such a GPU ("aarch64" of a GH200), "" where there are several.
+    """
 
     name: str
     capability: str
     driver: str | None
     on: Gpu
+    machine: str = ""
 
 
 class Answered(NamedTuple):
-    """``answer``: yes, no, unknown, or none where there is no GPU code. ``packages``: each with its outcome."""
+    """``answer``: yes, no, unknown, or none where there is no GPU code. ``packages``: each with its outcome.
+
+    ``why``: what no package decides.
+    """
 
     question: Question
     answer: str
     packages: tuple[tuple[Package, Outcome], ...]
+    why: str = ""
 
 
 def answers(found: Survey, asked: Sequence[Question]) -> list[Answered]:
@@ -38,7 +46,13 @@ def answers(found: Survey, asked: Sequence[Question]) -> list[Answered]:
         answer = next((word for word in (NO, UNKNOWN, YES) if word in told), NONE)
         if found.notes and answer in (YES, NONE):
             answer = UNKNOWN
-        made.append(Answered(one, answer, packages))
+        why = ""
+        if one.machine and found.machines and one.machine not in found.machines:
+            answer, why = (
+                NO,
+                f"its programs are for {', '.join(found.machines)}, and hosts of {one.name} are {one.machine}",
+            )
+        made.append(Answered(one, answer, packages, why))
     return made
 
 

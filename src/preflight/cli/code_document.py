@@ -36,6 +36,7 @@ def _answer(one: Answered) -> dict[str, Any]:
         "driver": question.driver,
         "driver_cuda": show(question.on.cuda) if question.on.cuda else None,
         "answer": one.answer,
+        "why": one.why or None,
         "packages": [{"name": package.owner.name, **_outcome(result)} for package, result in one.packages],
     }
 

@@ -50,6 +50,8 @@ def _answer(one: Answered) -> Iterator[str]:
     driver = f", driver {question.driver}{own}" if question.driver else ""
     name = question.name if question.name == question.capability else f"{question.name} ({question.capability})"
     yield from textwrap.wrap(f"{name}{driver}: {_WORDS[one.answer]}", COLUMNS)
+    if one.why:
+        yield from textwrap.wrap(one.why, COLUMNS, initial_indent="  ", subsequent_indent="  ")
     rest = [(package, result) for package, result in one.packages if result.answer != YES]
     for package, result in rest:
         yield from _wrapped(_label(package), _counted(result), "  ")
