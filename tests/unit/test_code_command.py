@@ -119,6 +119,26 @@ def test_a_package_without_a_kernel_is_no_no(tmp_path: Path) -> None:
     assert "no kernel for NVIDIA's GPUs" in result.stdout
 
 
+def test_the_page_names_what_decides_nothing_and_what_was_not_read(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/amd1.so").write_bytes(make.elf([make.Section(".hip_fatbin", bytes(64))]))
+    (tmp_path / "p/amd2.so").write_bytes(make.elf([make.Section(".hip_fatbin", bytes(64))]))
+    for name in ("a.o", "b.o"):
+        (tmp_path / name).write_bytes(make.obj([container(image(90))]))
+    for number in range(25):
+        (tmp_path / f"broken{number}.so").write_bytes(MANY[:100])
+    result = run(tmp_path, "--gpu", "h100")
+    assert result.exit_code == 3
+    assert max(map(width, result.stdout.splitlines())) <= 80
+    shown = " ".join(result.stdout.split())
+    for text in (
+        "H100 (9.0): no", "p AMD's code alone", "for AMD p/amd1.so and 1 more", "no kernel for NVIDIA's GPUs",
+        "For a linker a.o and 1 more", "Not read, so that nothing is sure of it: broken0.so",
+        "and 5 more (--json has all)",
+    ):  # fmt: skip
+        assert text in shown
+
+
 def test_what_was_not_read_makes_nothing_sure(tmp_path: Path) -> None:
     (tmp_path / "a.so").write_bytes(library([container(image(90))]))
     (tmp_path / "b\x1b[2J.so").write_bytes(MANY[:100])

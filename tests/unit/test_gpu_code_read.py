@@ -83,6 +83,13 @@ def test_objects_and_archives() -> None:
     assert [one.member for one in code.containers] == ["a.o", "a.o", name]
 
 
+def test_names_as_bsds_ar_writes_them() -> None:
+    one = obj([container(image(90))])
+    data = make.archive({"#1/20": b"a_name_of_20_letters" + one})
+    data = data.replace(b"#1/20/          ", b"#1/20           ")
+    assert [each.member for each in read_bytes(data).containers] == ["a_name_of_20_letters"]
+
+
 def test_a_members_name_is_printable() -> None:
     code = read_bytes(make.archive({"a\x1b[2J.o": obj([container(image(90))]), "b\x08.o": obj()[:80]}))
     assert [one.member for one in code.containers] == ["a?[2J.o"]
