@@ -14,6 +14,7 @@ COMMANDS = {
     "require": "Parse, explain and convert a requirement.",
     "support": "Do CUDA, driver, GPU and system fit; are they supported.",
     "image": "What a container image needs of a node.",
+    "code": "Which GPUs a program, a wheel or an environment has code for.",
     "plan": "What a script needs, which nodes fit, why others do not.",
     "report": "The report of a job, all its nodes merged.",
     "sbatch": "Plan a job, then submit it with the constraint set.",
