@@ -465,8 +465,11 @@ def test_a_node_that_failed_under_the_job_and_is_still_asked_for_by_name(cluster
         lab.check_run(["scontrol", "update", "NodeName=plain1", "State=DOWN", "Reason=power"])
         lab.wait_job(job, "PENDING")
         lab.check_run(["scontrol", "update", f"JobId={job}", "StartTime=now"])
-        told = _waits_for(cluster, job, "ReqNodeNotAvail")
-        assert "put it back into the queue once, since plain1 failed while it ran there (NODE_FAIL)" in told["sentence"]
+        _waits_for(cluster, job, "ReqNodeNotAvail")
+        failed = "put it back into the queue once, since plain1 failed while it ran there (NODE_FAIL)"
+        # slurmctld tells slurmdbd of it when it comes to it.
+        lab.wait_until(lambda: failed in _why(cluster, job)["sentence"], 60, "accounting to know of the node's failure")
+        told = _why(cluster, job)
         assert "It still asks for plain1 by name, which is down." in told["sentence"]
         assert "preemption" not in told["sentence"]
         assert any(line.startswith("plain1 is down") for line in told["evidence"])
