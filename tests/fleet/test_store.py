@@ -123,3 +123,16 @@ def test_what_is_no_report_is_refused_in_one_line(raw: bytes, reason: str) -> No
     with pytest.raises(RefusedError, match=reason) as caught:
         EntryReader().read(raw, NOW)
     assert "\n" not in str(caught.value)
+
+
+def test_a_text_with_a_nul_is_kept_and_stops_no_other(store: Store) -> None:
+    raws = [samples.report(user="a\0b", job=5), samples.report("n2", job=6)]
+    assert store.add(entries(raws)) == 2
+    assert sorted(kept(store)) == sorted(raws)
+    assert store.rows("SELECT user_name FROM jobs WHERE job = 5") == [("a?b",)]
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 32, 1 << 70])
+def test_a_number_that_no_column_holds_is_refused(number: int) -> None:
+    with pytest.raises(RefusedError, match="a number that Slurm never gives"):
+        EntryReader().read(samples.report(restart=number), NOW)

@@ -168,17 +168,17 @@ class EntryReader:
             duration_ms=report.duration_ms,
             verdict=report.verdict,
             action=action.kind,
-            detail=action.detail or "",
+            detail=_text(action.detail),
             enforced=action.enforced,
             job=_job(report.job),
             loud=tuple(
-                Loud(one.check[:MAX_SUBJECT], one.status, one.blame, one.subject[:MAX_SUBJECT])
+                Loud(_text(one.check)[:MAX_SUBJECT], one.status, one.blame, _text(one.subject)[:MAX_SUBJECT])
                 for one in report.findings
                 if one.status in LOUD
             ),
             profile=self._profiles.read(report.facts),
-            preflight=report.software.preflight,
-            policy=report.software.policy_sha256 or "",
+            preflight=_text(report.software.preflight),
+            policy=_text(report.software.policy_sha256),
         )
 
 
@@ -201,8 +201,11 @@ def _check(report: _Report) -> None:
         raise RefusedError(f"id is not of node {ascii(report.node)[:40]}: {ascii(report.id)[:60]}")
     if not 0 <= report.duration_ms < 1e9:
         raise RefusedError(f"duration_ms is no time: {report.duration_ms}")
-    if report.job is not None and not 0 <= report.job.id < 1 << 32:
-        raise RefusedError(f"job.id is no job id: {report.job.id}")
+    job = report.job
+    numbers = () if job is None else (job.id, job.array_job_id, job.array_task_id, job.restart)
+    for number in numbers:
+        if number is not None and not 0 <= number < 1 << 32:
+            raise RefusedError(f"job has a number that Slurm never gives: {str(number)[:40]}")
 
 
 def _check_time(started_ms: int, now_ms: int) -> None:
@@ -224,10 +227,15 @@ def _job(job: _Job | None) -> JobOf | None:
         array=job.array_job_id,
         task=job.array_task_id,
         restart=job.restart or 0,
-        user=job.user or "",
-        partition=job.partition or "",
-        nodes=job.nodes or "",
+        user=_text(job.user),
+        partition=_text(job.partition),
+        nodes=_text(job.nodes),
     )
+
+
+def _text(value: str | None) -> str:
+    """Return a text for a column: PostgreSQL's holds no NUL."""
+    return (value or "").replace("\0", "?")
 
 
 def _line(error: Exception) -> str:

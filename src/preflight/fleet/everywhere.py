@@ -43,10 +43,8 @@ def check(nodes: str, command: Sequence[str], srun: str = "srun", partition: str
     options = [f"--nodelist={nodes}", f"--nodes={len(wanted)}", "--ntasks-per-node=1", "--label", "--input=none"]
     options += ["--mem=0", "--overlap", f"--immediate={WAIT_S}", "--job-name=preflight-check", "--kill-on-bad-exit=0"]
     options += [f"--partition={partition}"] if partition else []
-    outside = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SRUN_"))}
-    for key in ("SLURM_CONF",):
-        if key in os.environ:
-            outside[key] = os.environ[key]
+    inherited = ("SLURM_", "SRUN_")  # of a job that this runs in
+    outside = {key: one for key, one in os.environ.items() if key == "SLURM_CONF" or not key.startswith(inherited)}
     try:
         done = subprocess.run(
             [srun, *options, "sh", "-c", _SCRIPT, "sh", *command],

@@ -20,8 +20,7 @@ from preflight.fleet.entry import Entry
 from preflight.fleet.store.frames import LEAST_SAMPLES, SAMPLES, Frames, train
 from preflight.fleet.store.interface import Refused, StoreError
 from preflight.fleet.store.schema import POSTGRES_DAY, migrate_postgres
-from preflight.fleet.store.tables import STATUSES, derived, node_number, number
-from preflight.report.model import PHASES, VERDICTS
+from preflight.fleet.store.tables import derived, finding_rows, report_row
 
 QUARANTINE = 10_000  # lines kept
 HEAD_BYTES = 2048
@@ -75,7 +74,7 @@ class PostgresStore:
                     ["int4", "bytea", "int8", "int8", "int4", "int8", "int4", "float8", "bytea", "int8", "bytea"]
                 )
                 for entry in its:
-                    copy.write_row((day, *self._row(entry)))
+                    copy.write_row((day, *report_row(entry, self._frames)))
             taken = connection.execute(
                 f"INSERT INTO reports_{day} (day, {_COLUMNS}) SELECT day, {_COLUMNS} FROM incoming ORDER BY key"
                 " ON CONFLICT (key) DO NOTHING RETURNING key, seq"
@@ -87,27 +86,13 @@ class PostgresStore:
                 f"COPY findings_{day} (day, seq, check_id, node, status, blame, subject) FROM STDIN"
             ) as copy:
                 for entry in new:
-                    for row in _findings(entry):
+                    for row in finding_rows(entry):
                         copy.write_row((day, seqs[entry.key], *row))
             fresh += new
         with connection.cursor() as cursor:
             for upsert in derived(fresh):
                 cursor.executemany(upsert.sql("%s"), upsert.rows)
         return len(fresh)
-
-    def _row(self, entry: Entry) -> tuple[Any, ...]:
-        return (
-            entry.key,
-            node_number(entry),
-            entry.job.id if entry.job else None,
-            PHASES.index(entry.phase),
-            entry.started_ms,
-            VERDICTS.index(entry.verdict),
-            entry.duration_ms,
-            entry.profile.hash,
-            self._frames.number,
-            self._frames.pack(entry.raw),
-        )
 
     def _make_day(self, day: int) -> None:
         if day in self._made:
@@ -131,7 +116,7 @@ class PostgresStore:
             samples = [entry.raw for entry in batch[:SAMPLES]]
             if len(samples) < LEAST_SAMPLES:
                 for day in reversed(self.days()[-2:]):
-                    samples += self.frames(day, "TRUE", limit=SAMPLES)
+                    samples += self.frames(day, limit=SAMPLES)
             made = train(samples[:SAMPLES])
             if made is None:
                 return
@@ -187,7 +172,6 @@ class PostgresStore:
 
     def frames(self, day: int, where: str = "", args: Sequence[Any] = (), limit: int | None = None) -> Iterable[bytes]:
         """Yield the reports of ``day`` byte for byte, in the order in which they came."""
-        where = "" if where == "TRUE" else where
         end = f" LIMIT {limit}" if limit else ""
         rows = self.day_rows((day,), f"SELECT dictionary, frame FROM {{reports}} {where} ORDER BY seq{end}", args)
         if any(not self._frames.knows(number_) for number_, _ in rows):
@@ -241,13 +225,6 @@ class PostgresStore:
 
 class _Again(StoreError):
     """A failure that another try may not meet."""
-
-
-def _findings(entry: Entry) -> Iterator[tuple[Any, ...]]:
-    node = node_number(entry)
-    for one in entry.loud:
-        subject = one.subject.replace("\0", "?")  # PostgreSQL's text holds no NUL
-        yield number(one.check), node, STATUSES.index(one.status), one.blame, subject
 
 
 def _marks(sql: str) -> str:

@@ -23,8 +23,7 @@ from preflight.fleet.entry import Entry, EntryReader
 from preflight.fleet.store.frames import NONE, SAMPLES, Frames, train
 from preflight.fleet.store.interface import Refused, StoreError
 from preflight.fleet.store.schema import SQLITE_DAY, migrate_sqlite
-from preflight.fleet.store.tables import STATUSES, derived, node_number, number
-from preflight.report.model import PHASES, VERDICTS
+from preflight.fleet.store.tables import derived, finding_rows, report_row
 
 BUSY_S = 30.0
 WRITING_DAYS = 8  # day files kept open by the writer
@@ -73,10 +72,12 @@ class SqliteStore:
         last = self._catch_up(main, day, its)
         its.connection.execute("BEGIN IMMEDIATE")
         try:
-            its.connection.executemany(_REPORT, [its.row(last + 1 + at, one) for at, one in enumerate(entries)])
+            its.connection.executemany(
+                _REPORT, [(last + 1 + at, *report_row(one, its.frames)) for at, one in enumerate(entries)]
+            )
             kept = its.connection.execute("SELECT seq FROM reports WHERE seq > ? ORDER BY seq", (last,))
             new = [(seq, entries[seq - last - 1]) for (seq,) in kept.fetchall()]
-            its.connection.executemany(_FINDING, [row for seq, one in new for row in _findings(seq, one)])
+            its.connection.executemany(_FINDING, [(seq, *row) for seq, one in new for row in finding_rows(one)])
             its.connection.execute("COMMIT")
         except BaseException:
             if its.connection.in_transaction:
@@ -236,30 +237,9 @@ class _Day:
             self.frames.learn(*made)
         return made is not None
 
-    def row(self, seq: int, entry: Entry) -> tuple[Any, ...]:
-        return (
-            seq,
-            entry.key,
-            node_number(entry),
-            entry.job.id if entry.job else None,
-            PHASES.index(entry.phase),
-            entry.started_ms,
-            VERDICTS.index(entry.verdict),
-            entry.duration_ms,
-            entry.profile.hash,
-            self.frames.number,
-            self.frames.pack(entry.raw),
-        )
-
     def unpacked(self, end: str, args: Sequence[Any]) -> Iterator[bytes]:
         for number_, frame in self.connection.execute(f"SELECT dictionary, frame FROM reports {end}", args):
             yield self.frames.unpack(number_, frame)
-
-
-def _findings(seq: int, entry: Entry) -> Iterator[tuple[Any, ...]]:
-    node = node_number(entry)
-    for one in entry.loud:
-        yield seq, number(one.check), node, STATUSES.index(one.status), one.blame, one.subject
 
 
 def _derive(main: sqlite3.Connection, entries: list[Entry]) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from preflight.fleet.entry import Entry
+from preflight.fleet.store.frames import Frames
 from preflight.report.model import PHASES, VERDICTS
 
 HOUR_MS = 3_600_000
@@ -86,6 +87,29 @@ def number(*names: str) -> int:
 def node_number(entry: Entry) -> int:
     """Return the number of a report's node."""
     return number(entry.cluster, entry.node)
+
+
+def report_row(entry: Entry, frames: Frames) -> tuple[Any, ...]:
+    """Return the columns of a report from ``key`` to ``frame``, packed by ``frames``."""
+    return (
+        entry.key,
+        node_number(entry),
+        entry.job.id if entry.job else None,
+        PHASES.index(entry.phase),
+        entry.started_ms,
+        VERDICTS.index(entry.verdict),
+        entry.duration_ms,
+        entry.profile.hash,
+        frames.number,
+        frames.pack(entry.raw),
+    )
+
+
+def finding_rows(entry: Entry) -> Iterator[tuple[Any, ...]]:
+    """Yield the columns of a report's findings from ``check_id`` to ``subject``."""
+    node = node_number(entry)
+    for one in entry.loud:
+        yield number(one.check), node, STATUSES.index(one.status), one.blame, one.subject
 
 
 def bucket(duration_ms: float) -> int:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from preflight.fleet.entry import MAX_BYTES, Entry, EntryReader, RefusedError
+from preflight.fleet.entry import Entry, EntryReader, RefusedError
 from preflight.fleet.store.interface import Refused
 from preflight.fleet.tokens import Sender
 
@@ -83,6 +83,3 @@ def _own(entry: Entry, sender: Sender) -> None:
         raise RefusedError(f"a report of node {ascii(entry.node)[:60]}, the token is of {ascii(sender.node)[:60]}")
     if sender.cluster and entry.cluster != sender.cluster:
         raise RefusedError(f"a report of cluster {ascii(entry.cluster)[:60]}, the token is of {sender.cluster[:60]}")
-
-
-assert MAX_BYTES < MAX_PLAIN
