@@ -37,7 +37,7 @@ lint:
 
 unit:
 	@scripts/setup test
-	$(PY) -m pytest tests/unit tests/nvml tests/fleet -n auto --dist worksteal --cov --cov-report=term
+	@scripts/test-unit
 
 lab:
 	@scripts/setup test
