@@ -23,7 +23,7 @@ PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 def example(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == 2
-    assert sum(block.count("\n") for block in blocks) <= 40
+    assert sum(block.count("\n") for block in blocks) <= 30
     checks.every_check()
     registry.every_fact()
     monkeypatch.setattr(registry, "REGISTRY", dict(registry.REGISTRY))

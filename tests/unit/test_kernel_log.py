@@ -1,8 +1,6 @@
 """The kernel's log: records in all their forms, the events in them, what is remembered from run to run."""
 
-import json
 import os
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -524,82 +522,6 @@ def test_the_machines_own_log(tmp_path: Path) -> None:
     assert seen[0][0] >= 0
     assert seen[1][0] >= seen[0][0]
     assert [first for _, first in seen] == [True, False]
-
-
-# --- the journal, where /dev/kmsg is closed
-
-REMOTE = "/lib/systemd/systemd-journal-remote"
-WRITTEN = [
-    ("kernel", 0, LOST),
-    ("kernel", 1, FAULT),  # a program's write to /dev/kmsg: the journal's transport is the kernel all the same
-    ("syslog", 0, FAULT),  # logger -p kern.err
-    ("kernel", 0, "EDAC MC0: 1 UE memory read error"),
-]
-
-
-def entries(first: int) -> list[dict[str, str]]:
-    """Return what the journal keeps of WRITTEN."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
-    return [
-        {
-            "__REALTIME_TIMESTAMP": str(1_796_000_000_000_000 + first + at),
-            "__MONOTONIC_TIMESTAMP": str(first + at),
-            "_BOOT_ID": boot,
-            "_TRANSPORT": transport,
-            "SYSLOG_FACILITY": str(facility),
-            "MESSAGE": text,
-        }
-        for at, (transport, facility, text) in enumerate(WRITTEN)
-    ]
-
-
-def codes(log: History) -> list[object]:
-    return [one["code"] or one["kind"] for one in log.events]
-
-
-def test_the_journal_as_journalctl_prints_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = [json.dumps({"__CURSOR": f"s=1;i={at}", **one}) for at, one in enumerate(entries(1))]
-    program = tmp_path / "journalctl"
-    program.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\ncat {tmp_path}/answer\n')
-    program.chmod(0o755)
-    monkeypatch.setattr(journal, "JOURNALCTL", (str(program),))
-    answer, asked = tmp_path / "answer", tmp_path / "asked"
-    answer.write_text("\n".join(lines) + "\n")
-    log = History(str(tmp_path / "run"), "n1", Root())
-    assert journal.read_journal(log, 60)
-    assert codes(log) == [79, "memory"]
-    assert "-k -b" in asked.read_text()
-    log.save()
-    answer.write_text(lines[3] + "\n")  # the entry at the cursor itself
-    again = History(str(tmp_path / "run"), "n1", Root())
-    assert journal.read_journal(again, 60)
-    assert "--cursor s=1;i=3" in asked.read_text()
-    assert codes(again) == [79, "memory"]
-    answer.write_text(lines[0][:40])
-    assert not journal.read_journal(again, 60)  # cut off
-    program.write_text("#!/bin/sh\nexit 1\n")
-    assert not journal.read_journal(again, 60)
-    program.write_text("#!/bin/sh\nexec sleep 600\n")
-    assert not journal.read_journal(again, 0.2)
-    monkeypatch.setattr(journal, "JOURNALCTL", ("/nowhere/journalctl",))
-    with pytest.raises(OSError, match="no journalctl"):
-        journal.read_journal(again, 60)
-
-
-@pytest.mark.skipif(not os.path.exists(REMOTE), reason="needs systemd-journal-remote")
-def test_a_real_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "a.journal"
-    monkeypatch.setattr(journal, "OPTIONS", (*journal.OPTIONS, f"--file={file}"))
-    log = History(str(tmp_path / "run"), "n1", Root())
-    for first in (1, 101):
-        rows = ["".join(f"{key}={value}\n" for key, value in one.items()) for one in entries(first)]
-        (tmp_path / "export").write_text("\n".join(rows) + "\n")
-        file.unlink(missing_ok=True)  # rotated away: nothing stands at the cursor any more
-        subprocess.run([REMOTE, "-o", file, tmp_path / "export"], capture_output=True, check=True)
-        log = History(str(tmp_path / "run"), "n1", Root())
-        assert journal.read_journal(log, 60)
-        log.save()
-    assert codes(log) == [79, "memory", 79, "memory"]
 
 
 def test_a_prolog_asks_no_journal_and_takes_what_others_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

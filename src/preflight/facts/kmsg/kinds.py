@@ -1,14 +1,16 @@
 """Which records of the kernel's log mean something, by kind; the rest is passed over at the price of a few searches.
 
 Each kind has the texts by which its records are found, and a function that reads one. The texts are the kernel's own
-(the source files are named), and of NVIDIA's open kernel modules. Only the record's beginning is trusted: a process
-chooses its own name, and may choose these words.
+(the source files are named), and of NVIDIA's open kernel modules. Only the record's beginning is trusted, and not
+of a record which begins with what a user chose (chosen.py).
 """
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.facts.gpu_jobs import job_of_group
 from preflight.facts.kmsg import xid
+from preflight.facts.kmsg.chosen import is_chosen
 from preflight.facts.kmsg.event import (
     CORRECTED,
     FATAL,
@@ -16,6 +18,7 @@ from preflight.facts.kmsg.event import (
     SHOWN,
     Event,
     between,
+    bus_id,
     find_bus,
     number,
 )
@@ -52,11 +55,15 @@ class Reading:
 
     def event(self, record: Record) -> Event | None:
         """Return the event that the kernel's own ``record`` tells of, None where it is none that counts."""
+        chosen: bool | None = None
         for needle, read in RULES:
-            if needle in record.text:
-                event = read(self, record.text)
-                if event is not None:
-                    return event
+            if needle not in record.text:
+                continue
+            if chosen is None:
+                chosen = is_chosen(record.text)
+            event = read(self, record.text) if not chosen or read in OF_PROGRAMS else None
+            if event is not None:
+                return event
         return None
 
 
@@ -114,7 +121,8 @@ def _edac(reading: Reading, text: str) -> Event | None:
 def _hardware(reading: Reading, text: str) -> Event | None:
     """arch/x86/kernel/cpu/mce, drivers/acpi/apei/ghes.c, drivers/edac/mce_amd.c: "[Hardware Error]:" in front."""
     head, mark, rest = text.partition("[Hardware Error]:")
-    if not mark or (head.strip() not in ("", "mce:") and not head.strip().startswith("{")):
+    front = head.strip(" ")
+    if not mark or (front not in ("", "mce:") and not (front[:1] + front[-1:] == "{}" and is_whole(front[1:-1]))):
         return None
     folded = rest.casefold()
     if "machine check exception" in folded or "uncorrected" in folded or "event severity: fatal" in folded:
@@ -135,17 +143,23 @@ def _memory_failure(reading: Reading, text: str) -> Event | None:
 
 def _aer(reading: Reading, text: str) -> Event | None:
     """drivers/pci/pcie/aer.c: "DRIVER ADDRESS: PCIe Bus Error: severity=Corrected, type=…"."""
-    head, mark, rest = text.partition("PCIe Bus Error: severity=")
-    if mark and len(head) < 64:
-        return Event("pcie", text[:SHOWN], bus=find_bus(head), severity=_aer_severity(rest))
+    head, mark, rest = text.partition(": PCIe Bus Error: severity=")
+    if mark and _of_pci(head):
+        return Event("pcie", text[:SHOWN], bus=_of_pci(head), severity=_aer_severity(rest))
     head, mark, rest = text.partition(": AER: ")
     received, found, device = rest.partition(" received")
-    if not mark or len(head) > 64 or not found or "orrect" not in received:
+    if not mark or not _of_pci(head) or not found or "orrect" not in received:
         return None
     severity = _aer_severity(received.removeprefix("Multiple "))
     if severity == CORRECTED:
         return None  # the record that follows says the same, and of which device
     return Event("pcie", text[:SHOWN], bus=find_bus(device) or find_bus(head), severity=severity)
+
+
+def _of_pci(head: str) -> str:
+    """Return the address of "DRIVER ADDRESS", as the kernel begins a record of a PCI device; "" where it is none."""
+    driver, _, address = head.partition(": AER")[0].rpartition(" ")
+    return bus_id(address) if driver.split() == [driver] and address.count(":") == 2 else ""
 
 
 def _aer_severity(text: str) -> str:
@@ -222,7 +236,7 @@ def _oom(reading: Reading, text: str) -> Event | None:
         job = job_of_group(group)
         return _kill(text, own, reading.killed, task, job)
     head, mark, rest = text.partition("Killed process ")
-    if not mark or head.strip() not in (
+    if not mark or head.strip(" ") not in (
         "",
         "Memory cgroup out of memory:",
         "Out of memory:",
@@ -255,8 +269,8 @@ def _lockup(reading: Reading, text: str) -> Event | None:
     stalled = plain.startswith("rcu: INFO: ") and ("stall" in plain[:80])
     if not stalled and not plain.startswith(("BUG: soft lockup", "Watchdog detected hard LOCKUP", "CPU")):
         return None
-    if plain.startswith("CPU") and "hard LOCKUP" not in plain:
-        return None
+    if plain.startswith("CPU") and "Watchdog detected hard LOCKUP" not in plain.partition(": ")[2][:32]:
+        return None  # "CPU: 3 PID: 4242 Comm: …" names a process
     cpu = number(plain.partition("CPU#")[2]) if "CPU#" in plain else None
     return Event("lockup", text[:SHOWN], subject="" if cpu is None else f"CPU{cpu}")
 
@@ -288,6 +302,8 @@ def _oops(reading: Reading, text: str) -> Event | None:
         "Kernel panic",
         "Internal error: Oops",
     )
+    if text.startswith("Oops: ") and "[#" not in text:
+        return None
     return Event("oops", text[:SHOWN]) if text.startswith(starts) else None
 
 
@@ -326,4 +342,5 @@ RULES: tuple[tuple[str, Reader], ...] = (
     ("kernel BUG at ", _oops),
     ("Kernel panic", _oops),
 )
+OF_PROGRAMS = (_segfault,)  # what begins with a program's name, and is held against its own user alone
 NEEDLES = tuple(dict.fromkeys(needle.encode() for needle, _ in RULES))
