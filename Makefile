@@ -31,6 +31,9 @@ lint:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@# Nodes have the Python of their distribution: 3.9 on RHEL 9. compression.zstd and tomllib have their counterparts there.
+	@.venv/bin/vermin -q -t=3.9- --violations --eval-annotations --no-tips --exclude compression --exclude compression.zstd \
+		--exclude tomllib src prolog slurm_plugin setup.py
 	@# str.isdigit is true of what int refuses: digits.is_whole asks, or ASCII is asked on the same line.
 	@! grep -rnE '\.(isdigit|isdecimal|isnumeric)\(\)' src/preflight --include='*.py' | grep -vE 'isascii\(\)|/digits.py:' \
 		|| { echo 'lint: these take "²" for a number: use preflight.digits.is_whole'; exit 1; }

@@ -45,14 +45,14 @@ def measure(cases: Sequence[Case], rounds: int, reference: str) -> list[Figure]:
     figures = []
     for name, taken in times.items():
         low, median, high = statistics.quantiles(taken, n=4)
-        ratios = [one / other for one, other in zip(taken, times[reference], strict=True)]
+        ratios = [one / other for one, other in zip(taken, times[reference])]
         figures.append(Figure(name, median, low, high, statistics.median(ratios), taken))
     return figures
 
 
 def difference(one: Figure, other: Figure) -> float:
     """Return the median over rounds of how many milliseconds ``one`` took more than ``other`` in the same round."""
-    return statistics.median(a - b for a, b in zip(one.times, other.times, strict=True))
+    return statistics.median(a - b for a, b in zip(one.times, other.times))
 
 
 def _run(case: Case) -> float:

@@ -84,7 +84,7 @@ def _measured(lab: Lab, nodes: int, lines: bool, spec: str, rounds: int) -> Figu
     ]
     taken = {one.name: one for one in measure(cases, rounds, OWN)}
     own = taken[OWN]
-    both = own._replace(times=[a + b for a, b in zip(own.times, taken[OF_SBATCH].times, strict=True)])
+    both = own._replace(times=[a + b for a, b in zip(own.times, taken[OF_SBATCH].times)])
     memory = max(peak(case) for case in cases[2:])
     return Figures(
         nodes,

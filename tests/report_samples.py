@@ -1,5 +1,7 @@
 """Reports of the situations that the report's tests share, made by the real builder."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from preflight.checks.finding import Finding

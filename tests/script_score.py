@@ -7,10 +7,10 @@ and ``cwd``; files/, the file system that it is read on.
 """
 
 import sys
-import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+from preflight import toml
 from preflight.submit import script
 from preflight.submit.infer import Inference, infer
 
@@ -30,7 +30,7 @@ class Result(NamedTuple):
 
 def read(case: Path) -> Inference:
     """Infer what the script of one directory needs."""
-    expect = tomllib.loads((case / "expect.toml").read_text())
+    expect = toml.loads((case / "expect.toml").read_text())
     text = (case / "job.sh").read_bytes().decode("utf-8", "surrogateescape")
     environment = {"USER": "alice", **expect.get("environment", {})}
     submission = script.read(expect.get("command", []), environment, text)
@@ -48,7 +48,7 @@ def score(directory: Path) -> list[Result]:
     """Return a result for each script of a directory."""
     found = []
     for case in sorted(path.parent for path in directory.glob("*/expect.toml")):
-        expect = tomllib.loads((case / "expect.toml").read_text())
+        expect = toml.loads((case / "expect.toml").read_text())
         wanted = {_text(*need) for need in expect["needs"]}
         wanted |= {f"line {line}: unread" for line in expect["unread"]}
         inference = read(case)

@@ -54,7 +54,7 @@ def _compare(data: Mapping[str, object], key: str, sign: str, value: str) -> boo
     have = data[key]
     if isinstance(have, str):
         order = (have > value) - (have < value)
-    elif isinstance(have, int | float):
+    elif isinstance(have, (int, float)):
         try:
             other = float(value)
         except ValueError:

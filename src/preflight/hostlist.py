@@ -239,7 +239,7 @@ def _matches(host: str, literals: list[str], brackets: list[list[_Range]]) -> bo
     if not brackets:
         return host in literals
     places = {len(literals[0])} if host.startswith(literals[0]) else set()
-    for ranges, literal in zip(brackets, literals[1:]):  # noqa: B905
+    for ranges, literal in zip(brackets, literals[1:]):
         places = {
             end + len(literal)
             for place in places

@@ -40,13 +40,13 @@ else:
             return cls(*values)
 
         def _replace(self, **named):
-            made = self._make([named.pop(field, value) for field, value in zip(self._fields, self, strict=True)])
+            made = self._make([named.pop(field, value) for field, value in zip(self._fields, self)])
             if named:
                 raise ValueError(f"{type(self).__name__} has no fields {', '.join(named)}")
             return made
 
         def _asdict(self):
-            return dict(zip(self._fields, self, strict=True))
+            return dict(zip(self._fields, self))
 
         def __repr__(self):
             shown = ", ".join(f"{name}={value!r}" for name, value in self._asdict().items())

@@ -3,6 +3,8 @@
 python -m fleet.chaos --reports 20000 --shippers 50 --kills 20 --server-kills 5 --store postgres
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import random
@@ -56,7 +58,7 @@ def run(plan: Plan, url: str, place: Path, server: Postgres | None = None) -> Ou
     nodes = _nodes(plan, url, place, expected)
     collectors = [Collector(url).start() for _ in range(plan.collectors)]
     urls = [collectors[at % len(collectors)].url for at in range(len(nodes))]
-    threads = [threading.Thread(target=node.ship, args=(url_,)) for node, url_ in zip(nodes, urls, strict=True)]
+    threads = [threading.Thread(target=node.ship, args=(url_,)) for node, url_ in zip(nodes, urls)]
     begin = time.monotonic()
     for thread in threads:
         thread.start()

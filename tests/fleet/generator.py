@@ -1,5 +1,7 @@
 """Many reports quickly: each kind of report is built once by the real builder, and its marks are replaced."""
 
+from __future__ import annotations
+
 import random
 import time
 from collections.abc import Iterator

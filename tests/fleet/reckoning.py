@@ -1,5 +1,7 @@
 """The answers of `preflight fleet`, reckoned from the reports themselves: slowly, and by nothing of the store's."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter, defaultdict
 from datetime import datetime

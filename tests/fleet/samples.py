@@ -1,5 +1,7 @@
 """Reports as nodes write them: made by the real builder, the same for the same seed."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -66,7 +68,7 @@ def report(
             findings=[*sound, *(found or [])],
             facts=its,
             job=block,
-            action=dict(zip(("kind", "detail", "enforced"), action, strict=True)),
+            action=dict(zip(("kind", "detail", "enforced"), action)),
             software=model.software_block(policy),
         )
     )

@@ -1,5 +1,7 @@
 """A private PostgreSQL: a directory and a socket of its own, ended by the pid it told."""
 
+from __future__ import annotations
+
 import os
 import pwd
 import shutil
@@ -35,7 +37,7 @@ class Postgres:
         self._numbers = count(1)
         self.url = f"postgresql://postgres@/postgres?host={self._top}"
 
-    def __enter__(self) -> "Postgres":
+    def __enter__(self) -> Postgres:
         if os.geteuid() == 0:
             account = pwd.getpwnam("postgres")
             os.chown(self._top, account.pw_uid, account.pw_gid)

@@ -79,7 +79,7 @@ def test_jobs_by_user_verdict_and_node(filled: Store, reports: Reports, raws: li
     }
     job = bad[0].job
     assert sorted(jobs.raw_reports(filled, job)) == sorted(
-        raw for raw, one in zip(raws, map(json.loads, raws), strict=True) if one["job"] and one["job"]["id"] == job
+        raw for raw, one in zip(raws, map(json.loads, raws)) if one["job"] and one["job"]["id"] == job
     )
 
 

@@ -1,5 +1,7 @@
 """The spool's queue: numbered in order, bounded, and a report is forgotten only when it was taken."""
 
+from __future__ import annotations
+
 import os
 import threading
 from pathlib import Path

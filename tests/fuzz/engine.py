@@ -3,6 +3,8 @@
 An input that fails is kept once for each place and sort of failure, in ``findings``, and the run goes on.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import resource

@@ -1,5 +1,7 @@
 """What one input costs, counted so that it is the same on every machine: lines of Preflight run, bytes of memory."""
 
+from __future__ import annotations
+
 import sys
 import tracemalloc
 from collections.abc import Callable

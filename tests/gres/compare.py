@@ -72,7 +72,7 @@ def misled(slurmd: Slurmd, facts: Facts, result: Result) -> str:
     found, problem = gres.devices(read, facts.gpus(slurmd.scenario, slurmd.root), slurmd.version)
     if problem or len(found) < len(result.ours):
         return ""
-    for number, (one, wanted) in enumerate(zip(found, result.ours, strict=True)):
+    for number, (one, wanted) in enumerate(zip(found, result.ours)):
         is_lost = wanted[0] == sound[lost]["minor"]
         if (one[0] != lost if one else False) if is_lost else one is None or device(sound, *one) != wanted:
             return f"GPU {lost} is lost: {number} is taken for {one}, and is {wanted}\n{result}"

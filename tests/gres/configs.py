@@ -129,7 +129,7 @@ class _Maker:
             self.say(f"{len(models)} models")
         if order != "same" and count > 1:
             self.say(f"minors {order}")
-        gpus = [Gpu(name, kinds[name], minor) for (name, _), minor in zip(chosen, minors, strict=True)]
+        gpus = [Gpu(name, kinds[name], minor) for (name, _), minor in zip(chosen, minors)]
         if self.auto in ("nvml", "full", "none") and self.chance(0.3):
             for gpu in gpus:
                 if self.chance(0.6):

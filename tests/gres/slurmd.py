@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from gres.configs import NODE, Configuration
 from lab import contrib, places
@@ -18,7 +18,7 @@ from nvml import devices, sim
 
 # A position of SLURM_JOB_GPUS: the minors of the GPU and of the MIG device's capability files, () for a whole GPU.
 # The GPU is None where a capability file stands alone.
-Device = tuple[int | None, tuple[int, ...]]
+Device = tuple[Optional[int], tuple[int, ...]]
 
 
 class Answer(NamedTuple):

@@ -5,6 +5,8 @@ chroots as well. It listens on no port and knows no passwords; only the user slu
 nothing on disk that a crash would need, so that starting it costs a second.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess

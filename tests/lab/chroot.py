@@ -4,6 +4,8 @@ Each ``ChrootRelease`` has a view: the system bound to a place of its own, with 
 only) and the labs' directories in it. What a test mounts below a lab's directory shows inside as well.
 """
 
+from __future__ import annotations
+
 import atexit
 import itertools
 import os

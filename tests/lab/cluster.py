@@ -3,6 +3,8 @@
 Each node has its own root directory (its distribution), GPU scenario, spool and report directory.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
@@ -98,7 +100,7 @@ class Cluster:
             **hooks,
         )
 
-    def __enter__(self) -> "Cluster":
+    def __enter__(self) -> Cluster:
         self.lab.start()
         return self
 
@@ -131,7 +133,7 @@ class Cluster:
         etc.mkdir(parents=True, exist_ok=True)
         (etc / "os-release").write_text(SYSTEMS[system], encoding="utf-8")
 
-    def set_gpus(self, node: str, *parts: "str | Mapping[str, object] | None") -> None:
+    def set_gpus(self, node: str, *parts: str | Mapping[str, object] | None) -> None:
         """Give the node's driver another scenario; None: it has no driver at all."""
         path = self._scenario(node)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +186,7 @@ resume_after = 1
 
     def preflight(
         self, *arguments: str, user: str | None = None, timeout: float = 60
-    ) -> "subprocess.CompletedProcess[str]":
+    ) -> subprocess.CompletedProcess[str]:
         """Run the installed command with the lab's policy."""
         return self.lab.run([f"{self.prefix}/bin/preflight", *arguments], user=user, timeout=timeout)
 
@@ -256,7 +258,7 @@ resume_after = 1
     def _of(self, job: str | int, node: str | None, phase: str) -> list[dict[str, Any]]:
         return [one for one in self.reports(job, phase) if node in (None, one["node"])]
 
-    def health(self, node: str) -> "subprocess.CompletedProcess[str]":
+    def health(self, node: str) -> subprocess.CompletedProcess[str]:
         """Run the node's health check as slurmd does: SLURMD_NODENAME and nothing else."""
         script = f"{self.prefix}/libexec/healthcheck"
         return subprocess.run(

@@ -1,5 +1,7 @@
 """Running Slurm's commands against a lab, waiting, and reading its logs."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import time

@@ -1,5 +1,7 @@
 """The lab's configuration files: slurm.conf, gres.conf, plugstack.conf, cgroup.conf."""
 
+from __future__ import annotations
+
 import os
 import random
 import socket
@@ -100,7 +102,7 @@ def with_ports(nodes: Iterable[LabNode]) -> tuple[tuple[LabNode, ...], int]:
     """Give each node a free loopback port; return the nodes and one more port for slurmctld."""
     listed = list(nodes)
     ports = free_ports(len(listed) + 1)
-    return tuple(replace(node, port=port) for node, port in zip(listed, ports, strict=False)), ports[-1]
+    return tuple(replace(node, port=port) for node, port in zip(listed, ports)), ports[-1]
 
 
 def write(settings: Settings) -> None:

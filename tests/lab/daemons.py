@@ -1,5 +1,7 @@
 """The lab's daemons: started in the foreground by us, stopped by the pid we kept."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess

@@ -3,6 +3,8 @@
 The mirror is the one that this machine's apt uses. A system is made under another name and renamed when it is whole.
 """
 
+from __future__ import annotations
+
 import fcntl
 import hashlib
 import os
@@ -10,10 +12,11 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import tomllib
 
 from lab.daemons import LabError
 from lab.mounts import unmount_all

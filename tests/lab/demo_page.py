@@ -1,5 +1,7 @@
 """What the demonstration prints: progress in one line, and a table of 80 columns."""
 
+from __future__ import annotations
+
 import re
 import sys
 import textwrap
@@ -74,16 +76,16 @@ def table(rows: Iterable[Row]) -> str:
     """Return the rows below their headings; a cell that is too long goes on below itself."""
     lines = [_line(COLUMNS), _line({name: "-" * width for name, width in COLUMNS.items()})]
     for row in rows:
-        cells = [_wrapped(text, width) for text, width in zip(row, COLUMNS.values(), strict=True)]
+        cells = [_wrapped(text, width) for text, width in zip(row, COLUMNS.values())]
         for at in range(max(map(len, cells))):
             texts = [cell[at] if at < len(cell) else "" for cell in cells]
-            lines.append(_line(dict(zip(COLUMNS, texts, strict=True))))
+            lines.append(_line(dict(zip(COLUMNS, texts))))
     return "\n".join(lines)
 
 
 def _line(cells: dict[str, str] | dict[str, int]) -> str:
     texts = [name if isinstance(cell, int) else cell for name, cell in cells.items()]
-    return "  ".join(f"{text:<{width}}" for text, width in zip(texts, COLUMNS.values(), strict=True)).rstrip()
+    return "  ".join(f"{text:<{width}}" for text, width in zip(texts, COLUMNS.values())).rstrip()
 
 
 def _wrapped(text: str, width: int) -> list[str]:

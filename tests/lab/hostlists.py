@@ -112,7 +112,7 @@ class Scontrol:
         done = self.run([], "".join(f"show {what} {text}\n" for text in lists))
         _, *parts = done.stdout.split(PROMPT)  # it prints the prompt and the line that it read
         answers = [part.splitlines() for part in parts[: len(lists)]]
-        for text, answer in zip(lists, answers, strict=True):
+        for text, answer in zip(lists, answers):
             if answer[:1] != [f"show {what} {text}"]:
                 raise RuntimeError(f"scontrol read {answer[:1]} for {text!r}")
         return [answer[1:] for answer in answers]
@@ -163,16 +163,16 @@ def compare(scontrol: Scontrol, seed: int, count: int) -> list[str]:
     """Return every difference between the release and hostlist.py on ``count`` lists, both ways."""
     lists, version = made(seed, count), scontrol.release.version()
     read = scontrol.asked("hostnames", lists)
-    found = [one for text, slurm in zip(lists, read, strict=True) if (one := wrong(version, text, slurm))]
+    found = [one for text, slurm in zip(lists, read) if (one := wrong(version, text, slurm))]
     sets = [names(text) for text in lists if _size(text)]
     written = [folded(one) for one in sets]
     again = scontrol.asked("hostnames", written)
-    for hosts, text, slurm in zip(sets, written, again, strict=True):
+    for hosts, text, slurm in zip(sets, written, again):
         if set(slurm) != hosts or len(slurm) != len(hosts) or names(text) != hosts:
             found.append(f"{text!r} is written for {sorted(hosts)[:5]}, Slurm reads {slurm[:5]}")
     # What Slurm itself writes for the same hosts; "/x" is a file of them for it.
     written = [text for text in written if not text.startswith("/")]
-    for text, slurm in zip(written, scontrol.asked("hostlist", written), strict=True):
+    for text, slurm in zip(written, scontrol.asked("hostlist", written)):
         if len(slurm) != 1 or names(slurm[0]) != names(text):
             found.append(f"{text!r} written, Slurm writes {slurm}")
     return found

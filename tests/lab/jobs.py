@@ -1,5 +1,7 @@
 """Jobs and nodes of a running lab, read field by field."""
 
+from __future__ import annotations
+
 import os
 import re
 import time
@@ -62,7 +64,7 @@ class Jobs(Commands):
         row = self._squeue(jobid, _PART.join(_FIELDS.values()))
         if row is None:
             return {}
-        fields = dict(zip(_FIELDS, row.split(_PART), strict=True))
+        fields = dict(zip(_FIELDS, row.split(_PART)))
         fields |= {name: self._squeue(jobid, letter) or "" for name, letter in _FREE_TEXT.items()}
         fields |= {name: self._squeue_long(jobid, spellings) for name, spellings in _LONG_FIELDS.items()}
         return {name: "" if value in _ABSENT else value for name, value in fields.items()}

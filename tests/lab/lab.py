@@ -1,5 +1,7 @@
 """The lab: one cluster, from its start to its end."""
 
+from __future__ import annotations
+
 import atexit
 import os
 import re
@@ -101,7 +103,7 @@ class Lab(Jobs):
         self.daemons = [self._munged, *kept, self._slurmctld, *self._slurmds.values()]
         atexit.register(self.stop)
 
-    def __enter__(self) -> "Lab":
+    def __enter__(self) -> Lab:
         self.start()
         return self
 

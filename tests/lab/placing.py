@@ -1,5 +1,7 @@
 """A cluster whose nodes have told Slurm what they are, with cli_filter.lua at submit: what tests of placing share."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Iterable

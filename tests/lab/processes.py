@@ -1,5 +1,7 @@
 """Which processes of this machine belong to a lab; read from /proc, by pid, never by name alone."""
 
+from __future__ import annotations
+
 import os
 import signal
 import time

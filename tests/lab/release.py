@@ -4,6 +4,8 @@
 directory is visible at the same path once it is prepared.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess

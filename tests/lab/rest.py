@@ -3,6 +3,8 @@
 It runs neither SPANK plugins nor cli_filter: what it submits is a job whose requirement is in its comment, or nowhere.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Mapping
@@ -50,7 +52,7 @@ class Rest:
         args = ["-f", lab.slurm_conf, "-a", "rest_auth/local", "-s", plugin, f"unix:{self.socket}"]
         self._daemon = Daemon(lab.directory, PROGRAM, lab.release, PROGRAM, args, account(user))
 
-    def __enter__(self) -> "Rest":
+    def __enter__(self) -> Rest:
         self._daemon.start()
         self.lab.daemons.append(self._daemon)
         try:

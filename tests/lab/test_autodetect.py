@@ -1,5 +1,7 @@
 """AutoDetect=nvml by Slurm's own plugin: each job is judged by the GPUs, the slice or the shard that Slurm gave it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

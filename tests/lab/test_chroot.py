@@ -1,5 +1,7 @@
 """Slurm of another Debian: what the lab mounts, shows and takes away; only where PREFLIGHT_LAB_RELEASE names one."""
 
+from __future__ import annotations
+
 import os
 import pwd
 import subprocess

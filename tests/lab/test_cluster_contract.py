@@ -4,6 +4,8 @@ and against the real Slurm too where pyslurm is of its release (PREFLIGHT_LAB_RE
 The state is the same: c1 is drained and hostile, c2 runs jobs, c3 is in no partition; the jobs: pyslurm_by_hand.py.
 """
 
+from __future__ import annotations
+
 import os
 import time
 from collections.abc import Callable, Iterator

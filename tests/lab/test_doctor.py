@@ -1,5 +1,7 @@
 """`preflight doctor` on a real Slurm: all is fine once installed, and each thing broken is that finding."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil

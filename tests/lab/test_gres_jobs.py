@@ -19,7 +19,7 @@ def test_jobs_have_the_gpus_that_their_numbers_stand_for() -> None:
     named = 0
     with jobs.cluster(release, chosen) as lab:
         started = [jobs.submit(lab, f"g{number}", one) for number, one in enumerate(chosen)]
-        for one, submitted in zip(chosen, started, strict=True):
+        for one, submitted in zip(chosen, started):
             for kind, count, job in submitted:
                 seen = jobs.seen(lab, job)
                 about = f"{kind} {seen}\n{one.result}"
@@ -27,7 +27,7 @@ def test_jobs_have_the_gpus_that_their_numbers_stand_for() -> None:
                 assert {one.result.slurmd.types[number] for number in seen.numbers} == {kind}, about
                 assert len(seen.numbers) == count, about
                 assert len(seen.visible) == len(seen.numbers), about
-                for number, visible in zip(seen.numbers, seen.visible, strict=True):
+                for number, visible in zip(seen.numbers, seen.visible):
                     if visible.startswith(("GPU-", "MIG-")):
                         assert visible == one.uuid(number), about
                         named += 1

@@ -1,5 +1,7 @@
 """Placing on a real Slurm by Features: published facts, and a constraint that cli_filter.lua sets for --require."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path

@@ -4,6 +4,8 @@ The checking program is the real ``preflight require`` where requirements are ju
 itself (missing, slow, crashing, talkative) or what the plugin hands over is the subject.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import shutil

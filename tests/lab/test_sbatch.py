@@ -1,5 +1,7 @@
 """`preflight sbatch` on a real Slurm: it places by Features, says little, and is sbatch in all else."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -38,7 +40,7 @@ def cluster(placed: Cluster) -> Cluster:
 
 def submit(
     cluster: Cluster, *words: str, stdin: str = "", env: Mapping[str, str] | None = None
-) -> "subprocess.CompletedProcess[str]":
+) -> subprocess.CompletedProcess[str]:
     """Run `preflight sbatch` as a user, in the directory where the jobs run."""
     command = [f"{cluster.prefix}/bin/preflight", "sbatch", *words]
     return cluster.lab.run(command, user="pfalice", env=env, stdin=stdin)
@@ -54,7 +56,7 @@ def landed(cluster: Cluster, job: str) -> str:
     return cluster.lab.wait_job(job, "COMPLETED")["nodes"]
 
 
-def only_told(done: "subprocess.CompletedProcess[str]") -> bool:
+def only_told(done: subprocess.CompletedProcess[str]) -> bool:
     """Tell whether sbatch took the job and nothing is on stderr but what was added."""
     return done.returncode == 0 and all(
         line.startswith(("preflight: added --constraint=", "preflight: component "))

@@ -1,5 +1,7 @@
 """`preflight why` on a real Slurm: right for each way a job can wait, move, be held, end; and what it says to type."""
 
+from __future__ import annotations
+
 import json
 import re
 import shlex

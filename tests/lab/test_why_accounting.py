@@ -1,5 +1,7 @@
 """`preflight why` where accounting is on: limits, and what only sacct knows. Each step that is told is typed."""
 
+from __future__ import annotations
+
 import json
 import re
 import shlex

@@ -281,13 +281,13 @@ def test_each_function_answers_its_keys(driver: Driver) -> None:
     calls = [
         call.replace("(h", f"(handle({i})").replace("_t())", f"_t(), {i})") for i, (_, call, _) in enumerate(ANSWERS)
     ]
-    for (keys, call, wanted), got in zip(ANSWERS, driver.ask(scenario, *calls), strict=True):
+    for (keys, call, wanted), got in zip(ANSWERS, driver.ask(scenario, *calls)):
         assert got == wanted, f"{call} with {keys}"
 
 
 def test_an_absent_key_is_not_supported(driver: Driver) -> None:
     calls = sorted({call.replace("(h", "(handle(0)") for _, call, _ in ANSWERS})
-    for call, got in zip(calls, driver.ask(GPU, *calls), strict=True):
+    for call, got in zip(calls, driver.ask(GPU, *calls)):
         assert got == NOT_SUPPORTED, call
 
 

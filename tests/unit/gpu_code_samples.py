@@ -1,5 +1,7 @@
 """Small files with GPU code, written after the layout in docs/gpu-code.md; no compiler is needed."""
 
+from __future__ import annotations
+
 import struct
 import zipfile
 from collections.abc import Callable, Sequence
@@ -21,7 +23,7 @@ class Section(NamedTuple):
     """``data``: the bytes, or how many there are with a function of the sections' offsets that makes them."""
 
     name: str
-    data: "bytes | tuple[int, Callable[[dict[str, int]], bytes]]"
+    data: bytes | tuple[int, Callable[[dict[str, int]], bytes]]
     kind: int = PROGBITS
     link: str = ""
     info: str = ""
@@ -178,8 +180,7 @@ def library(
     def relocations(offsets: dict[str, int]) -> bytes:
         places = (BASE + offsets[".nvFatBinSegment"] + 24 * index + 8 for index in range(len(wanted)))
         return b"".join(
-            struct.pack("<QQq", place, 8, BASE + offsets[name] + at)
-            for place, (_, name, at) in zip(places, wanted, strict=True)
+            struct.pack("<QQq", place, 8, BASE + offsets[name] + at) for place, (_, name, at) in zip(places, wanted)
         )
 
     strings, dynamic, symbols, need = _dynamic(needed, versions, undefined)

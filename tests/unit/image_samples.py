@@ -11,7 +11,7 @@ import struct
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from preflight.submit.image.unpack import zstd
 
@@ -30,7 +30,7 @@ GLIBC = (
 )
 
 # Path -> content; a str is a link, None a directory.
-Tree = dict[str, bytes | str | None]
+Tree = dict[str, Union[bytes, str, None]]
 
 CUDA: Tree = {
     "etc/os-release": "../usr/lib/os-release",
@@ -114,7 +114,7 @@ def index(root: Path, entries: list[dict[str, Any]]) -> None:
 def docker_save(path: Path, layers: list[bytes], config: bytes, packed: bool = False, reverse: bool = False) -> Path:
     """Write a `docker save` archive of the old form; ``reverse`` puts the layers in the opposite order into the tar."""
     names = [f"{number:064x}/layer.tar" for number in range(len(layers))]
-    files: Tree = dict(zip(names, layers, strict=True))
+    files: Tree = dict(zip(names, layers))
     if reverse:
         files = dict(reversed(files.items()))
     files["c0ffee.json"] = config

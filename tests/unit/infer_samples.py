@@ -1,5 +1,7 @@
 """Shorthands for tests of the inference: a script's body, read as a job with or without GPUs on a small file system."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from preflight.submit import script

@@ -1,5 +1,7 @@
 """A cluster for tests of plan: nodes as Slurm has them, that published by Extra or by Features."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """The catalog answers the questions of catalog_questions.py."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

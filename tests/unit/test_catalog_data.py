@@ -1,5 +1,7 @@
 """The catalog's data: valid, compiled, and open to a site's own rows."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess

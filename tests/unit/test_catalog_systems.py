@@ -1,5 +1,7 @@
 """Distributions as their own os-release files have them, read through the real facts, asked of the real catalog."""
 
+from __future__ import annotations
+
 import csv
 from pathlib import Path
 

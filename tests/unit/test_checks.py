@@ -1,5 +1,7 @@
 """Each check over hand-written facts: what it says of healthy, faulty, refusing and absent things."""
 
+from __future__ import annotations
+
 import re
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Before and after a job: what changed on its GPUs, who is to blame, what was left behind."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

@@ -1,5 +1,7 @@
 """GPUs in an NVSwitch fabric, and those that the PCI bus has and NVML lacks, by the simulated driver."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

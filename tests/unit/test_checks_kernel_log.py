@@ -1,5 +1,7 @@
 """What the kernel's log is worth: Xids by catalog and policy, whose they are, and the rest of the log."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

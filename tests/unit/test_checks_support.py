@@ -1,5 +1,7 @@
 """The checks of the node's software: what the catalog says of it, and what stands around the driver."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

@@ -1,5 +1,7 @@
 """The example of CONTRIBUTING.md does what the page says, run as it is printed there."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Installing into a prefix: what lies where, over a running version, and away again without a dead path for slurmd."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import stat

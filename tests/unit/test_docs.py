@@ -1,11 +1,11 @@
 """The pages name only what is there: links, tests, policy keys."""
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
+from preflight import toml
 from preflight.policy.model import SECTIONS, CheckPolicy, Expectation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ def test_the_policy_page_has_every_key_with_its_default() -> None:
     for name, section in SECTIONS.items():
         part = text.partition(f"\n## [{name}]")[2].partition("\n## ")[0]
         keys = re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", part, re.MULTILINE)
-        written = {key: tomllib.loads(f"default = {default}")["default"] for key, default in keys}
+        written = {key: toml.loads(f"default = {default}")["default"] for key, default in keys}
         assert written == {key: _toml(value) for key, value in section()._asdict().items()}
     for keys_of, heading in ((CheckPolicy, '## [checks."NAME"]'), (Expectation, "## [[expect]]")):
         part = text.partition(heading)[2].partition("\n## ")[0]

@@ -1,5 +1,7 @@
 """`preflight doctor` on the node's side: policy, files and their modes, versions, the dry run, and its page."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
@@ -399,7 +401,7 @@ def test_a_program_that_does_not_end_is_left(tmp_path: Path) -> None:
 # The command
 
 
-def doctor(site: DoctorSite, *arguments: str, user: int | None = None) -> "subprocess.CompletedProcess[str]":
+def doctor(site: DoctorSite, *arguments: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
     command = [site.target.program, "doctor", "--node", "n1", "--role", "node", *arguments]
     return subprocess.run(command, env={"LC_ALL": "C"}, capture_output=True, text=True, check=False, user=user, cwd="/")
 

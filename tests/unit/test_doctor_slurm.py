@@ -361,7 +361,7 @@ def test_free_form_extra_is_counted_on_the_controller(sound: DoctorSite) -> None
 def test_with_the_controller_down_the_file_is_read(sound: DoctorSite) -> None:
     keys = ("Prolog", "Epilog", "HealthCheckProgram", "TaskProlog")
     names = ("prolog", "epilog", "healthcheck", "taskprolog")
-    hooks = "".join(f"{key}={sound.target.libexec}/{name}\n" for key, name in zip(keys, names, strict=True))
+    hooks = "".join(f"{key}={sound.target.libexec}/{name}\n" for key, name in zip(keys, names))
     (sound.slurm / "hooks.conf").write_text(
         f"{hooks}PROLOGFLAGS=alloc, \\\n DeferBatch # both\nHealthCheckInterval=300\n"
     )

@@ -1,5 +1,7 @@
 """Static facts are read again exactly when something they came from changed."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Collecting: only what is asked for, from where it is asked, within the deadline, with few imports."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal

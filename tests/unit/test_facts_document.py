@@ -1,5 +1,7 @@
 """The facts document: there and back, and files that are old, foreign or hostile."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """The probes that read files: each from a small recorded root."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """GPUs and driver through the real pynvml on the simulated library: what is told, refused, lost, hanging, absent."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The job of a process, by the cgroup that Slurm put it in."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

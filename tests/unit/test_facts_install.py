@@ -1,5 +1,7 @@
 """Subject ``install``: what stands around the driver, read from roots made for it."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

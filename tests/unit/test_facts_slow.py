@@ -1,5 +1,7 @@
 """NVML that is slow and NVML that hangs: the first is a warning, the second needs evidence from two runs."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal

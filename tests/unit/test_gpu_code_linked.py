@@ -1,5 +1,7 @@
 """Objects, programs and libraries made by the system's own compiler and linkers, with records as nvcc writes them."""
 
+from __future__ import annotations
+
 import shutil
 import subprocess
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What files with GPU code hold: forms, containers with their records, images with their targets."""
 
+from __future__ import annotations
+
 import os
 import struct
 from pathlib import Path

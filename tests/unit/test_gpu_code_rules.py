@@ -1,5 +1,7 @@
 """Does code run on a GPU: the nine rules of docs/gpu-code.md, and that what is not known is never a yes."""
 
+from __future__ import annotations
+
 import pytest
 
 from preflight.artifacts.gpu_code import Code, Container, Part, read_bytes

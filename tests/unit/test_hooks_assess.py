@@ -1,5 +1,7 @@
 """From a run to findings: whose GPUs, which facts, what is asked and by whom."""
 
+from __future__ import annotations
+
 import time
 from typing import Any
 

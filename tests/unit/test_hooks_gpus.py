@@ -1,5 +1,7 @@
 """Whose GPUs a job's numbers and UUIDs mean, and what Slurm's configuration expects of the node."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

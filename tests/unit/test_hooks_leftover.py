@@ -1,5 +1,7 @@
 """What outlives a job: waited for, and ended only where it is the job's and nobody else's. Real processes of a user."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess

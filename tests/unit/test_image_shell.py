@@ -1,5 +1,7 @@
 """Variables that a shell script sets, read without running it, against sh itself."""
 
+from __future__ import annotations
+
 import re
 import shutil
 import subprocess
@@ -107,7 +109,7 @@ def test_what_is_told_is_what_sh_leaves() -> None:
     several = done.stdout.split("--\n")
     assert len(several) == len(scripts) + 1
     told = 0
-    for script, said in zip(scripts, several, strict=False):
+    for script, said in zip(scripts, several):
         truth = dict(line.split("=", 1) for line in said.splitlines())
         values, unread = left(script)
         assert {name: truth.get(name) for name in values} == values, script

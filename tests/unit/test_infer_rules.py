@@ -1,5 +1,7 @@
 """Each rule of docs/inference.md: what a line says, and what it does not."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
@@ -589,7 +591,7 @@ HET = "#SBATCH -N1\n#SBATCH hetjob\n#SBATCH --gpus-per-node=4\n"
         ("srun --het-group=$G module load a", set()),
     ],
 )  # fmt: skip
-def test_each_need_goes_to_its_component(body: str, expected: "set[tuple[str, int]]", tmp_path: Path) -> None:
+def test_each_need_goes_to_its_component(body: str, expected: set[tuple[str, int]], tmp_path: Path) -> None:
     found = read(HET + body, tmp_path, gpus=False)
     assert {(one.clause, one.component) for one in found.needs} == {("gpu.count>=4", 1), *expected}
     assert [one.line for one in found.unread] == ([] if expected else [5])

@@ -5,11 +5,11 @@ The second twenty (tests/scripts/second) were written after docs/inference.md al
 they are held to the score that the page states.
 """
 
-import tomllib
 from pathlib import Path
 
 import pytest
 
+from preflight import toml
 from preflight.requirements.grammar import parse
 from script_score import read, score
 
@@ -86,6 +86,6 @@ def test_what_the_second_twenty_miss_is_on_a_line_of_the_same_command_or_unread(
 
 def test_the_expectations_are_well_formed() -> None:
     for case in CASES:
-        expect = tomllib.loads((case / "expect.toml").read_text())
+        expect = toml.loads((case / "expect.toml").read_text())
         assert set(expect) <= {"needs", "unread", "command", "environment", "home", "cwd"}
         assert expect["needs"]

@@ -1,5 +1,7 @@
 """Python, cuDNN and NCCL on a node: read from files, judged, published."""
 
+from __future__ import annotations
+
 import shutil
 import subprocess
 import sys

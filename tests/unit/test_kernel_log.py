@@ -1,5 +1,7 @@
 """The kernel's log: records in all their forms, the events in them, what is remembered from run to run."""
 
+from __future__ import annotations
+
 import os
 import threading
 import time

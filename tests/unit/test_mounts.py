@@ -1,5 +1,7 @@
 """Mounts that do not answer, an automounter's, and links into one: facts, clauses and the health check."""
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import os

@@ -1,5 +1,7 @@
 """Which nodes fit a job, why the others do not, and what would gain more."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

@@ -1,5 +1,7 @@
 """A plan as people and programs read it, and the command around it."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path
@@ -166,7 +168,7 @@ def test_json_says_all_of_it() -> None:
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Call":
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("SBATCH_", "SLURM"))]:
         monkeypatch.delenv(name)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from preflight import toml
 from preflight.cli.check import EXIT, check
 from preflight.cli.require import require
 from preflight.cli.support import support
 
 FILE = Path(__file__).parent / "data" / "questions.toml"
-ASKED: dict[str, Any] = tomllib.loads(FILE.read_text(encoding="utf-8"))
+ASKED: dict[str, Any] = toml.loads(FILE.read_text(encoding="utf-8"))
 MIB, GIB = 1 << 20, 1 << 30
 
 

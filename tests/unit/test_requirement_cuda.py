@@ -1,5 +1,7 @@
 """`cuda>=X` on a node with GPUs: the catalog's word on the GPU, the driver and the cuda-compat that is there."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

@@ -1,5 +1,7 @@
 """Requirements against nodes: the literal cases of the design, and what is said about them."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

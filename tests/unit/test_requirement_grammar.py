@@ -1,5 +1,7 @@
 """The requirement language: what it takes, what it refuses and where the caret stands, JSON, comments."""
 
+from __future__ import annotations
+
 import pytest
 
 from preflight.requirements.grammar import (

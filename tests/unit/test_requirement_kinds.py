@@ -1,5 +1,7 @@
 """Kinds of values: parsing, comparing, encoding."""
 
+from __future__ import annotations
+
 import pytest
 
 from preflight.requirements.kinds import Count, Flag, Size, Version

@@ -1,5 +1,7 @@
 """Properties of requirements that hold for all texts, versions and truths."""
 
+from __future__ import annotations
+
 import pytest
 from allowed_values import allowed
 from hypothesis import given

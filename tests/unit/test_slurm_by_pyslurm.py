@@ -1,5 +1,7 @@
 """Reading by pyslurm: when it is used, and what is left to the commands; its objects are by hand."""
 
+from __future__ import annotations
+
 import logging
 import sys
 from importlib.machinery import PathFinder

@@ -1,5 +1,7 @@
 """What Slurm's environment tells of a job."""
 
+from __future__ import annotations
+
 import pytest
 
 from preflight.slurm.environment import Job, job_from, positions

@@ -1,5 +1,7 @@
 """slurm.conf and gres.conf as slurmd reads them: what `slurmd -G` of 22.05.8 made of the same files."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """The order of Slurm's GPU numbers: a test a row of the rules, which were run on three releases (docs/slurm.md)."""
 
+from __future__ import annotations
+
 import random
 from pathlib import Path
 from typing import Any

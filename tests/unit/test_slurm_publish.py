@@ -1,5 +1,7 @@
 """Publishing to a Slurm of stand-ins: what is read, what is written, what is kept."""
 
+from __future__ import annotations
+
 import json
 import time
 from pathlib import Path

@@ -77,7 +77,7 @@ def test_only_what_was_added_is_read_differently(options: list[list[str]], more:
     assert words[len(words) - len(more) - 1 :] == ["job.sh", *more]
     after = read(words[: len(words) - len(more) - 1], {}, lines)
     assert len(after.components) == len(before.components)
-    for number, (old, new) in enumerate(zip(before.components, after.components, strict=True)):
+    for number, (old, new) in enumerate(zip(before.components, after.components)):
         assert new.options.pop("extra").value == str(number)
         assert new.options == old.options
 

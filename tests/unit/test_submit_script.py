@@ -1,5 +1,7 @@
 """Reading a submission: the script's file, its lines, the options' forms and their values."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """`preflight support`: this node, or a machine that is not here; as a page and as JSON."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """What became of a job, from recorded fields and reports: each state and reason, and what is said to type."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any
@@ -369,7 +371,7 @@ class _Recorded:
             raise SlurmError(self.error)
         return self.out
 
-    def _replace(self, **_: str) -> "_Recorded":
+    def _replace(self, **_: str) -> _Recorded:
         return self
 
 

@@ -6,10 +6,10 @@ Run `python -m preflight.catalog.compile` after changing the data, and commit bo
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from preflight import toml
 from preflight.catalog.schema import FILES, TABLES, CatalogError, Reader
 
 DATA = Path(__file__).parent / "data"
@@ -20,8 +20,8 @@ def module(path: Path) -> str:
     """Return the text of the module for one data file; raises CatalogError, or OSError where it cannot be read."""
     shown = f"data/{path.name}"
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = toml.loads(path.read_text(encoding="utf-8"))
+    except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogError([f"{shown}: not TOML: {error}"]) from error
     reader = Reader(shown, data)
     names = tuple(table for table, (file, _, _) in TABLES.items() if file == path.stem)

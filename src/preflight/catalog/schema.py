@@ -242,7 +242,7 @@ class Reader:
             raise ValueError(f"needs a text, not {value!r}")
         if kind == FLAG and not isinstance(value, bool):
             raise ValueError(f"needs true or false, not {value!r}")
-        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
         if kind in (COUNT, NUMBER) and not (numeric and value >= 0 and (kind == NUMBER or isinstance(value, int))):
             raise ValueError(f"needs a {kind}, not {value!r}")
         return value

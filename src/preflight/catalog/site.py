@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
+from preflight import toml
 from preflight.catalog.schema import MAX_BYTES, TABLES, CatalogError, Reader
 from preflight.files import read_plain
 
@@ -18,10 +18,10 @@ def read(path: str) -> dict[str, Any]:
         raw = read_plain(path, MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
             raise CatalogError([f"{path}: larger than {MAX_BYTES} bytes; is this the catalog?"])
-        data = tomllib.loads(raw.decode())
+        data = toml.loads(raw.decode())
     except OSError as error:
         raise CatalogError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogError([f"{path}: not TOML: {error}"]) from error
     except RecursionError as error:
         raise CatalogError([f"{path}: tables or lists within each other, too deep to be a catalog"]) from error

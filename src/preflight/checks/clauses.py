@@ -47,7 +47,7 @@ def _clauses(context: Context, ours: bool) -> Iterator[Finding]:
         if (asked.source == "policy") is not ours:
             continue
         results = evaluate(asked.requirement, view, cuda_minor=minor, tables=tables)
-        for clause, result in zip(asked.requirement.clauses, results):  # noqa: B905 - one result a clause
+        for clause, result in zip(asked.requirement.clauses, results):
             # A user can fill /dev/shm; were that the node's fault, any user could have it drained.
             used_up = ours and consumable(clause)
             remedy = (USED_UP if used_up else REPAIR) if ours else result.remedy

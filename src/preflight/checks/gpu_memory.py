@@ -4,6 +4,8 @@ Limits and actions: NVIDIA's GPU memory error management, and the field's recove
 later: 0 none, 1 reset, 2 node reboot, 3 drain P2P, 4 drain and reset, 5 recover IMEX, 6 bus reset, 7 system reboot).
 """
 
+from __future__ import annotations
+
 from preflight.checks.finding import Finding, failed, warned
 from preflight.checks.registry import gpu_check
 

@@ -1,5 +1,7 @@
 """`preflight check`: judge this node, a root directory or recorded facts, as a hook would, and change nothing."""
 
+from __future__ import annotations
+
 import json
 import os
 import time
@@ -122,20 +124,20 @@ def _gpus(text: str | None) -> tuple[int | tuple[int, int], ...] | None:
     return tuple(found)
 
 
-def _any_there(indexes: tuple[int | tuple[int, int], ...] | None, found: "Assessment") -> None:
+def _any_there(indexes: tuple[int | tuple[int, int], ...] | None, found: Assessment) -> None:
     """End with exit code 2 where GPUs are named on a node without any, a login node: no fault of the node."""
     if indexes and found.document.facts.get("gpus", {}).get("devices") == []:
         fail("--gpus: this node has no NVIDIA GPU; leave --gpus out, or run it on a node that has")
 
 
-def _configured(policy: Policy, node: str) -> "Gres":
+def _configured(policy: Policy, node: str) -> Gres:
     """Return this node's GPUs as Slurm's configuration gives them: one that it hands out and that is gone fails."""
     from preflight.slurm.gres import conf_directory, read
 
     return read(conf_directory(policy.hook.slurm_conf or os.environ.get("SLURM_CONF", "")), node)
 
 
-def _report(policy: Policy, node: str, phase: str, started: float, began: float, found: "Assessment") -> dict[str, Any]:
+def _report(policy: Policy, node: str, phase: str, started: float, began: float, found: Assessment) -> dict[str, Any]:
     from preflight.hooks import record
     from preflight.hooks.reading import reading_of
     from preflight.hooks.run import Run

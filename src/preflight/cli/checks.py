@@ -1,5 +1,7 @@
 """`preflight checks`: the catalogue of checks."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,5 +1,7 @@
 """`preflight code`: which GPUs the code inside a file, a wheel or an environment runs on."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 
@@ -45,11 +47,11 @@ def code(paths: tuple[str, ...], names: tuple[str, ...], driver: str | None, as_
     if as_json:
         value: dict[str, Any] = {
             "format": "preflight.code/1",
-            "places": [document(one, each, driver) for one, each in zip(found, answered, strict=True)],
+            "places": [document(one, each, driver) for one, each in zip(found, answered)],
         }
         write_out(json.dumps(clean_tree(value, 4096), indent=2))
     else:
-        pages = ["\n".join(page(one, each, driver)) for one, each in zip(found, answered, strict=True)]
+        pages = ["\n".join(page(one, each, driver)) for one, each in zip(found, answered)]
         write_out("\n\n".join(pages))
     if asked and not all(fits(each) for each in answered):
         raise SystemExit(3)

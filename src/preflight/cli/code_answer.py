@@ -1,5 +1,7 @@
 """What `preflight code` answers: a place's packages on the GPUs that are asked for, or on all that are known."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 

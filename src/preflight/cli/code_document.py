@@ -1,5 +1,7 @@
 """The JSON of `preflight code`, format preflight.code/1."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

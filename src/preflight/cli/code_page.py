@@ -1,5 +1,7 @@
 """The page of `preflight code`, for a terminal of 80 columns."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Iterator, Sequence
 

@@ -13,6 +13,6 @@ def columns(rows: Sequence[Sequence[object]], width: int = WIDTH) -> list[str]:
     widths = [max((len(row[at]) for row in cells if at < len(row)), default=0) for at in range(most)]
     lines = []
     for row in cells:
-        line = (" " * GAP).join(cell.ljust(size) for cell, size in zip(row, widths, strict=False)).rstrip()
+        line = (" " * GAP).join(cell.ljust(size) for cell, size in zip(row, widths)).rstrip()
         lines.append(line if len(line) <= width - GAP else f"{line[: width - GAP - 1]}…")
     return lines

@@ -1,5 +1,7 @@
 """What commands share: the policy option, with its errors as one line each."""
 
+from __future__ import annotations
+
 import os
 from typing import NoReturn
 

@@ -1,5 +1,7 @@
 """`preflight config check|show`: the policy."""
 
+from __future__ import annotations
+
 import json
 
 import click

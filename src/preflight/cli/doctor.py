@@ -1,5 +1,7 @@
 """`preflight doctor`: is all of it right on this host? Looks, and changes nothing."""
 
+from __future__ import annotations
+
 import json
 import os
 from typing import TYPE_CHECKING
@@ -52,7 +54,7 @@ def doctor(
     return 1 if any(one.is_finding for _, results in found for one in results) else 0
 
 
-def _json(host: "Host", found: list[tuple[str, list["Result"]]]) -> str:
+def _json(host: Host, found: list[tuple[str, list[Result]]]) -> str:
     from preflight.report.clean import clean_tree
 
     rows = [{"title": title, **one._asdict()} for title, results in found for one in results]
@@ -71,7 +73,7 @@ def _json(host: "Host", found: list[tuple[str, list["Result"]]]) -> str:
     return json.dumps(clean_tree(data, 2000), indent=2)
 
 
-def _page(host: "Host", found: list[tuple[str, list["Result"]]]) -> str:
+def _page(host: Host, found: list[tuple[str, list[Result]]]) -> str:
     from preflight.deploy.doctor.page import page
 
     return page(host, found)

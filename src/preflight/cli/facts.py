@@ -1,5 +1,7 @@
 """`preflight facts`: what this node is, as a page or as a facts document."""
 
+from __future__ import annotations
+
 import json
 import os
 import textwrap
@@ -151,7 +153,7 @@ def _gpus(devices: list[dict[str, Any]]) -> Iterator[str]:
     names = [clean(str(device.get("name") or "?"), 30) for device in devices]
     wide = max(4, *(width(name) for name in names))
     yield f"  #   minor {'name':<{wide}}  memory    cc    ecc mig links"
-    for device, name in zip(devices, names, strict=True):
+    for device, name in zip(devices, names):
         memory = device.get("memory")
         cells = (
             f"{_or(device.get('index')):<3}",

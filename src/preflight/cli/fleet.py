@@ -1,5 +1,7 @@
 """`preflight fleet …`: a group that imports a command only when it is called."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import click

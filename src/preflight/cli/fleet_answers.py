@@ -1,5 +1,7 @@
 """The commands of `preflight fleet` that answer from the store."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -316,7 +318,7 @@ def _row(value: Any) -> Any:
     """Return a tuple of ours as JSON values, by its fields' names."""
     if hasattr(value, "_asdict"):
         return {name: _row(one) for name, one in value._asdict().items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [_row(one) for one in value]
     return value
 

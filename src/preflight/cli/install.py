@@ -1,5 +1,7 @@
 """`preflight install`: hooks, plugin and directories; slurm.conf and plugstack.conf are the admin's to edit."""
 
+from __future__ import annotations
+
 import os
 
 import click

@@ -1,5 +1,7 @@
 """The command line: a group that imports a command only when it is called."""
 
+from __future__ import annotations
+
 import importlib
 import sys
 

@@ -4,6 +4,8 @@
 long way, by `preflight.cli.require`, with the same answer.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import time

@@ -1,5 +1,7 @@
 """`preflight publish`: this node's facts into Slurm, where the scheduler picks nodes by them."""
 
+from __future__ import annotations
+
 import os
 import random
 import time

@@ -1,5 +1,7 @@
 """`preflight report`: one job's report, all its nodes, runs and phases merged."""
 
+from __future__ import annotations
+
 import sys
 
 import click

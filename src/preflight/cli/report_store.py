@@ -1,5 +1,7 @@
 """The reports of a job that the fleet store has, for `preflight report` by root."""
 
+from __future__ import annotations
+
 import os
 from typing import Any
 

@@ -1,5 +1,7 @@
 """`preflight require`: parse a requirement, say what it asks, and compile it for Slurm's scheduler."""
 
+from __future__ import annotations
+
 import click
 
 from preflight.requirements import names

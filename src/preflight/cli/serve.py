@@ -1,5 +1,7 @@
 """`preflight serve`: the collector."""
 
+from __future__ import annotations
+
 import ipaddress
 
 import click

@@ -1,5 +1,7 @@
 """`preflight ship`: this node's finished reports to the collector."""
 
+from __future__ import annotations
+
 import stat
 from pathlib import Path
 

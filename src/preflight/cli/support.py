@@ -1,5 +1,7 @@
 """`preflight support`: do system, compiler, driver, CUDA and GPU fit together, and are they still supported?"""
 
+from __future__ import annotations
+
 import datetime
 import difflib
 import json

@@ -1,5 +1,7 @@
 """`preflight uninstall`."""
 
+from __future__ import annotations
+
 import os
 
 import click

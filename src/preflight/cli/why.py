@@ -1,5 +1,7 @@
 """`preflight why`: why a job waits, was moved, is held, was cancelled, or how it ended, and what to do next."""
 
+from __future__ import annotations
+
 import time
 
 import click

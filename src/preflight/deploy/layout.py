@@ -1,5 +1,7 @@
 """Where things go below the prefix, and where they come from."""
 
+from __future__ import annotations
+
 import os
 import sys
 from typing import NamedTuple

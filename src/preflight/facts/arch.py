@@ -1,5 +1,7 @@
 """The machine's architecture."""
 
+from __future__ import annotations
+
 import os
 
 from preflight.facts.answer import NOT_LIVE, Answer, unknown

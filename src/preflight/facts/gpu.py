@@ -128,7 +128,7 @@ def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Loo
             if fault.name == "GpuIsLost":
                 return  # every other call would only say so again, or hang
             continue
-        told = dict(zip(keys, values, strict=True))
+        told = dict(zip(keys, values))
         if told.get("processes"):
             told["processes"] = with_jobs(root, told["processes"])
         channel.tell({"gpu": index, "set": told})

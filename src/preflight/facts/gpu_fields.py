@@ -24,7 +24,7 @@ def fields(nvml: Any, handle: Handle, wanted: dict[str, int]) -> tuple[dict[str,
     told = call(nvml, "nvmlDeviceGetFieldValues", handle, list(wanted.values()))
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
-    for name, field in zip(wanted, told, strict=True):
+    for name, field in zip(wanted, told):
         if field.nvmlReturn:
             refused = error_name(field.nvmlReturn)
             errors[name] = NOT_SUPPORTED if refused == "InvalidArgument" else refused

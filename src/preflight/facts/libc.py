@@ -1,5 +1,7 @@
 """The C library: the glibc version, or None where the node runs on musl."""
 
+from __future__ import annotations
+
 import os
 
 from preflight.facts.answer import NOT_LIVE, Answer, unknown

@@ -93,7 +93,7 @@ def read_remote(root: Root, announce: Callable[[str], None], tell: Callable[[dic
             ended.release()
 
     announce("statvfs of each")
-    for (path, kind), ended in zip(asked, running):  # noqa: B905 - of one length
+    for (path, kind), ended in zip(asked, running):
         ended.acquire()
         _thread.start_new_thread(ask, (path, kind, ended))
     for ended in running:
@@ -145,7 +145,7 @@ def _entries(top: str, directory: str, links: bool) -> list[str]:
     """Return the paths of a directory's links, or of its other entries; [] where it is not read."""
     try:
         with os.scandir(f"{top.rstrip('/')}{directory}/") as entries:
-            names = [one.name for one, _ in zip(entries, range(MAX_ENTRIES)) if one.is_symlink() == links]  # noqa: B905
+            names = [one.name for one, _ in zip(entries, range(MAX_ENTRIES)) if one.is_symlink() == links]
     except OSError:
         return []
     return [f"{directory}/{name}" for name in sorted(names)]

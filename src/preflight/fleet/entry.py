@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -216,7 +216,7 @@ def _check_time(started_ms: int, now_ms: int) -> None:
 
 
 def _day(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).date().isoformat()
 
 
 def _job(job: _Job | None) -> JobOf | None:

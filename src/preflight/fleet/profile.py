@@ -79,6 +79,6 @@ class ProfileReader:
 
     def _made(self, parts: list[bytes]) -> Profile:
         """The order of keys as the node wrote them does not make another profile."""
-        pairs = zip(parts[::2], parts[1::2], strict=True)
+        pairs = zip(parts[::2], parts[1::2])
         text = self._encoder.encode({name.decode(): msgspec.json.decode(raw) for name, raw in pairs})
         return Profile(hashlib.blake2b(text, digest_size=16).digest(), text)

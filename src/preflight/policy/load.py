@@ -9,9 +9,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import tomllib
 from typing import Any
 
+from preflight import toml
 from preflight.catalog import site
 from preflight.catalog.schema import CatalogError
 from preflight.digits import is_whole
@@ -49,8 +49,8 @@ class _Reader:
     def toml(self) -> dict[str, Any]:
         """Return the file as plain values; raises PolicyError where it is no TOML."""
         try:
-            return tomllib.loads(self.text)
-        except tomllib.TOMLDecodeError as error:
+            return toml.loads(self.text)
+        except toml.TOMLDecodeError as error:
             line = _line(self.text, str(error))
             raise PolicyError([f"{self.path}:{line}: not TOML: {error}"]) from error
         except RecursionError as error:

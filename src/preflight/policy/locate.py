@@ -6,10 +6,12 @@ what the key is.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
+from typing import Union
 
-Path = tuple[str | int, ...]
+from preflight import toml
+
+Path = tuple[Union[str, int], ...]
 
 
 def line_of(text: str, path: Path, exact: bool = False) -> int | None:
@@ -51,8 +53,8 @@ def _prefixes(keys: Path) -> Iterator[Path]:
 def _keys(fragment: str) -> Path:
     """Return the keys of one line: '[checks."gpu.ecc"]' gives ("checks", "gpu.ecc")."""
     try:
-        value: object = tomllib.loads(fragment)
-    except (tomllib.TOMLDecodeError, RecursionError):
+        value: object = toml.loads(fragment)
+    except (toml.TOMLDecodeError, RecursionError):
         return ()
     keys: list[str | int] = []
     while isinstance(value, dict) and value:

@@ -1,8 +1,10 @@
 """The nodes' facts side by side: what is the same said once, what differs said for each node."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional, Union
 
 Report = dict[str, Any]
 Subjects = dict[str, dict[str, Any]]
@@ -35,8 +37,8 @@ class _Unknown(str):
     """Why a fact could not be told."""
 
 
-Value = str | tuple[str, ...]
-Shown = Callable[[Subjects], Value | None]
+Value = Union[str, tuple[str, ...]]
+Shown = Callable[[Subjects], Optional[Value]]
 Rule = tuple[str, tuple[str, ...], Shown]
 
 
@@ -156,7 +158,7 @@ def _plain(subject: str, key: str, unit: str = "") -> Shown:
         value = facts[subject][key]
         if isinstance(value, bool):
             return "yes" if value else "no"
-        if isinstance(value, list | dict):
+        if isinstance(value, (list, dict)):
             raise TypeError
         return "none" if value is None else f"{value}{unit}"
 

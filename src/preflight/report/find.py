@@ -3,6 +3,8 @@
 Root reads only what nobody else can write: the user's copies, which belong to the user, are left out.
 """
 
+from __future__ import annotations
+
 import glob
 import os
 import stat

@@ -3,6 +3,8 @@
 A *try* is one run of one job: a job that was moved has several. Reports come from `validate.load`.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple

@@ -3,6 +3,8 @@
 Each format escapes every value by default; what a filter has laid out is marked as done.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
@@ -119,7 +121,7 @@ def _halved(line: str, rest: str, columns: int) -> list[str]:
 
 def _finish(escape: Callable[[object], Laid]) -> Callable[[object], object]:
     def finish(value: object) -> object:
-        return value if isinstance(value, Laid | int | float) else escape(value)
+        return value if isinstance(value, (Laid, int, float)) else escape(value)
 
     return finish
 

@@ -3,6 +3,8 @@
 The user owns the copies in report.dir, so a report is hostile input there. Unknown fields are kept.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable
 from typing import Any
@@ -73,7 +75,7 @@ def _flag(value: Any, at: str) -> None:
 
 
 def _number(value: Any, at: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e18:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e18:
         raise ReportError(f"{at}: not a number from 0")
 
 

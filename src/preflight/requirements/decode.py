@@ -117,7 +117,7 @@ def _value(row: Row, extra: Mapping[str, Any]) -> Any:
     have = extra.get(key)
     if isinstance(have, str):
         return _text(have) if row.kind.name == "name" else _MISSING
-    if not isinstance(have, int | float) or isinstance(have, bool) or row.kind.name == "name":
+    if not isinstance(have, (int, float)) or isinstance(have, bool) or row.kind.name == "name":
         return _MISSING
     if have == encode.NONE:
         return None
@@ -144,7 +144,7 @@ def _mig_devices(extra: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _whole(have: Any) -> int | None:
     """Return a whole number, None for anything else."""
-    return int(have) if isinstance(have, int | float) and not isinstance(have, bool) and have == have // 1 else None
+    return int(have) if isinstance(have, (int, float)) and not isinstance(have, bool) and have == have // 1 else None
 
 
 def _version(number: int | None, stated: int | None) -> Any:
@@ -270,7 +270,7 @@ def _gpus_of_features(facts: dict[str, dict[str, Any]], features: list[str]) -> 
     words = sorted(one[4:] for one in features if one.startswith("gpu_") and "_" not in one[4:] and len(one) > 4)
     if words:
         shared["name"] = words
-    shared = {key: value for key, value in shared.items() if isinstance(value, str | list)}
+    shared = {key: value for key, value in shared.items() if isinstance(value, (str, list))}
     facts["gpus"] = {"count": int(counts[0]), "devices": _devices(int(counts[0]), shared)}
     cut_of_features(facts["gpus"]["devices"], features)
 

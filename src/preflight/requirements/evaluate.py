@@ -103,7 +103,7 @@ def _clause(clause: Clause, view: View, cuda_minor: str, tables: Tables) -> Clau
         remedy = next(advice, _row(clause.predicates[0]).remedy)
     results = tuple(
         PredicateResult(safe(predicate.text(), 160), answer.truth, answer.observed, answer.reason, answer.caveat)
-        for predicate, answer in zip(clause.predicates, answers, strict=True)
+        for predicate, answer in zip(clause.predicates, answers)
     )
     return ClauseResult(clause.text, status, safe(observed, 240), message, remedy, results)
 

@@ -44,7 +44,7 @@ def any_of(ask: Ask, view: View) -> Answer:
     values = _list(have)
     truths = [ask.holds(value) for value in values]
     truth = ask.signed(some(truths))
-    found = [value for value, held in zip(values, truths, strict=True) if held]
+    found = [value for value, held in zip(values, truths) if held]
     observed = _some_of(ask, found, values)
     return Answer(truth, observed, reason=undecided(ask, observed) if truth is None else None)
 

@@ -231,7 +231,7 @@ def _split_number(value: str) -> tuple[str, str]:
 
 
 def _is_number(have: Any) -> bool:
-    return isinstance(have, int | float) and not isinstance(have, bool)
+    return isinstance(have, (int, float)) and not isinstance(have, bool)
 
 
 class Count(Kind):
@@ -275,7 +275,7 @@ class Flag(Kind):
         """Tell whether the value says yes: true, or a number above zero."""
         if have is None:
             return False
-        return have > 0 if isinstance(have, bool | int | float) else None
+        return have > 0 if isinstance(have, (bool, int, float)) else None
 
     def encode(self, have: Any) -> int | None:
         """Return 1 or 0."""

@@ -54,7 +54,7 @@ def is_profile(word: str) -> bool:
     parts = core.split(".")
     units = ("c", "g", "gb")[3 - len(parts) :]
     return 2 <= len(parts) <= 3 and all(
-        part.endswith(unit) and is_whole(part[: -len(unit)]) for part, unit in zip(parts, units, strict=True)
+        part.endswith(unit) and is_whole(part[: -len(unit)]) for part, unit in zip(parts, units)
     )
 
 

@@ -56,7 +56,7 @@ def _slipped(typed: str, meant: str) -> bool:
     """Tell whether one letter more, less or other, or two that changed places, make the one of the other."""
     if abs(len(typed) - len(meant)) > 1:
         return False
-    pairs = enumerate(zip(typed, meant, strict=False))
+    pairs = enumerate(zip(typed, meant))
     at = next((place for place, (one, other) in pairs if one != other), min(len(typed), len(meant)))
     left, right = typed[at:], meant[at:]
     swapped = left[:2] == right[1::-1] and left[2:] == right[2:]

@@ -111,4 +111,4 @@ def lowest(asked: tuple[int, ...]) -> int:
         raise NotPlaceable("versions are published by three parts")
     if any(part > _HIGHEST_PART for part in asked[1:]):
         raise NotPlaceable(f"parts of a version above {_HIGHEST_PART} are not told apart")
-    return sum(part * scale for part, scale in zip(asked, (1_000_000, 1_000, 1), strict=False))
+    return sum(part * scale for part, scale in zip(asked, (1_000_000, 1_000, 1)))

@@ -59,7 +59,7 @@ def past(slurm: Slurm, text: str) -> list[Past]:
     asked = slurm._replace(time_format="%s")
     out = asked.run("sacct", "-n", "-P", "-j", text, "-o", ",".join(FIELDS))
     lines = [line.split("|") for line in out.splitlines()]
-    rows = [dict(zip(FIELDS, line, strict=True)) for line in lines if len(line) == len(FIELDS)]
+    rows = [dict(zip(FIELDS, line)) for line in lines if len(line) == len(FIELDS)]
     used: dict[str, float] = {}
     for row in rows:
         size = mebibytes(row["MaxRSS"])

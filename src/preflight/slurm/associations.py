@@ -112,7 +112,7 @@ def _of_qos(row: list[str], user: str, uid: int, account: str) -> dict[str, dict
     whose = ""
     meant = {"Account": (account,), "User": (user, str(uid), f"{user}({uid})")}
     section = ""
-    for before, word in zip(["", *row], row, strict=False):
+    for before, word in zip(["", *row], row):
         if word == "Limits=" and before in meant:
             section, whose = before, ""
             continue

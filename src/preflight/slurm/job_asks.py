@@ -53,7 +53,7 @@ class Asks(NamedTuple):
 def asks(slurm: Slurm, number: int) -> Asks | None:
     """Return what one job in the queue asks; None where squeue shows no such job. Raises SlurmError."""
     for row in ask(slurm, "squeue", ("-a", "-t", "all", "-j", str(number)), FIELDS):
-        one = dict(zip(FIELDS, row, strict=True))
+        one = dict(zip(FIELDS, row))
         if one["JobID"].strip() == str(number):
             return _asks(one)
     return None

@@ -33,7 +33,7 @@ def _task(one: JobInfo) -> str:
 
 def job_of(row: list[str]) -> JobInfo:
     """Return the job of one row, whose times are seconds since the epoch."""
-    one = dict(zip(FIELDS, row, strict=True))
+    one = dict(zip(FIELDS, row))
     text = {key: value(one[key]) for key in FIELDS}
     number = _number(one["JobID"])
     task = text["ArrayTaskID"]

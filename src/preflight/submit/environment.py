@@ -1,5 +1,7 @@
 """The variables that sbatch reads as options, of Slurm 22.05 to 26.05."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 from preflight.submit.options import Option

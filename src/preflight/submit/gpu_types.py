@@ -1,5 +1,7 @@
 """Types of GPUs as --gres and --gpus name them: a MIG profile, another vendor's GPU, or one that the catalog knows."""
 
+from __future__ import annotations
+
 from preflight.catalog.gpus import look_up
 from preflight.requirements.kinds_of_names import TokenName, with_profile
 

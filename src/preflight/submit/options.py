@@ -4,6 +4,8 @@ Python's own getopt is of no use here: before 3.14 it knows no optional values, 
 it (plugins bring their own), and it does not tell which word an option came from.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from preflight.report.clean import clean

@@ -1,5 +1,7 @@
 """What a component asks for, in numbers and names."""
 
+from __future__ import annotations
+
 import os
 import re
 import stat

@@ -54,7 +54,7 @@ def take(arguments: Sequence[str], rows: Sequence[Row], plugins: Sequence[Row] =
     given: dict[str, str] = {}
     gone: set[int] = set()
     ends = (*found.first[1:], found.end)
-    for (name, option), first, end in zip(found.options, found.first, ends, strict=False):
+    for (name, option), first, end in zip(found.options, found.first, ends):
         if name in own:
             gone.update(places[first:end])
             given[name] = option.value or ""

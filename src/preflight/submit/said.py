@@ -31,7 +31,7 @@ def wrapped(lines: Iterable[str]) -> list[str]:
 def told(plan: Plan, additions: Sequence[Mapping[str, str]]) -> list[str]:
     """Return a line for each component to which something is added that it had not: what, from where, what fits."""
     lines = []
-    for number, (part, options) in enumerate(zip(plan.parts, additions, strict=True)):
+    for number, (part, options) in enumerate(zip(plan.parts, additions)):
         own = part.wants.asked
         # Taken back from the component before, so that this one is as it would be without.
         back = {name: getattr(own, name) or nothing for name, nothing in NOTHING.items()}

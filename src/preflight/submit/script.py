@@ -4,6 +4,8 @@ sbatch itself is the reference (tests/lab/test_sbatch_reference.py). #PBS and #B
 script has them, are not read here; a note says so.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping, Sequence
 

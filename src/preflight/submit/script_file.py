@@ -1,5 +1,7 @@
 """Finding, reading and checking the script itself, as sbatch does before it reads a line of it."""
 
+from __future__ import annotations
+
 import os
 
 from preflight.submit.options import OptionError

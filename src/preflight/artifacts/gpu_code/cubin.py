@@ -1,5 +1,7 @@
 """Cubins: machine code of one GPU architecture, in an ELF file of its own (e_machine 190)."""
 
+from __future__ import annotations
+
 import re
 
 from preflight.artifacts.gpu_code.elf import EM_CUDA, MAGIC

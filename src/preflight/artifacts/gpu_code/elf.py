@@ -1,5 +1,7 @@
 """ELF files of Linux: sections, segments, what the dynamic linker is told (elf.h, the gABI)."""
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,5 +1,7 @@
 """Fatbins: containers of PTX, cubins and LTO-IR, as nvcc's fatbinary writes them (docs/gpu-code.md has the layout)."""
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -5,6 +5,8 @@ ptxas of CUDA 13.2 to 13.5 writes them.
 """
 
 # Each PTX ISA -> the first CUDA that has it.
+from __future__ import annotations
+
 CUDA_OF_ISA: dict[tuple[int, int], tuple[int, int]] = {
     (3, 0): (4, 1),
     (3, 1): (5, 0),

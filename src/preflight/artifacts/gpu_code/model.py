@@ -1,5 +1,7 @@
 """What the reader answers with."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 PTX, CUBIN, LTO, OTHER = "ptx", "cubin", "lto", "other"

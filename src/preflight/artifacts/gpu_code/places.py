@@ -1,5 +1,7 @@
 """Where files with GPU code lie: a file, a wheel, a directory, an environment. Nothing is installed, run or kept."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import stat

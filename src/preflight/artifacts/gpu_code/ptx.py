@@ -1,5 +1,7 @@
 """PTX as text: its version and its target stand in the first directives."""
 
+from __future__ import annotations
+
 import re
 
 from preflight.artifacts.gpu_code.model import PTX, Part

@@ -1,5 +1,7 @@
 """Reads one file: by what it begins with it is an ELF file, an archive, a fatbin, a cubin or PTX."""
 
+from __future__ import annotations
+
 import mmap
 import os
 import stat
@@ -57,7 +59,7 @@ def read(path: str) -> Code:
         os.close(descriptor)
 
 
-def read_bytes(data: "mmap.mmap | bytes", budget: Budget | None = None) -> Code:
+def read_bytes(data: mmap.mmap | bytes, budget: Budget | None = None) -> Code:
     """Return what the bytes of a file hold; what is damaged is named in the notes, and nothing is raised."""
     budget, window = budget or Budget(), Window(data)
     head = data[:8]

@@ -4,6 +4,8 @@ The address in a record is set by a relocation: of an object by its own table, o
 linker's. GNU ld writes it in place as well, lld does not.
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple

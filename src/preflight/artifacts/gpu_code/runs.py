@@ -4,6 +4,8 @@ The rules are those of NVIDIA's CUDA C++ Programming Guide (binary, PTX, family 
 compatibility) and of the PTX ISA's .target; docs/gpu-code.md lists them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -165,7 +167,7 @@ def _compiles(part: Part, on: Gpu) -> Answer:
 def container_runs(container: Container, on: Gpu) -> Answer:
     """Tell whether the driver finds an image for a GPU in a container: machine code first, else PTX."""
     answers = [part_runs(part, on) for part in container.parts]
-    for part, one in zip(container.parts, answers, strict=True):
+    for part, one in zip(container.parts, answers):
         if one.answer == YES and part.kernels is False:  # the driver may take it, and find no kernel
             return Answer(UNKNOWN, CUBIN, None, f"{part.target} holds no kernel, others do")
     for wanted in (YES, UNKNOWN):

@@ -1,5 +1,7 @@
 """What GPUs a place's code runs on: by package, with the library that decides, and what it asks of the system."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Iterable, Iterator

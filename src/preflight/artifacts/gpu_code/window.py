@@ -1,5 +1,7 @@
 """A part of a file, every access within its bounds, and the work that one file may cause."""
 
+from __future__ import annotations
+
 import mmap
 import struct
 from typing import Any
@@ -29,7 +31,7 @@ class Budget:
 class Window:
     """``size`` bytes of ``data`` from ``start`` on (of an archive: a member); offsets are within it."""
 
-    def __init__(self, data: "mmap.mmap | bytes", start: int = 0, size: int | None = None) -> None:
+    def __init__(self, data: mmap.mmap | bytes, start: int = 0, size: int | None = None) -> None:
         self.data = data
         self.start = start
         self.size = len(data) - start if size is None else size

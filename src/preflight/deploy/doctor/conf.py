@@ -1,5 +1,7 @@
 """Slurm's configuration as it is in force (`scontrol show config`), or as the files say where nobody answers."""
 
+from __future__ import annotations
+
 import glob
 import os
 import time

@@ -6,6 +6,8 @@ to none; the line in syslog has it. A GPU that hung an earlier hook is not asked
 remembered for the hooks to come.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import signal

@@ -1,5 +1,7 @@
 """This host, gathered once: what it is in the cluster, what is installed on it, policy and Slurm's configuration."""
 
+from __future__ import annotations
+
 import os
 import time
 from collections.abc import Iterator
@@ -47,9 +49,7 @@ class Host(NamedTuple):
         """Return the command that installs over what is here, with the same places."""
         places = {"--prefix": "/opt/preflight", "--config": DEFAULT_PATH, "--run-dir": RUN_DIR}
         used = (self.target.prefix, self.target.config, self.target.run_dir)
-        more = [
-            f" {option} {path}" for (option, usual), path in zip(places.items(), used, strict=True) if path != usual
-        ]
+        more = [f" {option} {path}" for (option, usual), path in zip(places.items(), used) if path != usual]
         return f"preflight install{''.join(more)}"
 
     def in_conf(self, line: str) -> str:

@@ -1,5 +1,7 @@
 """What root runs and writes: root's own, writable by nobody else, all the way up, and on a local disk."""
 
+from __future__ import annotations
+
 import os
 import stat
 import time

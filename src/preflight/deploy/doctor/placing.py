@@ -1,5 +1,7 @@
 """Placement by the scheduler: extra_constraints, who publishes, and cli_filter.lua at submit."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Iterator

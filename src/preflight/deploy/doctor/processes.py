@@ -1,5 +1,7 @@
 """Running one program that may hang: its output as far as it came, never waited for past a limit."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess

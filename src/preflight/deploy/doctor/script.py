@@ -1,5 +1,7 @@
 """What an installed hook script calls: the paths that `preflight install` wrote into it."""
 
+from __future__ import annotations
+
 import os
 import re
 from typing import NamedTuple

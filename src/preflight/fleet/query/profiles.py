@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -61,7 +60,7 @@ def changes(store: Store, node: int, begin_day: int) -> list[Change]:
             spans.append((bytes(hash_), first))
     known = flats(store, {hash_ for hash_, _ in spans})
     found = []
-    for (old, _), (new, first) in pairwise(spans):
+    for (old, _), (new, first) in zip(spans, spans[1:]):
         before, after = known.get(old, {}), known.get(new, {})
         for fact in sorted(before.keys() | after.keys()):
             if before.get(fact) != after.get(fact):
@@ -85,6 +84,6 @@ def _word(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return value[:MAX_TEXT] or "-"
-    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
+    if isinstance(value, list) and all(isinstance(one, (str, int, float)) for one in value):
         return ", ".join(map(str, value))[:MAX_TEXT] or "-"
     return msgspec.json.encode(value, order="sorted").decode()[:MAX_TEXT]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 from preflight.fleet.entry import DAY_MS
@@ -39,7 +39,7 @@ def parse_window(text: str, now_ms: int) -> Window:
 
 def instant(ms: int) -> str:
     """Return a time as it is shown: UTC, to the minute."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
 
 
 def length(ms: int) -> str:

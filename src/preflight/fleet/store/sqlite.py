@@ -15,7 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +217,7 @@ class SqliteStore:
         return known[day]
 
     def _file(self, day: int) -> Path:
-        return self._days / f"{datetime.fromtimestamp(day * 86400, UTC).date().isoformat()}.db"
+        return self._days / f"{datetime.fromtimestamp(day * 86400, timezone.utc).date().isoformat()}.db"
 
 
 class _Day:
@@ -275,4 +275,4 @@ def _named(path: str) -> Iterator[None]:
 
 
 def _day_of(text: str) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) // 86400
+    return int(datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()) // 86400

@@ -98,7 +98,7 @@ def _complete(gres: Gres, gpus: list[dict[str, Any]], how: str) -> Iterator[tupl
     configured = [minor for minor in dict.fromkeys(files) if minor not in used]
     guesses = [free] if len(free) == len(silent) == 1 else [free, free[::-1], list(range(FAR, FAR + len(silent)))]
     for minors in [*guesses, configured, configured[::-1]] if configured else guesses:
-        by_position = dict(zip(silent, minors + list(range(FAR, FAR + len(silent)))))  # noqa: B905
+        by_position = dict(zip(silent, minors + list(range(FAR, FAR + len(silent)))))
         for name in list(named) or [""]:
             yield (
                 [

@@ -100,7 +100,7 @@ def _spread(lines: list[Line]) -> list[Entry]:
         if line.multiple or not line.files:
             found.append(Entry(line.type, line.text, line.targets))
         else:
-            found += [Entry(line.type, file, (target,)) for file, target in zip(line.files, line.targets)]  # noqa: B905
+            found += [Entry(line.type, file, (target,)) for file, target in zip(line.files, line.targets)]
     return found
 
 

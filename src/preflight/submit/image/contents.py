@@ -1,5 +1,7 @@
 """What lies inside an image: system, C library, architecture, and everything that says which CUDA it was built with."""
 
+from __future__ import annotations
+
 import re
 import shlex
 from collections.abc import Callable, Iterator

@@ -8,6 +8,8 @@ that checks the variables asks before it starts the container (`driver.cuda`, an
 Source: NVIDIA/libnvidia-container src/cli/configure.c (each visible GPU by itself), src/driver.c (brands).
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from preflight.requirements.grammar import MAX_LENGTH, MAX_PREDICATES

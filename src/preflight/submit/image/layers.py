@@ -4,6 +4,8 @@ Nothing is unpacked to disk. Of each layer the names that matter and the content
 entries only that they exist, because a later layer's file or directory replaces an earlier one of that name.
 """
 
+from __future__ import annotations
+
 import errno
 import re
 from typing import NamedTuple

@@ -1,5 +1,7 @@
 """What was read from a container image, as plain data, and the error that ends reading."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 

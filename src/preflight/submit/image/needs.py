@@ -1,5 +1,7 @@
 """What an image needs of a node: each need in a sentence, its evidence and, if it can be said, as a requirement."""
 
+from __future__ import annotations
+
 import re
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """OCI images: an index, a manifest, a configuration and layers, by digest; in a directory or in a tar."""
 
+from __future__ import annotations
+
 import json
 import platform
 import re

@@ -1,5 +1,7 @@
 """Open an image of any kind: tell which it is by what is in it, read it, and close it again."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Callable

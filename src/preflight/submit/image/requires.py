@@ -8,6 +8,8 @@ Every NVIDIA_REQUIRE_<X> must hold. Source: NVIDIA/libnvidia-container src/cli/d
 internal/config/image. Where those two differ, the weaker reading is taken and the difference is told.
 """
 
+from __future__ import annotations
+
 import re
 from typing import NamedTuple
 

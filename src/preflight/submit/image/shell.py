@@ -4,6 +4,8 @@ What a branch, a loop, a function or a pipeline does is not certain; a value tha
 a name is given as unread, and is in none of the values. Words are read as POSIX sh reads them (sh(1), 2.2 to 2.6).
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from itertools import islice

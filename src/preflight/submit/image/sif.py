@@ -3,6 +3,8 @@
 Layout: github.com/sylabs/sif, pkg/sif (header 128 bytes, descriptors of 585 bytes, little endian).
 """
 
+from __future__ import annotations
+
 import struct
 from typing import IO, NamedTuple
 

@@ -5,6 +5,8 @@ distrusted. Written after the kernel's fs/squashfs/squashfs_fs.h. (The libraries
 memory first and go on without end where the tables of a damaged file lead in a circle.)
 """
 
+from __future__ import annotations
+
 import errno
 import struct
 from typing import IO, NamedTuple

@@ -3,6 +3,8 @@
 `tarfile` holds every entry in memory and reads extended headers of any size; an image may be hostile.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import NamedTuple
 

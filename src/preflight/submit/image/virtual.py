@@ -4,6 +4,8 @@ Links are resolved inside it, as `Root` does beneath a directory; so the readers
 too.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """What a batch script says that it needs, each need with its line and evidence; docs/inference.md holds the rules."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 

@@ -1,5 +1,7 @@
 """Containers: the runtime that a command asks for, and the image that it runs."""
 
+from __future__ import annotations
+
 from preflight.submit.infer import images
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session

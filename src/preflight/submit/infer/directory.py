@@ -1,5 +1,7 @@
 """The working directory: where cd leads, and what relative paths are beneath it."""
 
+from __future__ import annotations
+
 import posixpath
 
 from preflight.submit.infer.model import Command

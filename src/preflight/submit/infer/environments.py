@@ -1,5 +1,7 @@
 """Python environments on disk: where one of a name lies, and which CUDA its packages were built with."""
 
+from __future__ import annotations
+
 import re
 from typing import NamedTuple
 
@@ -48,7 +50,7 @@ def _version(one: Found) -> tuple[int, int]:
 
 
 def conda_prefixes(
-    files: Root, name: str, home: str, environment: "dict[str, str]", named: list[str]
+    files: Root, name: str, home: str, environment: dict[str, str], named: list[str]
 ) -> tuple[list[str], bool]:
     """Return where conda's environment ``name`` lies, and whether that is sure.
 
@@ -73,14 +75,14 @@ def _roots(home: str) -> list[str]:
     return [*(f"{home}/{name}" for name in _HOMES), *_SHARED]
 
 
-def _own_roots(environment: "dict[str, str]") -> list[str]:
+def _own_roots(environment: dict[str, str]) -> list[str]:
     """Return the installations that the user's own shell has set up."""
     binary = environment.get("CONDA_EXE", "")
     roots = [binary.rpartition("/bin/")[0]] if "/bin/" in binary else []
     return [*roots, *(environment[name] for name in ("MAMBA_ROOT_PREFIX",) if environment.get(name))]
 
 
-def _envs_dirs(files: Root, home: str, environment: "dict[str, str]") -> list[str]:
+def _envs_dirs(files: Root, home: str, environment: dict[str, str]) -> list[str]:
     """Return the directories of environments that the user has configured, absolute ones."""
     set_to = environment.get("CONDA_ENVS_DIRS") or environment.get("CONDA_ENVS_PATH") or ""
     found = [one for one in set_to.split(":") if one]

@@ -1,5 +1,7 @@
 """What an image needs of a node: read where it is here, told by its reference where that states its CUDA."""
 
+from __future__ import annotations
+
 import posixpath
 import re
 

@@ -1,5 +1,7 @@
 """Programs that start another: what follows them is the command. MPI starters are noted on the way."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from functools import cache

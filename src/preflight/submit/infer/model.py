@@ -1,5 +1,7 @@
 """What inference answers with, and the collector that keeps the rules about doubt, GPUs and repeats in one place."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -186,6 +188,6 @@ class Command(NamedTuple):
     stdin: str = ""
     groups: tuple[int, ...] = ()
 
-    def rest(self, words: "tuple[Word, ...] | list[Word]", inside: bool = False) -> "Command | None":
+    def rest(self, words: tuple[Word, ...] | list[Word], inside: bool = False) -> Command | None:
         """Return what follows a launcher as a command of its own, None where nothing does."""
         return self._replace(words=tuple(words), inside=self.inside or inside) if words else None

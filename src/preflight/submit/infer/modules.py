@@ -1,5 +1,7 @@
 """Environment modules and Spack: `module load`, `ml`, `spack load`."""
 
+from __future__ import annotations
+
 import re
 
 from preflight.requirements.grammar import quoted
@@ -85,7 +87,7 @@ def spack(session: Session, command: Command) -> None:
             session.unresolved(command, word.line)
 
 
-def _load(session: Session, command: Command, names: "list[Word] | tuple[Word, ...]") -> None:
+def _load(session: Session, command: Command, names: list[Word] | tuple[Word, ...]) -> None:
     for word in names:
         if not word.text or _VARIANT.match(word.text):
             continue
@@ -107,7 +109,7 @@ def _load(session: Session, command: Command, names: "list[Word] | tuple[Word, .
             session.need(command, f"cuda>={version}", word.line, f"the module {name} brings CUDA {version}")
 
 
-def _any(session: Session, command: Command, words: "tuple[Word, ...]") -> None:
+def _any(session: Session, command: Command, words: tuple[Word, ...]) -> None:
     """`module load-any A B`: the first that can be loaded (Environment Modules 5.3)."""
     found = [word for word in words if word.text and not _VARIANT.match(word.text)]
     if not found:

@@ -1,5 +1,7 @@
 """Commands that use a Python environment: activate, conda run, uv, poetry, pixi, and a python called by its path."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable
 

@@ -4,6 +4,8 @@
 ``run`` with what is known of it (model.Command).
 """
 
+from __future__ import annotations
+
 import re
 import time
 from collections import Counter
@@ -56,10 +58,10 @@ class Reader(Shell):
 
     def __init__(
         self,
-        parser: "Parser",
+        parser: Parser,
         text: str,
         given: dict[str, str],
-        run: Callable[["Reader", Command], None],
+        run: Callable[[Reader, Command], None],
         *,
         cwd: str | None = None,
         base: int = 0,
@@ -103,7 +105,7 @@ class Reader(Shell):
             )  # fmt: skip
             inner.read(doubt or "stands in a command substitution")
 
-    def _walk(self, node: "Node", context: Context) -> None:
+    def _walk(self, node: Node, context: Context) -> None:
         if self.ended or self.late is not None:
             return
         if time.process_time() > self.deadline:
@@ -139,7 +141,7 @@ class Reader(Shell):
                 self.variables.forget(self.scanned.within(node))
             self._each(node, context.down(doubt=context.doubt or _DOUBTS.get(kind, "")))
 
-    def _loop(self, node: "Node", context: Context) -> None:
+    def _loop(self, node: Node, context: Context) -> None:
         """Read a loop: what it changes has changed already when its first command runs again."""
         names = {source(one) for one in children(node, ("command_name",))}
         self.variables.forget(self.scanned.called(node))
@@ -153,11 +155,11 @@ class Reader(Shell):
         if self.guards > guards and self.started:
             self.after = f"the script may end in the loop on line {self.expander.line(node)}"
 
-    def _each(self, node: "Node", context: Context) -> None:
+    def _each(self, node: Node, context: Context) -> None:
         """Read statements in their order; one with & behind it runs beside the others, until the script ends."""
         every = node.children
         last = max((at for at, one in enumerate(every) if _waits(one)), default=-1)
-        for at, (child, following) in enumerate(zip(every, [*every[1:], None])):  # noqa: B905 (Python 3.9 knows no strict=)
+        for at, (child, following) in enumerate(zip(every, [*every[1:], None])):
             if not child.is_named:
                 continue
             if following is None or following.type != "&":
@@ -167,7 +169,7 @@ class Reader(Shell):
             with self.apart():
                 self._walk(child, context.down(alone=True, waited=False, doubt=context.doubt or doubt))
 
-    def _list(self, node: "Node", context: Context) -> None:
+    def _list(self, node: Node, context: Context) -> None:
         """Read A && B || C …, which the grammar nests to the left. What may not run, or whose failure is caught, is
         in doubt (ends.doubts)."""
         chain: list[tuple[str, Node]] = []
@@ -175,11 +177,11 @@ class Reader(Shell):
             chain.append((source(node.children[1]), node.children[-1]))
             node = node.children[0]
         parts = [("", node), *reversed(chain)]
-        for (sign, part), doubt in zip(parts, ends.doubts(parts, self._functions())):  # noqa: B905
+        for (sign, part), doubt in zip(parts, ends.doubts(parts, self._functions())):
             assumed = context.assumed or sign == "&&"
             self._walk(part, context.down(plain=False, assumed=assumed, doubt=context.doubt or doubt))
 
-    def _alone(self, node: "Node", context: Context) -> None:
+    def _alone(self, node: Node, context: Context) -> None:
         """Read a subshell, or the parts of a pipeline, each of which has a shell of its own."""
         inner = context.down(alone=True, waited=False)
         if node.type == "subshell":
@@ -191,7 +193,7 @@ class Reader(Shell):
                 self._walk(child, inner)
             inner = inner._replace(stdin="a pipe")
 
-    def _redirected(self, node: "Node", context: Context) -> None:
+    def _redirected(self, node: Node, context: Context) -> None:
         """Read a statement with redirections; words behind a redirection still belong to the command."""
         more: list[Node] = []
         for child in node.named_children:
@@ -210,7 +212,7 @@ class Reader(Shell):
             if redirect.type in _REDIRECTS:
                 self._substitutions(redirect, context)
 
-    def _function(self, node: "Node", context: Context) -> None:
+    def _function(self, node: Node, context: Context) -> None:
         """Keep a function for its calls; of one that is defined twice it is not known which is called."""
         name = source(node.child_by_field_name("name") or node)
         twice = self.scanned.functions.get(name) is None
@@ -230,11 +232,11 @@ class Reader(Shell):
                     why = doubt or f"stands in the function {name[:40]}, which is not surely called"
                     self._walk(body, Context(why, alone=True))
 
-    def _functions(self) -> "dict[str, Node | None]":
+    def _functions(self) -> dict[str, Node | None]:
         """Return the functions' bodies by name, None of one that may not be what is called."""
         return {name: None if self.defined.get(name, "?") else body for name, body in self.scanned.functions.items()}
 
-    def _call(self, name: str, words: "list[Word]", context: Context) -> None:
+    def _call(self, name: str, words: list[Word], context: Context) -> None:
         """Read a function's body where it is called: `return` ends no more than that."""
         body, line = self.scanned.functions[name], words[0].line
         if body is None:
@@ -264,7 +266,7 @@ class Reader(Shell):
         if "return" in self.after:
             self.after = after
 
-    def _assignments(self, node: "Node", context: Context) -> None:
+    def _assignments(self, node: Node, context: Context) -> None:
         """Take NAME=value, alone or with export, declare, readonly, local."""
         declares = node.type == "declaration_command"
         flags = "".join(source(one) for one in node.named_children if one.type == "word") if declares else ""
@@ -290,7 +292,7 @@ class Reader(Shell):
         self.variables.forget(changed)
         self._substitutions(node, context)
 
-    def _substitutions(self, node: "Node", context: Context) -> None:
+    def _substitutions(self, node: Node, context: Context) -> None:
         """Read the commands in $(…), `…` and <(…) as ones of which it is not known whether they run."""
         if b"(" not in (node.text or b"") and b"`" not in (node.text or b""):
             return
@@ -300,12 +302,12 @@ class Reader(Shell):
                 for child in one.named_children:
                     self._walk(child, context.down(doubt=doubt, alone=True))
 
-    def _command(self, node: "Node", context: Context, more: "list[Node]") -> None:
+    def _command(self, node: Node, context: Context, more: list[Node]) -> None:
         self._substitutions(node, context)
         words: list[Word] = []
         known = self.variables.exact
         exported = {name: value for name in self.variables.exported if (value := known(name)) is not None}
-        for child, before in zip([*node.named_children, *more], [None, *node.named_children, *more]):  # noqa: B905
+        for child, before in zip([*node.named_children, *more], [None, *node.named_children, *more]):
             if before is not None and scan.is_apart(before, child):
                 break
             if child.type == "variable_assignment":
@@ -351,7 +353,7 @@ class Reader(Shell):
             self.leave(name, status, command, context)
 
 
-def _locals(body: "Node") -> set[str]:
+def _locals(body: Node) -> set[str]:
     """Return what a function declares as its own variables."""
     found = set()
     for one in children(body, ("declaration_command",)):
@@ -360,14 +362,14 @@ def _locals(body: "Node") -> set[str]:
     return found
 
 
-def _waits(node: "Node") -> bool:
+def _waits(node: Node) -> bool:
     """Whether a statement begins with `wait`."""
     while node.type in ("list", "redirected_statement", "pipeline") and node.children:
         node = node.children[0]
     return node.type == "command" and source(node.child_by_field_name("name") or node) == "wait"
 
 
-def _stdin(redirect: "Node") -> str:
+def _stdin(redirect: Node) -> str:
     """Return what a redirection makes the standard input, "" where it is another one's."""
     text = source(redirect)
     if redirect.type == "herestring_redirect":

@@ -4,8 +4,9 @@ Sources: the man pages and user guides of Shifter (NERSC), Sarus and Charlieclou
 documentation of the container engine (EDF) and of uenv.
 """
 
-import tomllib
+from __future__ import annotations
 
+from preflight import toml
 from preflight.submit.infer import images
 from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
@@ -114,8 +115,8 @@ def _of_edf(session: Session, command: Command, name: str) -> tuple[str | None, 
         if path is None:
             return None, f"no file {name} is here" if name.endswith(".toml") else f"no {name}.toml is here"
         try:
-            data = tomllib.loads(session.files.read_text(path, _MOST_EDF) or "")
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            data = toml.loads(session.files.read_text(path, _MOST_EDF) or "")
+        except (OSError, toml.TOMLDecodeError) as error:
             return None, f"{path} was not read: {error}"
         image, base = data.get("image"), data.get("base_environment")
         if isinstance(image, str) and image:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from preflight.facts.rootfs import Root
 from preflight.submit.infer import scan
@@ -19,7 +19,7 @@ MAX_LAYERS = 24  # launchers in front of one command
 UNKNOWN = "?"  # a tree of modules that may hold anything
 MAX_SHELLS = 4  # bash -c in bash -c
 
-Rule = Callable[["Session", Command], Command | None]
+Rule = Callable[["Session", Command], Optional[Command]]
 
 
 class Session:

@@ -4,6 +4,8 @@ The syntax tree is tree-sitter's, with the grammar for bash. What would have to 
 a hole (words.py). Nothing here executes anything.
 """
 
+from __future__ import annotations
+
 import re
 from typing import TYPE_CHECKING
 
@@ -63,7 +65,7 @@ class _Fields:
         if value[-1] in _SPACE:
             self.close()
 
-    def spread(self, elements: "tuple[str, ...]", split: bool) -> None:
+    def spread(self, elements: tuple[str, ...], split: bool) -> None:
         """Add an array's elements, each a word of its own; ``split``: each may be several."""
         for at, element in enumerate(elements):
             if at:
@@ -87,11 +89,11 @@ class Expander:
         self.base = base
         self.flat = flat
 
-    def line(self, node: "Node") -> int:
+    def line(self, node: Node) -> int:
         """Return the line of the script on which a node begins, 1-based."""
         return self.base + (0 if self.flat else start_row(node)) + 1
 
-    def words(self, node: "Node") -> list[Word]:
+    def words(self, node: Node) -> list[Word]:
         """Return the words that an argument becomes."""
         fields = _Fields()
         self._into(fields, node, True)
@@ -100,7 +102,7 @@ class Expander:
         script, flat = self._script(node)
         return [Word(text, line, script if len(fields.done) == 1 else None, flat) for text in fields.done]
 
-    def value(self, node: "Node | None") -> str | tuple[str, ...] | None:
+    def value(self, node: Node | None) -> str | tuple[str, ...] | None:
         """Return what an assignment's right side is: text, or an array's elements, with holes for what is not known;
         None where nothing is."""
         if node is None:
@@ -114,21 +116,21 @@ class Expander:
             self._into(fields, part, False)
         return "".join([*fields.done, fields.open or ""]).replace(WIDE, HOLE)
 
-    def _array(self, node: "Node") -> tuple[str, ...] | None:
+    def _array(self, node: Node) -> tuple[str, ...] | None:
         """Return the elements of NAME=(…), None where they are given by index or key."""
         parts = [one for one in node.named_children if one.type != "comment"]
         if any(source(one).startswith("[") for one in parts):
             return None
         return tuple(word.text for one in parts for word in self.words(one))
 
-    def _script(self, node: "Node") -> tuple[str | None, bool]:
+    def _script(self, node: Node) -> tuple[str | None, bool]:
         """Return a quoted text with its line breaks as written, and whether its lines are not the script's."""
         if node.type != "string":
             return None, node.type not in ("raw_string", "word", "concatenation")
         text = self._quoted(node, True)
         return text, text.count("\n") != source(node).count("\n")
 
-    def _into(self, fields: _Fields, node: "Node", split: bool) -> None:
+    def _into(self, fields: _Fields, node: Node, split: bool) -> None:
         for part in _parts(node):
             kind = part.type
             if kind == "string":
@@ -164,7 +166,7 @@ class Expander:
             return WIDE
         return _ESCAPED.sub(lambda found: "" if found[1] == "\n" else found[1], text)
 
-    def _expansion(self, fields: _Fields, node: "Node", split: bool) -> None:
+    def _expansion(self, fields: _Fields, node: Node, split: bool) -> None:
         """Add $NAME, ${NAME}, ${NAME[@]} where it is not quoted."""
         elements = self._elements(node)
         value = self._variable(node) if elements is None else " ".join(elements)
@@ -177,11 +179,11 @@ class Expander:
         else:
             fields.spread(elements, True)
 
-    def _quoted(self, node: "Node", breaks: bool = False) -> str:
+    def _quoted(self, node: Node, breaks: bool = False) -> str:
         """Return a double-quoted string's text, of an array's elements with blanks between them."""
         return "".join(one if isinstance(one, str) else " ".join(one) for one in self._segments(node, breaks))
 
-    def _segments(self, node: "Node", breaks: bool = False) -> "list[str | tuple[str, ...]]":
+    def _segments(self, node: Node, breaks: bool = False) -> list[str | tuple[str, ...]]:
         """Return the pieces of a double-quoted string: text, or the elements of "${NAME[@]}", each a word of its own.
         ``breaks``: keep its line continuations."""
         raw, start = node.text or b"", node.start_byte
@@ -200,7 +202,7 @@ class Expander:
         out.append(_unescape(raw[at:end], breaks))
         return [one for one in out if one != ""] or [""]
 
-    def _inside(self, node: "Node") -> str | tuple[str, ...]:
+    def _inside(self, node: Node) -> str | tuple[str, ...]:
         """Return what an expansion in double quotes becomes."""
         if node.type not in _EXPANSIONS[:2]:
             return HOLE
@@ -213,12 +215,12 @@ class Expander:
             return WIDE if _MANY.search(source(node)) else HOLE
         return value
 
-    def _elements(self, node: "Node") -> tuple[str, ...] | None:
+    def _elements(self, node: Node) -> tuple[str, ...] | None:
         """Return the elements of ${NAME[@]}, or the positional parameters; None for others and where not known."""
         found = _ARRAY.fullmatch(source(node).strip())
         return self.variables.elements(found[1] or found[2] or found[3]) if found else None
 
-    def _variable(self, node: "Node") -> str | None:
+    def _variable(self, node: Node) -> str | None:
         """Return the value of $NAME or ${NAME...}, None where nothing of it is known."""
         name = next((source(one) for one in node.named_children if one.type == "variable_name"), "")
         text = source(node).strip()
@@ -238,7 +240,7 @@ class Expander:
         return value if value.strip(HOLE) or not sign.startswith(":") else None
 
 
-def _parts(node: "Node") -> "list[Node]":
+def _parts(node: Node) -> list[Node]:
     return node.children if node.type == "concatenation" else [node]
 
 
@@ -249,7 +251,7 @@ def _unescape(raw: bytes, breaks: bool) -> str:
     return _ESCAPED_QUOTED.sub(r"\1", text if breaks else text.replace("\\\n", ""))
 
 
-def _ansi(found: "re.Match[str]") -> str:
+def _ansi(found: re.Match[str]) -> str:
     if found[3]:
         return _LETTERS.get(found[3], found[3])
     return chr(int(found[1], 16) if found[1] else int(found[2], 8) & 0xFF)

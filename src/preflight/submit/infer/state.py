@@ -1,5 +1,7 @@
 """What a shell keeps from command to command: variables, directory, whether it has ended, whether failures count."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -29,7 +31,7 @@ class Context(NamedTuple):
     waited: bool = False
     assumed: bool = False
 
-    def down(self, **changes: "str | bool") -> "Context":
+    def down(self, **changes: str | bool) -> Context:
         """Return the context one level deeper."""
         return self._replace(depth=self.depth + 1, **changes)  # type: ignore[arg-type]
 

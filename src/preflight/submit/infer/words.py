@@ -1,5 +1,7 @@
 """Words of a shell command, as far as they are known; and the options among them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence, Set
 from typing import NamedTuple
 
@@ -35,7 +37,7 @@ class Word(NamedTuple):
         last = self.text.rpartition("/")[2]
         return "" if HOLE in last or WIDE in last else last
 
-    def part(self, start: int) -> "Word":
+    def part(self, start: int) -> Word:
         """Return the text from ``start`` on as a word."""
         return Word(self.text[start:], self.line)
 

@@ -1,5 +1,7 @@
 """Reading the cluster for a plan: its nodes, its default partition, which way it places, its plugins' options."""
 
+from __future__ import annotations
+
 from preflight.policy.model import Policy
 from preflight.slurm.at_once import at_once
 from preflight.slurm.cluster import Cluster

@@ -4,6 +4,8 @@ A clause may be lowered to what nodes have, or dropped; one of the user's own op
 Where no single change helps, two clauses are dropped together. Only nodes that are up count.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -105,7 +107,7 @@ def _has_order(one: Predicate) -> bool:
     lowered = (">=", ">", "=", "~=") if one.name == "cuda" else (">=", ">")
     if row is None or one.negated or one.op not in lowered or (one.name == "cuda" and one.op == ">"):
         return False
-    return isinstance(row.kind, Version | Size | Count)
+    return isinstance(row.kind, (Version, Size, Count))
 
 
 def _order(one: Predicate) -> Any:
@@ -133,7 +135,7 @@ def _value(one: Predicate, view: View) -> str | None:
         return ".".join(map(str, stated)) or None
     if isinstance(row.kind, Size):
         return _size(have[0], row.kind.base) if isinstance(have, list) else None
-    return str(int(have)) if isinstance(have, int | float) and have >= 1 else None
+    return str(int(have)) if isinstance(have, (int, float)) and have >= 1 else None
 
 
 def _size(least: int, base: int) -> str | None:

@@ -5,6 +5,8 @@ then taken as one that may be used, and ``left`` says what was not looked at. Li
 where the two ways to read it differ.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Iterator
 
@@ -20,7 +22,7 @@ class Term(NamedTuple):
 
     op: str
     text: str = ""
-    parts: tuple["Term", ...] = ()
+    parts: tuple[Term, ...] = ()
 
 
 class Constraint(NamedTuple):
@@ -109,7 +111,7 @@ def holds(term: Term, features: Collection[str]) -> bool | None:
 def _in_turn(found: list[bool | None], signs: str) -> bool | None:
     """Return the value read from left to right."""
     value = found[0]
-    for sign, one in zip(signs, found[1:], strict=True):
+    for sign, one in zip(signs, found[1:]):
         value = _both(value, one) if sign == "&" else _either(value, one)
     return value
 
@@ -117,7 +119,7 @@ def _in_turn(found: list[bool | None], signs: str) -> bool | None:
 def _by_rank(found: list[bool | None], signs: str) -> bool | None:
     """Return the value where & binds closer than |."""
     groups = [found[0]]
-    for sign, one in zip(signs, found[1:], strict=True):
+    for sign, one in zip(signs, found[1:]):
         if sign == "&":
             groups[-1] = _both(groups[-1], one)
         else:

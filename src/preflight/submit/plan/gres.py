@@ -1,5 +1,7 @@
 """GPUs as Slurm's Gres names and counts them, beside what a node published: GPUs, MIG devices, other vendors' GPUs."""
 
+from __future__ import annotations
+
 from preflight.digits import is_whole
 from preflight.facts.view import Unknown, View
 from preflight.requirements import mig

@@ -4,6 +4,8 @@ Where a node lacks several things, the one is named that most nodes lack: that m
 to look at first. The other things count all the same where changes are proposed.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -175,7 +177,7 @@ def missing(clause: Clause, view: View) -> str:
         row = names.find(one.name)
         if one.name == "cuda" and one.op in (">=", "=", "~=") and _is_newer(view, one.value or ""):
             return f"not {clause.text}"
-        ordered = row is not None and isinstance(row.kind, Version | Size | Count)
+        ordered = row is not None and isinstance(row.kind, (Version, Size, Count))
         if ordered and row not in names.DISTRIBUTION_ROWS and not one.negated and one.op in _OPPOSITE:
             return f"{one.name} {_OPPOSITE[one.op]} {one.value}"
         if one.op is None:

@@ -1,5 +1,7 @@
 """The nodes' published facts, each kind of node decoded and judged once."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any

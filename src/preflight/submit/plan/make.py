@@ -1,5 +1,7 @@
 """A job's plan: what it asks, held against what the cluster's nodes published."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from preflight.policy.model import Policy
@@ -44,10 +46,10 @@ def plan(
     asked = wants(submission.components, inference, infer, file, cwd)
     terms = [terms_of(one.asked) for one in asked]
     if cluster is None:
-        parts = tuple(_unasked(*one) for one in zip(asked, terms, strict=True))
+        parts = tuple(_unasked(*one) for one in zip(asked, terms))
     else:
         kinds = Kinds(cluster.nodes, cluster.by_extra)
-        parts = tuple(_part(*one, cluster, kinds, policy) for one in zip(asked, terms, strict=True))
+        parts = tuple(_part(*one, cluster, kinds, policy) for one in zip(asked, terms))
     return Plan(submission.script, infer, parts, inference, cluster is not None, problem, submission.notes)
 
 

@@ -1,5 +1,7 @@
 """What plan answers with. Texts in it may come from users and from Slurm: they are cleaned where they are shown."""
 
+from __future__ import annotations
+
 from preflight.requirements.grammar import Clause
 from preflight.submit.infer import Inference
 from preflight.submit.script import Asked

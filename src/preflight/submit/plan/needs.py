@@ -1,5 +1,7 @@
 """What a job asks of its nodes, clause by clause, with the place where each stands."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from preflight.requirements.grammar import Requirement, RequirementError, from_comment, parse

@@ -60,7 +60,7 @@ def _lower_bound(clause: Clause) -> str:
         return ""
     one = clause.predicates[0]
     row = names.find(one.name)
-    ordered = row is not None and isinstance(row.kind, Version | Size | Count)
+    ordered = row is not None and isinstance(row.kind, (Version, Size, Count))
     return one.name if ordered and one.op == ">=" and not one.negated and one.name != "cuda" else ""
 
 

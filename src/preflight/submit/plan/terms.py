@@ -1,5 +1,7 @@
 """Slurm's own terms of a component, held against a node: hosts, features, GPUs, CPUs, memory."""
 
+from __future__ import annotations
+
 from preflight.hostlist import HostlistError, names
 from preflight.slurm.models import Node
 from preflight.submit.gpu_types import profile_of

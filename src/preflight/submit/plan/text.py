@@ -1,5 +1,7 @@
 """A plan as text of 80 columns: the answer first, then why, what to change, what was read, what would be set."""
 
+from __future__ import annotations
+
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence

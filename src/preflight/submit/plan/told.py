@@ -32,7 +32,7 @@ class Told(NamedTuple):
         clause = self.named.get(answer.text)
         if clause is None:
             return False
-        parts = zip(clause.predicates, answer.predicates, strict=True)
+        parts = zip(clause.predicates, answer.predicates)
         return any(found.truth is None and not _states(view, one) for one, found in parts)
 
 

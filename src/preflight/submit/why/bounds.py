@@ -1,5 +1,7 @@
 """A job that waits for a limit of accounting: the limit, where it is set, and the step that fits it, in words."""
 
+from __future__ import annotations
+
 import math
 import re
 

@@ -1,5 +1,7 @@
 """One job's evidence laid out for those who judge it."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from preflight.report.merge import View, fold, natural

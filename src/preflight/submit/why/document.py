@@ -1,7 +1,7 @@
 """An explanation as JSON, format preflight.why/1: fields are added, never renamed."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from preflight.submit.why.model import Stay, Step, Told
@@ -35,7 +35,7 @@ def _told(told: Told) -> dict[str, Any]:
 
 
 def _stay(stay: Stay) -> dict[str, Any]:
-    started = None if stay.started is None else datetime.fromtimestamp(stay.started, UTC)
+    started = None if stay.started is None else datetime.fromtimestamp(stay.started, timezone.utc)
     return {
         "run": stay.run,
         "nodes": stay.nodes,

@@ -1,5 +1,7 @@
 """A job that ended otherwise than it should: by its exit code, its files, or its memory."""
 
+from __future__ import annotations
+
 from preflight.slurm.accounting import Memory
 from preflight.slurm.job_asks import Files
 from preflight.submit.why.case import Case
@@ -41,7 +43,7 @@ def not_started(case: Case) -> Told | None:
 
 def _named(files: Files) -> str:
     """Return "its output file /x", "one of its output file /x and its input file /y", "" where none is known."""
-    named = zip(("output", "error", "input"), files[:3], strict=True)
+    named = zip(("output", "error", "input"), files[:3])
     given = [f"its {name} file {path}" for name, path in named if path]
     if not given and files.directory:
         return f"its output, error or input file, in {files.directory} unless its script names another place"

@@ -1,5 +1,7 @@
 """Which nodes fit a job that waits or is held, by the facts that nodes publish: what `preflight plan` says of it."""
 
+from __future__ import annotations
+
 import re
 from typing import NamedTuple
 
@@ -108,7 +110,7 @@ def _gpus(slurm: Slurm, job: JobInfo) -> dict[str, str]:
     if own is None:
         return {}
     found = {}
-    for field, text in zip(_TRES, own[2:], strict=True):
+    for field, text in zip(_TRES, own[2:]):
         counts = [f"{kind}:{count or 1}" if kind else count or "1" for kind, count in _GPU.findall(value(text))]
         if counts:
             found[_OPTION[field]] = ",".join(counts)

@@ -1,5 +1,7 @@
 """Reading what is known of a job: the queue, accounting, the reports, the nodes that matter. Nothing is changed."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple

@@ -1,5 +1,7 @@
 """A job that is held: by Preflight, by Slurm after a node failed, by its user or an admin."""
 
+from __future__ import annotations
+
 import re
 
 from preflight.hostlist import HostlistError, folded, names

@@ -1,5 +1,7 @@
 """What holds a waiting job up, by Slurm's reason and by what is known beyond it: in words, with the steps."""
 
+from __future__ import annotations
+
 import math
 
 from preflight.digits import whole

@@ -5,6 +5,8 @@ jobs together, Max, Min), on what (Cpu, Mem, GRES, Jobs, Wall …), and by what 
 So they are read by their parts: https://slurm.schedmd.com/resource_limits.html.
 """
 
+from __future__ import annotations
+
 import math
 import re
 from typing import NamedTuple

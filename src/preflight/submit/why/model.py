@@ -1,5 +1,7 @@
 """What an explanation is made from, and what it is."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 from preflight.slurm.accounting import Memory, Run
@@ -150,7 +152,7 @@ class Told(NamedTuple):
     verdict: str = ""
     source: str = ""
     exit_code: str = ""
-    parts: tuple["Told", ...] = ()
+    parts: tuple[Told, ...] = ()
 
 
 def away(node: Node) -> bool:

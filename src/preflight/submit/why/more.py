@@ -3,6 +3,8 @@
 Each question is one or two Slurm commands. What cannot be had is left out: the answer is more general then.
 """
 
+from __future__ import annotations
+
 import shlex
 
 from preflight.report.clean import clean

@@ -1,5 +1,7 @@
 """The job's runs, one after another: from its reports, and from AdminComment where no report can be read."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable
 from datetime import datetime

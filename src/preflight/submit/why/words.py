@@ -1,5 +1,7 @@
 """Times, lists and exit codes in words."""
 
+from __future__ import annotations
+
 import signal
 import time
 from collections.abc import Sequence
