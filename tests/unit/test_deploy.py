@@ -258,6 +258,30 @@ def test_code_that_does_not_compile_is_an_error(tmp_path: Path, monkeypatch: pyt
         copy.copy_package(str(tmp_path / "lib"))
 
 
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("3 8", "is Python 3.8, and 3.9 or later is needed; name another with --python"),
+        ("3 10", "is Python 3.10 and has no reader for TOML: make the virtual environment with it"),
+        ("no", "does not run as a Python"),
+        ("3 11", ""),
+    ],
+)
+def test_the_hooks_python_can_run_what_is_copied(
+    answer: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "closure", lambda: [copy.metadata.distribution("click")])
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho {answer}\n")
+    python.chmod(0o755)
+    said = ""
+    try:
+        copy.runs_by(str(python))
+    except DeployError as error:
+        said = str(error)
+    assert (says in said) if says else not said
+
+
 def test_the_scripts_come_from_the_package_or_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.path.isfile(f"{assets()}/site-config/preflight.toml")
     monkeypatch.setattr(layout, "__file__", str(tmp_path / "lib/preflight/deploy/layout.py"))

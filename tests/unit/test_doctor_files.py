@@ -256,8 +256,8 @@ def test_a_python_that_is_gone_or_too_old(sound: DoctorSite) -> None:
         path.write_text(path.read_text().replace(sound.target.python, f"{sound.place}/python"))
     found = {one.subject for one in sound.findings()}
     assert found == {"interpreter", "python"}
-    script(sound.place / "python", "#!/bin/sh\necho 3 9 2\necho cpython-39\n")
-    assert only(sound) == ("python", "3.9.2: needs 3.11 or later")
+    script(sound.place / "python", "#!/bin/sh\necho 3 8 2\necho cpython-38\n")
+    assert only(sound) == ("python", "3.8.2: needs 3.9 or later")
     script(sound.place / "python", "#!/bin/sh\necho 3 99 0\necho cpython-399\n")
     assert "not compiled for Python 3.99.0" in only(sound)[1]
 

@@ -3,13 +3,14 @@
 import compileall
 import os
 import shutil
+import subprocess
 from importlib import metadata
 
 from packaging.requirements import Requirement
 
 import preflight
 from preflight import bundle
-from preflight.deploy.layout import DeployError
+from preflight.deploy.layout import OLDEST, DeployError
 
 DISTRIBUTION = "slurm-preflight"
 
@@ -33,6 +34,24 @@ def closure() -> list[metadata.Distribution]:
     return list(found.values())
 
 
+def runs_by(python: str) -> None:
+    """Look whether the hooks' interpreter ``python`` can run what is copied; raises DeployError where not."""
+    ask = [python, "-I", "-S", "-c", "import sys; print(*sys.version_info[:2])"]
+    try:
+        said = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=True).stdout
+        version = tuple(int(part) for part in said.split())
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise DeployError(f"{python}: does not run as a Python: {error}") from error
+    named = ".".join(map(str, version))
+    if version < OLDEST:
+        raise DeployError(f"{python} is Python {named}, and 3.9 or later is needed; name another with --python")
+    if version < (3, 11) and all(one.metadata["Name"].lower() != "tomli" for one in closure()):
+        raise DeployError(
+            f"{python} is Python {named} and has no reader for TOML: make the virtual environment with it "
+            f"({python} -m venv .venv), or pip install tomli"
+        )
+
+
 def copy_package(lib: str) -> None:
     """Copy everything into the new directory ``lib`` and compile it; raises OSError or DeployError."""
     os.makedirs(lib)
@@ -51,5 +70,5 @@ def copy_package(lib: str) -> None:
     # A library may carry files for other Pythons that do not compile; ours must.
     compiled = compileall.compile_dir(lib, quiet=2, workers=1) or compileall.compile_dir(f"{lib}/preflight", quiet=1)
     if not compiled:
-        raise DeployError("the package does not compile with this Python: is it 3.11 or later?")
+        raise DeployError("the package does not compile with this Python: is it 3.9 or later?")
     bundle.make(f"{lib}/preflight")

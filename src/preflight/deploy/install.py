@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from preflight import __version__
-from preflight.deploy.copy import copy_package
+from preflight.deploy.copy import copy_package, runs_by
 from preflight.deploy.layout import HOOKS, DeployError, Target, assets
 from preflight.policy.load import PolicyError, load_policy
 from preflight.policy.model import DEFAULT_PATH, Policy
@@ -25,6 +25,7 @@ def install(target: Target, plugin: bool, cppflags: str = "") -> str:
     os.umask(0o022)  # users run the command and the task prolog from here
     source = assets()
     policy = _policy(target)
+    runs_by(target.python)
     os.makedirs(target.versions, mode=0o755, exist_ok=True)
     new = f"{target.versions}/{__version__}-{time.strftime('%Y%m%d%H%M%S')}-{os.getpid()}"
     staging = f"{target.versions}/.new-{os.getpid()}"

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import NamedTuple
 
+OLDEST = (3, 9)  # the Python that hooks need at least
 HOOKS = ("prolog", "epilog", "healthcheck", "taskprolog")
 SLURM_KEYS = {"prolog": "Prolog", "epilog": "Epilog", "healthcheck": "HealthCheckProgram", "taskprolog": "TaskProlog"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timezone
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Optional
 
 import msgspec
 
@@ -30,15 +30,16 @@ class RefusedError(ValueError):
     """A text that the store does not take as a report: one line, why."""
 
 
+# Optional[...]: msgspec evaluates these annotations, and Python 3.9 has no X | None.
 class _Job(msgspec.Struct):
     id: int
-    array_job_id: int | None = None
-    array_task_id: int | None = None
-    restart: int | None = None
-    user: str | None = None
-    uid: int | None = None
-    partition: str | None = None
-    nodes: str | None = None
+    array_job_id: Optional[int] = None
+    array_task_id: Optional[int] = None
+    restart: Optional[int] = None
+    user: Optional[str] = None
+    uid: Optional[int] = None
+    partition: Optional[str] = None
+    nodes: Optional[str] = None
 
 
 class _Finding(msgspec.Struct):
@@ -50,15 +51,15 @@ class _Finding(msgspec.Struct):
 
 class _Action(msgspec.Struct):
     kind: _Kind
-    detail: str | None
+    detail: Optional[str]
     enforced: bool
 
 
 class _Software(msgspec.Struct):
     preflight: str
     python: str
-    policy_sha256: str | None
-    catalog: str | None
+    policy_sha256: Optional[str]
+    catalog: Optional[str]
 
 
 class _Report(msgspec.Struct):
@@ -69,7 +70,7 @@ class _Report(msgspec.Struct):
     phase: _Phase
     started: datetime
     duration_ms: float
-    job: _Job | None
+    job: Optional[_Job]
     verdict: _Verdict
     action: _Action
     findings: list[_Finding]

@@ -9,11 +9,10 @@ from preflight.deploy.doctor.host import NODE, Host
 from preflight.deploy.doctor.places import others_may_change
 from preflight.deploy.doctor.processes import run
 from preflight.deploy.doctor.result import Result, ok, skip, warn, wrong
-from preflight.deploy.layout import HOOKS
+from preflight.deploy.layout import HOOKS, OLDEST
 from preflight.digits import is_whole
 from preflight.files import read_plain
 
-OLDEST = (3, 11)
 VERSION = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)
 ASK = "import sys; print(*sys.version_info[:3]); print(sys.implementation.cache_tag)"
 LIMIT_S = 10.0
@@ -63,7 +62,7 @@ def _python(host: Host, again: str) -> Iterator[Result]:
     version = tuple(int(part) for part in numbers.split() if is_whole(part))
     named = ".".join(numbers.split())
     if version < OLDEST:
-        yield wrong("python", f"{named}: needs 3.11 or later", python, f"{again} --python PATH")
+        yield wrong("python", f"{named}: needs 3.9 or later", python, f"{again} --python PATH")
         return
     yield ok("python", named, python)
     main = next(iter(host.scripts.values())).main
