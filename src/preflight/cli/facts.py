@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from preflight.cli.facts_formats import ansible, nfd
 from preflight.facts.collect import collect
 from preflight.facts.document import FactsDocument
 from preflight.facts.source import Source
@@ -26,19 +27,30 @@ PROBLEM = "!"
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the document, format preflight.facts/1.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "nfd", "ansible"]),
+    help="nfd: labels for Kubernetes (Node Feature Discovery); ansible: for facts.d.",
+)
 @click.option("--root", metavar="DIR", help="Read files beneath DIR: a chroot, an image, a recorded node.")
 @click.option("--config", metavar="FILE", help="The policy (default /etc/preflight/preflight.toml).")
-def facts(as_json: bool, root: str | None, config: str | None) -> None:
+def facts(as_json: bool, form: str | None, root: str | None, config: str | None) -> None:
     """Say what this node is: system, CUDA, driver, GPUs, memory, mounts.
 
     With --root, live sources (NVML, uname, free space) are off unless the policy says [facts] live = true.
     """
     try:
         document = read_facts(root, config)
+        policy = load_policy(config)
     except (PolicyError, ValueError) as error:
         click.echo(str(error), err=True)
         raise SystemExit(2) from None
-    if as_json:
+    if form == "nfd":
+        click.echo(nfd(document, policy), nl=False)
+    elif form == "ansible":
+        click.echo(ansible(document))
+    elif as_json or form == "json":
         click.echo(json.dumps(document.to_dict(), indent=2))
     else:
         for line in page(document):
