@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 import click
 
 from preflight.checks.registry import Check, every_check
+from preflight.cli.columns import WIDTH
 from preflight.cli.common import config_option, fail, policy_for, write_out
 from preflight.policy.model import Policy
 
@@ -32,9 +34,11 @@ def checks(name: str | None, as_json: bool, config: str | None) -> None:
         for key, value in rows[0].items():
             click.echo(f"{key:<8} {', '.join(value) if isinstance(value, list) else value}")
     else:
-        width = max(len(row["name"]) for row in rows)
+        wide = max(len(row["name"]) for row in rows)
         for row in rows:
-            click.echo(f"{row['name']:<{width}}  {row['action']:<6} {row['help']}")
+            head, rest = f"{row['name']:<{wide}}  {row['action']:<6} ", " " * (wide + 9)
+            for line in textwrap.wrap(row["help"], WIDTH, initial_indent=head, subsequent_indent=rest):
+                click.echo(line)
 
 
 def _row(check: Check, policy: Policy) -> dict[str, Any]:

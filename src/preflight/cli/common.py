@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from preflight.cli import colour
 from preflight.cli.policies import policy_for
 from preflight.facts.document import FactsDocument, read_document
 from preflight.facts.schema import FactsError
@@ -26,9 +27,13 @@ class Raw(click.Command):
 
 
 def write_out(text: str) -> None:
-    """Print text as UTF-8 whatever the locale is. A reader that went away does not change what is returned."""
+    """Print text as UTF-8 whatever the locale is, with colour on a terminal.
+
+    A reader that went away does not change what is returned.
+    """
+    shown = colour.wanted()
     try:
-        click.echo(text, nl=not text.endswith("\n"))
+        click.echo(colour.coloured(text) if shown else text, nl=not text.endswith("\n"), color=shown)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 

@@ -7,9 +7,10 @@ import json
 import click
 
 from preflight.cli.common import config_option, policy_for, write_out
+from preflight.cli.groups import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Validate the policy, or print what is in force."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from preflight.cli.common import fail
+from preflight.cli.groups import Group
 from preflight.fleet.store.interface import StoreError
 
 COMMANDS = {
@@ -23,7 +24,7 @@ COMMANDS = {
 NEEDS = "pip install 'slurm-preflight[fleet]'"
 
 
-class Lazy(click.Group):
+class Lazy(Group):
     """A group whose commands stand in two modules: what answers from the store, and what needs none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -8,6 +8,7 @@ import sys
 import click
 
 from preflight import __version__
+from preflight.cli.groups import Group
 
 COMMANDS = {
     "facts": "What this node is.",
@@ -30,10 +31,13 @@ COMMANDS = {
     "install": "Install hooks and plugin; print the lines for slurm.conf.",
     "uninstall": "Remove what install put in place.",
     "doctor": "Is all of it right on this host, and what to type where not.",
+    "help": "The help of a command.",
+    "version": "The version, as -V.",
 }
+HERE = ("help", "version")  # commands of this module
 
 
-class Lazy(click.Group):
+class Lazy(Group):
     """A group whose commands are the modules beside this one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -44,7 +48,8 @@ class Lazy(click.Group):
         """Import and return a command, None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"preflight.cli.{cmd_name}"), cmd_name)
+        place = __name__ if cmd_name in HERE else f"preflight.cli.{cmd_name.replace('-', '_')}"
+        command: click.Command = getattr(importlib.import_module(place), cmd_name.replace("-", "_"))
         command.short_help = COMMANDS[cmd_name]
         return command
 
@@ -55,12 +60,25 @@ class Lazy(click.Group):
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="preflight")
+@click.version_option(__version__, "-V", "--version", prog_name="preflight")
 @click.option("--debug", is_flag=True, help="Show a traceback where something fails, and how Slurm is read.")
 @click.pass_context
 def group(ctx: click.Context, debug: bool) -> None:
     """Check that a Slurm node is what a job needs."""
     ctx.obj = debug
+
+
+@click.command()
+@click.argument("commands", nargs=-1, metavar="[COMMAND]...")
+def help(commands: tuple[str, ...]) -> None:
+    """Show the help of a command, as its --help does."""
+    group.main([*commands, "--help"], standalone_mode=False, prog_name="preflight")
+
+
+@click.command()
+def version() -> None:
+    """Print the version of Preflight, and of the Python that runs it."""
+    click.echo(f"preflight, version {__version__}")
 
 
 def main() -> int:
