@@ -20,6 +20,7 @@ COMMANDS = {
     "since": "What a window of time brought.",
     "check": "The check of this moment on many nodes, through srun.",
     "token": "A node's token for `preflight ship`.",
+    "reader": "A reader's token for the dashboard.",
 }
 NEEDS = "pip install 'slurm-preflight[fleet]'"
 

@@ -231,6 +231,24 @@ def token_(name: str, store_url: str, cluster: str, revoke: bool) -> None:
         write_out(tokens.make(store, cluster, name))
 
 
+@click.command("reader")
+@click.argument("name", metavar="USER")
+@store_option
+@click.option("--admin", is_flag=True, help="May see every job; without it only jobs of the user of that name.")
+@click.option("--revoke", is_flag=True, help="End all of the reader's tokens at once instead.")
+def reader_(name: str, store_url: str, admin: bool, revoke: bool) -> None:
+    """Make a reader's token for the dashboard of `preflight serve` and print it."""
+    from preflight.fleet.pages import access
+
+    store = opened(store_url, make=True)
+    if revoke:
+        write_out(f"{access.revoke(store, name)} tokens of {name} ended")
+        return
+    if not 0 < len(name) <= access.MAX_NAME or not name.isprintable():
+        fail(f"USER: no name of at most {access.MAX_NAME} letters")
+    write_out(access.make(store, name, "admin" if admin else "user"))
+
+
 def _say_nodes(nodes: Sequence[status.Latest]) -> None:
     counts = {verdict: sum(1 for one in nodes if one.verdict == verdict) for verdict in VERDICTS}
     shown = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
@@ -329,4 +347,4 @@ def _json(value: Any) -> None:
     write_out(json.dumps(value, indent=2))
 
 
-COMMANDS = {one.name: one for one in (status_, node_, jobs_, drains_, would_, drift_, since_, token_)}
+COMMANDS = {one.name: one for one in (status_, node_, jobs_, drains_, would_, drift_, since_, token_, reader_)}

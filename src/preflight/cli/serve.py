@@ -1,14 +1,17 @@
-"""`preflight serve`: the collector."""
+"""`preflight serve`: the collector and the dashboard."""
 
 from __future__ import annotations
 
 import ipaddress
+import sys
+from collections.abc import Callable
 
 import click
 
-from preflight.cli.common import fail, write_out
+from preflight.cli.common import config_option, fail, policy_for, write_out
 from preflight.cli.stores import NEEDS, opened, store_option
 from preflight.digits import is_whole
+from preflight.slurm.commands import Slurm
 
 
 @click.command()
@@ -23,25 +26,59 @@ from preflight.digits import is_whole
     type=click.IntRange(0, 36500),
     help="Forget reports of earlier days, not what was counted of them; 0 keeps all.",
 )
-def serve(store_url: str, listen: str, tls_cert: str | None, tls_key: str | None, keep_days: int) -> None:
-    """Take reports from `preflight ship` and keep them in the store, until ended by a signal."""
+@click.option("--proxy-user-header", metavar="NAME", help="A reverse proxy's header that names who looks.")
+@click.option("--proxy-from", "proxy_from", multiple=True, metavar="ADDRESS", help="Believe it from here alone.")
+@click.option("--admin", "admins", multiple=True, metavar="USER", help="Of those, who may see every job.")
+@click.option("--no-slurm", is_flag=True, help="Do not ask Slurm for the nodes' states.")
+@config_option
+def serve(
+    store_url: str,
+    listen: str,
+    tls_cert: str | None,
+    tls_key: str | None,
+    keep_days: int,
+    proxy_user_header: str | None,
+    proxy_from: tuple[str, ...],
+    admins: tuple[str, ...],
+    no_slurm: bool,
+    config: str | None,
+) -> None:
+    """Take reports from `preflight ship`, keep them in the store, and show the dashboard, until ended by a signal."""
     try:
         import uvicorn
 
+        from preflight.fleet.pages import access
+        from preflight.fleet.pages.app import Options
+        from preflight.fleet.pages.states import Watch
         from preflight.fleet.web.app import make_app
     except ImportError as error:
         fail(f"{error.name} is not installed: {NEEDS}")
     host, port = _address(listen)
     if bool(tls_cert) != bool(tls_key):
         fail("--tls-cert and --tls-key belong together")
+    if bool(proxy_user_header) != bool(proxy_from) or (admins and not proxy_user_header):
+        fail("--proxy-user-header and --proxy-from belong together; --admin names users of that header")
+    try:
+        proxy = access.proxy(proxy_user_header, proxy_from, admins) if proxy_user_header else None
+    except ValueError as error:
+        fail(f"--proxy-from: {error}")
+    watch = Watch(None if no_slurm else _slurm(config))
     store = opened(store_url, make=True)
     scheme = "https" if tls_cert else "http"
     write_out(f"Collector on {scheme}://{listen}, store {_shown(store_url)}")
     write_out(f"A node's token: preflight fleet token NODE --store {_shown(store_url)}")
+    write_out(f"Dashboard: {scheme}://{listen}/")
+    if not access.any_reader(store) and proxy is None:
+        write_out(f"The first reader's token (an admin's), shown this once: {access.make(store, 'admin', 'admin')}")
+    else:
+        write_out(f"A reader's token: preflight fleet reader NAME --store {_shown(store_url)}")
+    sys.stdout.flush()
+    _audit()
     if not tls_cert and not _is_loopback(host):
         click.echo("preflight: without --tls-cert tokens and reports cross the network in the clear", err=True)
-    config = uvicorn.Config(
-        make_app(store, keep_days),
+    app = make_app(store, keep_days, Options(proxy, watch, bool(tls_cert)))
+    its = uvicorn.Config(
+        app,
         host=host,
         port=port,
         ssl_certfile=tls_cert,
@@ -49,15 +86,38 @@ def serve(store_url: str, listen: str, tls_cert: str | None, tls_key: str | None
         log_level="warning",
         access_log=False,
         server_header=False,
-        limit_concurrency=512,
+        proxy_headers=False,  # the address of a connection is whose it is, not what a header says
+        limit_concurrency=1024,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=20,
         backlog=2048,
     )
+    server = uvicorn.Server(its)
+    app.state.pages.hub.stopping = lambda: server.should_exit
     try:
-        uvicorn.Server(config).run()
+        server.run()
     finally:
         store.close()
+
+
+def _slurm(config: str | None) -> Callable[[float], Slurm]:
+    """Return the way to the cluster of the policy, or of SLURM_CONF."""
+    from preflight.slurm.cluster import slurm_for
+
+    policy = policy_for(config)
+    return lambda deadline: slurm_for(policy, deadline)
+
+
+def _audit() -> None:
+    """Write the audit's lines to stderr, where the journal takes them."""
+    import logging
+
+    logger = logging.getLogger("preflight.audit")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def _address(listen: str) -> tuple[str, int]:

@@ -130,6 +130,18 @@ def _plain(value: object) -> Laid:
     return Laid(clean(str(value), _LONG))
 
 
+# What the templates of a view use; the dashboard shows the same body.
+FILTERS: dict[str, Callable[..., object]] = {
+    "hosts": _hosts,
+    "wrap": wrap,
+    "pad": pad,
+    "clock": clock,
+    "ms": milliseconds,
+    "tally": tally,
+    "laid": Laid,
+}
+
+
 @cache
 def _environment(form: str) -> Environment:
     finish = {"text": _finish(_plain), "markdown": _finish(markdown), "html": None}[form]
@@ -142,7 +154,7 @@ def _environment(form: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(hosts=_hosts, wrap=wrap, pad=pad, clock=clock, ms=milliseconds, tally=tally, laid=Laid)
+    made.filters.update(FILTERS)
     made.globals.update(version=__version__)
     return made
 

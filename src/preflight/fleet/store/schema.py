@@ -42,7 +42,16 @@ def _first(bytes_: str, serial: str) -> list[str]:
     return made + [f"CREATE INDEX {index}" for index in INDEXES]
 
 
-SQLITE_STEPS: tuple[list[str], ...] = (_first("BLOB", "INTEGER PRIMARY KEY"),)
+def _readers(bytes_: str) -> list[str]:
+    """Return the step for the pages: who may see them, and an array's tasks by its number."""
+    return [
+        f"CREATE TABLE readers (hash {bytes_} PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL,"
+        " made_ms BIGINT NOT NULL)",
+        "CREATE INDEX jobs_array ON jobs (array_job) WHERE array_job IS NOT NULL",
+    ]
+
+
+SQLITE_STEPS: tuple[list[str], ...] = (_first("BLOB", "INTEGER PRIMARY KEY"), _readers("BLOB"))
 
 
 POSTGRES_STEPS: tuple[list[str], ...] = (
@@ -60,6 +69,7 @@ POSTGRES_STEPS: tuple[list[str], ...] = (
         " node BIGINT NOT NULL, status INTEGER NOT NULL, blame TEXT NOT NULL, subject TEXT NOT NULL)"
         " PARTITION BY RANGE (day)",
     ],
+    _readers("BYTEA"),
 )
 # A day's own tables. Frames are compressed already: PostgreSQL need not try.
 POSTGRES_DAY = (

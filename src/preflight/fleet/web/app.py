@@ -1,4 +1,4 @@
-"""The collector: takes reports from shippers (`POST /api/v1/reports`) and says how it is (`GET /healthz`)."""
+"""The collector: takes reports (`POST /api/v1/reports`), says how it is (`GET /healthz`), and shows the pages."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from preflight import __version__
 from preflight.fleet.entry import DAY_MS, EntryReader
+from preflight.fleet.pages.app import Options, Pages
 from preflight.fleet.store.interface import Refused, Store, StoreError
 from preflight.fleet.tokens import Sender, Tokens
 from preflight.fleet.web import batch
@@ -130,14 +131,24 @@ def forget(store: Store, keep_days: int, now_ms: int) -> int:
     return len(old)
 
 
-def make_app(store: Store, keep_days: int = 0) -> Starlette:
-    """Return the ASGI application of a collector on ``store``."""
+def make_app(store: Store, keep_days: int = 0, options: Options | None = None) -> Starlette:
+    """Return the ASGI application of a collector on ``store``; ``state.pages`` are its pages."""
     collector = Collector(store, keep_days)
+    pages = Pages(store, options)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with collector.lifespan(app), pages.running():
+            yield
+
     routes = [
         Route("/api/v1/reports", collector.reports, methods=["POST"]),
         Route("/healthz", collector.healthz, methods=["GET"]),
+        *pages.routes(),
     ]
-    return Starlette(routes=routes, lifespan=collector.lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.pages = pages
+    return app
 
 
 async def _body(request: Request) -> bytes | None:

@@ -1,0 +1,406 @@
+"""The routes of the pages: who asks, what for, and in which form the answer goes out.
+
+Every page is a function from what was asked to a `Page`; HTML, JSON and CSV come from that one object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from preflight.digits import is_whole
+from preflight.fleet.pages import access, show, table
+from preflight.fleet.pages.ask import Ask, AskedError, NotFoundError, Page, link
+from preflight.fleet.pages.live import ADMIN, FullError, Hub
+from preflight.fleet.pages.states import Watch
+from preflight.fleet.pages.views import checks, drift, fleet, jobs, lifecycle, nodes
+from preflight.fleet.query import node as node_query
+from preflight.fleet.query import search
+from preflight.fleet.store.interface import Store, StoreError
+from preflight.report.clean import clean
+from preflight.report.merge import View
+from preflight.report.render import render
+
+T = TypeVar("T")
+FORMAT = "preflight.page/1"
+FORMS = ("html", "json", "csv")
+THREADS = 4  # pages made at once; each thread has connections of its own
+CACHED = 64  # pages kept for live readers
+AGE_S = 30.0  # how old a kept page may be: its windows end now
+LARGEST_FORM = 4096  # bytes of a login
+AGAIN_S = 3600.0  # one audit line for what a reader looks at again within that
+KNOWN = 10_000
+audit = logging.getLogger("preflight.audit")
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+    "vary": "cookie, authorization, accept-encoding",
+}
+
+VIEWS: dict[str, tuple[str, Callable[[Ask], Page]]] = {
+    "/fleet": ("fleet", fleet.page),
+    "/nodes": ("nodes", nodes.listing),
+    "/node": ("node", nodes.page),
+    "/jobs": ("jobs", jobs.listing),
+    "/job": ("job", jobs.page),
+    "/checks": ("checks", checks.listing),
+    "/check": ("check", checks.page),
+    "/drift": ("drift", drift.page),
+    "/lifecycle": ("lifecycle", lifecycle.page),
+}
+
+
+class Options(NamedTuple):
+    """``proxy``: who is believed about users; ``watch``: asks Slurm; ``secure``: the cookie goes over TLS alone."""
+
+    proxy: access.Proxy | None = None
+    watch: Watch | None = None
+    secure: bool = False
+
+
+class _Made(NamedTuple):
+    body: bytes
+    packed: bytes
+    type: str
+    name: str
+    looked: tuple[tuple[str, str], ...]
+    tick: int
+    at: float
+
+
+class Pages:
+    """The pages of one store."""
+
+    def __init__(self, store: Store, options: Options | None = None) -> None:
+        options = options or Options()
+        self.store = store
+        self.options = options
+        self.access = access.Access(store, options.proxy)
+        self.watch = options.watch or Watch(None)
+        self._pool = ThreadPoolExecutor(THREADS, "page")
+        self.hub = Hub(store, self._aside)
+        self._kept: OrderedDict[tuple[str, str], _Made] = OrderedDict()
+        self._making: dict[tuple[str, str], asyncio.Future[_Made]] = {}
+        self._audited: dict[tuple[str, str], float] = {}
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes, for the collector's application."""
+        its: list[BaseRoute] = [Route(path, self._page, methods=["GET"]) for path in VIEWS]
+        its += [Route(one.url, _asset(one), methods=["GET"]) for one in show.assets().values()]
+        its += [
+            Route("/", self._home, methods=["GET"]),
+            Route("/search", self._search, methods=["GET"]),
+            Route("/report", self._report, methods=["GET"]),
+            Route("/live", self._live, methods=["GET"]),
+            Route("/login", self._login, methods=["GET", "POST"]),
+            Route("/logout", self._logout, methods=["POST"]),
+        ]
+        return its
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run what the pages need beside the requests."""
+        task = asyncio.create_task(self.hub.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _page(self, request: Request) -> Response:
+        """Answer a page in the form that is asked for."""
+        form = request.query_params.get("format", "") or "html"
+        if form not in FORMS:
+            return self._refuse(request, 400, f"format: {clean(form, 20)!r} is none of {', '.join(FORMS)}")
+        try:
+            reader = await self._aside(self.access.reader, request)
+            if reader is None:
+                return self._stranger(request)
+            name, function = VIEWS[request.url.path]
+            if not reader.admin and name not in show.FOR_USERS:
+                return self._refuse(request, 403, "this page is for admins; your jobs are under /jobs")
+            made = await self._made(request, reader, function, form)
+        except AskedError as error:
+            return self._refuse(request, 400, str(error))
+        except NotFoundError as error:
+            return self._refuse(request, 404, str(error))
+        except StoreError as error:
+            return self._refuse(request, 503, str(error))
+        self._note(request, reader, made.looked)
+        headers = dict(HEADERS)
+        if made.name:
+            headers["content-disposition"] = f'attachment; filename="{made.name}"'
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(made.packed, 200, {**headers, "content-encoding": "gzip"}, made.type)
+        return Response(made.body, 200, headers, made.type)
+
+    async def _made(self, request: Request, reader: access.Reader, function: Callable[[Ask], Page], form: str) -> _Made:
+        """Return the answer; pages of admins that ask again after an event share one."""
+        tick = self.hub.ticks.get(ADMIN, 0)
+        wanted = request.headers.get("preflight-live", "")
+        key = (form, str(request.url.path) + "?" + request.url.query)
+        if not (reader.admin and is_whole(wanted)):
+            return await self._aside(self._make, request, reader, function, form, tick)
+        kept = self._kept.get(key)
+        if kept and kept.tick >= int(wanted[:12]) and time.monotonic() - kept.at < AGE_S:
+            return kept
+        making = self._making.get(key)
+        if making is None:
+            making = self._making[key] = asyncio.ensure_future(
+                self._aside(self._make, request, reader, function, form, tick)
+            )
+            making.add_done_callback(lambda _: self._making.pop(key, None))
+        made = await asyncio.shield(making)
+        self._kept[key] = made
+        self._kept.move_to_end(key)
+        while len(self._kept) > CACHED:
+            self._kept.popitem(last=False)
+        return made
+
+    def _make(
+        self, request: Request, reader: access.Reader, function: Callable[[Ask], Page], form: str, tick: int
+    ) -> _Made:
+        ask = self._ask(request, reader)
+        page = function(ask)
+        name = ""
+        if form == "html":
+            address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            body, kind = show.html(page, reader, address).encode("utf-8", "replace"), "text/html; charset=utf-8"
+        elif form == "json":
+            body, kind = _json(page, ask.now_ms), "application/json"
+        else:
+            its = page.table(ask.values.get("table", "") or page.tables[0].name)
+            body, kind = table.to_csv(its).encode("utf-8", "replace"), "text/csv; charset=utf-8; header=present"
+            name = f"preflight-{page.name}-{its.name}.csv"
+        packed = gzip.compress(body, 5, mtime=0)
+        return _Made(body, packed, kind, name, page.looked, tick, time.monotonic())
+
+    def _ask(self, request: Request, reader: access.Reader) -> Ask:
+        return Ask(self.store, reader, dict(request.query_params), round(time.time() * 1000), self.watch.states())
+
+    async def _home(self, request: Request) -> Response:
+        reader = await self._known(request)
+        if reader is None:
+            return self._stranger(request)
+        return RedirectResponse("/fleet" if reader.admin else "/jobs", 303, HEADERS)
+
+    async def _search(self, request: Request) -> Response:
+        """Go where a text leads: a node, a job, a check, else the nodes of such names. A user's are jobs alone."""
+        reader = await self._known(request)
+        if reader is None:
+            return self._stranger(request)
+        try:
+            place = await self._aside(self._found, self._ask(request, reader))
+        except AskedError as error:
+            return self._refuse(request, 400, str(error))
+        except StoreError as error:
+            return self._refuse(request, 503, str(error))
+        return RedirectResponse(place, 303, HEADERS)
+
+    def _found(self, ask: Ask) -> str:
+        text = ask.text("q")
+        number, _, task = text.partition("_")
+        if is_whole(number) and (not task or is_whole(task)):
+            return link("/job", id=text)
+        if not ask.reader.admin:
+            return link("/jobs", partition=text)
+        its = node_query.find(self.store, text)
+        if len(its) == 1:
+            return link("/node", cluster=its[0][0], name=its[0][1])
+        if self.store.rows("SELECT 1 FROM checks WHERE name = ?", (text,)):
+            return link("/check", name=text)
+        if text and self.store.rows("SELECT 1 FROM jobs WHERE user_name = ? LIMIT 1", (text,)):
+            return link("/jobs", user=text, since="30d")
+        return link("/nodes", q=text)
+
+    async def _report(self, request: Request) -> Response:
+        """A job's report as one self-contained file, as `preflight report` writes it."""
+        reader = await self._known(request)
+        if reader is None:
+            return self._stranger(request)
+        try:
+            found, view, _ = await self._aside(jobs.read, self._ask(request, reader))
+        except AskedError as error:
+            return self._refuse(request, 400, str(error))
+        except NotFoundError as error:
+            return self._refuse(request, 404, str(error))
+        except StoreError as error:
+            return self._refuse(request, 503, str(error))
+        self._note(request, reader, tuple((search.label(one), one.user) for one in found if one.user != reader.name))
+        return await self._aside(_file, view)
+
+    async def _live(self, request: Request) -> Response:
+        """The stream of events for one open page."""
+        reader = await self._known(request)
+        if reader is None:
+            return Response("", 401, HEADERS)
+
+        async def allowed() -> bool:
+            with contextlib.suppress(StoreError):
+                return bool(await self._aside(self.access.reader, request) == reader)
+            return False
+
+        stream = self.hub.stream(ADMIN if reader.admin else reader.name, allowed)
+        try:
+            first = await anext(stream)
+        except FullError:
+            return Response("", 503, {**HEADERS, "retry-after": "30"})
+
+        async def events() -> AsyncIterator[str]:
+            yield first
+            async for one in stream:
+                yield one
+
+        return StreamingResponse(events(), 200, {**HEADERS, "x-accel-buffering": "no"}, "text/event-stream")
+
+    async def _login(self, request: Request) -> Response:
+        """The form for a reader's token, and what it sends."""
+        onward = _onward(request.query_params.get("next", ""))
+        if request.method != "POST":
+            return self._form(onward, 200, "")
+        if not access.same_origin(request):
+            return self._form(onward, 403, "The form was sent from another site. Send this one.")
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > LARGEST_FORM:
+                return self._form(onward, 413, "That is no token.")
+        token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
+        try:
+            reader = await self._aside(self.access.of_token, token)
+        except StoreError as error:
+            return self._form(onward, 503, str(error))
+        if reader is None:
+            return self._form(onward, 401, "No such token. An admin makes one: preflight fleet reader NAME")
+        answer = RedirectResponse(onward, 303, HEADERS)
+        secure = self.options.secure or request.url.scheme == "https"
+        answer.set_cookie(access.COOKIE, token, path="/", httponly=True, samesite="strict", secure=secure)
+        return answer
+
+    async def _logout(self, request: Request) -> Response:
+        if not access.same_origin(request):
+            return self._refuse(request, 403, "the form was sent from another site")
+        answer = RedirectResponse("/login", 303, HEADERS)
+        answer.delete_cookie(access.COOKIE, path="/", httponly=True, samesite="strict")
+        return answer
+
+    def _form(self, onward: str, status: int, problem: str) -> Response:
+        text = show.plain("login.html", {"onward": onward, "problem": problem})
+        return Response(text, status, HEADERS, "text/html; charset=utf-8")
+
+    def _stranger(self, request: Request) -> Response:
+        """Answer somebody we do not know: people get the form, programs 401."""
+        if request.query_params.get("format", "") in ("json", "csv") or "authorization" in request.headers:
+            return self._refuse(request, 401, "no valid reader's token: make one with `preflight fleet reader NAME`")
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            # A link from elsewhere comes without the cookie (SameSite=Strict); asked for by our own page it has it.
+            return Response(show.plain("again.html", {"here": here}), 200, HEADERS, "text/html; charset=utf-8")
+        return RedirectResponse(link("/login", next=here if here != "/" else ""), 303, HEADERS)
+
+    def _refuse(self, request: Request, status: int, reason: str) -> Response:
+        if request.query_params.get("format", "") in ("json", "csv") or "authorization" in request.headers:
+            headers = {**HEADERS, **({"www-authenticate": "Bearer"} if status == 401 else {})}
+            return Response(msgspec.json.encode({"error": clean(reason)}) + b"\n", status, headers, "application/json")
+        text = show.plain("error.html", {"status": status, "reason": clean(reason)})
+        return Response(text, status, HEADERS, "text/html; charset=utf-8")
+
+    def _note(self, request: Request, reader: access.Reader, looked: tuple[tuple[str, str], ...]) -> None:
+        """Write who looked at whose jobs: one line, once an hour for the same page."""
+        if not looked:
+            return
+        here = f"{request.url.path}?{request.url.query}"
+        key, now = (reader.name, here), time.monotonic()
+        if now - self._audited.get(key, -AGAIN_S) < AGAIN_S:
+            return
+        if len(self._audited) >= KNOWN:
+            self._audited.clear()
+        self._audited[key] = now
+        users = sorted({user for _, user in looked})
+        peer = request.client.host if request.client else "-"
+        audit.info(
+            "preflight serve: reader=%s by=%s from=%s looked at jobs=%s of users=%s",
+            *(clean(reader.name, 64), reader.by, peer),
+            _some([job for job, _ in looked]),
+            _some([clean(user, 64) or "-" for user in users]),
+        )
+
+    async def _known(self, request: Request) -> access.Reader | None:
+        try:
+            its: access.Reader | None = await self._aside(self.access.reader, request)
+        except StoreError:
+            return None
+        return its
+
+    async def _aside(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+def _json(page: Page, now_ms: int) -> bytes:
+    """Return a page as JSON: its figures and every table."""
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "page": page.name,
+        "at": table.iso(now_ms),
+        "figures": page.figures,
+        "tables": {one.name: table.to_rows(one) for one in page.tables},
+    }
+    return msgspec.json.encode(document) + b"\n"
+
+
+def _file(view: View) -> Response:
+    """Return the report's page with the policy that it names itself."""
+    text = render(view, "html")
+    begin = text.index("'sha256-")
+    style = text[begin : text.index("'", begin + 1) + 1]
+    policy = f"default-src 'none'; style-src {style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    headers = {**HEADERS, "content-security-policy": policy}
+    return Response(text, 200, headers, "text/html; charset=utf-8")
+
+
+def _asset(asset: show.Asset) -> Callable[[Request], Response]:
+    packed = gzip.compress(asset.content, 9, mtime=0)
+    headers = {
+        **{name: value for name, value in HEADERS.items() if name != "vary"},
+        "cache-control": "public, max-age=31536000, immutable",
+        "vary": "accept-encoding",
+    }
+
+    def answer(request: Request) -> Response:
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(packed, 200, {**headers, "content-encoding": "gzip"}, asset.type)
+        return Response(asset.content, 200, headers, asset.type)
+
+    return answer
+
+
+def _onward(text: str) -> str:
+    """Return where a login leads: a path of ours and nothing else."""
+    path = text.partition("?")[0]
+    return text if path in VIEWS or path in ("/search", "/report") else "/"
+
+
+def _some(texts: list[str], most: int = 8) -> str:
+    shown = ",".join(texts[:most])
+    return f"{shown} and {len(texts) - most} more" if len(texts) > most else shown

@@ -1,0 +1,118 @@
+"""Cells of a table as HTML: every text is escaped here, once, and its direction stays its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from preflight.fleet.pages.ask import link
+from preflight.fleet.pages.table import LONG, Column, JobRef, NodeRef, Table, fold, iso
+from preflight.fleet.query.window import instant, length
+from preflight.report.clean import clean
+
+NUMBERS = ("number", "share", "ms", "span")
+SAID = ("said", "lines", "command")
+NOTHING = '<span class="quiet">\u2013</span>'
+STATUS_WORDS = {"pass": "Pass", "warn": "Warning", "fail": "Fail", "unknown": "Unknown", "skip": "Does not apply"}
+SHOWN_NODES = 300  # letters of a host list
+
+
+def rows(table: Table) -> Markup:
+    """Return the body's rows; the first cell of each is its header."""
+    makers = [_MAKERS[column.kind] for column in table.columns]
+    classes = [f' class="{_class(column)}"' if _class(column) else "" for column in table.columns]
+    found = []
+    for row in table.rows[: table.shown]:
+        cells = [
+            f"<td{style}>{NOTHING if value is None or value == '' else maker(value)}</td>"
+            for value, maker, style in zip(row, makers, classes, strict=True)
+        ]
+        cells[0] = f'<th scope="row"{cells[0][3:-5]}</th>'
+        found.append(f"<tr>{''.join(cells)}</tr>")
+    return Markup("\n".join(found))
+
+
+def head(table: Table) -> Markup:
+    """Return the cells of the head."""
+    return Markup("").join(
+        Markup('<th scope="col"{}>{}</th>').format(
+            Markup(f' class="{_class(column)}"') if _class(column) else "", column.title
+        )
+        for column in table.columns
+    )
+
+
+def text(value: object) -> str:
+    """Return a text from a report as HTML."""
+    return f"<bdi>{_escaped(clean(str(value), LONG))}</bdi>"
+
+
+def node_url(ref: NodeRef) -> str:
+    """Return the URL of a node's page."""
+    return link("/node", cluster=ref.cluster, name=ref.name)
+
+
+def job_url(ref: JobRef) -> str:
+    """Return the URL of a job's page."""
+    return link("/job", cluster=ref.cluster, id=ref.job)
+
+
+def when(ms: int) -> str:
+    """Return a time as HTML, to the minute."""
+    return f'<time datetime="{iso(ms)}">{instant(ms)}</time>'
+
+
+def verdict(name: str) -> str:
+    """Return a verdict as HTML."""
+    return f'<span class="verdict v-{_escaped(name)}">{_escaped(name)}</span>'
+
+
+def status(name: str) -> str:
+    """Return a finding's status as HTML, with its mark."""
+    word = STATUS_WORDS.get(name, name)
+    its = _escaped(name)
+    return (
+        f'<span class="status s-{its}"><svg class="icon" aria-hidden="true"><use href="#i-{its}"/></svg>'
+        f"{_escaped(word)}</span>"
+    )
+
+
+@lru_cache(maxsize=20_000)
+def _escaped(value: str) -> str:
+    return str(escape(value))
+
+
+def _class(column: Column) -> str:
+    return "number" if column.kind in NUMBERS else {"time": "when", **dict.fromkeys(SAID, "said")}.get(column.kind, "")
+
+
+def _nodes(names: Any) -> str:
+    folded = fold(names)
+    return text(folded if len(folded) <= SHOWN_NODES else f"{folded[:SHOWN_NODES]}… ({len(names)} nodes)")
+
+
+def _check(name: str) -> str:
+    return f'<a href="{_escaped(link("/check", name=name))}"><code>{text(name)}</code></a>'
+
+
+_MAKERS: dict[str, Callable[[Any], str]] = {
+    "text": text,
+    "said": text,
+    "code": lambda value: f"<code>{text(value)}</code>",
+    "number": lambda value: f"{value:,}",
+    "share": lambda value: f"{100 * value:.2f} %",
+    "ms": lambda value: f"{value:,.1f} ms" if value < 10 else f"{value:,.0f} ms",
+    "time": when,
+    "span": length,
+    "verdict": verdict,
+    "status": status,
+    "node": lambda ref: f'<a href="{_escaped(node_url(ref))}">{text(ref.name)}</a>',
+    "job": lambda ref: f'<a href="{_escaped(job_url(ref))}">{text(ref.label)}</a>',
+    "check": _check,
+    "nodes": _nodes,
+    "lines": lambda lines: "<br>".join(text(line) for line in lines) or NOTHING,
+    "command": lambda value: f'<code class="command">{text(value)}</code>',
+}

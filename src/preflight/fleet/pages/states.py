@@ -1,0 +1,98 @@
+"""The nodes' states as Slurm has them: asked in the background, at most every few seconds, however many look."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from preflight.digits import is_whole
+from preflight.slurm.commands import Slurm, SlurmError
+
+FRESH_S = 15.0
+TIMEOUT_S = 10.0
+LARGEST = 16 << 20  # bytes: 10,000 nodes in several partitions, with reasons
+OUT = ("drain", "down", "fail", "error", "inval")
+OURS = "preflight:"
+
+
+class State(NamedTuple):
+    """A node's: ``state`` Slurm's word ("drained"), ``reason`` with who set it and when (ms, None not known)."""
+
+    state: str
+    reason: str
+    user: str
+    since_ms: int | None
+
+    @property
+    def out(self) -> bool:
+        """Return whether Slurm gives the node no jobs."""
+        return any(word in self.state for word in OUT)
+
+    @property
+    def ours(self) -> bool:
+        """Return whether the reason is one that Preflight wrote."""
+        return self.reason.startswith(OURS)
+
+
+class States(NamedTuple):
+    """``nodes``: name -> state; ``problem``: why they are not known, "" where they are."""
+
+    nodes: dict[str, State]
+    at_ms: int
+    problem: str
+
+    def of(self, cluster: str, node: str) -> State | None:
+        """Return a node's state, None where Slurm was not asked or does not know it."""
+        return self.nodes.get(node)
+
+
+NONE = States({}, 0, "Slurm has not been asked yet")
+
+
+class Watch:
+    """Keeps the states fresh while somebody looks; ``slurm`` returns the way to the cluster, or None."""
+
+    def __init__(self, slurm: Callable[[float], Slurm] | None) -> None:
+        self._slurm = slurm
+        self._states = NONE if slurm else States({}, 0, "Slurm is not asked here")
+        self._asked = 0.0
+        self._lock = threading.Lock()
+
+    def states(self) -> States:
+        """Return what is known now; where that is old, a thread asks anew. Never waits."""
+        if self._slurm is not None and time.monotonic() - self._asked > FRESH_S and self._lock.acquire(blocking=False):
+            self._asked = time.monotonic()
+            threading.Thread(target=self._ask, daemon=True, name="slurm").start()
+        return self._states
+
+    def _ask(self) -> None:
+        try:
+            assert self._slurm is not None
+            self._states = read(self._slurm(time.monotonic() + TIMEOUT_S))
+        except SlurmError as error:
+            self._states = States({}, self._states.at_ms, str(error))
+        finally:
+            self._asked = time.monotonic()
+            self._lock.release()
+
+
+def read(slurm: Slurm) -> States:
+    """Return the nodes' states; raises SlurmError."""
+    its = slurm._replace(each_s=TIMEOUT_S, limit=LARGEST, time_format="%s")
+    # The reason stands last: an admin may have written anything there.
+    return States(parse(its.run("sinfo", "-h", "-N", "-o", "%N|%T|%u|%H|%E")), round(time.time() * 1000), "")
+
+
+def parse(text: str) -> dict[str, State]:
+    """Return name -> state from sinfo's lines; a node of several partitions comes several times."""
+    found = {}
+    for line in text.splitlines():
+        name, *rest = line.split("|", 4)
+        if len(rest) == 4:
+            state, user, at, reason = rest
+            since = int(at) * 1000 if is_whole(at) and 0 < int(at) < 1 << 40 else None
+            none = reason in ("none", "")
+            found[name] = State(state.rstrip("*~#!%$@^-+"), "" if none else reason, "" if none else user, since)
+    return found

@@ -1,0 +1,125 @@
+"""A table of a page: one object, shown as HTML, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from preflight.hostlist import folded
+from preflight.report.clean import clean
+
+LONG = 2000  # letters of a cell
+# What a spreadsheet takes for a formula when a cell begins with it, full-width forms too (OWASP, "CSV Injection").
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+class NodeRef(NamedTuple):
+    """A node, as a cell of kind "node"."""
+
+    cluster: str
+    name: str
+
+
+class JobRef(NamedTuple):
+    """A job, as a cell of kind "job": ``label`` is 123 or 120_3."""
+
+    cluster: str
+    job: int
+    label: str
+
+
+class Column(NamedTuple):
+    """``kind``: text, said (a sentence), code, number, share (0 to 1), ms (a duration), time (ms since the epoch),
+    span (ms), verdict, status, node, job, check, nodes (names), lines (texts), command."""
+
+    key: str
+    title: str
+    kind: str = "text"
+
+
+class Table(NamedTuple):
+    """``rows``: values in the order of ``columns``; ``empty`` is shown where there is none.
+
+    ``of``: how many there are where ``rows`` are one stretch of a longer list. ``shown``: the most that HTML shows;
+    CSV and JSON have all rows.
+    """
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: list[tuple[Any, ...]]
+    empty: str = "None."
+    of: int | None = None
+    shown: int = 100
+
+
+def iso(ms: int) -> str:
+    """Return a time as RFC 3339, UTC, to the millisecond."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plain(kind: str, value: Any) -> Any:
+    """Return a cell's value as JSON has it: times as text, references by their names."""
+    if value is None:
+        return None
+    if kind == "time":
+        return iso(value)
+    if kind == "node":
+        return value.name
+    if kind == "job":
+        return value.label
+    if kind in ("nodes", "lines"):
+        return list(value)
+    return value
+
+
+def to_rows(table: Table) -> list[dict[str, Any]]:
+    """Return the rows as JSON has them; a node or a job brings its cluster along."""
+    found = []
+    for row in table.rows:
+        its: dict[str, Any] = {}
+        for column, value in zip(table.columns, row, strict=True):
+            its[column.key] = plain(column.kind, value)
+            if isinstance(value, NodeRef | JobRef):
+                its.setdefault("cluster", value.cluster)
+        found.append(its)
+    return found
+
+
+def to_csv(table: Table) -> str:
+    """Return the table as CSV (RFC 4180); what a spreadsheet would run as a formula begins with an apostrophe."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\r\n")
+    clusters = any(isinstance(value, NodeRef | JobRef) for row in table.rows[:1] for value in row)
+    writer.writerow([*(column.key for column in table.columns), *(["cluster"] if clusters else [])])
+    for row in table.rows:
+        cells = [_cell(column.kind, value) for column, value in zip(table.columns, row, strict=True)]
+        if clusters:
+            cells.append(inert(next(value.cluster for value in row if isinstance(value, NodeRef | JobRef))))
+        writer.writerow(cells)
+    return written.getvalue()
+
+
+def inert(text: str) -> str:
+    """Return ``text`` so that no spreadsheet runs it; what is not visible is written as an escape."""
+    text = clean(text, LONG)
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
+
+
+def _cell(kind: str, value: Any) -> object:
+    if kind == "nodes":
+        return inert(fold(value))
+    if kind == "lines":
+        return inert("; ".join(value))
+    shown = plain(kind, value)
+    return "" if shown is None else inert(shown) if isinstance(shown, str) else shown
+
+
+def fold(names: Iterable[str]) -> str:
+    """Return node names as a host list; where one is of no host list, as they are."""
+    its = list(names)
+    listed = all(one.isascii() and one.replace("-", "").replace(".", "").isalnum() for one in its)
+    return folded(its) if listed else ", ".join(its)

@@ -1,0 +1,214 @@
+"""The fleet at a glance: what is broken, since when, why, and what to do; then how everything else is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from preflight.fleet.entry import DAY_MS
+from preflight.fleet.pages import charts, fleet_map
+from preflight.fleet.pages.ask import Ask, Page
+from preflight.fleet.pages.table import Column, NodeRef, Table
+from preflight.fleet.pages.views import common
+from preflight.fleet.query import actions, series, status
+from preflight.fleet.query.window import Window
+from preflight.report.advice import BREAKER
+from preflight.report.model import VERDICTS
+
+BACK_DAYS = 90  # how old a drain may be that still lasts, as `preflight fleet status` has it
+CHART_DAYS = 14
+
+
+class Broken(NamedTuple):
+    """Nodes that are out for one reason."""
+
+    cluster: str
+    why: str
+    check: str
+    by: str
+    since_ms: int | None
+    nodes: tuple[str, ...]
+
+
+def page(ask: Ask) -> Page:
+    """Return the fleet's page."""
+    store, now = ask.store, ask.now_ms
+    window = ask.window("24h")
+    silent_ms = now - _span(ask).begin_ms
+    nodes = status.latest(store)
+    quiet = status.silent(nodes, now, silent_ms)
+    drains = [one for one in actions.drains(store, Window(now - BACK_DAYS * DAY_MS, now + 1)) if one.end_ms is None]
+    failing = status.failing(store, window)
+    summary = status.summary(store, window)
+    would = actions.would(store, window)
+    broken = _broken(ask, nodes, drains)
+    trips = [one for one in would if one.kind == "drain" and one.detail.startswith(BREAKER)]
+    counts = {verdict: sum(1 for one in nodes if one.verdict == verdict) for verdict in VERDICTS}
+    figures: dict[str, Any] = {
+        "nodes": len(nodes),
+        "verdicts": counts,
+        "silent": len(quiet),
+        "drained": len(drains),
+        "out": sum(1 for one in ask.states.nodes.values() if one.out) if ask.states.nodes else None,
+        "prologs": summary.jobs,
+        "misfits": summary.misfits,
+        "misfit_share": summary.misfits / summary.jobs if summary.jobs else None,
+        "p50_ms": summary.p50_ms,
+        "p95_ms": summary.p95_ms,
+        "not_enforced": len(would),
+        "breaker": len(trips),
+    }
+    tables = (
+        _broken_table(broken, ask),
+        _failing_table(failing),
+        _silent_table(quiet, now),
+        _would_table(would),
+        common.drain_table(drains, now, "drained", "Drains by Preflight that last"),
+    )
+    points = series.durations(store, window)
+    days = series.failing_days(store, Window(now - CHART_DAYS * DAY_MS, now + 1))
+    values = {
+        "since": ask.since("24h"),
+        "silent_after": ask.values.get("silent", "") or "3h",
+        "map": fleet_map.draw(nodes, ask.states, {(one.cluster, one.node) for one in quiet}),
+        "many": len(nodes) > fleet_map.MANY,
+        "durations": charts.lines(
+            _of_durations(summary),
+            [point.begin_ms for point in points],
+            [
+                charts.Line("95 %", "c-second", [point.p95_ms for point in points]),
+                charts.Line("half", "c-first", [point.p50_ms for point in points]),
+            ],
+        )
+        if summary.jobs
+        else "",
+        "failing_days": charts.bars(
+            f"Findings that did not pass, by day, the last {CHART_DAYS} days",
+            [day.day * DAY_MS for day in days],
+            [
+                charts.Line(name, style, [day.runs[name] for day in days])
+                for name, style in (("fail", "c-fail"), ("unknown", "c-unknown"), ("warn", "c-warn"))
+            ],
+        ),
+        "states": ask.states,
+    }
+    return Page("fleet", "Fleet", figures, tables, values)
+
+
+def _span(ask: Ask) -> Window:
+    return ask._replace(values={"since": ask.values.get("silent", "")}).window("3h")
+
+
+def _of_durations(summary: status.Summary) -> str:
+    if not summary.jobs:
+        return "No prolog ran"
+    return f"How long prologs took: half within {summary.p50_ms} ms, 95 % within {summary.p95_ms} ms"
+
+
+def _broken(ask: Ask, nodes: list[status.Latest], drains: list[actions.Drain]) -> list[Broken]:
+    """Nodes that are out, by why: as Slurm says where it was asked, else those that we drained."""
+    ours = {(one.cluster, one.node): one for one in drains}
+    cluster_of: dict[str, str] = {one.node: one.cluster for one in nodes}
+    groups: dict[tuple[str, str, str, str], list[tuple[str, int | None]]] = defaultdict(list)
+    named = set()
+    for name, state in ask.states.nodes.items():
+        if not state.out:
+            continue
+        cluster = cluster_of.get(name, "")
+        drain = ours.get((cluster, name))
+        named.add((cluster, name))
+        check = drain.check if drain else _check_of(state.reason)
+        why = common.message(state.reason) or state.state
+        by = "Preflight" if state.ours else state.user or "Slurm"
+        groups[cluster, why, check if state.ours else "", by].append((name, state.since_ms))
+    if not ask.states.nodes:
+        for (cluster, name), drain in ours.items():
+            groups[cluster, common.message(drain.reason) or drain.check, drain.check, "Preflight"].append(
+                (name, drain.begin_ms)
+            )
+            named.add((cluster, name))
+    for one in nodes:
+        if one.verdict == "unhealthy" and (one.cluster, one.node) not in named:
+            line = next((line for line in one.failing if line.startswith("fail ")), "fail")
+            _, _, rest = line.partition(" ")
+            check, _, subject = rest.partition(" ")
+            groups[one.cluster, f"unhealthy, not drained: {check} {subject}".strip(), check, ""].append(
+                (one.node, one.started_ms)
+            )
+    found = [
+        Broken(cluster, why, check, by, min((at for _, at in its if at), default=None), tuple(name for name, _ in its))
+        for (cluster, why, check, by), its in groups.items()
+    ]
+    return sorted(found, key=lambda one: (-len(one.nodes), one.since_ms or 0, one.why))
+
+
+def _check_of(reason: str) -> str:
+    return reason.removeprefix("preflight:").partition(":")[0] if reason.startswith("preflight:") else ""
+
+
+def _broken_table(broken: list[Broken], ask: Ask) -> Table:
+    columns = (
+        Column("nodes", "Nodes", "nodes"),
+        Column("why", "Why", "said"),
+        Column("since", "Since", "time"),
+        Column("by", "By"),
+        Column("remedy", "What to do", "said"),
+        Column("command", "To paste", "command"),
+        Column("check", "Check", "check"),
+        Column("number", "How many", "number"),
+    )
+    rows = [
+        (
+            one.nodes,
+            one.why,
+            one.since_ms,
+            one.by,
+            common.remedy(one.check),
+            common.resume_command(one.nodes) if one.by else common.show_command(one.nodes),
+            one.check,
+            len(one.nodes),
+        )
+        for one in broken
+    ]
+    empty = "No node is out." if ask.states.nodes else "No node is drained by Preflight or unhealthy."
+    return Table("broken", "Nodes that are out or unhealthy, by reason", columns, rows, empty)
+
+
+def _failing_table(failing: list[status.Failing]) -> Table:
+    columns = (
+        Column("check", "Check", "check"),
+        Column("status", "Result", "status"),
+        Column("nodes", "Nodes", "number"),
+        Column("runs", "Findings", "number"),
+    )
+    return Table("failing", "Checks that did not pass", columns, [tuple(one) for one in failing], "All passed.")
+
+
+def _silent_table(quiet: list[status.Latest], now: int) -> Table:
+    columns = (
+        Column("node", "Node", "node"),
+        Column("last", "Last report", "time"),
+        Column("silent_ms", "Silent for", "span"),
+        Column("verdict", "Verdict then", "verdict"),
+    )
+    rows = [(NodeRef(one.cluster, one.node), one.started_ms, now - one.started_ms, one.verdict) for one in quiet]
+    return Table("silent", "Nodes that have sent nothing for too long", columns, rows, "Every node reports.", shown=12)
+
+
+def _would_table(would: list[actions.Action]) -> Table:
+    groups: dict[tuple[str, str], list[actions.Action]] = defaultdict(list)
+    for one in would:
+        groups[one.kind, one.check].append(one)
+    columns = (
+        Column("kind", "Action"),
+        Column("check", "For", "check"),
+        Column("times", "Times", "number"),
+        Column("nodes", "Nodes", "nodes"),
+        Column("last", "Last", "time"),
+    )
+    rows = [
+        (kind, check, len(its), tuple(sorted({one.node for one in its})), its[-1].at_ms)
+        for (kind, check), its in sorted(groups.items(), key=lambda item: -len(item[1]))
+    ]
+    caption = "What was not done: observe mode, the kill switch or the breaker"
+    return Table("would", caption, columns, rows, "All that was to do was done.")

@@ -1,0 +1,148 @@
+"""Jobs to search, and one job: its reports of all nodes and tries as one. A user finds only jobs of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from preflight.digits import is_whole
+from preflight.fleet.pages.ask import SIZES, Ask, AskedError, NotFoundError, Page, pager
+from preflight.fleet.pages.table import Column, Table
+from preflight.fleet.pages.views import common
+from preflight.fleet.query import node, search
+from preflight.fleet.query.jobs import Job
+from preflight.report.advice import advise
+from preflight.report.merge import View, merge
+from preflight.report.model import VERDICTS
+from preflight.report.validate import ReportError, load
+
+MOST_REPORTS = 2000  # of one job: more would hold the page up
+MOST_JOBS = 200  # tasks of an array on one page
+LARGEST_JOB = 1 << 32
+
+
+def listing(ask: Ask) -> Page:
+    """Return the page of jobs."""
+    window = ask.window("24h")
+    partition, name = ask.text("partition"), ask.text("node")
+    verdict = ask.choice("verdict", VERDICTS)
+    user = ask.text("user") if ask.reader.admin else ask.reader.name
+    first, size = ask.paging()
+    where: list[tuple[str, str] | None] = []
+    where += node.find(ask.store, name) if name and ask.reader.admin else [None] if not name else []
+    found: list[Job] = []
+    more = False
+    for place in where:
+        wanted = search.Wanted(window, user or None, partition, verdict, place)
+        its, its_more = search.page(ask.store, wanted, first, size)
+        found, more = [*found, *its], more or its_more
+    empty = f"No job has a report in the last {ask.since('24h')}."
+    table = Table("jobs", "Jobs", common.JOB_COLUMNS, common.job_rows(found), empty, shown=SIZES[1])
+    values = {
+        "filters": {"user": ask.text("user"), "partition": partition, "verdict": verdict, "node": name},
+        "since": ask.since("24h"),
+        "verdicts": VERDICTS,
+        "pager": pager(ask, "/jobs", len(found), more),
+    }
+    return Page("jobs", "Jobs", {"shown": len(found), "more": more}, (table,), values, _looked(ask, found))
+
+
+def page(ask: Ask) -> Page:
+    """Return a job's page; raises NotFoundError, also where the job is not the reader's."""
+    found, view, _ = read(ask)
+    moves = _moves(view)
+    figures = {
+        "job": view.label,
+        "verdict": view.verdict,
+        "tries": len(view.tries),
+        "nodes": list(view.nodes),
+        "reports": sum(len(one.reports) for one in view.tries),
+    }
+    values = {"view": view, "advice": advise(view), "url": _url(ask)}
+    return Page("job", f"Job {view.label}", figures, (moves, _findings(view)), values, _looked(ask, found))
+
+
+def read(ask: Ask) -> tuple[list[Job], View, list[dict[str, Any]]]:
+    """Return the jobs of the number that is asked for, the merged view and the reports; raises NotFoundError.
+
+    A number that Slurm gave twice may be another user's report: each is held against the reader's name.
+    """
+    text = ask.text("id")
+    number, _, task = text.partition("_")
+    if not is_whole(number) or int(number[:12]) >= LARGEST_JOB or (task and not is_whole(task)):
+        raise AskedError("id: write a job's number, or 120_3 for a task of an array")
+    cluster = ask.text("cluster") if "cluster" in ask.values else None
+    user = None if ask.reader.admin else ask.reader.name
+    found = search.by_number(ask.store, int(number), cluster, user)
+    if task:
+        found = [one for one in found if one.array_job == int(number) and one.array_task == int(task[:12])]
+    reports: list[dict[str, Any]] = []
+    for job in found[:MOST_JOBS]:
+        for raw in search.reports_of(ask.store, job, MOST_REPORTS - len(reports)):
+            report = _loaded(raw)
+            if report and report["cluster"] == job.cluster and (user is None or report["job"]["user"] == user):
+                reports.append(report)
+    if not reports:
+        raise NotFoundError(f"no report of job {text} is in the store")
+    label = search.label(found[0]) if len(found) == 1 else number
+    return found, merge(label, reports), reports
+
+
+def _loaded(raw: bytes) -> dict[str, Any] | None:
+    try:
+        report = load(raw)
+    except ReportError:  # of a later version: its own Preflight reads it
+        return None
+    return report if report["job"] else None
+
+
+def _url(ask: Ask) -> dict[str, str]:
+    return {name: ask.values[name] for name in ("cluster", "id") if name in ask.values}
+
+
+def _looked(ask: Ask, found: list[Job]) -> tuple[tuple[str, str], ...]:
+    return tuple((search.label(one), one.user) for one in found if one.user != ask.reader.name)
+
+
+def _moves(view: View) -> Table:
+    """Who moved where, and why: a row for each run of each phase that did something."""
+    columns = (
+        Column("at", "When"),
+        Column("try", "Try"),
+        Column("phase", "Phase"),
+        Column("nodes", "Where"),
+        Column("verdict", "Verdict", "verdict"),
+        Column("action", "Action"),
+        Column("enforced", "Done"),
+        Column("detail", "Why"),
+    )
+    rows = [
+        (
+            one.time[:19].replace("T", " "),
+            one.name,
+            one.phase,
+            one.where,
+            one.verdict,
+            "" if one.action == "none" else one.action,
+            "" if one.action == "none" else "done" if one.enforced else "not done",
+            one.detail,
+        )
+        for one in view.events
+    ]
+    return Table("events", "What happened", columns, rows)
+
+
+def _findings(view: View) -> Table:
+    columns = (
+        Column("check", "Check", "check"),
+        Column("status", "Result", "status"),
+        Column("blame", "Blame"),
+        Column("subject", "About"),
+        Column("message", "What it found"),
+        Column("where", "Where"),
+        Column("remedy", "What to do"),
+    )
+    rows = [
+        (one.check, one.status, one.blame, one.subject, one.message, one.where, one.remedy)
+        for one in (*view.problems, *view.others)
+    ]
+    return Table("findings", "Findings", columns, rows)
