@@ -1,5 +1,7 @@
 """Debian's Chromium, driven by selenium: what a page looks like, says on its console, and does."""
 
+from __future__ import annotations
+
 import base64
 import json
 import os
@@ -47,7 +49,7 @@ class Browser:
         self.driver.set_script_timeout(60)
         self.size(DESK)
 
-    def __enter__(self) -> "Browser":
+    def __enter__(self) -> Browser:
         return self
 
     def __exit__(

@@ -1,5 +1,7 @@
 """Who sees what: a user their own jobs by no way but their own, an admin all; and everybody's texts as text."""
 
+from __future__ import annotations
+
 import csv
 import io
 import json

@@ -263,7 +263,7 @@ class Pages:
 
         stream = self.hub.stream(ADMIN if reader.admin else reader.name, allowed)
         try:
-            first = await anext(stream)
+            first = await stream.__anext__()
         except FullError:
             return Response("", 503, {**HEADERS, "retry-after": "30"})
 

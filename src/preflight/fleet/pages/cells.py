@@ -28,7 +28,7 @@ def rows(table: Table) -> Markup:
     for row in table.rows[: table.shown]:
         cells = [
             f"<td{style}>{NOTHING if value is None or value == '' else maker(value)}</td>"
-            for value, maker, style in zip(row, makers, classes, strict=True)
+            for value, maker, style in zip(row, makers, classes)
         ]
         cells[0] = f'<th scope="row"{cells[0][3:-5]}</th>'
         found.append(f"<tr>{''.join(cells)}</tr>")

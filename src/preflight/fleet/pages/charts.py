@@ -7,7 +7,7 @@ the pages' Content-Security-Policy forbids.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
@@ -169,8 +169,8 @@ def _times(at_ms: Sequence[int], centred: bool = False) -> str:
 
 
 def _when(ms: int, span_ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M" if span_ms <= 2 * DAY_MS else "%m-%d")
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%H:%M" if span_ms <= 2 * DAY_MS else "%m-%d")
 
 
 def _day(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d")
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y-%m-%d")

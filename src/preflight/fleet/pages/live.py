@@ -37,7 +37,7 @@ class Hub:
         self._listeners: dict[str, int] = {}
         self._seen: dict[str, object] = {}
         self.ticks: dict[str, int] = {}
-        self._wake = asyncio.Event()
+        self._wake: asyncio.Event | None = None
         self.stopping: Callable[[], bool] = lambda: False
 
     async def run(self) -> None:
@@ -54,8 +54,9 @@ class Hub:
                 if what != self._seen.get(who, what):
                     self.ticks[who] = self.ticks.get(who, 0) + 1
                 self._seen[who] = what
-            self._wake.set()
-            self._wake = asyncio.Event()
+            if self._wake is not None:
+                self._wake.set()
+                self._wake = None
 
     @property
     def number(self) -> int:
@@ -76,7 +77,7 @@ class Hub:
             tick, spoke = self.ticks.get(who, 0), time.monotonic()
             yield f"retry: 5000\nevent: hello\ndata: {tick}\n\n"
             while not self.stopping():
-                wake = self._wake
+                wake = self._wake = self._wake or asyncio.Event()  # made where a loop runs: Python 3.9
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(wake.wait(), 1.0)
                 if self.ticks.get(who, 0) != tick:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from preflight.hostlist import folded
@@ -58,7 +58,7 @@ class Table(NamedTuple):
 
 def iso(ms: int) -> str:
     """Return a time as RFC 3339, UTC, to the millisecond."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def plain(kind: str, value: Any) -> Any:
@@ -81,9 +81,9 @@ def to_rows(table: Table) -> list[dict[str, Any]]:
     found = []
     for row in table.rows:
         its: dict[str, Any] = {}
-        for column, value in zip(table.columns, row, strict=True):
+        for column, value in zip(table.columns, row):
             its[column.key] = plain(column.kind, value)
-            if isinstance(value, NodeRef | JobRef):
+            if isinstance(value, (NodeRef, JobRef)):
                 its.setdefault("cluster", value.cluster)
         found.append(its)
     return found
@@ -93,12 +93,12 @@ def to_csv(table: Table) -> str:
     """Return the table as CSV (RFC 4180); what a spreadsheet would run as a formula begins with an apostrophe."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
-    clusters = any(isinstance(value, NodeRef | JobRef) for row in table.rows[:1] for value in row)
+    clusters = any(isinstance(value, (NodeRef, JobRef)) for row in table.rows[:1] for value in row)
     writer.writerow([*(column.key for column in table.columns), *(["cluster"] if clusters else [])])
     for row in table.rows:
-        cells = [_cell(column.kind, value) for column, value in zip(table.columns, row, strict=True)]
+        cells = [_cell(column.kind, value) for column, value in zip(table.columns, row)]
         if clusters:
-            cells.append(inert(next(value.cluster for value in row if isinstance(value, NodeRef | JobRef))))
+            cells.append(inert(next(value.cluster for value in row if isinstance(value, (NodeRef, JobRef)))))
         writer.writerow(cells)
     return written.getvalue()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import msgspec
 
@@ -125,7 +125,7 @@ def affected(store: Store, window: Window, check: str) -> list[Affected]:
 
 class _Finding(msgspec.Struct):
     check: str
-    duration_ms: float | None = None
+    duration_ms: Optional[float] = None  # msgspec evaluates it, also on Python 3.9
 
 
 class _Report(msgspec.Struct):

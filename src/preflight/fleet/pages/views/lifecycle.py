@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
-from typing import NamedTuple
+from datetime import datetime, timezone
+from typing import NamedTuple, Union
 
 from preflight.catalog import VERSION, lifecycle
 from preflight.fleet.pages.ask import Ask, Page
@@ -22,7 +22,7 @@ WORDS = {
 }
 
 
-Life = lifecycle.OsLife | lifecycle.DriverLife
+Life = Union[lifecycle.OsLife, lifecycle.DriverLife]
 
 
 class Row(NamedTuple):
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 def page(ask: Ask) -> Page:
     """Return the page of what ends when."""
-    today = datetime.fromtimestamp(ask.now_ms / 1000, UTC).date().isoformat()
+    today = datetime.fromtimestamp(ask.now_ms / 1000, timezone.utc).date().isoformat()
     sql = "SELECT n.name, l.hash FROM latest l JOIN nodes n ON n.node = l.node"
     by_hash: dict[bytes, list[str]] = defaultdict(list)
     for name, hash_ in ask.store.rows(sql):
