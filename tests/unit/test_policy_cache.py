@@ -112,7 +112,7 @@ def test_a_broken_file_with_nothing_kept_gives_the_defaults_in_observe_mode(site
     site.file.write_text("version = ")
     policy = site.policy()
     assert policy.problem.startswith(f"{site.file}:1: not TOML")
-    assert policy == Policy(mode="observe", problem=policy.problem)
+    assert policy == Policy(mode="observe", problem=policy.problem, site_points=())
 
 
 def test_a_missing_file_is_a_problem_not_a_crash(site: Site) -> None:

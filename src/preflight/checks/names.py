@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Iterable
 
 from preflight.checks.registry import every_check
 from preflight.policy.load import place_of
 from preflight.policy.model import Policy
 
 
-def unknown_checks(policy: Policy) -> list[str]:
-    """Return a line "FILE:LINE: checks."NAME": …" for each [checks."NAME"] that names no check, with the nearest."""
-    known = every_check()
+def unknown_checks(policy: Policy, sites: Callable[[], Iterable[str]] = tuple) -> list[str]:
+    """Return a line "FILE:LINE: checks."NAME": …" for each [checks."NAME"] that names no check, with the nearest.
+
+    ``sites()``: the names of the site's own checks, asked where a name is none of Preflight's.
+    """
+    known = set(every_check())
+    if not known.issuperset(policy.checks):
+        known.update(sites())
     wrong = [name for name in policy.checks if name not in known]
     return [_line(policy.path, name, difflib.get_close_matches(name, known, 1)) for name in wrong]
 

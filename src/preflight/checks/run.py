@@ -38,8 +38,13 @@ def run_checks(context: Context) -> list[Finding]:
             makers = "report this to Preflight's makers"
             found = [untold(text, subject=check.name, remedy=makers, blame="site")._replace(check=CHECKER)]
         spent = round((time.perf_counter() - began) * 1000, 3)
-        findings += [_settle(_declared(one, check, spent), check, action, context) for one in found]
+        findings += [settled(one, check, action, context, spent) for one in found]
     return findings
+
+
+def settled(finding: Finding, check: Check, action: str, context: Context, spent_ms: float) -> Finding:
+    """Return the finding with what its check declares, and in the light of the policy's ``action`` for it."""
+    return _settle(_declared(finding, check, spent_ms), check, action, context)
 
 
 def _run(check: Check, context: Context, limit: float | None) -> Iterator[Finding]:

@@ -22,8 +22,14 @@ def checks(name: str | None, as_json: bool, config: str | None) -> None:
     """List the checks, or show all of one: what it reads, its limit, what to do when it fails."""
     import difflib
 
+    from preflight.hooks.site.run import catalogue
+
     policy = policy_for(config)
-    known = every_check()
+    known = {**every_check()}
+    for told in catalogue(policy):
+        known.update((one.name, one) for one in told.checks)
+        if told.why:
+            click.echo(f"preflight: warning: {told.why}", err=True)
     if name is not None and name not in known:
         near = difflib.get_close_matches(name, known, 1)
         fail(f"no check is named {name!r}" + (f"; did you mean {near[0]}?" if near else "; see: preflight checks"))

@@ -21,9 +21,13 @@ def config() -> None:
 def check(file: str | None, config: str | None) -> None:
     """Validate FILE (default: the installed policy) and its drop-ins; errors name file, line and key."""
     from preflight.checks.names import unknown_checks
+    from preflight.hooks.site.run import catalogue
 
     policy = policy_for(file or config, quiet=True)
-    wrong = (*policy.doubts(), *unknown_checks(policy))
+    sites = catalogue(policy)
+    names = [check.name for told in sites for check in told.checks]
+    refused = [told.why for told in sites if told.why]
+    wrong = (*policy.doubts(), *unknown_checks(policy, lambda: names), *refused)
     for line in wrong:
         click.echo(f"preflight: {line}", err=True)
     if wrong:

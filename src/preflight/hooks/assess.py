@@ -10,6 +10,7 @@ from preflight.facts.view import Facts, View
 from preflight.hooks.gpus import expected, job_gpus
 from preflight.hooks.reading import Reading
 from preflight.policy.model import Policy
+from preflight.policy.site_files import any_files
 from preflight.requirements.evaluate import facts_needed
 from preflight.requirements.grammar import RequirementError, from_comment, parse
 from preflight.slurm.environment import Job
@@ -59,6 +60,7 @@ def assess(question: Question, reading: Reading, deadline: float, document: Fact
     ``deadline`` is the time.monotonic() instant after which facts are taken as far as they came.
     """
     asked, broken = requirements(question)
+    recorded = document is not None
     if document is None:
         document = reading.collect(subjects(question, asked), deadline)
     gpus = job_gpus(question.job, question.gpus, question.gres, document)
@@ -79,7 +81,12 @@ def assess(question: Question, reading: Reading, deadline: float, document: Fact
         ran_s=question.ran_s,
         earlier=question.earlier,
     )
-    return Assessment(document, run_checks(context), asked, broken, gpus)
+    findings = run_checks(context)
+    if not recorded and reading.source.reads_live and any_files(question.policy):
+        from preflight.hooks.site.run import site_findings
+
+        findings += site_findings(context, reading.source, deadline)
+    return Assessment(document, findings, asked, broken, gpus)
 
 
 def requirements(question: Question) -> tuple[tuple[Asked, ...], tuple[tuple[str, str, str], ...]]:

@@ -78,8 +78,9 @@ def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str],
 def _unknown_checks(policy: Policy) -> list[str]:
     """Return a warning for each [checks."NAME"] that names no check; asked once a policy."""
     from preflight.checks.names import unknown_checks
+    from preflight.hooks.site.run import names
 
-    return unknown_checks(policy)
+    return unknown_checks(policy, lambda: names(policy))
 
 
 def make_run_dir(run_dir: str) -> None:

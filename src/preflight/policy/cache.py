@@ -12,6 +12,7 @@ from preflight import __version__
 from preflight.files import read_json, tolerate, write_json
 from preflight.policy.files import drop_ins, identity
 from preflight.policy.model import Policy, from_json, to_json
+from preflight.policy.site_files import entry_points, site_key
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def cached_policy(
     stored = read_json(place)
     good = _stored(stored, path)
     same = good is not None and bool(key) and stored["key"] == key
-    if good is not None and same and stored.get("catalog") == _catalog_key(good):
+    if good is not None and same and stored.get("beside") == _beside(good):
         return good
     from preflight.policy.load import PolicyError, for_node, read_policy
 
@@ -46,13 +47,14 @@ def cached_policy(
         policy = for_node(read_policy(path), node)
     except PolicyError as error:
         last = for_node(Policy(), node) if good is None else good
-        return last._replace(mode="observe", problem=str(error).splitlines()[0])
+        return last._replace(site_points=last.site_points or (), mode="observe", problem=str(error).splitlines()[0])
     if good is not None and not same and _young(key):
         return good
     if examine is not None:
         policy = policy._replace(warnings=(*policy.warnings, *examine(policy)))
+    policy = policy._replace(site_points=entry_points(policy))
     with tolerate(OSError):  # a full or read-only file system only costs the cache
-        write_json(place, {"key": key, "catalog": _catalog_key(policy), "policy": to_json(policy)})
+        write_json(place, {"key": key, "beside": _beside(policy), "policy": to_json(policy)})
     return policy
 
 
@@ -70,9 +72,9 @@ def _young(key: list[Any]) -> bool:
     return 0 <= time.time() - written / 1e9 < SETTLE_S
 
 
-def _catalog_key(policy: Policy) -> list[Any]:
-    """Return the identity of the site's catalog file, [] where the policy names none."""
-    return identity(policy.catalog.file) if policy.catalog.file else []
+def _beside(policy: Policy) -> list[Any]:
+    """Return the identity of what is read with the policy: the site's catalog file, where its packages stand."""
+    return [identity(policy.catalog.file) if policy.catalog.file else [], site_key(policy)]
 
 
 def policy_key(path: str, node: str) -> list[Any]:

@@ -176,7 +176,9 @@ def for_node(policy: Policy, node: str) -> Policy:
         return type(section)(*(_named(value, node) for value in section))
 
     mine = (one for one in policy.expect if not one.nodes or contains(one.nodes, node))
-    sections = {name: named(getattr(policy, name)) for name in ("facts", "nvml", "hook", "report", "drain", "ship")}
+    sections = {
+        name: named(getattr(policy, name)) for name in ("facts", "nvml", "hook", "report", "drain", "ship", "site")
+    }
     return policy._replace(expect=tuple(one._replace(nodes=node) for one in mine), **sections)
 
 

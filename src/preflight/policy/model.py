@@ -127,6 +127,18 @@ class ShipPolicy(NamedTuple):
     ca_file: str = ""
 
 
+class SitePolicy(NamedTuple):
+    """[site]: the site's own checks. ``directory`` holds them as files, ``path`` directories of packages with them.
+
+    ``user``: as whom they run, "" for root. ``budget_s``: seconds for all checks of a file, within the hook's deadline.
+    """
+
+    directory: str = "/etc/preflight/checks.d"
+    path: tuple[str, ...] = ()
+    user: str = ""
+    budget_s: float = 2.0
+
+
 SECTIONS: dict[str, type] = {
     "facts": FactsPolicy,
     "nvml": NvmlPolicy,
@@ -138,6 +150,7 @@ SECTIONS: dict[str, type] = {
     "catalog": CatalogPolicy,
     "publish": PublishPolicy,
     "ship": ShipPolicy,
+    "site": SitePolicy,
 }
 
 
@@ -149,6 +162,8 @@ class Policy(NamedTuple):
     ``xids``: the site's own action for an Xid, number -> "drain", "warn" or "off".
 
     ``catalog_rows``: what the site's catalog file holds, table -> rows; read when the policy is.
+
+    ``site_points``: (directory, "module:attribute") of the site's checks in packages, None where nobody looked.
     """
 
     version: int = 1
@@ -164,6 +179,7 @@ class Policy(NamedTuple):
     catalog: CatalogPolicy = CatalogPolicy()
     publish: PublishPolicy = PublishPolicy()
     ship: ShipPolicy = ShipPolicy()
+    site: SitePolicy = SitePolicy()
     checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written
     xids: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never written
     expect: tuple[Expectation, ...] = ()
@@ -173,6 +189,7 @@ class Policy(NamedTuple):
     mode_written: bool = True
     problem: str = ""
     catalog_rows: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    site_points: tuple[tuple[str, str], ...] | None = None
 
     def tables(self) -> Tables:
         """Return the catalog, with the site's own rows in it."""

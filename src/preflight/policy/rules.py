@@ -138,6 +138,12 @@ RULES: dict[str, dict[str, Rule]] = {
     "publish": {"enabled": _flag, "via": _choice("auto", "extra", "features")},
     "cuda": {"minor_version_compatibility": _choice("accept", "warn", "reject")},
     "catalog": {"file": _path},
+    "site": {
+        "directory": _place,
+        "path": _list(_place),
+        "user": _text,
+        "budget_s": _number(0.1, 60, "seconds"),
+    },
 }
 CHECK: dict[str, Rule] = {
     "action": _choice("drain", "warn", "off"),

@@ -1,0 +1,1 @@
+"""The site's own checks: Python files and entry points (run.py), commands of the policy (commands.py)."""
