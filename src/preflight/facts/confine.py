@@ -13,6 +13,7 @@ import errno
 import os
 import time
 
+from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -163,7 +164,7 @@ def _descendants() -> set[int]:
     """Return all processes that descend from this one."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
-        if name.isdigit():
+        if is_whole(name):
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
                     fields = file.read(4096).rpartition(b")")[2].split()
