@@ -57,7 +57,7 @@ def confined(run: Callable[[Tell], None], seconds: float, user: str = "", node: 
     """
     _prctl(_SUBREAPER, 1)
     deadline = time.monotonic() + seconds
-    reading, writing = zip(*(os.pipe() for _ in range(4)))  # noqa: B905 - pairs
+    reading, writing = zip(*(os.pipe() for _ in range(4)))
     pid = os.fork()
     if pid == 0:
         _inner(run, writing, user, node)

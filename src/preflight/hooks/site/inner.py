@@ -86,7 +86,7 @@ class Inner:
         limit = check.limit if said.limit is None else said.limit
         try:
             context = self._context(check)
-            found = [one for one, _ in zip(check.run(context, limit), range(MAX_FINDINGS))]  # noqa: B905
+            found = [one for one, _ in zip(check.run(context, limit), range(MAX_FINDINGS))]
             rows = [list(one) for one in found]
         except BaseException as error:
             rows = [list(untold(_explain(error, self.file), blame=SITE, remedy=REMEDY))]
