@@ -55,7 +55,7 @@ class Inner:
         if ours:
             say({"broken": f"{ours[0]} is the name of one of Preflight's own checks"})
             return
-        say({"declares": [list(one[:-1]) for one in checks]})
+        say({"declares": [{key: value for key, value in one._asdict().items() if key != "run"} for one in checks]})
         for check in checks:
             self._judge(check, say)
 

@@ -56,10 +56,10 @@ def parse(file: SiteFile, outcome: Outcome) -> Told:
     return Told(file, checks, findings, spent, why and (why if why.startswith(file.name) else f"{file.name} {why}"))
 
 
-def _check(row: list[Any]) -> Check:
+def _check(row: dict[str, Any]) -> Check:
     """Return a check as a file declared it; raises ValueError for what no check may be."""
-    values: list[Any] = [tuple(one) if isinstance(one, list) else one for one in row]
-    check = Check._make([*values, _nothing])
+    values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in row.items()}
+    check = Check(**values, run=_nothing)
     text = (check.name, check.help, check.unit, check.remedy, check.subject, *check.phases, *check.reads)
     if not all(isinstance(one, str) for one in text) or check.action not in _ACTIONS:
         raise ValueError("no check")
