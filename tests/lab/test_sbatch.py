@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -243,6 +244,47 @@ def test_a_plan_that_breaks_lets_the_job_through(cluster: Cluster) -> None:
     assert done.stdout.strip().isdigit()
     assert done.stderr == "preflight: not planned, so not placed by Preflight: RuntimeError: broken\n"
     assert cluster.lab.job(done.stdout.strip())["features"] == ""
+
+
+def test_without_a_controller_nothing_is_submitted(cluster: Cluster) -> None:
+    """sbatch would look for one for some 10 s; its exit status is the same. A job for other clusters is sbatch's."""
+    lab = cluster.lab
+    lab.stop_slurmctld()
+    try:
+        down = submit(cluster, script(cluster))
+        piped = submit(cluster, "--parsable", stdin=JOB, env={"SLURM_EXIT_ERROR": "7"})
+        plain = lab.run(["sbatch", "job.sh"], user="pfalice", env={"SLURM_EXIT_ERROR": "7"})
+        away = [submit(cluster, "-Mother", "job.sh"), submit(cluster, stdin=f"#!/bin/sh\n#SBATCH -M other\n{JOB}")]
+        planned = lab.run([f"{cluster.prefix}/bin/preflight", "plan", "job.sh"], user="pfalice")
+    finally:
+        lab.start_slurmctld()
+        lab.wait_nodes()
+    for done, code in ((down, 1), (piped, 7)):
+        assert (done.returncode, done.stdout) == (code, "")
+        assert done.stderr.startswith("preflight: not submitted: no controller answers: Slurmctld(primary) at ")
+        assert len(done.stderr.splitlines()) == 1
+    assert plain.returncode == 7
+    for done in away:
+        assert done.returncode != 0
+        assert "preflight: not planned, so not placed by Preflight: no controller answers" in done.stderr
+        assert "sbatch: error: " in done.stderr
+    assert planned.returncode == 2
+    assert "no controller answers" in planned.stdout
+    assert lab.check_run(["squeue", "-h"]) == ""
+
+
+def test_a_controller_that_takes_connections_and_is_silent_is_left_to_sbatch(cluster: Cluster) -> None:
+    """It may be busy: sbatch waits for it, and what it took it may start later."""
+    pid = cluster.lab.pids()["slurmctld"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        done = submit(cluster, script(cluster))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    ours, its = done.stderr.splitlines()
+    assert ours.startswith("preflight: not planned, so not placed by Preflight: slurmctld did not answer within ")
+    assert its.startswith("sbatch: error: ")
+    assert done.returncode == 1
 
 
 def test_the_help_is_ours_and_short(cluster: Cluster) -> None:

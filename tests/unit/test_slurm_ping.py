@@ -40,3 +40,15 @@ def test_one_that_hangs_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ping, "ANSWER_S", 0.2)
     with pytest.raises(SlurmError, match="did not answer within"):
         ping.reached(slurm(tmp_path, "exec sleep 60"))
+
+
+def test_a_controller_that_is_being_restarted_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ping, "AGAIN_S", 0.01)
+    says = 'echo "Slurmctld(primary) at n0 is'
+    restarted = f'echo >>"$0.calls"; [ "$(wc -l <"$0.calls")" -ge 3 ] || {{ {says} DOWN"; exit 1; }}; {says} UP"'
+    whole = slurm(tmp_path, restarted)._replace(deadline=time.monotonic() + 600)
+    monkeypatch.setattr(ping, "ANSWER_S", 600.0)
+    assert ping.awaited(whole) == whole
+    monkeypatch.setattr(ping, "ANSWER_S", 0.2)
+    with pytest.raises(ping.NoController, match="is DOWN"):
+        ping.awaited(slurm(tmp_path, f'{says} DOWN"; exit 1'))

@@ -13,8 +13,10 @@ import click
 
 from preflight.cli.become import become, say, stdin_script
 from preflight.cli.common import Raw
+from preflight.digits import is_whole
 from preflight.report.clean import clean
 from preflight.slurm.commands import SlurmError
+from preflight.slurm.ping import NoController
 from preflight.submit.command import add, take_own
 from preflight.submit.options import OptionError
 
@@ -47,7 +49,10 @@ def sbatch(debug: bool, arguments: tuple[str, ...]) -> int:
 
 
 def run(arguments: Sequence[str], debug: bool = False) -> int:
-    """Submit: does not return where sbatch was found, but for --strict (3), --help (0) and a mistaken --infer (2)."""
+    """Submit: does not return where sbatch was found, but for --strict (3), --help (0) and a mistaken --infer (2).
+
+    Where every controller is down sbatch would look for one for some 10 s and fail: then its exit status is returned.
+    """
     try:
         own = take_own(arguments)
     except Exception as error:
@@ -67,6 +72,11 @@ def run(arguments: Sequence[str], debug: bool = False) -> int:
         except _Refused as refused:
             say(str(refused))
             return 3
+        except NoController as error:
+            if not _names_clusters(arguments):
+                say(f"not submitted: {_one_line(error)}; submit again when it is back (sbatch itself tries longer)")
+                return _error_status()
+            say(f"not planned, so not placed by Preflight: {_one_line(error)}")
         except (Exception, SystemExit) as error:
             if debug and sys.stderr:
                 import traceback
@@ -99,6 +109,27 @@ def _prepared(arguments: Sequence[str]) -> list[str]:
     words = add(own, prepared.additions, plugins)
     say(*wrapped((*prepared.told, *prepared.lines)))
     return words
+
+
+def _names_clusters(arguments: Sequence[str]) -> bool:
+    """Return whether the job names clusters, for which sbatch asks slurmdbd; true where it cannot be read."""
+    from preflight.cli.submitting import plugins_here
+    from preflight.submit.options_asked import asked
+    from preflight.submit.script import read
+
+    try:
+        plugins = plugins_here(time.monotonic() + DEADLINE_S)
+        own = take_own(arguments, plugins)
+        submission = read(own.words, os.environ, stdin_script() if own.by_stdin else None, os.getcwd(), plugins)
+        return any(asked(one).clusters for one in submission.components)
+    except Exception:  # whatever is wrong with it, sbatch says so
+        return True
+
+
+def _error_status() -> int:
+    """Return sbatch's exit status where a job is not submitted: 1, or what the user's SLURM_EXIT_ERROR names."""
+    given = os.environ.get("SLURM_EXIT_ERROR", "")
+    return int(given) & 0xFF or 1 if is_whole(given) else 1
 
 
 def _one_line(error: BaseException) -> str:

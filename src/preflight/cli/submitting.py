@@ -7,8 +7,10 @@ from preflight.policy.load import load_policy
 from preflight.policy.model import Policy
 from preflight.slurm.at_once import at_once
 from preflight.slurm.cluster import slurm_for
-from preflight.slurm.ping import reached
+from preflight.slurm.ping import awaited
 from preflight.submit.additions import added, elsewhere
+from preflight.submit.options_help import plugin_rows
+from preflight.submit.options_table import Row
 from preflight.submit.plan.ask import read_cluster
 from preflight.submit.plan.make import ClusterState
 from preflight.submit.said import said, told
@@ -37,11 +39,20 @@ class Prepared(NamedTuple):
 
 
 def connect(deadline: float) -> Connected:
-    """Ask the cluster, all at once; ``deadline`` is a time.monotonic() instant. Raises SlurmError, PolicyError."""
+    """Ask the cluster, all at once; ``deadline`` is a time.monotonic() instant.
+
+    Raises NoController, other SlurmErrors, PolicyError.
+    """
     policy = load_policy(None)
-    slurm, sbatch = reached(slurm_for(policy, deadline)), real_sbatch(os.environ.get("PATH", os.defpath))
+    slurm, sbatch = awaited(slurm_for(policy, deadline)), real_sbatch(os.environ.get("PATH", os.defpath))
     site, state = at_once(lambda: ask_site(slurm, sbatch), lambda: read_cluster(slurm, policy.publish.via))
     return Connected(policy, site, state)
+
+
+def plugins_here(deadline: float) -> tuple[Row, ...]:
+    """Return the options of the plugins of sbatch's, without a controller; raises SlurmError, PolicyError."""
+    directory, name = os.path.split(real_sbatch(os.environ.get("PATH", os.defpath)))
+    return plugin_rows(slurm_for(load_policy(None), deadline)._replace(bin=directory).run(name, "--help"))
 
 
 def prepare(submission: Submission, infer: str, cluster: Connected, command: str) -> Prepared:

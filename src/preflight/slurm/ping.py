@@ -6,14 +6,22 @@ import time
 
 from preflight.slurm.commands import Slurm, SlurmError, SlurmTimeout
 
-ANSWER_S = 2.5  # a ping takes no lock of slurmctld's: a busy one answers it at once
+# A ping takes no lock of slurmctld's: a busy one answers it at once. A primary whose host is gone costs it TCPTimeout
+# (2 s) before it comes to the backup.
+ANSWER_S = 2.5
 DOWN_S = 3.0
+AGAIN_S = 0.25
+
+
+class NoController(SlurmError):
+    """Every controller of the cluster is down: nothing takes connections in their places."""
 
 
 def reached(slurm: Slurm) -> Slurm:
     """Return ``slurm``, with DOWN_S left where `scontrol ping` fails for another reason than that all are down.
 
-    Raises SlurmError where every controller is down, or one takes the ping and does not answer it within ANSWER_S.
+    Raises NoController where every controller is down, SlurmError where one takes the ping and does not answer it
+    within ANSWER_S.
     """
     began = time.monotonic()
     try:
@@ -25,6 +33,21 @@ def reached(slurm: Slurm) -> Slurm:
             return slurm
         if " is DOWN" in error.output:
             lines = [line for line in error.output.splitlines() if " is DOWN" in line]
-            raise SlurmError(f"no controller answers: {'; '.join(lines)}") from error
+            raise NoController(f"no controller answers: {'; '.join(lines)}") from error
         return slurm._replace(deadline=min(slurm.deadline, began + DOWN_S))
     return slurm
+
+
+def awaited(slurm: Slurm) -> Slurm:
+    """Return as `reached`, but wait for a controller that is down, as where it is being restarted: up to ANSWER_S.
+
+    Raises as `reached`.
+    """
+    end = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            return reached(slurm)
+        except NoController:
+            if time.monotonic() + AGAIN_S >= end:
+                raise
+        time.sleep(AGAIN_S)

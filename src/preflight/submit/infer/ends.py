@@ -1,9 +1,10 @@
-"""Which parts of A && B || C surely run and must succeed, and which commands end the script."""
+"""Which parts of A && B || C surely run and must succeed, which commands end the script, and what runs at its end."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from preflight.submit.infer.programs import is_expected
+from preflight.submit.infer.programs import is_expected, starts
 from preflight.submit.infer.tree import children, source
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ _BEHIND_AND = "runs only if what stands before && succeeds"
 _CAUGHT = "may fail: || goes on with something else"
 _ASSIGNS = ("variable_assignment", "variable_assignments", "declaration_command", "unset_command")
 _MAX_DEPTH = 20
+# Signals that come from outside, if ever: what is trapped for others runs by itself, at the end or before it.
+_SENT = re.compile(r"(?:SIG)?(?:USR[12]|TERM|INT|HUP|QUIT|CONT|ALRM|PIPE|CHLD|XCPU|TSTP|WINCH|[1-9]\d?)", re.IGNORECASE)
 
 
 def doubts(parts: "Sequence[tuple[str, Node]]", functions: "Mapping[str, Node | None]") -> list[str]:
@@ -76,6 +79,31 @@ def may_end(body: "Node | None") -> bool:
             return True
         if words[:1] == ["exit"] and words[1:] in ([], ["0"]):
             return True
+    return False
+
+
+def is_sent(signal: str) -> bool:
+    """Whether a signal, as `trap` is given it, comes from outside."""
+    return _SENT.fullmatch(signal) is not None
+
+
+def may_start(root: "Node", bodies: "Mapping[str, Sequence[Node]]") -> bool:
+    """Whether a part of the script may start a program of the user's, by the functions that it calls too.
+
+    ``bodies``: those of all functions by name.
+    """
+    todo, seen = [root], set()
+    while todo:
+        node = todo.pop()
+        for one in children(node, ("command_name",)) if node.type != "command_name" else [node]:
+            name = source(one)
+            if name in bodies:
+                todo += [] if name in seen else bodies[name]
+                seen.add(name)
+            elif starts(name.rpartition("/")[2]):
+                return True
+            if one.child_count:  # $(./program) as a name, or as a part of one
+                todo += [each for child in one.children for each in child.children]
     return False
 
 

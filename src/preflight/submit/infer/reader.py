@@ -184,14 +184,18 @@ class Reader(Shell):
     def _alone(self, node: Node, context: Context) -> None:
         """Read a subshell, or the parts of a pipeline, each of which has a shell of its own."""
         inner = context.down(alone=True, waited=False)
+        failed, self.failed = self.failed, False
         if node.type == "subshell":
             with self.apart():
                 self._each(node, inner)
-            return
-        for child in node.named_children:
+        for child in node.named_children if node.type == "pipeline" else ():
             with self.apart():
                 self._walk(child, inner)
             inner = inner._replace(stdin="a pipe")
+        if self.failed and self.strict and context.plain and context.alone:
+            # `set -e` ends a shell whose own failure may be of no account: `{ …; } | tee log`.
+            self.after = self.after or f"the script may end on line {self.expander.line(node)}"
+        self.failed = self.failed or failed
 
     def _redirected(self, node: Node, context: Context) -> None:
         """Read a statement with redirections; words behind a redirection still belong to the command."""
@@ -216,6 +220,7 @@ class Reader(Shell):
         """Keep a function for its calls; of one that is defined twice it is not known which is called."""
         name = source(node.child_by_field_name("name") or node)
         twice = self.scanned.functions.get(name) is None
+        self.met.add(name)
         self.defined[name] = "is one of two functions of that name" if twice else context.doubt
 
     def _uncalled(self, doubt: str) -> None:
@@ -223,7 +228,7 @@ class Reader(Shell):
         self.ended = self.after = ""
         once = Counter(name for _, name in self.scanned.sets)
         for name, bodies in self.scanned.bodies.items():
-            if self._called.get(name) or name not in self.defined:
+            if self._called.get(name) or name not in self.met:
                 continue
             for body in bodies:
                 with self.apart():
@@ -272,7 +277,7 @@ class Reader(Shell):
         flags = "".join(source(one) for one in node.named_children if one.type == "word") if declares else ""
         keep = not context.doubt and set(flags) <= _PLAIN_FLAGS
         found = [node] if node.type == "variable_assignment" else node.named_children
-        exports = declares and (source(node).startswith("export") or "x" in flags)
+        exports = declares and not context.doubt and (source(node).startswith("export") or "x" in flags)
         changed = set(self.scanned.within(node))
         for one in found:
             if one.type == "variable_assignment":
@@ -343,14 +348,26 @@ class Reader(Shell):
             self.positional(name, command, context)
         if name == "set" and not context.doubt:
             self.options(command)
-        self.started = self.started or starts(command.words[0].name)
+        self.started = self.started or starts(command.words[0].name) or self._starts_later(name, command.words[1:])
         self.run(self, command)
         status = command.words[1].text if len(command.words) > 1 else ""
         leaves = name in ("exit", "return") or (name == "exec" and status)
-        if name == "false" and self.strict and context.plain and not context.doubt:
+        if name == "false" and self.strict and context.plain and (not context.doubt or context.alone):
             leaves = True
         if leaves:
             self.leave(name, status, command, context)
+
+    def _starts_later(self, name: str, words: "tuple[Word, ...]") -> bool:
+        """Whether a text that is given to trap or eval may start a program of the user's, whenever that runs."""
+        if name == "trap":
+            words = words[1:] if words[:1] and words[0].text == "--" else words
+            if len(words) < 2 or words[0].text[:1] == "-" or all(ends.is_sent(one.text) for one in words[1:]):
+                return False
+            words = words[:1]
+        elif name != "eval" or not all(word.known for word in words):  # eval "$(conda shell.bash hook)" starts nothing
+            return False
+        text = " ".join(word.text if word.script is None else word.script for word in words)
+        return ends.may_start(parsed(self.parser, text, self.deadline), self.scanned.bodies)
 
 
 def _locals(body: Node) -> set[str]:

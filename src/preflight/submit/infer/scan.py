@@ -118,15 +118,15 @@ def _look(node: "Node", parent: "Node | None", found: _Found) -> None:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if name is not None and body is not None:
             found.bodies.setdefault(source(name), []).append(body)
-    elif kind == "command" and node.start_point[0] != node.end_point[0]:
+    elif kind in ("command", "file_redirect") and node.start_point[0] != node.end_point[0]:
         _joined(node, found)
     elif kind == "command_name" and parent is not None:
         _called(node, parent, found)
 
 
 def _joined(node: "Node", found: _Found) -> None:
-    """Keep what the grammar takes for words of a command though they stand on lines of their own: behind some
-    pipelines it loses the end of the line."""
+    """Keep what the grammar takes for words of a command, or behind a redirection, though they stand on lines of their
+    own: behind some pipelines it loses the end of the line."""
     parts = node.named_children
     at = next((at for at in range(1, len(parts)) if is_apart(parts[at - 1], parts[at])), None)
     if at is not None:

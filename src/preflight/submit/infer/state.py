@@ -47,8 +47,10 @@ class Shell:
         self.lenient = ""  # why a failure is of no account: set +e
         self.strict = strict
         self.defined: dict[str, str] = {}  # functions, and why one may not be what it is called for
+        self.met: set[str] = set()  # functions that were defined in any shell
         self.nested = nested
         self.started = nested  # whether a program of the user's may have run already
+        self.failed = False  # whether a shell within it may have ended as failed
         self.guards = 0  # exits that may happen before one has
 
     @contextmanager
@@ -56,13 +58,14 @@ class Shell:
         """Read what runs in a shell of its own: what it changes (directory, variables, its end) ends with it."""
         held = self.variables
         before = self.cwd, dict(held.values), held.places, self.ended, self.after, self.lenient, self.strict
-        defined = dict(self.defined)
+        defined, exported = dict(self.defined), set(held.exported)
         yield
         self.cwd, held.values, held.places, self.ended, self.after, self.lenient, self.strict = before
-        self.defined = defined
+        self.defined, held.exported = defined, exported
 
     def leave(self, name: str, status: str, command: Command, context: Context) -> None:
         """Follow an exit, a return or an exec: what stands behind it does not run, or may not."""
+        self.failed = self.failed or (name in ("exit", "false") and status != "0")
         if not context.doubt and not context.assumed:
             self.ended = "return" if name == "return" else "exit"
         elif not context.doubt:

@@ -51,4 +51,6 @@ def _started(name: str, words: "tuple[Word, ...]") -> str:
             return found[1]
         if word.text.startswith("--container-image"):
             return "a container"
+        if _SCRIPT.fullmatch(word.name) and "/" in word.text and not word.text.startswith("-"):
+            return f"the script {shown(word)}"
     return ""
