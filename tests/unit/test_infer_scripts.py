@@ -56,32 +56,47 @@ def test_the_third_forty_are_exact() -> None:
     assert {one.name: (one.missed, one.invented) for one in results if not one.right} == {}
 
 
-def test_the_second_twenty_do_no_worse_than_docs_inference_md_says() -> None:
-    results = score(SECOND)
+# Where an expectation of the second twenty is against the rule as bash and users' scripts have made it since, and why.
+AGAINST_THE_RULE = {
+    "amber-ti": "module use of a directory that is not here: the module may be in a tree of the user's own",
+    "gromacs-chain": "behind an exit 0 that follows the user's program",
+    "lammps-spack-kokkos": "another shell script is run",
+    "qe-easybuild": "before || true, so it may fail",
+    "singularity-without-nv": "before || echo, so it may fail; the same need is told by a later line",
+    "vasp-nvhpc": "another shell script is run",
+}
+
+
+def test_the_second_twenty_are_exact_but_where_the_rule_has_changed() -> None:
+    results = score(SECOND, by_command=True)
     assert len(results) == 20
-    assert sum(result.right for result in results) >= 10
-    assert sum(len(result.missed) for result in results) <= 11
-    assert sum(len(result.invented) for result in results) <= 14
+    assert {one.name for one in results if not one.right} == set(AGAINST_THE_RULE)
+    assert sum(len(result.missed) for result in results) == 4
+    assert sum(len(result.invented) for result in results) == 7
+    # Of each command one line; which one, the page and the expectations do not agree.
+    assert sum(result.right for result in score(SECOND)) >= 10
 
 
-def test_what_the_second_twenty_miss_is_on_a_line_of_the_same_command_or_unread() -> None:
-    """What was expected as a need and is none stands on a line that may not run or may fail (docs/inference.md)."""
+@pytest.mark.parametrize("case", AGAINST_THE_RULE)
+def test_what_the_second_twenty_miss_is_unread_or_told_elsewhere(case: str) -> None:
+    inference = read(SECOND / case)
+    result = next(one for one in score(SECOND, by_command=True) if one.name == case)
+    told = {one.clause for one in inference.needs}
+    unread = {one.line for one in inference.unread}
+    for missed in result.missed:
+        place, _, clause = missed.partition(": ")
+        assert clause in told or int(place.removeprefix("line ")) in unread, missed
+    assert all(one.endswith(": unread") or one.partition(": ")[2] in str(result.missed) for one in result.invented)
 
-    def clauses(lines: tuple[str, ...]) -> list[str]:
-        return sorted(line.partition(": ")[2] for line in lines)
 
-    odd = {one.name for one in score(SECOND) if clauses(one.missed) != clauses(one.invented)}
-    unread = {"gromacs-chain", "qe-easybuild", "amber-ti", "singularity-without-nv"}
-    assert odd == unread | {"lammps-spack-kokkos", "vasp-nvhpc"}
-    for case in unread:
-        inference = read(SECOND / case)
-        lines = {one.line for one in inference.unread}
-        result = next(one for one in score(SECOND) if one.name == case)
-        told = {one.clause for one in inference.needs}
-        for missed in result.missed:
-            place, _, clause = missed.partition(": ")
-            line = int(place.removeprefix("line "))  # of a continued command its first, or the next
-            assert clause in told or lines & {line, line + 1}, (case, missed)
+def test_lines_of_one_command_count_as_its_first(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    (case / "files").mkdir(parents=True)
+    (case / "job.sh").write_text("#!/bin/bash\nmodule load \\\n  a \\\n  b\nmodule load c\n")
+    needs = '[["module=a", 2], ["module=b", 2], ["module=c", 4]]'
+    (case / "expect.toml").write_text(f"needs = {needs}\nunread = []\n")
+    (result,) = score(tmp_path, by_command=True)
+    assert (result.missed, result.invented) == (("line 2: module=c",), ("line 5: module=c",))
 
 
 def test_the_expectations_are_well_formed() -> None:

@@ -357,7 +357,7 @@ class Reader(Shell):
         if leaves:
             self.leave(name, status, command, context)
 
-    def _starts_later(self, name: str, words: "tuple[Word, ...]") -> bool:
+    def _starts_later(self, name: str, words: tuple[Word, ...]) -> bool:
         """Whether a text that is given to trap or eval may start a program of the user's, whenever that runs."""
         if name == "trap":
             words = words[1:] if words[:1] and words[0].text == "--" else words
