@@ -13,6 +13,7 @@ from preflight.checks.registry import Asked, Context, Earlier, Expected, JobGpus
 from preflight.facts.view import View
 from preflight.policy.model import CheckPolicy, Policy
 from preflight.requirements.grammar import parse
+from unit import check_fixtures_host as host
 from unit.check_fixtures_log import RECORDS, log
 
 DROP = object()
@@ -147,6 +148,8 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "kernel_log": log(),
     "cuda": {"result": "ok", "devices": 2, "version": "13.0"},
+    "host": host.EMPTY,
+    "host_waiting": host.EMPTY,
 }
 SOON_S = 300.0
 EARLIER = Earlier(
@@ -222,6 +225,16 @@ def _rate(key: str, value: int) -> Fixture:
     )
 
 
+def _host(kind: str) -> Fixture:
+    _, sound, bad, other = host.ROWS[kind]
+    return Fixture(
+        Case(**host.case(kind, {"told": bad})),
+        Case(**host.case(kind, {"error": "cannot read /proc: no permission"})),
+        None if other is None else Case(**host.case(kind, {"told": other})),
+        Case(**host.case(kind, {"told": sound})),
+    )
+
+
 WITHOUT_GPUS = {"gpus.devices": [], "gpus.count": 0}
 NO_NVML = Case(unknown={"gpus": "the probe died", "driver": "the probe died"})
 HUNG = {"gpus": "no answer at nvmlInitWithFlags", "driver.version": "no answer"}
@@ -229,6 +242,7 @@ GONE = {"driver": {"nvml": "LibraryNotFound", "module": None, "version": None, "
 DRIVERLESS = {**{f"driver.{key}": value for key, value in GONE["driver"].items()}, **WITHOUT_GPUS}
 
 FIXTURES: dict[str, Fixture] = {
+    **{f"host.{kind}": _host(kind) for kind in host.ROWS},
     "boot.locks": Fixture(
         Case({"driver.nvml": "DriverNotLoaded", "install.secure_boot": True}),
         Case(unknown={"install.secure_boot": "no permission"}),

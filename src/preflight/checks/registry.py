@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 PHASES = ("prolog", "epilog", "health")
-FRAMEWORK = ("__init__.py", "finding.py", "names.py", "registry.py", "run.py")
+FRAMEWORK = ("__init__.py", "finding.py", "names.py", "registry.py", "row.py", "run.py")
 
 
 class Asked(NamedTuple):
@@ -121,7 +121,8 @@ class Context(NamedTuple):
 class Check(NamedTuple):
     """A declared check. ``reads`` are fact subjects; ``unit`` is the limit's; ``device``: about GPUs.
 
-    ``subject``, ``blame``, ``remedy`` and ``source`` are those of its findings that name no other.
+    ``subject``, ``blame``, ``remedy`` and ``source`` are those of its findings that name no other. ``rows``: the
+    kind of the policy's [[host]] rows that it judges, each by its own action; "" for a check that needs none.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Check(NamedTuple):
     blame: str
     source: str | None
     run: Callable[[Context, float | None], Iterable[Finding]]
+    rows: str = ""
 
 
 REGISTRY: dict[str, Check] = {}
@@ -155,6 +157,7 @@ def check(
     subject: str = "node",
     blame: str = "node",
     source: str | None = None,
+    rows: str = "",
 ) -> Callable[[Callable[..., Iterable[Finding]]], Callable[..., Iterable[Finding]]]:
     """Register ``function(context, limit) -> findings`` as the check ``name``; its docstring is the help.
 
@@ -165,7 +168,7 @@ def check(
     def register(function: Callable[..., Iterable[Finding]]) -> Callable[..., Iterable[Finding]]:
         text = (function.__doc__ or "").strip().split("\n")[0]
         REGISTRY[name] = Check(
-            name, text, phases, reads, action, limit, unit, remedy, device, subject, blame, source, function
+            name, text, phases, reads, action, limit, unit, remedy, device, subject, blame, source, function, rows
         )
         return function
 
@@ -271,10 +274,11 @@ def of_gpu(device: dict[str, Any], finding: Finding) -> Finding:
     return finding._replace(subject=subject_of(device), message=message)
 
 
-def every_check(prolog: bool = False) -> dict[str, Check]:
-    """Return all checks by name, importing the modules that declare them: those beside this one and in health/.
+def every_check(prolog: bool = False, kinds: Iterable[str] | None = None) -> dict[str, Check]:
+    """Return all checks by name, importing the modules that declare them: those beside this one, in health/, in host/.
 
-    ``prolog``: only what stands beside this one, which is all that a prolog runs.
+    ``prolog``: only what stands beside this one, which is all that a prolog runs. ``kinds``: of those in host/ only
+    these, which the policy has rows of; None: all.
     """
     here = os.path.dirname(__file__)
     for directory, package in ((here, __package__), (f"{here}/health", f"{__package__}.health")):
@@ -283,4 +287,8 @@ def every_check(prolog: bool = False) -> dict[str, Check]:
         for file in sorted(os.listdir(directory)):
             if file.endswith(".py") and file not in FRAMEWORK:
                 __import__(f"{package}.{file[:-3]}")
+    if kinds is None:
+        kinds = [file[:-3] for file in os.listdir(f"{here}/host") if file.endswith(".py") and file not in FRAMEWORK]
+    for kind in sorted(kinds):
+        __import__(f"{__package__}.host.{kind}")
     return REGISTRY

@@ -119,6 +119,23 @@ class Expectation(NamedTuple):
     require: str = ""
 
 
+class HostRow(NamedTuple):
+    """[[host]]: one thing about the host that the site asks of its nodes; ``check`` is its kind (`facts.host`).
+
+    ``nodes`` "" means every node (`policy.selector`). ``action`` "" leaves the kind's own. ``phases``: where it runs.
+    ``users``: why users alone can make it fail, and it drains nothing then; "" where they cannot. ``args``: the kind's
+    own keys as written. ``place``: "FILE:LINE".
+    """
+
+    check: str
+    nodes: str = ""
+    action: str = ""
+    phases: tuple[str, ...] = ()
+    users: str = ""
+    args: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    place: str = ""
+
+
 class ShipPolicy(NamedTuple):
     """[ship]: the collector's ``url`` ("" ships nothing), the file with this node's token, the site's authority."""
 
@@ -183,6 +200,7 @@ class Policy(NamedTuple):
     checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written
     xids: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never written
     expect: tuple[Expectation, ...] = ()
+    host: tuple[HostRow, ...] = ()
     path: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = ()
@@ -203,6 +221,18 @@ class Policy(NamedTuple):
             f'{self.path}:1: mode: missing, so it is "observe"; write mode = "observe" or "enforce"',
             *self.warnings,
         )
+
+    def host_rows(self, phase: str) -> tuple[HostRow, ...]:
+        """Return the [[host]] rows that ``phase`` asks, all of them for "" (a command that only reads)."""
+        return tuple(row for row in self.host if row.action != "off" and (not phase or phase in row.phases))
+
+    def host_asked(self, phase: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """Return (kind, keys) of what the [[host]] rows of ``phase`` ask, each once."""
+        found: list[tuple[str, dict[str, Any]]] = []
+        for row in self.host_rows(phase):
+            if (row.check, row.args) not in found:
+                found.append((row.check, row.args))
+        return tuple(found)
 
     def check(self, name: str) -> CheckPolicy:
         """Return what the site says about one check."""
@@ -229,6 +259,7 @@ def to_json(policy: Policy) -> dict[str, Any]:
         out[name] = out[name]._asdict()
     out["checks"] = {name: one._asdict() for name, one in policy.checks.items()}
     out["expect"] = [one._asdict() for one in policy.expect]
+    out["host"] = [one._asdict() for one in policy.host]
     return out
 
 
@@ -239,6 +270,7 @@ def from_json(data: dict[str, Any]) -> Policy:
         values[name] = section(**_tuples(values[name]))
     values["checks"] = {name: CheckPolicy(**one) for name, one in values["checks"].items()}
     values["expect"] = tuple(Expectation(**_tuples(one)) for one in values["expect"])
+    values["host"] = tuple(HostRow(**_tuples(one)) for one in values["host"])
     return Policy(**_tuples(values))
 
 
