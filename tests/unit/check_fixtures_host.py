@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from preflight.facts.host.kind import kind_of
 from preflight.policy.model import HostRow, Policy
@@ -19,6 +19,11 @@ SPACE = {
     "inodes_used": 100,
     "public": None,
 }
+PORT = {"device": "mlx5_0", "port": 1, "state": "ACTIVE", "phys_state": "LinkUp", "rate": 400}
+LINK = {"name": "eth0", "state": "up", "speed": 25.0, "mtu": 9000, "device": True, "downs": 2}
+MEMORY = {"physical": 512 << 30, "physical_free": 500 << 30, "swap": 0, "swap_free": 0}
+CPU = {"sockets": 2, "cores": 128, "threads": 256, "offline": 0}
+LOAD = {"one": 3.0, "five": 2.0, "fifteen": 1.0}
 
 
 def row(kind: str, args: dict[str, Any], action: str = "") -> HostRow:
@@ -27,20 +32,74 @@ def row(kind: str, args: dict[str, Any], action: str = "") -> HostRow:
     return HostRow(kind, "", action, ("health",), found.users(args), args, "p.toml:3")
 
 
-# kind -> (keys of the row, what is told of a sound node, of a bad one, and of one where it does not apply)
-ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any] | None]] = {
-    "mount": ({"path": "/home", "type": "nfs*", "options": ["rw"]}, {"mounts": [MOUNT]}, {"mounts": []}, None),
-    "space": (
+class Told(NamedTuple):
+    """A row's keys, and what its reader tells of a sound node, of a bad one, and of one where it does not apply."""
+
+    args: dict[str, Any]
+    sound: dict[str, Any]
+    bad: dict[str, Any]
+    other: dict[str, Any] | None = None
+
+
+ROWS: dict[str, Told] = {
+    "cpu": Told(
+        {"sockets": 2, "cores": 128, "governor": "performance"},
+        {**CPU, "governors": {"performance": 256}},
+        {**CPU, "cores": 127, "offline": 2, "governors": {"performance": 254}},
+        {**CPU, "governors": {}},
+    ),
+    "dmi": Told(
+        {"match": ["BIOS Information: Version: 2.*"]},
+        {"lines": ["BIOS Information: Version: 2.3"]},
+        {"lines": ["BIOS Information: Version: 1.9"]},
+    ),
+    "edac": Told({"corrected_max": 9}, {"counters": {"mc0 corrected": 1}}, {"counters": {"mc0 corrected": 10}}),
+    "ethernet": Told(
+        {"device": "eth*", "rate_min": 25, "mtu": 9000},
+        {"interfaces": [LINK], "counters": {"eth0 downs": 2}},
+        {"interfaces": [{**LINK, "speed": 1.0}], "counters": {"eth0 downs": 2}},
+    ),
+    "file": Told(
+        {"path": ["/etc/hosts"], "mode": "0644"},
+        {"files": [{"path": "/etc/hosts", "wrong": []}]},
+        {"files": [{"path": "/etc/hosts", "wrong": ["has mode 0666"]}]},
+    ),
+    "infiniband": Told(
+        {"rate_min": 400},
+        {"ports": [PORT, {**PORT, "device": "mlx5_1"}], "counters": {"mlx5_0/1 link_downed": 1}},
+        {"ports": [PORT, {**PORT, "device": "mlx5_1", "state": "DOWN"}], "counters": {}},
+    ),
+    "load": Told({"one_max": 512}, LOAD, {**LOAD, "one": 513.0}),
+    "memory": Told({"physical_min": "510G"}, MEMORY, {**MEMORY, "physical": 448 << 30}),
+    "mount": Told({"path": "/home", "type": "nfs*", "options": ["rw"]}, {"mounts": [MOUNT]}, {"mounts": []}),
+    "ping": Told(
+        {"host": "gw"},
+        {"address": "10.0.0.1", "sent": 3, "answers": 1, "error": None},
+        {"address": "10.0.0.1", "sent": 3, "answers": 0, "error": "No route to host"},
+    ),
+    "process": Told({"name": "sssd"}, {"count": 1, "pids": [7], "greedy": []}, {"count": 0, "pids": [], "greedy": []}),
+    "service": Told(
+        {"unit": ["sshd"]},
+        {"units": [{"unit": "sshd.service", "active": True}]},
+        {"units": [{"unit": "sshd.service", "active": False}]},
+    ),
+    "socket": Told({"port": 22}, {"count": 1, "sockets": []}, {"count": 0, "sockets": []}),
+    "space": Told(
         {"path": "/scratch", "free_min": "5%", "inodes_free_min": "5%"},
         SPACE,
         {**SPACE, "free": 1 << 30},
         {**SPACE, "inodes": 0, "inodes_free": 0, "inodes_used": 0},
+    ),
+    "users": Told(
+        {"allow": ["root"]},
+        {"count": 0, "strays": []},
+        {"count": 1, "strays": [{"uid": 1000, "pid": 7, "name": "miner"}]},
     ),
 }
 
 
 def case(kind: str, told: dict[str, Any], action: str = "") -> dict[str, Any]:
     """Return the arguments of a Case: what is told of the one row that the policy has."""
-    args = ROWS[kind][0]
+    args = ROWS[kind].args
     entries = [{"kind": kind, "args": args, **told}]
     return {"changes": {f"{kind_of(kind).fact}.rows": entries}, "policy": Policy(host=(row(kind, args, action),))}

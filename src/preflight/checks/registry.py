@@ -95,7 +95,7 @@ class Context(NamedTuple):
     ``today``: the day ("2026-11-24") on which something is supported or not. ``clock_jump_s``: seconds by which the
     wall clock jumped, as the health check saw it. ``flaps``: "check|subject" -> how often it began to fail in a day.
     ``ran_s``: seconds since the job's prolog, in its epilog. ``earlier``: the GPUs' counters when they were last looked
-    at.
+    at. ``samples``: the host's counters over time, "KIND NAME" -> (seconds ago, value), oldest first.
     """
 
     phase: str
@@ -112,6 +112,7 @@ class Context(NamedTuple):
     flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
     ran_s: float | None = None
     earlier: Earlier = Earlier()
+    samples: dict[str, list[tuple[float, int]]] = {}  # noqa: RUF012 - a NamedTuple default, never written
 
     def is_jobs(self, position: int) -> bool:
         """Return whether the GPU at ``position``, or a MIG device of it, is judged as the job's own."""

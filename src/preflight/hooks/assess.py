@@ -27,7 +27,7 @@ class Question(NamedTuple):
     """What is to be judged. ``gpus``: NVML indexes asked for by hand, of a MIG device its
     GPU's and its own; ``before``: the prolog's facts, in the epilog.
 
-    ``clock_jump_s``, ``flaps``, ``ran_s`` and ``earlier`` as in `preflight.checks.registry.Context`.
+    ``clock_jump_s``, ``flaps``, ``ran_s``, ``earlier`` and ``samples`` as in `preflight.checks.registry.Context`.
     """
 
     phase: str
@@ -42,6 +42,7 @@ class Question(NamedTuple):
     flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
     ran_s: float | None = None
     earlier: Earlier = Earlier()
+    samples: dict[str, list[tuple[float, int]]] = {}  # noqa: RUF012 - a NamedTuple default, never written
 
 
 class Assessment(NamedTuple):
@@ -80,6 +81,7 @@ def assess(question: Question, reading: Reading, deadline: float, document: Fact
         flaps=question.flaps,
         ran_s=question.ran_s,
         earlier=question.earlier,
+        samples=question.samples,
     )
     findings = run_checks(context)
     if not recorded and reading.source.reads_live and any_files(question.policy):

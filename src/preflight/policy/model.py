@@ -6,7 +6,6 @@ Field names are the keys of preflight.toml; site-config/preflight.toml explains 
 from __future__ import annotations
 
 from preflight.catalog.tables import SHIPPED, Tables
-from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -237,19 +236,6 @@ class Policy(NamedTuple):
     def check(self, name: str) -> CheckPolicy:
         """Return what the site says about one check."""
         return self.checks.get(name) or CheckPolicy()
-
-
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds(text: str) -> float:
-    """Return the seconds of a time such as "90s", "10m", "2h" or "1d", 0.0 of ""; raises ValueError."""
-    if not text:
-        return 0.0
-    number, unit = text[:-1].strip(), text[-1]
-    if unit not in UNITS or not is_whole(number, 9):
-        raise ValueError(f'needs a time such as "90s", "10m", "2h" or "1d", not {text!r:.40}')
-    return int(number) * UNITS[unit]
 
 
 def to_json(policy: Policy) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from preflight.facts.host.kind import Kind, every_kind
 from preflight.facts.host.match import is_regex, share, size
-from preflight.policy.model import HostRow, seconds
+from preflight.policy.model import HostRow
 from preflight.policy.rules import NODES, Rule
+from preflight.times import seconds
 
 if TYPE_CHECKING:
     from preflight.policy.load import Reader
@@ -71,6 +72,11 @@ def _share(value: Any) -> str:
     return str(value)
 
 
+def _percent(value: Any) -> str:
+    share(_text(value), 100_000)
+    return str(value)
+
+
 def _time(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f'needs a time such as "90s", "10m", "2h" or "1d", not {value!r:.60}')
@@ -115,6 +121,7 @@ TYPES: dict[str, Rule] = {
     "number": _number,
     "size": _size,
     "share": _share,
+    "percent": _percent,
     "amount": _amount,
     "time": _time,
     "mode": _mode,

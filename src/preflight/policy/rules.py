@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from preflight.digits import is_whole
-from preflight.policy.model import seconds
 from preflight.policy.selector import SelectorError, parse_selector
 from preflight.requirements.grammar import RequirementError, parse
+from preflight.times import seconds
 
 Rule = Callable[[Any], Any]
 

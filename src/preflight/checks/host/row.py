@@ -6,6 +6,7 @@ from preflight.checks.finding import Finding, failed, passed, skipped, untold, w
 from preflight.checks.registry import PHASES, Context, check
 from preflight.facts.host.kind import kind_of
 from preflight.facts.view import Unknown
+from preflight.times import seconds
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     Judge = Callable[[dict[str, Any], dict[str, Any]], Iterable[Finding]]
 
 __all__ = ["failed", "host_check", "passed", "skipped", "untold", "warned"]
+WINDOW = "1h"
 SOFTEST = ("off", "warn", "drain")
 
 
@@ -65,15 +67,39 @@ def _of_row(context: Context, row: HostRow, kind: Kind, judge: Judge) -> Iterabl
         return [untold(f"no answer from {told['hung']}", observed="no answer")]
     if told.get("error"):
         return [untold(f"could not tell: {told['error']}")]
-    found = list(judge(row.args, told["told"]))
+    found = list(judge(row.args, _grown(context, row, told["told"])))
     return found or [passed("as the policy asks")]
+
+
+def _grown(context: Context, row: HostRow, told: dict[str, Any]) -> dict[str, Any]:
+    """Return what was told, and of its counters by how much each grew within the row's window (``grown``)."""
+    if "counters" not in told:
+        return told
+    window_s = seconds(row.args.get("window", WINDOW))
+    before = context.samples
+    grown = {
+        name: growth(before.get(f"{row.check} {name}", ()), value, window_s) for name, value in told["counters"].items()
+    }
+    return {**told, "grown": grown}
+
+
+def growth(samples: Iterable[tuple[float, int]], value: int, window_s: float) -> int:
+    """Return by how much a counter grew within ``window_s``: ``samples`` are (seconds ago, value), oldest first.
+
+    A counter that is lower than before was set back to zero, and grew by what it has now. Without a sample it grew by
+    nothing: what it counted before it was first looked at is nobody's.
+    """
+    within = [number for ago, number in samples if ago <= window_s]
+    older = [number for ago, number in samples if ago > window_s]
+    steps = [*older[-1:], *within, value]
+    return sum(now - was if now >= was else now for was, now in zip(steps[:-1], steps[1:]))
 
 
 def _settled(finding: Finding, row: HostRow, kind: Kind, action: str, blame: str) -> Finding:
     subject = finding.subject or kind.subject(row.args)
     changed = finding._replace(subject=subject, source=finding.source or "policy")
     if finding.status == "fail":
-        whose = "user" if row.users else finding.blame or blame
+        whose = finding.blame or ("user" if row.users else blame)
         changed = changed._replace(blame=whose)
         if action == "warn" or whose == "user":
             changed = changed._replace(status="warn")

@@ -51,14 +51,14 @@ def size(text: str) -> int:
     return int(float(number) * (1 << UNITS[unit])) if part else int(whole) << UNITS[unit]
 
 
-def share(text: str) -> float:
-    """Return 0.05 of "5%"; raises ValueError."""
+def share(text: str, most: int = 100) -> float:
+    """Return 0.05 of "5%"; raises ValueError, also for one of more than ``most`` percent."""
     number = text.strip().removesuffix("%")
     whole, _, part = number.partition(".")
-    if not text.strip().endswith("%") or not is_whole(whole, 3) or (part and not is_whole(part, 9)):
+    if not text.strip().endswith("%") or not is_whole(whole, 6) or (part and not is_whole(part, 9)):
         raise ValueError(f'needs a share such as "5%", not {text!r:.40}')
-    if float(number) > 100:
-        raise ValueError(f"needs a share of at most 100%, not {text!r:.40}")
+    if float(number) > most:
+        raise ValueError(f"needs a share of at most {most}%, not {text!r:.40}")
     return float(number) / 100
 
 
