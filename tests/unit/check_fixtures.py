@@ -148,8 +148,7 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "kernel_log": log(),
     "cuda": {"result": "ok", "devices": 2, "version": "13.0"},
-    "host": host.EMPTY,
-    "host_waiting": host.EMPTY,
+    **host.FACTS,
 }
 SOON_S = 300.0
 EARLIER = Earlier(
@@ -235,6 +234,10 @@ def _host(kind: str) -> Fixture:
     )
 
 
+def _plain(bad: dict[str, Any], untold: str, other: dict[str, Any] | None) -> Fixture:
+    return Fixture(Case(bad), Case(unknown={untold: "no permission"}), None if other is None else Case(other))
+
+
 WITHOUT_GPUS = {"gpus.devices": [], "gpus.count": 0}
 NO_NVML = Case(unknown={"gpus": "the probe died", "driver": "the probe died"})
 HUNG = {"gpus": "no answer at nvmlInitWithFlags", "driver.version": "no answer"}
@@ -243,6 +246,7 @@ DRIVERLESS = {**{f"driver.{key}": value for key, value in GONE["driver"].items()
 
 FIXTURES: dict[str, Fixture] = {
     **{f"host.{kind}": _host(kind) for kind in host.ROWS},
+    **{name: _plain(*one) for name, one in host.PLAIN.items()},
     "boot.locks": Fixture(
         Case({"driver.nvml": "DriverNotLoaded", "install.secure_boot": True}),
         Case(unknown={"install.secure_boot": "no permission"}),

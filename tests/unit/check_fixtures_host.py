@@ -103,3 +103,74 @@ def case(kind: str, told: dict[str, Any], action: str = "") -> dict[str, Any]:
     args = ROWS[kind].args
     entries = [{"kind": kind, "args": args, **told}]
     return {"changes": {f"{kind_of(kind).fact}.rows": entries}, "policy": Policy(host=(row(kind, args, action),))}
+
+
+GIB = 1 << 30
+FACTS: dict[str, dict[str, Any]] = {
+    "host": EMPTY,
+    "host_waiting": EMPTY,
+    "topology": {"sockets": 2, "cores": 64, "threads": 128, "offline": 0, "smt": "on"},
+    "numa": {"nodes": [{"id": at, "cpus": at < 2, "memory": 512 * GIB if at < 2 else 64 * GIB} for at in range(3)]},
+    "processes": {"count": 900, "threads": 4000, "threads_max": 4194304, "zombies": 3, "waiting": []},
+    "timesync": {"synchronised": True, "error_s": 0.012},
+    "cgroup": {"version": "v2", "controllers": ["cpuset", "cpu", "io", "memory", "pids"]},
+    "slurmd": {"running": True, "memlock": None, "open_files": 131072, "max_processes": None, "stack": None},
+    "lsm": {"selinux": "enforcing", "selinux_config": "enforcing", "apparmor": False},
+    "taint": {"flags": ["P", "O"]},
+    "readonly": {"mounts": [], "fstab": True},
+    "disks": {
+        "nvme": [{"name": "nvme0", "state": "live", "alarm": False, "temperature": 41.0}],
+        "scsi": [{"name": "sda", "state": "running"}],
+        "arrays": [{"name": "md0", "degraded": 0}],
+        "filesystems": [{"device": "sda2", "errors": 0}],
+    },
+    "bonds": {"bonds": [{"name": "bond0", "up": True, "members": [{"name": "eth0", "up": True}]}]},
+    "edac": {"controllers": [{"name": "mc0", "corrected": 3, "uncorrected": 0}]},
+}
+
+# check -> what of FACTS differs where it fails, where it is not told, and where it does not apply
+PLAIN: dict[str, tuple[dict[str, Any], str, dict[str, Any] | None]] = {
+    "cgroup.controllers": ({"cgroup.controllers": ["cpu", "io"]}, "cgroup", {"cgroup.version": None}),
+    "cgroup.version": (
+        {"cgroup.version": "hybrid", "cgroup.controllers": ["cpu"]},
+        "cgroup.version",
+        {"cgroup.version": None},
+    ),
+    "cpu.offline": ({"topology.offline": 2}, "topology", {"topology.offline": 64, "topology.smt": "off"}),
+    "disk.array": ({"disks.arrays.0.degraded": 1}, "disks", {"disks.arrays": []}),
+    "disk.errors": ({"disks.filesystems.0.errors": 1}, "disks", {"disks.filesystems": []}),
+    "disk.state": ({"disks.nvme.0.state": "dead"}, "disks.nvme", {"disks.nvme": [], "disks.scsi": []}),
+    "disk.temperature": ({"disks.nvme.0.alarm": True}, "disks", {"disks.nvme.0.alarm": None}),
+    "ib.ports": (
+        {
+            "ib.ports": [
+                {"device": "mlx5_0", "port": 1, "state": "ACTIVE", "rate": 400},
+                {"device": "mlx5_1", "port": 1, "state": "DOWN", "rate": 10},
+            ]
+        },
+        "ib",
+        {"ib.ports": []},
+    ),
+    "kernel.taint": ({"taint.flags": ["P", "D"]}, "taint", None),
+    "lsm.selinux": ({"lsm.selinux": "permissive"}, "lsm", {"lsm.selinux": None, "lsm.selinux_config": None}),
+    "memory.uncorrected": ({"edac.controllers.0.uncorrected": 1}, "edac", {"edac.controllers": []}),
+    "mount.readonly": (
+        {"readonly.mounts": [{"path": "/var", "type": "ext4", "source": "/dev/sda2"}]},
+        "readonly",
+        {"readonly.fstab": False},
+    ),
+    "net.bond": ({"bonds.bonds.0.members.0.up": False}, "bonds", {"bonds.bonds": []}),
+    "node.threads": ({"processes.threads": 4000000}, "processes.threads", None),
+    "node.waiting": (
+        {"processes.waiting": [{"pid": at, "name": "cp", "age_s": 60} for at in range(9)]},
+        "processes",
+        None,
+    ),
+    "node.zombies": ({"processes.zombies": 101}, "processes", None),
+    "numa.balance": ({"numa.nodes.1.memory": 400 * GIB}, "numa", {"numa.nodes": []}),
+    "numa.memory": ({"numa.nodes.1.memory": 0}, "numa", {"numa.nodes": []}),
+    "slurmd.memlock": ({"slurmd.memlock": 64 << 10}, "slurmd", {"slurmd.running": False}),
+    "slurmd.open_files": ({"slurmd.open_files": 1024}, "slurmd", {"slurmd.running": False}),
+    "time.error": ({"timesync.error_s": 2.5}, "timesync", {"timesync.synchronised": False}),
+    "time.synchronised": ({"timesync.synchronised": False}, "timesync", None),
+}

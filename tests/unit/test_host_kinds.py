@@ -148,7 +148,13 @@ def test_a_path_that_is_not_there_is_no_room(tmp_path: Path) -> None:
 
 # memory, cpu, load
 
-MEMINFO = "MemTotal: 528480000 kB\nMemAvailable: 500000000 kB\nSwapTotal: 8388604 kB\nSwapFree: 4194302 kB\nHugepagesize: 2048 kB\n"
+MEMINFO = """\
+MemTotal: 528480000 kB
+MemAvailable: 500000000 kB
+SwapTotal: 8388604 kB
+SwapFree: 4194302 kB
+Hugepagesize: 2048 kB
+"""
 
 
 @pytest.mark.parametrize(

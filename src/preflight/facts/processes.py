@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 
 from preflight.digits import is_whole, whole
-from preflight.facts.answer import NOT_LIVE
+from preflight.facts.answer import NOT_LIVE, Answer, unknown
+from preflight.facts.registry import FILES, fact
 from preflight.facts.rootfs import Root
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 MOST = 1 << 16
-KERNEL = 2  # kthreadd, the parent of the kernel's own threads
+SHOWN = 256
 
 
 class Process(NamedTuple):
@@ -27,6 +29,45 @@ class Process(NamedTuple):
     rss: int
     cpu_s: float
     age_s: float
+
+
+@fact(
+    "processes",
+    keys={
+        "count": "count",
+        "threads": "count: of all processes and of the kernel",
+        "threads_max": "count: that the kernel has numbers for, the lower of pid_max and threads-max",
+        "zombies": "count: ended, and not waited for by their parents",
+        "waiting": [{"pid": "count", "name": "text", "age_s": "number seconds: since it began"}],
+    },
+    child=FILES,
+    budget_s=1.5,
+)
+def read(root: Root) -> Answer:
+    """How many processes there are, zombies, and those that wait for a disk or a file server (state D)."""
+    every = processes(root)
+    if every is None:
+        return unknown(why_none(root))
+    holder = proc_of(root)
+    running = ""
+    limits: list[int | None] = []
+    if holder is not None:
+        running = (holder.read_text("/proc/loadavg", 256) or "").partition("/")[2].partition(" ")[0]
+        names = ("pid_max", "threads-max")
+        limits = [whole((holder.read_text(f"/proc/sys/kernel/{name}", 64) or "").strip()) for name in names]
+    waiting = [{"pid": one.pid, "name": one.name, "age_s": round(one.age_s)} for one in every if one.state == "D"]
+    found: dict[str, Any] = {
+        "count": len(every),
+        "zombies": sum(one.state == "Z" for one in every),
+        "waiting": waiting[:SHOWN],
+    }
+    missing = {}
+    for key, value in (("threads", whole(running)), ("threads_max", min((one for one in limits if one), default=None))):
+        if value is None:
+            missing[key] = "/proc does not tell"
+        else:
+            found[key] = value
+    return Answer(found, missing)
 
 
 def processes(root: Root) -> list[Process] | None:

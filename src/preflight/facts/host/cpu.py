@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from preflight.digits import is_whole, whole
-from preflight.facts.answer import NOT_LIVE
+from preflight.digits import is_whole
 from preflight.facts.host.kind import Args, CannotTell, Shared, kind
 from preflight.facts.rootfs import Root
+from preflight.facts.topology import CPUS
+from preflight.facts.topology import read as read_topology
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
-CPUS = "/sys/devices/system/cpu"
-
 
 def topology(root: Root) -> dict[str, Any]:
-    """Return sockets, cores and threads that are online, and how many CPUs are offline.
-
-    A CPU that is offline has no topology directory (Documentation/admin-guide/cputopology.rst).
-    """
-    holder = root.holder(f"{CPUS}/cpu0")
-    if holder is None:
-        raise CannotTell(f"no {CPUS}/cpu0" if root.live else NOT_LIVE)
-    packages, cores, threads, offline = set(), set(), 0, 0
-    for name in holder.names(CPUS) or []:
-        if not (name.startswith("cpu") and is_whole(name[3:])):
-            continue
-        package = whole((holder.read_text(f"{CPUS}/{name}/topology/physical_package_id", 64) or "").strip())
-        core = whole((holder.read_text(f"{CPUS}/{name}/topology/core_id", 64) or "").strip())
-        if core is None:
-            offline += 1
-            continue
-        threads += 1
-        die = (holder.read_text(f"{CPUS}/{name}/topology/die_id", 64) or "").strip()
-        packages.add(package)
-        cores.add((package, die, core))
-    if not threads:
-        raise CannotTell("the kernel tells no CPU's place (virtual machine, or an old kernel)")
-    return {"sockets": len(packages), "cores": len(cores), "threads": threads, "offline": offline}
+    """Return sockets, cores and threads that are online, and how many CPUs are offline."""
+    answer = read_topology(root)
+    if answer.unknown:
+        raise CannotTell(answer.unknown[""])
+    return answer.values
 
 
 def governors(root: Root) -> dict[str, int]:

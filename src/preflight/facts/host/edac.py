@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from preflight.digits import whole
-from preflight.facts.answer import NOT_LIVE
+from preflight.facts.edac import read as read_edac
 from preflight.facts.host.kind import Args, CannotTell, Shared, kind
 from preflight.facts.rootfs import Root
 
@@ -11,24 +10,16 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
-CONTROLLERS = "/sys/devices/system/edac/mc"
-
 
 def counts(root: Root) -> dict[str, int]:
     """Return {"mc0 corrected": 3} since the driver was loaded."""
-    holder = root.holder(CONTROLLERS)
-    if holder is None:
-        raise CannotTell("no EDAC driver is loaded" if root.live else NOT_LIVE)
-    found: dict[str, int] = {}
-    for name in holder.names(CONTROLLERS) or []:
-        if name.startswith("mc") and holder.is_dir(f"{CONTROLLERS}/{name}"):
-            for file, word in (("ce_count", "corrected"), ("ue_count", "uncorrected")):
-                number = whole((holder.read_text(f"{CONTROLLERS}/{name}/{file}", 64) or "").strip())
-                if number is not None:
-                    found[f"{name} {word}"] = number
-    if not found:
-        raise CannotTell("the EDAC driver knows no memory controller of this machine")
-    return found
+    answer = read_edac(root)
+    if answer.unknown:
+        raise CannotTell(answer.unknown[""])
+    controllers = answer.values["controllers"]
+    if not controllers:
+        raise CannotTell("no EDAC driver knows this machine's memory")
+    return {f"{one['name']} {word}": one[word] for one in controllers for word in ("corrected", "uncorrected")}
 
 
 @kind(
