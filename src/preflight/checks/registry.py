@@ -80,6 +80,29 @@ class Expected(NamedTuple):
     other: str = ""
 
 
+class Configured(NamedTuple):
+    """What slurm.conf gives the node, 0 for what it leaves out; ``problem``: why that is not known.
+
+    ``sockets`` of the node, ``cores`` of a socket, ``threads`` of a core; ``cpus``: what Slurm counts as its CPUs.
+    """
+
+    memory_mib: int = 0
+    sockets: int = 0
+    cores: int = 0
+    threads: int = 0
+    cpus: int = 0
+    problem: str = ""
+
+
+class JobEnd(NamedTuple):
+    """How a job ended here, ``ago_s`` seconds ago: whose it was, and whether it failed."""
+
+    ago_s: float
+    job: int
+    uid: int
+    failed: bool
+
+
 class Earlier(NamedTuple):
     """The GPUs as the last epilog or health check of this boot found them, ``ago_s`` seconds ago: {UUID: counters}."""
 
@@ -96,6 +119,7 @@ class Context(NamedTuple):
     wall clock jumped, as the health check saw it. ``flaps``: "check|subject" -> how often it began to fail in a day.
     ``ran_s``: seconds since the job's prolog, in its epilog. ``earlier``: the GPUs' counters when they were last looked
     at. ``samples``: the host's counters over time, "KIND NAME" -> (seconds ago, value), oldest first.
+    ``configured``: what slurm.conf gives the node, None where it was not asked. ``ends``: how the last jobs ended here.
     """
 
     phase: str
@@ -113,6 +137,8 @@ class Context(NamedTuple):
     ran_s: float | None = None
     earlier: Earlier = Earlier()
     samples: dict[str, list[tuple[float, int]]] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    configured: Configured | None = None
+    ends: tuple[JobEnd, ...] = ()
 
     def is_jobs(self, position: int) -> bool:
         """Return whether the GPU at ``position``, or a MIG device of it, is judged as the job's own."""
