@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from preflight.checks.registry import Asked, Context, Earlier, Expected, JobGpus
+from preflight.checks.registry import Asked, Configured, Context, Earlier, Expected, JobEnd, JobGpus
 from preflight.facts.view import View
 from preflight.policy.model import CheckPolicy, Policy
 from preflight.requirements.grammar import parse
@@ -157,6 +157,10 @@ EARLIER = Earlier(
 )
 
 
+ENDS = tuple(JobEnd(600.0 * at, 100 + at, 1000 + at, at == 2) for at in range(6))
+KILLED = tuple(one._replace(failed=True) for one in ENDS)
+
+
 class Case(NamedTuple):
     """How a node differs from the sound one."""
 
@@ -189,6 +193,8 @@ def context(case: Case, phase: str) -> Context:
         "expected": Expected(2),
         "today": TODAY,
         "earlier": EARLIER,
+        "configured": Configured(memory_mib=1 << 20, sockets=2, cores=32, threads=2, cpus=128),
+        "ends": ENDS,
     }
     if phase != "health":
         sound["gpus"] = JobGpus((0, 1), job=7)
@@ -247,6 +253,7 @@ DRIVERLESS = {**{f"driver.{key}": value for key, value in GONE["driver"].items()
 FIXTURES: dict[str, Fixture] = {
     **{f"host.{kind}": _host(kind) for kind in host.ROWS},
     **{name: _plain(*one) for name, one in host.PLAIN.items()},
+    "node.kills-jobs": Fixture(Case(context={"ends": KILLED}), skip=Case(context={"ends": ()})),
     "boot.locks": Fixture(
         Case({"driver.nvml": "DriverNotLoaded", "install.secure_boot": True}),
         Case(unknown={"install.secure_boot": "no permission"}),

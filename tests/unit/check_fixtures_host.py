@@ -172,5 +172,7 @@ PLAIN: dict[str, tuple[dict[str, Any], str, dict[str, Any] | None]] = {
     "slurmd.memlock": ({"slurmd.memlock": 64 << 10}, "slurmd", {"slurmd.running": False}),
     "slurmd.open_files": ({"slurmd.open_files": 1024}, "slurmd", {"slurmd.running": False}),
     "time.error": ({"timesync.error_s": 2.5}, "timesync", {"timesync.synchronised": False}),
+    "slurm.cpus": ({"topology.cores": 63}, "topology", None),
+    "slurm.memory": ({"memory.total": 512 << 30}, "memory.total", None),
     "time.synchronised": ({"timesync.synchronised": False}, "timesync", None),
 }

@@ -27,7 +27,8 @@ class Question(NamedTuple):
     """What is to be judged. ``gpus``: NVML indexes asked for by hand, of a MIG device its
     GPU's and its own; ``before``: the prolog's facts, in the epilog.
 
-    ``clock_jump_s``, ``flaps``, ``ran_s``, ``earlier``, ``samples``, ``configured`` and ``ends`` as in `preflight.checks.registry.Context`.
+    ``clock_jump_s``, ``flaps``, ``ran_s``, ``earlier``, ``samples``, ``configured`` and ``ends`` as in
+    `preflight.checks.registry.Context`.
     """
 
     phase: str

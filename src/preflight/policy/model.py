@@ -98,7 +98,8 @@ class CheckPolicy(NamedTuple):
     """[checks."NAME"]: "" and None leave the check's own default.
 
     ``after``: how often it must fail in a row, and ``for_`` (key ``for``) how long, before the node is drained for it.
-    ``resume_after``, ``hold_down``: as in [drain], of a drain by this check.
+    ``resume_after``, ``hold_down``: as in [drain], of a drain by this check. ``window``: time within which a check
+    counts that counts over time.
     """
 
     action: str = ""
@@ -108,6 +109,7 @@ class CheckPolicy(NamedTuple):
     for_: str = ""
     resume_after: int | None = None
     hold_down: str = ""
+    window: str = ""
 
 
 class Expectation(NamedTuple):

@@ -153,6 +153,7 @@ CHECK: dict[str, Rule] = {
     "for": _time,
     "resume_after": _number(1, 1000, "health checks in a row", int),
     "hold_down": _time,
+    "window": _time,
 }
 XID = _choice("drain", "warn", "off")
 NODES = _nodes

@@ -11,7 +11,7 @@ KEYS = ("boards", "sockets", "socketsperboard", "corespersocket", "threadspercor
 
 
 def configured(directory: str, node: str) -> Configured:
-    """Return what ``directory``/slurm.conf gives ``node``; never raises. A later line of the node adds to an earlier."""
+    """Return what ``directory``/slurm.conf gives ``node``; never raises. A later line adds to an earlier one."""
     default: dict[str, int] = {}
     found: dict[str, int] = {}
     known = False

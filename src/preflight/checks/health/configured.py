@@ -1,4 +1,4 @@
-"""The node against its line of slurm.conf: slurmctld sets a node INVAL that has less than that (slurm.conf(5), NODES)."""
+"""The node against its line of slurm.conf: slurmctld sets one INVAL that has less (slurm.conf(5), NODES)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
 HEALTH = ("health",)
 MIB = 1 << 20
-LINE = "slurmd -C prints the line that fits; a module or a processor that failed, or another machine than the line means"
+LINE = "slurmd -C prints the line that fits; if it is this machine's, a module or a processor has failed"
 
 
-@check("slurm.memory", reads=("memory",), phases=HEALTH, action="warn", remedy=LINE, subject="memory", source="slurm.conf")
+@check(
+    "slurm.memory", reads=("memory",), phases=HEALTH, action="warn", remedy=LINE, subject="memory", source="slurm.conf"
+)
 def memory(context: Context, limit: float | None) -> Iterator[Finding]:
     """The node has the RealMemory that slurm.conf gives it: slurmd counts MiB as MemTotal has them."""
     said, total = context.configured, context.node.get("memory.total")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding, failed, passed, skipped
-from preflight.checks.registry import Context, JobEnd, check
+from preflight.checks.registry import Context, check
+from preflight.times import seconds
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WINDOW_S = 6 * 3600.0
-USERS = 3  # of whom each lost jobs: one user's wrong script fails on each node
+WINDOW = "6h"
+USERS = 3  # of whom each lost jobs, or as many as the limit: one user's wrong script fails on each node
+MOST_WELL = 0.25  # of the jobs that ended here within the window: a node on which most end well is no killer
 LOOK = "sacct -N NODE -S now-6hours -o jobid,user,state,exitcode; compare with other nodes, then drain it by hand"
 
 
@@ -20,27 +22,24 @@ LOOK = "sacct -N NODE -S now-6hours -o jobid,user,state,exitcode; compare with o
     phases=("health",),
     action="warn",
     limit=5,
-    unit="failed jobs in a row, of three users and more, within six hours",
+    unit="failed jobs of different users within the window",
     remedy=LOOK,
     subject="jobs",
     source="epilogs",
 )
 def kills_jobs(context: Context, limit: float | None) -> Iterator[Finding]:
-    """Not as many jobs in a row failed here as the limit, of at least three users, with none that ended well between."""
-    within = sorted((one for one in context.ends if one.ago_s <= WINDOW_S), key=lambda one: one.ago_s)
+    """Not as many jobs of different users failed here within the window (six hours) as the limit."""
+    window = context.policy.check("node.kills-jobs").window or WINDOW
+    within = [one for one in context.ends if one.ago_s <= seconds(window)]
     if not within:
-        yield skipped("no epilog of the last six hours knows how a job ended")
+        yield skipped(f"no epilog of the last {window} knows how a job ended")
         return
-    row: list[JobEnd] = []
-    for one in within:
-        if not one.failed:
-            break
-        row.append(one)
-    users = len({one.uid for one in row})
-    bound = f"< {limit or 0:g} in a row"
-    if len(row) >= (limit or 0) and users >= USERS:
-        jobs = ", ".join(str(one.job) for one in row[:8])
-        text = f"the last {len(row)} jobs failed here, of {users} users: {jobs}"
-        yield failed(text, observed=len(row), expected=bound)
+    bad = [one for one in within if one.failed]
+    users, most = len({one.uid for one in bad}), int(limit or 0)
+    bound = f"< {most} in {window}"
+    text = f"{len(bad)} of {len(within)} jobs failed here in {window}, of {users} users"
+    if len(bad) >= most and users >= min(USERS, most) and len(bad) >= (1 - MOST_WELL) * len(within):
+        latest = ", ".join(str(one.job) for one in sorted(bad, key=lambda one: one.ago_s)[:8])
+        yield failed(f"{text}: {latest}", observed=len(bad), expected=bound)
     else:
-        yield passed(f"{len(row)} jobs in a row failed here, of {users} users", observed=len(row), expected=bound)
+        yield passed(text, observed=len(bad), expected=bound)
