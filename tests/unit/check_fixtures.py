@@ -9,11 +9,10 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from preflight.checks.registry import Asked, Configured, Context, Earlier, Expected, JobEnd, JobGpus
+from preflight.checks.registry import Asked, Context, Earlier, Expected, JobGpus
 from preflight.facts.view import View
 from preflight.policy.model import CheckPolicy, Policy
 from preflight.requirements.grammar import parse
-from unit import check_fixtures_host as host
 from unit.check_fixtures_log import RECORDS, log
 
 DROP = object()
@@ -56,6 +55,11 @@ GPU: dict[str, Any] = {
     "ecc_corrected_aggregate": 9,
     "ecc_sram_threshold": False,
     "ecc_sram_uncorrected": 0,
+    "ecc_sram_units": {"l2": 0, "sm": 1, "pcie": 0, "mcu": 0, "other": 0},
+    "ecc_sram_unique": [{"unit": 1, "location": 2, "sublocation": 0, "parity": True, "count": 1}],
+    "ecc_locations": {"dram": 0, "sram": 0},
+    "serial": "1650123000000",
+    "inforom": "G520.0200.00.05",
     "remap_banks_low": 0,
     "remap_banks_none": 0,
     "repair_pending": False,
@@ -68,20 +72,30 @@ GPU: dict[str, Any] = {
     "power_usage": 550_000,
     "power_limit": 700_000,
     "power_limit_default": 700_000,
+    "power_limit_enforced": 700_000,
     "temperature_slowdown": 89,
     "temperature_shutdown": 92,
     "temperature_margin": 49,
+    "temperature_memory": 55,
+    "temperature_memory_max": 95,
     "pcie_generation": 5,
     "pcie_generation_max": 5,
     "pcie_replays": 12,
     "pcie_correctable": 0,
     "pcie_nonfatal": 0,
     "pcie_fatal": 0,
+    "nvlink_version": "4.0",
+    "nvlink_speed": 26562,
     "nvlink_crc": 5,
+    "nvlink_crc_data": 0,
+    "nvlink_ecc": 0,
     "nvlink_replay": 0,
     "nvlink_recovery": 0,
     "slowdown_power_ns": 10**9,
     "slowdown_thermal_ns": 0,
+    "slowdown_sw_thermal_ns": 0,
+    "slowdown_board_ns": 0,
+    "slowdown_reliability_ns": 0,
     "slowdown_hw_thermal_ns": 0,
     "slowdown_power_brake_ns": 0,
     "bar1_total": 137438953472,
@@ -148,7 +162,6 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "kernel_log": log(),
     "cuda": {"result": "ok", "devices": 2, "version": "13.0"},
-    **host.FACTS,
 }
 SOON_S = 300.0
 EARLIER = Earlier(
@@ -157,8 +170,13 @@ EARLIER = Earlier(
 )
 
 
-ENDS = tuple(JobEnd(600.0 * at, 100 + at, 1000 + at, at == 2) for at in range(6))
-KILLED = tuple(one._replace(failed=True) for one in ENDS)
+_IDENTITY = ("uuid", "serial", "bus_id", "name", "vbios", "inforom")
+LAST_BOOT = [{key: gpu(index)[key] for key in _IDENTITY} for index in range(2)]
+
+
+def _sram(count: int, parity: bool) -> list[dict[str, Any]]:
+    """Return as many uncorrected errors of one bank of SRAM, at different addresses."""
+    return [{"unit": 1, "location": 2, "sublocation": 0, "parity": parity, "count": 1} for _ in range(count)]
 
 
 class Case(NamedTuple):
@@ -193,8 +211,7 @@ def context(case: Case, phase: str) -> Context:
         "expected": Expected(2),
         "today": TODAY,
         "earlier": EARLIER,
-        "configured": Configured(memory_mib=1 << 20, sockets=2, cores=32, threads=2, cpus=128),
-        "ends": ENDS,
+        "last_boot": LAST_BOOT,
     }
     if phase != "health":
         sound["gpus"] = JobGpus((0, 1), job=7)
@@ -230,20 +247,6 @@ def _rate(key: str, value: int) -> Fixture:
     )
 
 
-def _host(kind: str) -> Fixture:
-    _, sound, bad, other = host.ROWS[kind]
-    return Fixture(
-        Case(**host.case(kind, {"told": bad})),
-        Case(**host.case(kind, {"error": "cannot read /proc: no permission"})),
-        None if other is None else Case(**host.case(kind, {"told": other})),
-        Case(**host.case(kind, {"told": sound})),
-    )
-
-
-def _plain(bad: dict[str, Any], untold: str, other: dict[str, Any] | None) -> Fixture:
-    return Fixture(Case(bad), Case(unknown={untold: "no permission"}), None if other is None else Case(other))
-
-
 WITHOUT_GPUS = {"gpus.devices": [], "gpus.count": 0}
 NO_NVML = Case(unknown={"gpus": "the probe died", "driver": "the probe died"})
 HUNG = {"gpus": "no answer at nvmlInitWithFlags", "driver.version": "no answer"}
@@ -251,9 +254,6 @@ GONE = {"driver": {"nvml": "LibraryNotFound", "module": None, "version": None, "
 DRIVERLESS = {**{f"driver.{key}": value for key, value in GONE["driver"].items()}, **WITHOUT_GPUS}
 
 FIXTURES: dict[str, Fixture] = {
-    **{f"host.{kind}": _host(kind) for kind in host.ROWS},
-    **{name: _plain(*one) for name, one in host.PLAIN.items()},
-    "node.kills-jobs": Fixture(Case(context={"ends": KILLED}), skip=Case(context={"ends": ()})),
     "boot.locks": Fixture(
         Case({"driver.nvml": "DriverNotLoaded", "install.secure_boot": True}),
         Case(unknown={"install.secure_boot": "no permission"}),
@@ -323,6 +323,7 @@ FIXTURES: dict[str, Fixture] = {
     "gpu.compute_mode": _gpu("compute_mode", 2),
     "gpu.confidential": Fixture(
         Case({"driver.confidential": True, "driver.confidential_ready": False}),
+        Case(unknown={"driver.confidential": "NVML: FunctionNotFound"}),
         skip=Case(),
         passes=Case({"driver.confidential": True, "driver.confidential_ready": True}),
     ),
@@ -332,6 +333,11 @@ FIXTURES: dict[str, Fixture] = {
     "gpu.ecc.risen": Fixture(
         Case({"gpus.devices.1.ecc_uncorrected_aggregate": 1}), passes=Case(), skip=Case(unknown=HUNG)
     ),
+    "gpu.ecc.location": _gpu("ecc_locations", {"dram": 0, "sram": 1}),
+    "gpu.ecc.off": _gpu("ecc", False, {"name": "NVIDIA H100 80GB HBM3"}),
+    "gpu.ecc.sram.bank": _gpu(
+        "ecc_sram_uncorrected", 1, {"ecc_sram_unique": _sram(4, True), "ecc_sram_units": {"sm": 4}}
+    ),
     "gpu.ecc.sram": _gpu("ecc_sram_threshold", True),
     "gpu.ecc.uncorrected": _gpu("ecc_uncorrected_volatile", 1),
     "gpu.excluded": Fixture(
@@ -339,11 +345,13 @@ FIXTURES: dict[str, Fixture] = {
     ),
     "gpu.fabric": _gpu("fabric_state", 1),
     "gpu.fabric.health": _gpu("fabric_health_summary", 2),
-    "gpu.gsp": Fixture(
-        Case({"gpus.devices.1.gsp_firmware": "550.54.15"}),
-        skip=Case({f"gpus.devices.{index}.gsp_firmware": DROP for index in range(2)}),
-    ),
+    "gpu.gsp": _gpu("gsp_firmware", "550.54.15"),
     "gpu.inforom": _gpu("inforom_valid", False),
+    "gpu.inventory": Fixture(
+        Case({"gpus.devices.1.serial": "1650999000000"}),
+        Case(unknown=HUNG | {"gpus": "no answer at nvmlInitWithFlags"}),
+        Case(context={"last_boot": None}),
+    ),
     "gpu.memory.left": _gpu("memory_used", 40 << 30),
     "gpu.memory.unrepairable": _gpu("unrepairable", True),
     "gpu.mig.devices": Fixture(
@@ -358,6 +366,15 @@ FIXTURES: dict[str, Fixture] = {
         skip=Case({f"gpus.devices.{index}.nvlink_links": 0 for index in range(2)}),
     ),
     "gpu.nvlink.crc": _rate("nvlink_crc", 10**6),
+    "gpu.nvlink.errors": _rate("nvlink_ecc", 1),
+    "gpu.nvlink.speed": Fixture(
+        Case({"gpus.devices.1.nvlink_speed": 13281}),
+        Case(
+            {f"gpus.devices.{index}.{key}": DROP for index in range(2) for key in ("nvlink_version", "nvlink_speed")}
+            | {f"gpus.devices.{index}.errors": {"nvlink_version": "FunctionNotFound"} for index in range(2)}
+        ),
+        Case({f"gpus.devices.{index}.nvlink": 0 for index in range(2)}),
+    ),
     "gpu.nvlink.flapping": _rate("nvlink_recovery", 4),
     "gpu.pci": Fixture(
         Case({"gpus.devices": [gpu(0)], "gpus.count": 1}, context={"gpus": None}),
@@ -369,6 +386,7 @@ FIXTURES: dict[str, Fixture] = {
     "gpu.pcie.speed": _gpu("pcie_generation", 1),
     "gpu.pcie.width": _gpu("pcie_width", 8),
     "gpu.persistence": _gpu("persistence", False),
+    "gpu.power.enforced": _gpu("power_limit_enforced", 500_000),
     "gpu.power.limit": _gpu("power_limit", 500_000),
     "gpu.present": Fixture(
         Case(context={"expected": Expected(3, ("/dev/nvidia2",)), "gpus": None}),
@@ -406,6 +424,7 @@ FIXTURES: dict[str, Fixture] = {
         skip=Case({"gpus.devices.1.power_usage": 90_000}),
     ),
     "gpu.temperature": _gpu("temperature", 91),
+    "gpu.temperature.memory": _gpu("temperature_memory", 95),
     "gpu.temperature.margin": _gpu("temperature_margin", -1),
     "kernel.headers": Fixture(
         Case({"install.headers": False}), Case(unknown={"install.dkms": "no permission"}), Case({"install.dkms": False})

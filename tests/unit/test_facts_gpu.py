@@ -15,6 +15,7 @@ from preflight.facts.answer import Answer
 from preflight.facts.collect import collect
 from preflight.facts.document import FactsDocument
 from preflight.facts.gpu import ATTRIBUTES
+from preflight.facts.gpu_nvlink import OF_LINKS
 from preflight.facts.gpus import DEVICE
 from preflight.facts.isolate import Outcome
 from preflight.facts.nvml_result import NvmlResult
@@ -122,7 +123,7 @@ def test_every_attribute_is_told(node: Node) -> None:
 
 
 def test_the_schema_knows_every_attribute() -> None:
-    more = {key for _, keys, _ in gpu_health.CALLS for key in keys} | set(gpu_health.FIELDS)
+    more = {key for _, keys, _ in gpu_health.CALLS for key in keys} | {*gpu_health.FIELDS, *OF_LINKS}
     assert set(DEVICE) == {*ATTRIBUTES, *more, "index", "error", "errors", "mig_devices"}
 
 

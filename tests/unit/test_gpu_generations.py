@@ -22,7 +22,7 @@ from preflight.verdict import verdict
 from unit.check_fixtures import TODAY
 
 SOUND = ("h100x8-r580", "a100x4-mig", "v100x4", "l40sx4", "b200x8", "gb200x4", "jetson", "h100x8", "h100x2")
-SOUND += ("cpu-only", "a100x2-old-driver")
+SOUND += ("cpu-only",)
 OLD = ("driver.eol", "driver.security", "os.eol", "driver.loaded")  # of the date, and of this test's empty root
 GPUS = ("driver", "gpus", "cuda")
 
@@ -90,6 +90,28 @@ def test_a_sound_node_of_any_generation_is_left_alone(node: Node, name: str) -> 
         assert verdict(found) == "ready"
 
 
+def test_what_a_drivers_library_lacks_is_unknown_and_drains_nothing(node: Node) -> None:
+    """FunctionNotFound is never a pass; of a signal that the GPU's generation has not, it is nothing to tell."""
+    example = sim.example("a100x2-old-driver")
+    found = [one for one in node.judge("health", example) if one.check not in OLD]
+    assert bad(found) == {
+        ("gpu.confidential", "node"): "unknown",
+        ("gpu.ecc.sram", "node"): "unknown",
+        ("gpu.ecc.sram.bank", "node"): "unknown",
+        ("gpu.gsp", "node"): "unknown",
+        ("gpu.repair.pending", "node"): "unknown",
+        ("gpu.temperature.margin", "node"): "unknown",
+    }
+    assert verdict(found) == "degraded"
+    by_name = {one.check: one for one in found}
+    assert by_name["gpu.memory.unrepairable"].status == "skip"  # Hopper's and later
+    assert "FunctionNotFound" in by_name["gpu.repair.pending"].message
+    assert verdict([one for one in node.judge("prolog", example) if one.check not in OLD]) == "ready"
+    lacking = {"ret.nvmlGetExcludedDeviceCount": 13}
+    found = [one for one in node.judge("health", sim.example("h100x8-r580"), lacking) if one.check not in OLD]
+    assert bad(found) == {("gpu.excluded", "node"): "unknown"}
+
+
 @pytest.mark.parametrize("name", SOUND)
 def test_a_prolog_reads_less_and_finds_the_node_as_sound(node: Node, name: str) -> None:
     found = [one for one in node.judge("prolog", sim.example(name)) if one.check not in OLD]
@@ -121,6 +143,18 @@ def test_everything_that_nvml_tells_is_read_by_one_call_of_fields(node: Node) ->
         "gsp_firmware": "580.178.04",
         "inforom_valid": True,
         "fabric_health_summary": 1,
+        "serial": "1650023100000",
+        "inforom": "G520.0200.00.05",
+        "ecc_locations": {"dram": 0, "sram": 0},
+        "ecc_sram_units": {"l2": 0, "sm": 0, "pcie": 0, "mcu": 0, "other": 0},
+        "ecc_sram_unique": [],
+        "power_limit_enforced": 700000,
+        "temperature_memory": 45,
+        "temperature_memory_max": 95,
+        "nvlink_version": "4.0",
+        "nvlink_speed": 26562,
+        "nvlink_ecc": 0,
+        "slowdown_board_ns": 0,
     }
     assert {key: told[key] for key in wanted} == wanted
     assert set(told.get("errors", {}).values()) == {"NotSupported"}
@@ -130,6 +164,18 @@ def test_everything_that_nvml_tells_is_read_by_one_call_of_fields(node: Node) ->
 SICK = [
     ("h100x8-r580", {"gpu.5.sram.threshold_exceeded": 1}, "gpu.ecc.sram", "gpu5", "fail"),
     ("h100x8-r580", {"gpu.5.ecc.corrected.volatile": 20_000}, "gpu.ecc.corrected", "gpu5", "warn"),
+    ("h100x8-r580", {"gpu.5.ecc.uncorrected.volatile.sram": 1}, "gpu.ecc.location", "gpu5", "warn"),
+    ("v100x4", {"gpu.1.ecc.uncorrected.volatile.l2": 2}, "gpu.ecc.location", "gpu1", "warn"),
+    ("v100x4", {"gpu.1.ecc.uncorrected.volatile.register_file": 1}, "gpu.ecc.location", "gpu1", "warn"),
+    ("h100x8-r580", {"gpu.5.sram.unique": 2}, "gpu.ecc.sram.bank", "gpu5", "warn"),
+    ("a100x4-mig", {"gpu.1.sram.bucket.sm": 4}, "gpu.ecc.sram.bank", "gpu1", "warn"),
+    ("h100x8-r580", {"gpu.5.ecc.mode": 0}, "gpu.ecc.off", "gpu5", "warn"),
+    ("h100x8-r580", {"gpu.5.field.90": 13281}, "gpu.nvlink.speed", "gpu5", "warn"),
+    ("b200x8", {"gpu.1.nvlink.version": 6}, "gpu.nvlink.speed", "gpu1", "warn"),
+    ("v100x4", {"gpu.1.nvlink.version": 1}, "gpu.nvlink.speed", "gpu1", "warn"),
+    ("h100x8-r580", {"gpu.5.power.limit.enforced": 500_000}, "gpu.power.enforced", "gpu5", "warn"),
+    ("h100x8-r580", {"gpu.5.field.82": 96}, "gpu.temperature.memory", "gpu5", "warn"),
+    ("h100x8-r580", {"gpu.5.clocks.event_reasons": 0x20}, "gpu.slowdown", "gpu5", "warn"),
     ("h100x8-r580", {"gpu.5.unrepairable": 1}, "gpu.memory.unrepairable", "gpu5", "fail"),
     ("h100x8-r580", {"gpu.5.remap.histogram.none": 1}, "gpu.remap.banks", "gpu5", "warn"),
     ("h100x8-r580", {"gpu.5.remap.uncorrectable": 600}, "gpu.remap.rows", "gpu5", "warn"),

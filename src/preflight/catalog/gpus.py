@@ -78,6 +78,24 @@ def _look_up(name: str, capability: str | None, tables: Tables) -> Gpu:
     return Gpu(name, model, known, arch["arch"] if arch else None, kind, source(row) or source(arch))
 
 
+class Nvlink(NamedTuple):
+    """A board's NVLink: its version, "4.0", and the speed of one link each way, in MB/s, None where it is not known."""
+
+    version: str
+    speed: int | None
+    source: str
+
+
+def nvlink(name: str, tables: Tables = SHIPPED) -> Nvlink | None:
+    """Return the NVLink that the GPU whose name a driver reports is built with; None where that is not known."""
+    row = _product(words(name), tables)
+    version = row.get("nvlink") if row else None
+    if row is None or version is None:
+        return None
+    speed = tables.find("nvlinks", "version", version)
+    return Nvlink(version, speed.get("speed") if speed else None, source(row, speed))
+
+
 def words(name: str) -> tuple[str, ...]:
     """Return the words of a name, lower case: "NVIDIA A100-SXM4-40GB" is nvidia, a100, sxm4, 40gb."""
     return tuple("".join(letter if letter.isalnum() else " " for letter in name.lower()).split())

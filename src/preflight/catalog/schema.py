@@ -81,9 +81,11 @@ TABLES: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
             "capability": VERSION,
             "memory_gb": COUNTS,
             "nvlinks": COUNT,
+            "nvlink": VERSION,
             "pci_ids": TEXTS,
         },
     ),
+    "nvlinks": ("gpus", ("version",), {"version": VERSION, "speed": COUNT}),
     "forward": (
         "forward",
         ("cuda",),

@@ -19,6 +19,7 @@ WHERE = {
     "branches": ("drivers", ("branch",)),
     "architectures": ("gpus", ("capability",)),
     "products": ("gpus", ("model",)),
+    "nvlinks": ("gpus", ("version",)),
     "forward": ("forward", ("cuda",)),
     "distributions": ("distributions", ("os", "version", "stream")),
     "jetpacks": ("distributions", ("l4t",)),

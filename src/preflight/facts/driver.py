@@ -82,10 +82,9 @@ def merged(told: NvmlResult, module: Answer) -> Answer:
         if told.culprit is None and not told.outcome.finished and not told.outcome.died:
             values["nvml"] = told.ending  # it began well, and did not come to say how many GPUs there are
         values.update(told.driver)
+        why.update((key, f"NVML: {error}") for key, error in told.driver_errors.items())
         for key in ("version", "cuda"):
-            if key in told.driver_errors:
-                why[key] = f"NVML: {told.driver_errors[key]}"
-            elif key not in told.driver:
+            if key not in told.driver and key not in why:
                 why[key] = told.why()
     return Answer({**values, **told.slow()}, why)
 

@@ -81,8 +81,12 @@ def _driver(channel: Channel, nvml: Any, everything: bool) -> None:
         channel.doing("nvmlSystemGetConfComputeState")
         try:
             on, ready = confidential(nvml)
-        except Fault:
-            return  # older drivers, and GPUs that have none of it
+        except Fault as fault:
+            if fault.name == NOT_SUPPORTED:
+                on, ready = False, True
+            else:
+                channel.tell({"driver": "confidential", "error": fault.name})
+                return
         channel.tell({"driver": "confidential", "value": on})
         channel.tell({"driver": "confidential_ready", "value": ready})
 
@@ -96,7 +100,10 @@ def _devices(channel: Channel, nvml: Any, root: Root) -> None:
         return
     channel.tell({"count": count})
     channel.doing("nvmlGetExcludedDeviceCount")
-    channel.tell({"excluded": excluded(nvml)})
+    try:
+        channel.tell({"excluded": excluded(nvml)})
+    except Fault as fault:
+        channel.tell({"excluded_error": fault.name})
     lookup = Lookup(root)
     for index in range(count):
         channel.doing(f"gpu {index} nvmlDeviceGetHandleByIndex")
@@ -113,8 +120,10 @@ def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Loo
     """Tell one GPU's attributes, call by call; what the GPU as a whole suffers from becomes its ``error``."""
     known: dict[str, Any] = {"index": index}
     rows = CALLS
+    older: Callable[[dict[str, Any], str], bool] | None = None
     if root.source.phase != "prolog":
         from preflight.facts.gpu_health import CALLS as MORE
+        from preflight.facts.gpu_health import is_older as older
 
         rows = CALLS + MORE
     for name, keys, read in rows:
@@ -122,8 +131,8 @@ def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Loo
         try:
             values = read(nvml, handle)
         except Fault as fault:
-            if rows is not CALLS and fault.name == "FunctionNotFound" and name not in BASIC:
-                fault = Fault(NOT_SUPPORTED)  # a driver that is older than the function has nothing to tell
+            if fault.name == "FunctionNotFound" and older is not None and older(known, name):
+                fault = Fault(NOT_SUPPORTED)
             _refused(channel, index, keys, fault)
             if fault.name == "GpuIsLost":
                 return  # every other call would only say so again, or hang
@@ -142,7 +151,8 @@ def _fields(channel: Channel, nvml: Any, handle: Handle, known: dict[str, Any], 
     """Tell what one GetFieldValues call answers, and in all phases but the prolog NVLink's counters."""
     wanted = RECOVERY
     if everything:
-        from preflight.facts.gpu_health import FIELDS, link_errors
+        from preflight.facts.gpu_health import FIELDS
+        from preflight.facts.gpu_nvlink import is_nvlink5, link_counters, link_errors
 
         wanted = FIELDS
     index = known["index"]
@@ -155,6 +165,11 @@ def _fields(channel: Channel, nvml: Any, handle: Handle, known: dict[str, Any], 
             counted = link_errors(nvml, handle, links, errors)
             told.update(counted)
             errors = {name: error for name, error in errors.items() if name not in counted}
+            if is_nvlink5(known):
+                channel.doing(f"gpu {index} nvmlDeviceGetFieldValues of each link")
+                counters, refused = link_counters(nvml, handle, links)
+                told.update(counters)
+                errors.update(refused)
     except Fault as fault:
         _refused(channel, index, tuple(wanted), fault)
         return
@@ -306,5 +321,4 @@ CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] 
     _row(("pcie_width_max",), _one("nvmlDeviceGetMaxPcieLinkWidth", int)),
     ("nvmlDeviceGetComputeRunningProcesses", ("processes",), _processes),
 )
-BASIC = frozenset(name for name, _, _ in CALLS)  # what every driver's library has
 ATTRIBUTES = tuple(key for _, keys, _ in CALLS for key in keys)

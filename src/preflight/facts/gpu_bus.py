@@ -40,10 +40,15 @@ def fabric(nvml: Any, handle: Any) -> tuple[int, int, int, int]:
 
 
 def excluded(nvml: Any) -> list[dict[str, str | None]]:
-    """Return {bus_id} of each GPU that the administrator excluded from the driver; bus_id None where NVML keeps it."""
+    """Return {bus_id} of each GPU that the administrator excluded from the driver; bus_id None where NVML keeps it.
+
+    Raises Fault where NVML does not tell how many; a platform that has no such thing (Jetson) excludes none.
+    """
     try:
         count = min(int(call(nvml, "nvmlGetExcludedDeviceCount")), 64)
-    except Fault:
+    except Fault as fault:
+        if fault.name != NOT_SUPPORTED:
+            raise
         return []
     found: list[dict[str, str | None]] = []
     for index in range(count):

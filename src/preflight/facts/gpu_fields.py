@@ -17,20 +17,29 @@ _VALUES = {1: "uiVal", 2: "ulVal", 3: "ullVal", 4: "sllVal", 5: "siVal", 6: "usV
 
 
 def fields(nvml: Any, handle: Handle, wanted: dict[str, int]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return ({attribute: value}, {attribute: error}) of ``wanted``, {attribute: field id}, by one call.
+    """Return ({attribute: value}, {attribute: error}) of ``wanted``, {attribute: field id}, by one call."""
+    values: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for name, one in zip(wanted, numbers(nvml, handle, list(wanted.values()))):
+        if isinstance(one, str):
+            errors[name] = one
+        else:
+            values[name] = bool(one) if name in FLAGS else one
+    return values, errors
+
+
+def numbers(nvml: Any, handle: Handle, wanted: list[Any]) -> list[int | str]:
+    """Return of each field in ``wanted`` its number, or the name of NVML's error; a field is an id, or (id, scope).
 
     A driver that does not know a field calls it an invalid argument: the GPU does not have it then.
     """
-    told = call(nvml, "nvmlDeviceGetFieldValues", handle, list(wanted.values()))
-    values: dict[str, Any] = {}
-    errors: dict[str, str] = {}
-    for name, field in zip(wanted, told):
+    found: list[int | str] = []
+    for field in call(nvml, "nvmlDeviceGetFieldValues", handle, wanted):
         if field.nvmlReturn:
             refused = error_name(field.nvmlReturn)
-            errors[name] = NOT_SUPPORTED if refused == "InvalidArgument" else refused
+            found.append(NOT_SUPPORTED if refused == "InvalidArgument" else refused)
         elif field.valueType not in _VALUES:
-            errors[name] = "InvalidState"
+            found.append("InvalidState")
         else:
-            number = int(getattr(field.value, _VALUES[field.valueType]))
-            values[name] = bool(number) if name in FLAGS else number
-    return values, errors
+            found.append(int(getattr(field.value, _VALUES[field.valueType])))
+    return found

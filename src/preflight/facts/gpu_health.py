@@ -6,19 +6,20 @@ NVIDIA's nvml.h; what a GPU does not have it answers with NotSupported.
 
 from __future__ import annotations
 
+from preflight.facts import gpu_ecc, gpu_nvlink
 from preflight.facts.gpu_fields import RECOVERY
-from preflight.facts.nvml import GPU_ERRORS, Fault, call, error_name
+from preflight.facts.nvml import Fault, call, error_name
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
     Handle = Any
     Values = tuple[Any, ...]
 
 CORRECTED, VOLATILE, AGGREGATE = 0, 0, 1
-SHUTDOWN, SLOWDOWN = 0, 1  # nvmlTemperatureThresholds_t
+SHUTDOWN, SLOWDOWN, MEMORY_MOST = 0, 1, 2  # nvmlTemperatureThresholds_t
 FIELDS = {
     **RECOVERY,
     "retired_single_bit": 29,
@@ -26,27 +27,23 @@ FIELDS = {
     "retired_pending": 31,
     "slowdown_power_ns": 74,
     "slowdown_thermal_ns": 75,
+    "slowdown_board_ns": 77,
+    "slowdown_reliability_ns": 79,
+    "slowdown_sw_thermal_ns": 269,
     "slowdown_hw_thermal_ns": 270,
     "slowdown_power_brake_ns": 271,
     "pcie_replays": 94,
     "pcie_correctable": 173,
     "pcie_nonfatal": 179,
     "pcie_fatal": 180,
+    "temperature_memory": 82,
+    "nvlink_speed": 90,
     "nvlink_crc": 38,
+    "nvlink_crc_data": 45,
     "nvlink_replay": 52,
     "nvlink_recovery": 59,
+    "nvlink_ecc": 160,
 }
-
-
-def _sram(nvml: Any, handle: Handle) -> Values:
-    """(a bank is past its threshold, uncorrected errors since the driver was loaded). Ampere and later, root only."""
-    from ctypes import byref
-
-    if not hasattr(nvml, "c_nvmlEccSramErrorStatus_v1_t"):
-        raise Fault("FunctionNotFound")
-    status = nvml.c_nvmlEccSramErrorStatus_v1_t()
-    call(nvml, "nvmlDeviceGetSramEccErrorStatus", handle, byref(status))
-    return bool(status.bThresholdExceeded), int(status.volatileUncParity) + int(status.volatileUncSecDed)
 
 
 def _banks(nvml: Any, handle: Handle) -> Values:
@@ -119,13 +116,21 @@ def _one(name: str, key: str, turn: Callable[[Any], Any], *more: Any) -> Any:
 
 # (call that is announced, attributes it gives, how). What needs the GPU's firmware to answer stands last.
 CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] = (
+    _one("nvmlDeviceGetSerial", "serial", _text),
     _one("nvmlDeviceGetVbiosVersion", "vbios", _text),
+    _one("nvmlDeviceGetInforomImageVersion", "inforom", _text),
     _one("nvmlDeviceGetPersistenceMode", "persistence", bool),
     _one("nvmlDeviceGetComputeMode", "compute_mode", int),
     _one("nvmlDeviceGetAccountingMode", "accounting", bool),
     _one("nvmlDeviceGetTotalEccErrors", "ecc_corrected_volatile", int, CORRECTED, VOLATILE),
     _one("nvmlDeviceGetTotalEccErrors", "ecc_corrected_aggregate", int, CORRECTED, AGGREGATE),
-    ("nvmlDeviceGetSramEccErrorStatus", ("ecc_sram_threshold", "ecc_sram_uncorrected"), _sram),
+    ("nvmlDeviceGetMemoryErrorCounter", ("ecc_locations",), gpu_ecc.locations),
+    (
+        "nvmlDeviceGetSramEccErrorStatus",
+        ("ecc_sram_threshold", "ecc_sram_uncorrected", "ecc_sram_units"),
+        gpu_ecc.sram,
+    ),
+    ("nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts", ("ecc_sram_unique",), gpu_ecc.unique),
     ("nvmlDeviceGetRowRemapperHistogram", ("remap_banks_low", "remap_banks_none"), _banks),
     ("nvmlDeviceGetRepairStatus", ("repair_pending",), _repair),
     ("nvmlDeviceGetUnrepairableMemoryFlag_v1", ("unrepairable",), _unrepairable),
@@ -134,32 +139,37 @@ CALLS: tuple[tuple[str, tuple[str, ...], Callable[[Any, Handle], Values]], ...] 
     _one("nvmlDeviceGetPowerUsage", "power_usage", int),
     _one("nvmlDeviceGetPowerManagementLimit", "power_limit", int),
     _one("nvmlDeviceGetPowerManagementDefaultLimit", "power_limit_default", int),
+    _one("nvmlDeviceGetEnforcedPowerLimit", "power_limit_enforced", int),
     _one("nvmlDeviceGetTemperatureThreshold", "temperature_slowdown", int, SLOWDOWN),
     _one("nvmlDeviceGetTemperatureThreshold", "temperature_shutdown", int, SHUTDOWN),
+    _one("nvmlDeviceGetTemperatureThreshold", "temperature_memory_max", int, MEMORY_MOST),
     _one("nvmlDeviceGetMarginTemperature", "temperature_margin", int),
     _one("nvmlDeviceGetCurrPcieLinkGeneration", "pcie_generation", int),
     _one("nvmlDeviceGetMaxPcieLinkGeneration", "pcie_generation_max", int),
+    ("nvmlDeviceGetNvLinkVersion", ("nvlink_version",), gpu_nvlink.version),
     ("nvmlDeviceGetBAR1MemoryInfo", ("bar1_total", "bar1_used"), _bar1),
     _one("nvmlDeviceGetGspFirmwareVersion", "gsp_firmware", _text),
     ("nvmlDeviceValidateInforom", ("inforom_valid",), _inforom),
 )
-NVLINK_ERRORS = (("nvlink_replay", 0), ("nvlink_recovery", 1), ("nvlink_crc", 2))  # nvmlNvLinkErrorCounter_t
+
+# The least compute capability of a GPU that has what a call tells. Of an older GPU a driver that lacks the call has
+# nothing to tell; of others it is unknown.
+LEAST = {
+    "nvmlDeviceGetGspFirmwareVersion": 7.5,
+    "nvmlDeviceGetSramEccErrorStatus": 8.0,
+    "nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts": 8.0,
+    "nvmlDeviceGetRowRemapperHistogram": 8.0,
+    "nvmlDeviceGetRepairStatus": 8.0,
+    "nvmlDeviceGetUnrepairableMemoryFlag_v1": 9.0,
+}
 
 
-def link_errors(nvml: Any, handle: Handle, links: int, unknown: Iterable[str]) -> dict[str, int]:
-    """Return the sums over all links of the counters that no field gave (drivers differ in which they have)."""
-    found: dict[str, int] = {}
-    for name, counter in NVLINK_ERRORS:
-        if name not in unknown:
-            continue
-        try:
-            found[name] = sum(
-                int(call(nvml, "nvmlDeviceGetNvLinkErrorCounter", handle, link, counter)) for link in range(links)
-            )
-        except Fault as fault:
-            if fault.name in GPU_ERRORS:
-                raise
-    return found
+def is_older(gpu: dict[str, Any], name: str) -> bool:
+    """Return whether the GPU, by the compute capability that it told, is older than what the call ``name`` tells of."""
+    try:
+        return float(gpu["compute_capability"]) < LEAST.get(name, 0.0)
+    except (KeyError, ValueError):
+        return False
 
 
 def confidential(nvml: Any) -> tuple[bool, bool]:

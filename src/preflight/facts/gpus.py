@@ -69,9 +69,23 @@ _BASIC = {
     "processes": [_PROCESS, None],
     "mig_devices": [_MIG, None],
 }
+_NVLINK5 = (
+    *("nvlink_malformed", "nvlink_overruns", "nvlink_received_bad", "nvlink_received_remote"),
+    *("nvlink_received_general", "nvlink_integrity", "nvlink_discarded", "nvlink_recovery_failed"),
+    *("nvlink_recoveries", "nvlink_effective_errors", "nvlink_symbol_errors"),
+)
+_SRAM = {
+    "unit": "count: NVML's number of it",
+    "location": "count",
+    "sublocation": "count",
+    "parity": "flag: a parity error; else SECDED",
+    "count": "count errors",
+}
 # In all but a prolog (gpu_health.py).
 _HEALTH = {
+    "serial": "text?: the board's; 0 where it has none",
     "vbios": "text?",
+    "inforom": "text?: version of its image",
     "persistence": "flag?",
     "compute_mode": "count?: 0 default, 2 prohibited, 3 exclusive process",
     "accounting": "flag?",
@@ -79,6 +93,9 @@ _HEALTH = {
     "ecc_corrected_aggregate": "count? errors: in the board's life",
     "ecc_sram_threshold": "flag?: a bank has had more uncorrected errors than the board's threshold",
     "ecc_sram_uncorrected": "count? errors: since the driver was loaded",
+    "ecc_sram_units": "count-map? errors: uncorrected in the board's life, by unit (l2, sm, pcie, mcu, other)",
+    "ecc_sram_unique": [_SRAM, None],
+    "ecc_locations": "count-map? errors: uncorrected since the driver was loaded, by where (dram, sram, l1, l2 …)",
     "remap_banks_low": "count? banks: with few spare rows",
     "remap_banks_none": "count? banks: with no spare row",
     "repair_pending": "flag?: a channel or TPC waits for a reset",
@@ -91,20 +108,31 @@ _HEALTH = {
     "power_usage": "count? mW",
     "power_limit": "count? mW",
     "power_limit_default": "count? mW",
+    "power_limit_enforced": "count? mW: the least of all limits that are in force",
     "temperature_slowdown": "count? °C",
     "temperature_shutdown": "count? °C",
     "temperature_margin": "integer? °C: below the slowdown",
+    "temperature_memory": "count? °C",
+    "temperature_memory_max": "count? °C",
     "pcie_generation": "count?",
     "pcie_generation_max": "count?",
     "pcie_replays": "count?",
     "pcie_correctable": "count? errors",
     "pcie_nonfatal": "count? errors",
     "pcie_fatal": "count? errors",
-    "nvlink_crc": "count? errors: over all links",
+    "nvlink_version": "text?: 4.0, of the first link",
+    "nvlink_speed": "count? MB/s: of one link, each way, where all that are up have the same",
+    "nvlink_crc": "count? errors: in flow control, over all links",
+    "nvlink_crc_data": "count? errors: in data, over all links",
+    "nvlink_ecc": "count? errors: over all links",
     "nvlink_replay": "count? errors: over all links",
     "nvlink_recovery": "count? errors: over all links",
+    **dict.fromkeys(_NVLINK5, "count?: over all links, NVLink 5"),
     "slowdown_power_ns": "count? ns: since the driver was loaded",
     "slowdown_thermal_ns": "count? ns: since the driver was loaded",
+    "slowdown_board_ns": "count? ns: since the driver was loaded",
+    "slowdown_reliability_ns": "count? ns: since the driver was loaded",
+    "slowdown_sw_thermal_ns": "count? ns: since the driver was loaded",
     "slowdown_hw_thermal_ns": "count? ns: since the driver was loaded",
     "slowdown_power_brake_ns": "count? ns: since the driver was loaded",
     "bar1_total": "count? bytes",
@@ -147,8 +175,8 @@ def merged(told: NvmlResult) -> Answer:
         return unknown(f"NVML: {told.count_error}" if told.count_error else told.why())
     devices = [told.gpus.get(index, {"index": index}) for index in range(told.count)]
     if told.outcome.finished:
-        return Answer({"count": told.count, "devices": devices, "stuck_at": None, **_excluded(told)})
-    why: dict[str, str] = {}
+        return Answer({"count": told.count, "devices": devices, "stuck_at": None, **_excluded(told)}, _refused(told))
+    why: dict[str, str] = _refused(told)
     for device in devices:
         index = device["index"]
         if index == told.culprit and index not in told.done:
@@ -162,3 +190,7 @@ def merged(told: NvmlResult) -> Answer:
 
 def _excluded(told: NvmlResult) -> dict[str, Any]:
     return {"excluded": told.excluded} if told.excluded else {}
+
+
+def _refused(told: NvmlResult) -> dict[str, str]:
+    return {"excluded": f"NVML: {told.excluded_error}"} if told.excluded_error else {}

@@ -30,6 +30,7 @@ class NvmlResult:
         self.count_error: str | None = None
         self.pci = 0
         self.excluded: list[dict[str, Any]] = []
+        self.excluded_error: str | None = None
         self.timings: dict[str, float] = {}
         self.gpus: dict[int, dict[str, Any]] = {}
         self.done: set[int] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding
-from preflight.checks.registry import Asked, Configured, Context, Earlier, Expected, JobEnd, JobGpus
+from preflight.checks.registry import Asked, Context, Earlier, Expected, JobGpus
 from preflight.checks.run import checks_for, run_checks
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Facts, View
@@ -17,6 +17,10 @@ from preflight.slurm.environment import Job
 from preflight.slurm.gres import Gres
 from preflight.tuples import NamedTuple
 
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
+
 ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm")
 DESCRIBES = ("toolkits",)  # for the report's reader; a child of its own reads them, so not again in the epilog
 
@@ -27,8 +31,7 @@ class Question(NamedTuple):
     """What is to be judged. ``gpus``: NVML indexes asked for by hand, of a MIG device its
     GPU's and its own; ``before``: the prolog's facts, in the epilog.
 
-    ``clock_jump_s``, ``flaps``, ``ran_s``, ``earlier``, ``samples``, ``configured`` and ``ends`` as in
-    `preflight.checks.registry.Context`.
+    ``clock_jump_s``, ``flaps``, ``ran_s``, ``earlier`` and ``last_boot`` as in `preflight.checks.registry.Context`.
     """
 
     phase: str
@@ -43,9 +46,7 @@ class Question(NamedTuple):
     flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
     ran_s: float | None = None
     earlier: Earlier = Earlier()
-    samples: dict[str, list[tuple[float, int]]] = {}  # noqa: RUF012 - a NamedTuple default, never written
-    configured: Configured | None = None
-    ends: tuple[JobEnd, ...] = ()
+    last_boot: list[dict[str, Any]] | None = None
 
 
 class Assessment(NamedTuple):
@@ -84,9 +85,7 @@ def assess(question: Question, reading: Reading, deadline: float, document: Fact
         flaps=question.flaps,
         ran_s=question.ran_s,
         earlier=question.earlier,
-        samples=question.samples,
-        configured=question.configured,
-        ends=question.ends,
+        last_boot=question.last_boot,
     )
     findings = run_checks(context)
     if not recorded and reading.source.reads_live and any_files(question.policy):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from preflight.files import tolerate
-from preflight.hooks import counters, outbox, record
+from preflight.hooks import counters, inventory, outbox, record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.clock import jump
 from preflight.hooks.drain import Drained, correct, resume_ours
@@ -52,11 +52,10 @@ def health(run: Run) -> int:
         clock_jump_s=jumped,
         flaps=flaps(run),
         earlier=before,
-        samples=counters.samples(run.policy, run.node, run.phase),
+        last_boot=inventory.last_boot(run.policy.report.spool, run.node),
     )
     found = assess(question, run.reading, max(run.probe_deadline, time.monotonic() + LEAST_S))
     counters.keep(run.run_dir, run.node, found.document, before)
-    counters.keep_samples(run.policy, run.node, run.phase, found.document)
     found = over_time(run, found)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
@@ -72,6 +71,7 @@ def health(run: Run) -> int:
         correct(run, run.slurm())  # a controller that was too slow before the probes has a second chance
     if not recorded:
         return 0  # the spool is full, frozen or gone: what follows works in it
+    inventory.keep(run.policy.report.spool, run.node, found.document)
     repair(run)
     if run.policy.publish.enabled:
         from preflight.hooks.publish import tell

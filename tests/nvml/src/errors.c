@@ -1,5 +1,6 @@
 /* Memory errors and what the GPU did about them. */
 #include "call.h"
+#include "values.h"
 
 static const char *const ERROR_TYPES[] = {"corrected", "uncorrected"};
 static const char *const COUNTERS[] = {"volatile", "aggregate"};
@@ -63,6 +64,31 @@ NVML_API nvml_status nvmlDeviceGetSramEccErrorStatus(nvml_device device, struct 
         status = value_u32(&call, &out->threshold_exceeded, "sram.threshold_exceeded");
     if (status == NVML_OK)
         fill_sram(&call, out);
+    return call_end(&call, status);
+}
+
+/* The number of entries, then, where there is room for all, the entries: sram.unique.K of each, else one error. */
+NVML_API nvml_status nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts(nvml_device device, struct sram_unique *out) {
+    struct call call;
+    uint32_t there = 0;
+    nvml_status status = call_begin(&call, __func__, device, ON_GPU);
+    if (status == NVML_OK && out == NULL)
+        status = NVML_INVALID_ARGUMENT;
+    if (status == NVML_OK && out->version != STRUCT_VERSION(*out, 1))
+        status = NVML_VERSION_MISMATCH;
+    if (status == NVML_OK)
+        status = value_u32(&call, &there, "sram.unique");
+    if (status == NVML_OK) {
+        if (there > out->count || (there > 0 && out->entries == NULL))
+            status = NVML_INSUFFICIENT_SIZE;
+        for (uint32_t i = 0; status == NVML_OK && i < there; i++) {
+            const char *text = scenario_gpu(call.scenario, call.gpu, "sram.unique.%u", i);
+            out->entries[i] = (struct sram_entry){.address = i, .count = 1};
+            if (text != NULL && *text != '\0')
+                parse_sram(text, &out->entries[i]);
+        }
+        out->count = there;
+    }
     return call_end(&call, status);
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum kind { TEXT, U32, U64, I32, FLAG, VERSION, BUS_ID, HEX16, NUMBERS, CPUS, PROCESS, UTILIZATION, ACCOUNTING, EVENT, FIELD, GPUS };
+enum kind { TEXT, U32, U64, I32, FLAG, VERSION, BUS_ID, HEX16, NUMBERS, CPUS, PROCESS, UTILIZATION, ACCOUNTING, EVENT, FIELD, GPUS, SRAM };
 enum place { DRIVER = 1, GPU = 2, BOTH = 3 };
 
 /* '#' stands for a number, '@' for one of the choices (words between blanks); without choices, for a function's name. */
@@ -106,6 +106,8 @@ static const struct key KEYS[] = {
     {"sram.volatile.secded", GPU, U64, NULL},
     {"sram.volatile.corrected", GPU, U64, NULL},
     {"sram.bucket.@", GPU, U64, BUCKETS},
+    {"sram.unique", GPU, U32, NULL},
+    {"sram.unique.#", GPU, SRAM, NULL},
     {"retired.sbe", GPU, U32, NULL},
     {"retired.dbe", GPU, U32, NULL},
     {"retired.pending", GPU, FLAG, NULL},
@@ -237,6 +239,7 @@ static bool value_fits(enum kind kind, const char *value, const char **wanted) {
         struct accounting_stats accounting;
         struct event_data event;
         struct field_value field;
+        struct sram_entry sram;
     } out;
     switch (kind) {
     case TEXT: return true;
@@ -254,6 +257,7 @@ static bool value_fits(enum kind kind, const char *value, const char **wanted) {
     case ACCOUNTING: *wanted = "gpu%:memory%:bytes:ms[:start_us[:running]]"; return parse_accounting(value, &out.accounting);
     case EVENT: *wanted = "type:data[:gi:ci]"; return parse_event(value, &out.event);
     case FIELD: *wanted = "[type:]number or ret:code"; return parse_field(value, &out.field);
+    case SRAM: *wanted = "unit:location:sublocation:parity:count"; return parse_sram(value, &out.sram);
     case GPUS: *wanted = "a number of GPUs up to 1048576"; return parse_u32(value, &out.u32[0]) && out.u32[0] <= MAX_GPUS;
     }
     return false;

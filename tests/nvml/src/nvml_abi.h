@@ -104,6 +104,15 @@ struct sram_status {
     uint32_t threshold_exceeded;
 };
 
+struct sram_entry {
+    uint32_t unit, location, sublocation, extlocation, address, parity, count;
+};
+
+struct sram_unique {
+    uint32_t version, count;
+    struct sram_entry *entries;
+};
+
 struct temperature_v1 {
     uint32_t version, sensor;
     int32_t temperature;
@@ -167,6 +176,8 @@ _Static_assert(sizeof(struct process_info) == 24, "process_info");
 _Static_assert(sizeof(struct field_value) == 40, "field_value");
 _Static_assert(sizeof(struct device_attributes) == 40, "device_attributes");
 _Static_assert(sizeof(struct sram_status) == 104, "sram_status");
+_Static_assert(sizeof(struct sram_entry) == 28, "sram_entry");
+_Static_assert(sizeof(struct sram_unique) == 16, "sram_unique");
 _Static_assert(sizeof(struct fabric_info) == 28, "fabric_info");
 _Static_assert(sizeof(struct fabric_info_v2) == 36, "fabric_info_v2");
 _Static_assert(sizeof(struct fabric_info_v3) == 40, "fabric_info_v3");

@@ -200,6 +200,14 @@ bool parse_event(const char *text, struct event_data *out) {
     return true;
 }
 
+bool parse_sram(const char *text, struct sram_entry *out) {
+    uint64_t n[5] = {0};
+    if (split_numbers(text, n, 5) != 5 || !all_u32(n, 0, 5) || n[3] > 1)
+        return false;
+    *out = (struct sram_entry){(uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2], 0, 0, (uint32_t)n[3], (uint32_t)n[4]};
+    return true;
+}
+
 static bool parse_f64(const char *text, double *out) {
     char *end;
     if (!isdigit((unsigned char)text[*text == '-']))

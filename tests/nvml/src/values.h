@@ -27,6 +27,8 @@ bool parse_utilization(const char *text, struct process_utilization *out);
 bool parse_process(const char *text, struct process_info *out);
 bool parse_accounting(const char *text, struct accounting_stats *out);
 bool parse_event(const char *text, struct event_data *out);
+/* unit:location:sublocation:parity:count */
+bool parse_sram(const char *text, struct sram_entry *out);
 bool parse_field(const char *text, struct field_value *out);
 
 #endif

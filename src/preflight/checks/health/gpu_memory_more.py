@@ -1,12 +1,17 @@
 """GPU memory that wears out: corrected errors, SRAM, retired pages, spare rows, repairs.
 
-Limits: NVIDIA's guides to memory errors and page retirement, and DCGM's own (63 retired pages, 512 remapped rows).
+Limits: NVIDIA's guides to memory errors and page retirement, and DCGM's own (63 retired pages, 512 remapped rows). A
+bank of SRAM is past its threshold with more than 4 parity or 2 SECDED errors at different addresses.
 """
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding, failed
+from preflight.checks.finding import Finding, failed, skipped
 from preflight.checks.registry import gpu_check
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
 
 LATER = ("epilog", "health")
 DIAGNOSE = "drain and run the field diagnosis: the board is to be replaced"
@@ -32,6 +37,54 @@ def corrected(value: int, limit: float | None) -> Finding | None:
 def sram(exceeded: bool, limit: float | None) -> Finding | None:
     """No SRAM bank has had more uncorrected errors than the board's threshold."""
     return failed("a bank of SRAM is past its error threshold", observed="exceeded") if exceeded else None
+
+
+PARITY, SECDED = 4, 2  # errors at different addresses of one bank that the board bears
+
+
+@gpu_check(
+    "gpu.ecc.sram.bank",
+    ("ecc_sram_uncorrected", "ecc_sram_unique?", "ecc_sram_units?"),
+    phases=LATER,
+    action="warn",
+    remedy=WATCH,
+)
+def sram_bank(now: int, single: list[Any] | None, units: dict[str, int] | None, limit: float | None) -> Finding | None:
+    """No SRAM bank is one uncorrected error away from the board's threshold."""
+    if single is not None:
+        banks: dict[tuple[Any, ...], int] = {}
+        for one in single:
+            bank = (one["unit"], one["location"], one["sublocation"], one["parity"])
+            banks[bank] = banks.get(bank, 0) + 1
+        for (unit, location, _, parity), count in banks.items():
+            if count >= (PARITY if parity else SECDED):
+                kind = "parity" if parity else "SECDED"
+                text = f"{count} uncorrected {kind} errors in one bank of SRAM (unit {unit}, location {location})"
+                return failed(text, observed=count, expected=f"< {PARITY if parity else SECDED}")
+        return None
+    name, most = max((units or {"": 0}).items(), key=lambda row: row[1])
+    if most < PARITY:
+        return None  # the least that a bank bears of the harmless kind: below it nothing is near
+    return failed(
+        f"{most} uncorrected errors in SRAM of {name} since the board was made", observed=most, expected="< 4"
+    )
+
+
+WHERE = "drain and reset the GPU; hardware service if it comes back (SRAM and caches: field diagnosis)"
+
+
+@gpu_check("gpu.ecc.location", "ecc_locations", phases=LATER, action="warn", limit=0, unit="errors", remedy=WHERE)
+def location(found: dict[str, int], limit: float | None) -> Finding | None:
+    """No part of a GPU (DRAM, SRAM; before Turing each cache) had an uncorrected ECC error since the driver's load."""
+    bad = {name: count for name, count in found.items() if count > (limit or 0)}
+    if not bad:
+        return skipped("tells no location") if not found else None
+    text = ", ".join(f"{count} in {NAMES.get(name, name)}" for name, count in bad.items())
+    return failed(f"uncorrected ECC errors: {text}", observed=text, expected=f"<= {limit or 0:g}")
+
+
+NAMES = {"dram": "DRAM", "sram": "SRAM", "l1": "L1", "l2": "L2", "register_file": "the register file"}
+NAMES |= {"texture": "texture memory", "texture_shm": "shared memory", "cbu": "the control unit"}
 
 
 @gpu_check(

@@ -99,31 +99,60 @@ def errors(device: dict[str, Any], grown: dict[str, int], seconds: float, limit:
 LINK = "drain and reset the GPUs; hardware service if it comes back"
 
 
-@rate_check("gpu.nvlink.flapping", ("nvlink_replay", "nvlink_recovery"), remedy=LINK)
+FLAPS = ("nvlink_replay", "nvlink_recovery", "nvlink_recoveries", "nvlink_recovery_failed")
+
+
+@rate_check("gpu.nvlink.flapping", FLAPS, remedy=LINK)
 def flapping(device: dict[str, Any], grown: dict[str, int], seconds: float, limit: float | None) -> Finding | None:
     """No NVLink link was brought up anew, or sent data again, since the last look."""
     if not any(grown.values()):
         return None
-    text = ", ".join(f"{count} {key.removeprefix('nvlink_')}" for key, count in grown.items() if count)
+    text = _counted(grown)
     return failed(f"NVLink falters: {text} in {seconds / 60:.0f} minutes", observed=text, expected="0")
 
 
-@rate_check("gpu.nvlink.crc", ("nvlink_crc",), limit=100, unit="errors a second", remedy=LINK)
+def _counted(grown: dict[str, int]) -> str:
+    """Return "3 recovery failed, 1 replay"."""
+    return ", ".join(f"{n} {key.removeprefix('nvlink_').replace('_', ' ')}" for key, n in grown.items() if n)
+
+
+DAMAGED = (
+    *("nvlink_ecc", "nvlink_malformed", "nvlink_overruns", "nvlink_received_bad", "nvlink_received_remote"),
+    *("nvlink_received_general", "nvlink_integrity", "nvlink_discarded"),
+)
+
+
+@rate_check("gpu.nvlink.errors", DAMAGED, remedy=LINK)
+def damaged(device: dict[str, Any], grown: dict[str, int], seconds: float, limit: float | None) -> Finding | None:
+    """No packet was damaged or lost on NVLink since the last look (NVLink 5's counters; ECC errors of earlier ones)."""
+    if not any(grown.values()):
+        return None
+    text = _counted(grown)
+    return failed(f"NVLink packets: {text} in {seconds / 60:.0f} minutes", observed=text, expected="0")
+
+
+CRC = ("nvlink_crc", "nvlink_crc_data", "nvlink_effective_errors")
+
+
+@rate_check("gpu.nvlink.crc", CRC, limit=100, unit="errors a second", remedy=LINK)
 def crc(device: dict[str, Any], grown: dict[str, int], seconds: float, limit: float | None) -> Finding | None:
-    """NVLink's checksum errors come no faster than the limit."""
-    rate = grown["nvlink_crc"] / seconds
+    """NVLink's checksum errors (NVLink 5: those that its codes do not correct) come no faster than the limit."""
+    rate = max(grown.values()) / seconds
     if rate < (limit or 0):
         return None
     return failed(f"{rate:.0f} NVLink checksum errors a second", observed=f"{rate:.0f}", expected=f"< {limit or 0:g}")
 
 
-HELD = ("slowdown_thermal_ns", "slowdown_hw_thermal_ns", "slowdown_power_brake_ns")
+HELD = (
+    *("slowdown_thermal_ns", "slowdown_sw_thermal_ns", "slowdown_hw_thermal_ns", "slowdown_power_brake_ns"),
+    *("slowdown_board_ns", "slowdown_reliability_ns"),
+)
 SUPPLY = "look at cooling, power supplies and power cables"
 
 
 @rate_check("gpu.slowdown.time", HELD, limit=5, unit="% of the time", remedy=SUPPLY)
 def held(device: dict[str, Any], grown: dict[str, int], seconds: float, limit: float | None) -> Finding | None:
-    """Clocks were held down by heat or the power brake for no more of the time than the limit."""
+    """Clocks were held down by heat, the power brake or the board for no more of the time than the limit."""
     share = {key: 100 * ns / (seconds * 1e9) for key, ns in grown.items()}
     worst = max(share, key=lambda key: share[key])
     if share[worst] <= (limit or 0):

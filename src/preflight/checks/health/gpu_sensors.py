@@ -29,15 +29,34 @@ def margin(value: int, limit: float | None) -> Finding | None:
     return None if value > 0 else failed(f"{value} °C below its limit", observed=f"{value} °C", expected="> 0 °C")
 
 
+@gpu_check(
+    "gpu.temperature.memory",
+    ("temperature_memory", "temperature_memory_max"),
+    phases=LATER,
+    action="warn",
+    remedy=COOLING,
+)
+def memory_temperature(now: int, most: int, limit: float | None) -> Finding | None:
+    """No GPU's memory is as hot as it may be."""
+    if not most or now < most:
+        return None
+    return failed(f"memory at {now} °C, may have {most} °C", observed=f"{now} °C", expected=f"< {most} °C")
+
+
 # nvmlClocksEventReasons of the hardware itself; a software power cap is how a GPU under load works.
 HARDWARE = {0x8: "hardware slowdown", 0x40: "hardware thermal slowdown", 0x80: "power brake"}
 SUPPLY = "look at cooling, power supplies and power cables; a rack's own power cap is no fault (action = off)"
 
 
-@gpu_check("gpu.slowdown", "clock_event_reasons", phases=LATER, action="warn", remedy=SUPPLY)
-def slowdown(bits: int, limit: float | None) -> Finding | None:
-    """No GPU's clocks are held down by its hardware: heat, or the power brake."""
+SOFTWARE = 0x20  # the driver's own, for heat: under load it may do so
+
+
+@gpu_check("gpu.slowdown", ("clock_event_reasons", "utilization?"), phases=LATER, action="warn", remedy=SUPPLY)
+def slowdown(bits: int, busy: int | None, limit: float | None) -> Finding | None:
+    """No GPU's clocks are held down by its hardware (heat, or the power brake), nor by the driver while it is idle."""
     why = ", ".join(text for bit, text in HARDWARE.items() if bits & bit)
+    if not why and bits & SOFTWARE and busy == 0:
+        why = "thermal slowdown, and it is idle"
     return failed(f"clocks are held down: {why}", observed=f"{bits:#x}") if why else None
 
 
@@ -51,6 +70,26 @@ def power_limit(now: int, default: int, limit: float | None) -> Finding | None:
         return None
     text = f"the power limit is {now / 1000:g} W, {default / 1000:g} W by default"
     return failed(text, observed=f"{now / 1000:g} W", expected=f"{default / 1000:g} W")
+
+
+LIMITER = "look at what else limits it: the BMC or the chassis, a power brake, nvidia-smi -q -d POWER"
+
+
+@gpu_check(
+    "gpu.power.enforced",
+    ("power_limit_enforced", "power_limit_default", "power_limit?"),
+    phases=LATER,
+    action="warn",
+    remedy=LIMITER,
+)
+def power_enforced(enforced: int, default: int, asked: int | None, limit: float | None) -> Finding | None:
+    """No GPU is held below its default power limit by anything but the limit that was set for it."""
+    if enforced >= default:
+        return None
+    if asked is not None and enforced >= asked:
+        return passed(f"{enforced / 1000:g} W, as was set (gpu.power.limit)", observed=f"{enforced / 1000:g} W")
+    text = f"held at {enforced / 1000:g} W, {default / 1000:g} W by default"
+    return failed(text, observed=f"{enforced / 1000:g} W", expected=f"{default / 1000:g} W")
 
 
 BUSY = 50  # % of the last second

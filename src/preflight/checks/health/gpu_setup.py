@@ -91,6 +91,29 @@ def mig_devices(context: Context, limit: float | None) -> Iterable[Finding]:
     return together(found)
 
 
+ECC_OFF = "nvidia-smi -e 1, then reset the GPU or reboot; a site that wants it so: action = off"
+
+
+@check("gpu.ecc.off", reads=("gpus",), phases=("health",), action="warn", remedy=ECC_OFF, device=True, blame="site")
+def ecc_off(context: Context, limit: float | None) -> Iterable[Finding]:
+    """No GPU of a data center has ECC off; on workstation boards that is the default."""
+    from preflight.catalog.gpus import look_up
+
+    found = []
+    for device in _answering(context):
+        now = attribute(device, "ecc")
+        kind = look_up(str(device.get("name") or ""), device.get("compute_capability"), context.policy.tables()).kind
+        if now is None or kind not in ("datacenter", "superchip"):
+            found.append(of_gpu(device, skipped(f"{subject_of(device)} has no ECC that is on by default")))
+        elif isinstance(now, Unknown):
+            found.append(of_gpu(device, untold(f"{subject_of(device)} would not tell: {now.reason}")))
+        elif now:
+            found.append(of_gpu(device, passed("ECC is on", observed="on")))
+        else:
+            found.append(of_gpu(device, failed("ECC is off: memory errors stay unseen", observed="off", expected="on")))
+    return together(found)
+
+
 INFOROM = "drain and reset the GPU; hardware service if it stays"
 
 
@@ -142,7 +165,9 @@ def gsp(context: Context, limit: float | None) -> Iterable[Finding]:
     found = []
     for device in _answering(context):
         firmware = attribute(device, "gsp_firmware") if _asked(device, "gsp_firmware") else None
-        if not isinstance(firmware, str) or not isinstance(version, str):
+        if isinstance(firmware, Unknown):
+            found.append(of_gpu(device, untold(f"{subject_of(device)} would not tell: {firmware.reason}")))
+        elif not isinstance(firmware, str) or not isinstance(version, str):
             found.append(of_gpu(device, skipped("no GSP firmware runs")))
         elif firmware.split()[0] == version:
             found.append(of_gpu(device, passed(f"GSP firmware {firmware}", observed=firmware)))
@@ -202,8 +227,11 @@ def excluded(context: Context, limit: float | None) -> Iterator[Finding]:
     """The driver was told to leave no GPU alone."""
     devices = context.node.devices()
     left_alone = (context.node.facts.get("gpus") or {}).get("excluded") or []
+    refused = context.node.unknown.get("gpus.excluded")
     if isinstance(devices, Unknown) or not (devices or left_alone):
         yield untold(devices) if isinstance(devices, Unknown) else skipped("no GPU on this node")
+    elif refused:
+        yield untold(f"the driver would not tell which GPUs it leaves alone: {refused}")
     elif left_alone:
         names = ", ".join(str(one.get("bus_id") or "?") for one in left_alone)
         yield failed(f"the driver leaves {len(left_alone)} GPUs alone ({names})", observed=len(left_alone))
@@ -220,12 +248,24 @@ CONFIDENTIAL = "set the GPUs ready after attestation (nvidia-smi conf-compute -s
 def confidential(context: Context, limit: float | None) -> Iterator[Finding]:
     """Where confidential computing is on, the GPUs take work."""
     driver = context.node.facts.get("driver") or {}
-    if not driver.get("confidential"):
+    refused = context.node.unknown.get("driver.confidential")
+    if refused and _may_be_confidential(context):
+        yield untold(f"the driver would not tell of confidential computing: {refused}")
+    elif not driver.get("confidential"):
         yield skipped("confidential computing is off")
     elif driver.get("confidential_ready"):
         yield passed("confidential computing is on and ready")
     else:
         yield failed("confidential computing is on and not ready: GPUs take no work", observed="not ready")
+
+
+AMPERE = 8.0  # the first generation that nvml.h names for it
+
+
+def _may_be_confidential(context: Context) -> bool:
+    """Return whether one of the GPUs is of a generation that has confidential computing."""
+    told = [str(device.get("compute_capability") or "0") for device in _answering(context)]
+    return any(text.replace(".", "", 1).isdigit() and float(text) >= AMPERE for text in told if text.isascii())
 
 
 def _answering(context: Context) -> list[dict[str, Any]]:
