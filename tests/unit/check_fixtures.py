@@ -9,10 +9,11 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from preflight.checks.registry import Asked, Context, Earlier, Expected, JobGpus
+from preflight.checks.registry import Asked, Configured, Context, Earlier, Expected, JobEnd, JobGpus
 from preflight.facts.view import View
 from preflight.policy.model import CheckPolicy, Policy
 from preflight.requirements.grammar import parse
+from unit import check_fixtures_host as host
 from unit.check_fixtures_log import RECORDS, log
 
 DROP = object()
@@ -162,6 +163,7 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "kernel_log": log(),
     "cuda": {"result": "ok", "devices": 2, "version": "13.0"},
+    **host.FACTS,
 }
 SOON_S = 300.0
 EARLIER = Earlier(
@@ -170,6 +172,8 @@ EARLIER = Earlier(
 )
 
 
+ENDS = tuple(JobEnd(600.0 * at, 100 + at, 1000 + at, at == 2) for at in range(6))
+KILLED = tuple(one._replace(failed=True) for one in ENDS)
 _IDENTITY = ("uuid", "serial", "bus_id", "name", "vbios", "inforom")
 LAST_BOOT = [{key: gpu(index)[key] for key in _IDENTITY} for index in range(2)]
 
@@ -211,6 +215,8 @@ def context(case: Case, phase: str) -> Context:
         "expected": Expected(2),
         "today": TODAY,
         "earlier": EARLIER,
+        "configured": Configured(memory_mib=1 << 20, sockets=2, cores=32, threads=2, cpus=128),
+        "ends": ENDS,
         "last_boot": LAST_BOOT,
     }
     if phase != "health":
@@ -247,6 +253,20 @@ def _rate(key: str, value: int) -> Fixture:
     )
 
 
+def _host(kind: str) -> Fixture:
+    _, sound, bad, other = host.ROWS[kind]
+    return Fixture(
+        Case(**host.case(kind, {"told": bad})),
+        Case(**host.case(kind, {"error": "cannot read /proc: no permission"})),
+        None if other is None else Case(**host.case(kind, {"told": other})),
+        Case(**host.case(kind, {"told": sound})),
+    )
+
+
+def _plain(bad: dict[str, Any], untold: str, other: dict[str, Any] | None) -> Fixture:
+    return Fixture(Case(bad), Case(unknown={untold: "no permission"}), None if other is None else Case(other))
+
+
 WITHOUT_GPUS = {"gpus.devices": [], "gpus.count": 0}
 NO_NVML = Case(unknown={"gpus": "the probe died", "driver": "the probe died"})
 HUNG = {"gpus": "no answer at nvmlInitWithFlags", "driver.version": "no answer"}
@@ -254,6 +274,9 @@ GONE = {"driver": {"nvml": "LibraryNotFound", "module": None, "version": None, "
 DRIVERLESS = {**{f"driver.{key}": value for key, value in GONE["driver"].items()}, **WITHOUT_GPUS}
 
 FIXTURES: dict[str, Fixture] = {
+    **{f"host.{kind}": _host(kind) for kind in host.ROWS},
+    **{name: _plain(*one) for name, one in host.PLAIN.items()},
+    "node.kills-jobs": Fixture(Case(context={"ends": KILLED}), skip=Case(context={"ends": ()})),
     "boot.locks": Fixture(
         Case({"driver.nvml": "DriverNotLoaded", "install.secure_boot": True}),
         Case(unknown={"install.secure_boot": "no permission"}),

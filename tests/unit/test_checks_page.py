@@ -1,18 +1,18 @@
-"""docs/checks.md and docs/facts.md say what the registries say."""
+"""docs/checks.md, docs/facts.md and docs/host-health.md say what the registries say."""
 
 from pathlib import Path
 
 import pytest
 
 from preflight.checks.registry import every_check
-from preflight.cli.generated import page
+from preflight.cli.generated import PAGES, page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "checks.md"
 
 
-@pytest.mark.parametrize("name", ["checks", "facts"])
+@pytest.mark.parametrize("name", list(PAGES))
 def test_the_page_is_current(name: str) -> None:
-    text = (PAGE.parent / f"{name}.md").read_text(encoding="utf-8")
+    text = (PAGE.parent / f"{PAGES[name]}.md").read_text(encoding="utf-8")
     assert page(text, name) == text, "run: python -m preflight.cli.generated"
 
 

@@ -70,6 +70,8 @@ def test_a_recorded_node_tells_what_its_files_hold_and_nothing_of_this_machine(n
         "driver.version",
         "driver.cuda",
         "driver.nvml",
+        *("topology", "numa", "processes", "timesync", "slurmd", "lsm", "disks", "edac", "bonds", "cgroup", "readonly"),
+        "taint",
     )
     untold = {name: why for name, why in document.unknown.items() if not name.startswith("install.")}
     assert untold == dict.fromkeys(off, NOT_LIVE)
@@ -77,11 +79,14 @@ def test_a_recorded_node_tells_what_its_files_hold_and_nothing_of_this_machine(n
 
 def test_an_empty_root_knows_nothing_of_this_machine(tmp_path: Path) -> None:
     document = collect(None, Source(str(tmp_path), live=False))
-    assert document.facts.keys() <= {"container", "install", "kernel_log", "libraries", "python", "toolkits"}
+    assert document.facts.keys() <= {
+        *("container", "install", "kernel_log", "libraries", "python", "toolkits", "host", "host_waiting")
+    }
     subjects = {name for name in document.unknown if not name.startswith(("driver.", "install."))}
     assert subjects == {
         *(name for name, fact in every_fact().items() if not fact.child and name != "kernel_log"),
         *("gpus", "ib", "modules", "remote", "services", "cuda"),
+        *("disks", "edac", "numa", "processes", "slurmd", "timesync", "topology"),
     }
 
 

@@ -11,7 +11,8 @@ from preflight.facts.document import FactsDocument
 from preflight.hooks import drained, prolog, streaks
 from preflight.hooks.drained import count_well, is_replaced, is_well, waits
 from preflight.hooks.streaks import Streaks
-from preflight.policy.model import CheckPolicy, DrainPolicy, Policy, seconds
+from preflight.policy.model import CheckPolicy, DrainPolicy, Policy
+from preflight.times import seconds
 
 ECC = "gpu.ecc"
 

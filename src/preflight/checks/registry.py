@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 PHASES = ("prolog", "epilog", "health")
-FRAMEWORK = ("__init__.py", "finding.py", "names.py", "registry.py", "run.py")
+FRAMEWORK = ("__init__.py", "finding.py", "names.py", "registry.py", "row.py", "run.py")
 
 
 class Asked(NamedTuple):
@@ -80,6 +80,29 @@ class Expected(NamedTuple):
     other: str = ""
 
 
+class Configured(NamedTuple):
+    """What slurm.conf gives the node, 0 for what it leaves out; ``problem``: why that is not known.
+
+    ``sockets`` of the node, ``cores`` of a socket, ``threads`` of a core; ``cpus``: what Slurm counts as its CPUs.
+    """
+
+    memory_mib: int = 0
+    sockets: int = 0
+    cores: int = 0
+    threads: int = 0
+    cpus: int = 0
+    problem: str = ""
+
+
+class JobEnd(NamedTuple):
+    """How a job ended here, ``ago_s`` seconds ago: whose it was, and whether it failed."""
+
+    ago_s: float
+    job: int
+    uid: int
+    failed: bool
+
+
 class Earlier(NamedTuple):
     """The GPUs as the last epilog or health check of this boot found them, ``ago_s`` seconds ago: {UUID: counters}."""
 
@@ -95,6 +118,8 @@ class Context(NamedTuple):
     ``today``: the day ("2026-11-24") on which something is supported or not. ``clock_jump_s``: seconds by which the
     wall clock jumped, as the health check saw it. ``flaps``: "check|subject" -> how often it began to fail in a day.
     ``ran_s``: seconds since the job's prolog, in its epilog. ``earlier``: the GPUs' counters when they were last looked
+    at. ``samples``: the host's counters over time, "KIND NAME" -> (seconds ago, value), oldest first.
+    ``configured``: what slurm.conf gives the node, None where it was not asked. ``ends``: how the last jobs ended here.
     at. ``last_boot``: the GPUs as the last boot left them, each its uuid, serial, bus_id …, None where not known.
     """
 
@@ -112,6 +137,9 @@ class Context(NamedTuple):
     flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
     ran_s: float | None = None
     earlier: Earlier = Earlier()
+    samples: dict[str, list[tuple[float, int]]] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    configured: Configured | None = None
+    ends: tuple[JobEnd, ...] = ()
     last_boot: list[dict[str, Any]] | None = None
 
     def is_jobs(self, position: int) -> bool:
@@ -122,7 +150,8 @@ class Context(NamedTuple):
 class Check(NamedTuple):
     """A declared check. ``reads`` are fact subjects; ``unit`` is the limit's; ``device``: about GPUs.
 
-    ``subject``, ``blame``, ``remedy`` and ``source`` are those of its findings that name no other.
+    ``subject``, ``blame``, ``remedy`` and ``source`` are those of its findings that name no other. ``rows``: the
+    kind of the policy's [[host]] rows that it judges, each by its own action; "" for a check that needs none.
     """
 
     name: str
@@ -138,6 +167,7 @@ class Check(NamedTuple):
     blame: str
     source: str | None
     run: Callable[[Context, float | None], Iterable[Finding]]
+    rows: str = ""
 
 
 REGISTRY: dict[str, Check] = {}
@@ -156,6 +186,7 @@ def check(
     subject: str = "node",
     blame: str = "node",
     source: str | None = None,
+    rows: str = "",
 ) -> Callable[[Callable[..., Iterable[Finding]]], Callable[..., Iterable[Finding]]]:
     """Register ``function(context, limit) -> findings`` as the check ``name``; its docstring is the help.
 
@@ -166,7 +197,7 @@ def check(
     def register(function: Callable[..., Iterable[Finding]]) -> Callable[..., Iterable[Finding]]:
         text = (function.__doc__ or "").strip().split("\n")[0]
         REGISTRY[name] = Check(
-            name, text, phases, reads, action, limit, unit, remedy, device, subject, blame, source, function
+            name, text, phases, reads, action, limit, unit, remedy, device, subject, blame, source, function, rows
         )
         return function
 
@@ -280,10 +311,11 @@ def of_gpu(device: dict[str, Any], finding: Finding) -> Finding:
     return finding._replace(subject=subject_of(device), message=message)
 
 
-def every_check(prolog: bool = False) -> dict[str, Check]:
-    """Return all checks by name, importing the modules that declare them: those beside this one and in health/.
+def every_check(prolog: bool = False, kinds: Iterable[str] | None = None) -> dict[str, Check]:
+    """Return all checks by name, importing the modules that declare them: those beside this one, in health/, in host/.
 
-    ``prolog``: only what stands beside this one, which is all that a prolog runs.
+    ``prolog``: only what stands beside this one, which is all that a prolog runs. ``kinds``: of those in host/ only
+    these, which the policy has rows of; None: all.
     """
     here = os.path.dirname(__file__)
     for directory, package in ((here, __package__), (f"{here}/health", f"{__package__}.health")):
@@ -292,4 +324,8 @@ def every_check(prolog: bool = False) -> dict[str, Check]:
         for file in sorted(os.listdir(directory)):
             if file.endswith(".py") and file not in FRAMEWORK:
                 __import__(f"{package}.{file[:-3]}")
+    if kinds is None:
+        kinds = [file[:-3] for file in os.listdir(f"{here}/host") if file.endswith(".py") and file not in FRAMEWORK]
+    for kind in sorted(kinds):
+        __import__(f"{__package__}.host.{kind}")
     return REGISTRY

@@ -18,7 +18,10 @@ CHECKER = "checker"
 def checks_for(context: Context) -> list[tuple[Check, str, float | None]]:
     """Return (check, action, limit) of each check that the phase and the policy ask for."""
     chosen = []
-    for check in every_check(context.phase == "prolog").values():
+    kinds = {row.check for row in context.policy.host_rows(context.phase)}
+    for check in every_check(context.phase == "prolog", kinds).values():
+        if check.rows and check.rows not in kinds:
+            continue
         said = context.policy.check(check.name)
         action = said.action or check.action
         if context.phase in check.phases and action != "off":
@@ -81,7 +84,7 @@ def _settle(finding: Finding, check: Check, action: str, context: Context) -> Fi
         finding = _named(finding, context)
     if finding.status != "fail":
         return finding
-    if action == "warn":
+    if action == "warn" and not check.rows:  # each row has an action of its own
         return finding._replace(status="warn")
     if check.device and context.phase == "prolog" and not _concerns_job(finding, context):
         return finding._replace(status="warn", message=f"{finding.message}; not a GPU of this job")

@@ -70,6 +70,7 @@ def read_facts(root: str | None, config: str | None) -> FactsDocument:
         nvml_library=policy.nvml.library,
         module_paths=policy.facts.module_paths,
         node=node_name(),
+        host=policy.host_asked(""),
     )
     return collect(None, source, policy.hook.deadline_s)
 

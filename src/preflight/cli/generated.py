@@ -1,12 +1,13 @@
 """Pages of docs/ with a part between marks that is made from the registries."""
 
 from preflight.checks.registry import Check, every_check
+from preflight.facts.host.kind import Kind, every_kind
 from preflight.facts.keys import Key, parse_keys
 from preflight.facts.registry import NVML, Fact, every_fact
 
 
 def page(text: str, name: str) -> str:
-    """Return the page ``text`` with its generated part made anew; ``name``: "checks" or "facts".
+    """Return the page ``text`` with its generated part made anew; ``name``: "checks", "facts" or "kinds".
 
     Raises ValueError where the marks are missing.
     """
@@ -28,7 +29,13 @@ def facts() -> str:
     return "\n".join(_fact(one) for _, one in sorted(every_fact().items()))
 
 
-_ENTRIES = {"checks": checks, "facts": facts}
+def kinds() -> str:
+    """Return one section a kind of [[host]] row, by name."""
+    return "\n".join(_kind(one) for _, one in sorted(every_kind().items()))
+
+
+_ENTRIES = {"checks": checks, "facts": facts, "kinds": kinds}
+PAGES = {"checks": "checks", "facts": "facts", "kinds": "host-health"}
 
 
 def _check(check: Check) -> str:
@@ -42,6 +49,26 @@ def _check(check: Check) -> str:
     }
     lines = "\n".join(f"- {name}: {value}" for name, value in rows.items())
     return f"\n### `{check.name}`\n\n{check.help}\n\n{lines}"
+
+
+def _kind(kind: Kind) -> str:
+    rows = "\n".join(
+        f"| `{key}` | {_type(declared)} | {declared.partition(': ')[2]} |" for key, declared in kind.keys.items()
+    )
+    where = ", ".join(kind.phases) + ("; too dear for a prolog" if kind.dear else "")
+    table = f"| key | | |\n|---|---|---|\n{rows}"
+    return f"\n### `{kind.name}`\n\n{kind.help} Phases: {where}.\n\n{table}"
+
+
+def _type(declared: str) -> str:
+    """Return the words of a key's type: "size", "one of root, users", "path, needed"."""
+    words = declared.partition(":")[0].split()
+    name, must = words[0].removesuffix("!"), words[0].endswith("!")
+    if name in ("choice", "choices"):
+        name = f"{'one' if name == 'choice' else 'some'} of {words[1].replace('|', ', ')}"
+    elif len(words) > 1:
+        name = f"{name} ({' '.join(words[1:])})"
+    return f"{name}, needed" if must else name
 
 
 def _fact(fact: Fact) -> str:
@@ -65,9 +92,9 @@ def _rows(keys: dict[str, Key], indent: str) -> list[str]:
 
 
 def main() -> None:
-    """Write the generated parts of docs/checks.md and docs/facts.md back: `python -m preflight.cli.generated`."""
+    """Write the generated parts of checks.md, facts.md and host-health.md back: `python -m preflight.cli.generated`."""
     for name in _ENTRIES:
-        path = f"docs/{name}.md"
+        path = f"docs/{PAGES[name]}.md"
         with open(path, encoding="utf-8") as file:
             text = page(file.read(), name)
         with open(path, "w", encoding="utf-8") as file:

@@ -48,7 +48,7 @@ def read(root: Root) -> Answer:
     for device in (holder.names(CLASS) or []) if holder else []:
         assert holder is not None
         for port in holder.names(f"{CLASS}/{device}/ports") or []:
-            found = _port(holder, device, port)
+            found = port_of(holder, device, port)
             if found is None or len(ports) + len(roce) >= MAX_PORTS:
                 continue
             layer = holder.read_text(f"{CLASS}/{device}/ports/{port}/link_layer", 64)
@@ -62,7 +62,8 @@ def read(root: Root) -> Answer:
     return Answer({"ports": ports, "roce": roce, "rate": max(rates, default=None)})
 
 
-def _port(root: Root, device: str, port: str) -> dict[str, Any] | None:
+def port_of(root: Root, device: str, port: str) -> dict[str, Any] | None:
+    """Return {device, port, state, rate (Gb/s)} of a port, None where it tells no state."""
     state = root.read_text(f"{CLASS}/{device}/ports/{port}/state", 64)
     if state is None or not is_whole(port):
         return None

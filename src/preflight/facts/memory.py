@@ -17,19 +17,20 @@ def read(root: Root) -> Answer:
     text = root.live_read(MEMINFO)
     if text is None:
         return unknown(f"no {MEMINFO}" if root.live else NOT_LIVE)
-    sizes = dict(_sizes(text))
-    if "MemTotal" not in sizes:
+    found = sizes(text)
+    if "MemTotal" not in found:
         return unknown(f"{MEMINFO} has no MemTotal")
-    if "MemAvailable" not in sizes:
-        return Answer({"total": sizes["MemTotal"]}, {"available": f"{MEMINFO} has no MemAvailable"})
-    return Answer({"total": sizes["MemTotal"], "available": sizes["MemAvailable"]})
+    if "MemAvailable" not in found:
+        return Answer({"total": found["MemTotal"]}, {"available": f"{MEMINFO} has no MemAvailable"})
+    return Answer({"total": found["MemTotal"], "available": found["MemAvailable"]})
 
 
-def _sizes(text: str) -> list[tuple[str, int]]:
-    out: list[tuple[str, int]] = []
+def sizes(text: str) -> dict[str, int]:
+    """Return the bytes of each line of /proc/meminfo that has the unit kB, by its name."""
+    out: dict[str, int] = {}
     for line in text.splitlines():
         name, colon, rest = line.partition(":")
         number, _, unit = rest.strip().partition(" ")
         if colon and is_whole(number) and unit.strip() == "kB":
-            out.append((name, int(number) * 1024))
+            out[name] = int(number) * 1024
     return out

@@ -53,13 +53,13 @@ def read(root: Root) -> Answer:
     the links in the root directory and in its directories, followed as far as the first mount point (as root: root's
     own links).
     """
-    table = _table(root)
-    if table is None:
+    rows = table(root)
+    if rows is None:
         return unknown("no mount table" if root.live else NOT_LIVE)
-    paths = list(dict.fromkeys(row.path for row in table if row.kind != AUTOMOUNTER))
-    automounts = [row.path for row in table if row.kind == AUTOMOUNTER and row.path not in paths]
-    remote = [row.path for row in table if is_remote(row.kind)]
-    users = [row.path for row in table if row.user]
+    paths = list(dict.fromkeys(row.path for row in rows if row.kind != AUTOMOUNTER))
+    automounts = [row.path for row in rows if row.kind == AUTOMOUNTER and row.path not in paths]
+    remote = [row.path for row in rows if is_remote(row.kind)]
+    users = [row.path for row in rows if row.user]
     links = _links(root, {path for path in (*paths, *automounts) if path != "/"})
     return Answer({"paths": paths, "automounts": automounts, "remote": remote, "users": users, "links": links})
 
@@ -105,7 +105,7 @@ def remote_paths(root: Root) -> list[tuple[str, str]]:
 
     Not those that a user mounted by FUSE: whether they answer is in the user's hand.
     """
-    last = {row.path: row for row in _table(root) or []}
+    last = {row.path: row for row in table(root) or []}
     return [(row.path, row.kind) for row in last.values() if is_remote(row.kind) and not row.user]
 
 
@@ -188,12 +188,17 @@ def _root_here() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
-class _Mount(NamedTuple):
-    """A row of the mount table. ``user``: mounted by FUSE, and by a user who is not root."""
+class Mount(NamedTuple):
+    """A row of the mount table. ``user``: mounted by FUSE, and by a user who is not root.
+
+    ``options`` as they stand there: "rw,relatime,vers=4.2".
+    """
 
     path: str
     kind: str
     user: bool
+    source: str = ""
+    options: str = ""
 
 
 def decode(text: str) -> str:
@@ -203,12 +208,17 @@ def decode(text: str) -> str:
     return re.sub(_OCTAL, lambda found: chr(int(found[1], 8)), text)
 
 
-def _table(root: Root) -> list[_Mount] | None:
+def table(root: Root) -> list[Mount] | None:
+    """Return the rows of the mount table in its order, None where there is none."""
     for path in FILES:
         text = root.live_read(path, MAX_MOUNTS)
         if text is not None:
             rows = [line.split(" ") for line in text.splitlines()]
-            return [_Mount(decode(row[1]), row[2], _users(row[2:4])) for row in rows if len(row) >= 3]
+            return [
+                Mount(decode(row[1]), row[2], _users(row[2:4]), decode(row[0]), row[3] if len(row) > 3 else "")
+                for row in rows
+                if len(row) >= 3
+            ]
     return None
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from preflight.tuples import NamedTuple
 
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
+
 PREFIXES = ("/usr/local/cuda*",)
 
 
@@ -15,6 +19,7 @@ class Source(NamedTuple):
     libnvidia-ml.so.1. ``module_paths``: directories of modulefiles. ``run_dir``: root's own directory, for static facts
     and for the record of a probe that hangs; None keeps nothing between runs. ``node``: the name in the document.
     ``phase``: the hook's ("prolog", "epilog", "health"), "" for a command, which reads all there is.
+    ``host``: the policy's [[host]] rows that this phase asks on this node, each (kind, its keys).
     """
 
     root: str = "/"
@@ -25,6 +30,7 @@ class Source(NamedTuple):
     run_dir: str | None = None
     node: str = ""
     phase: str = ""
+    host: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     @property
     def reads_live(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding
-from preflight.checks.registry import Asked, Context, Earlier, Expected, JobGpus
+from preflight.checks.registry import Asked, Configured, Context, Earlier, Expected, JobEnd, JobGpus
 from preflight.checks.run import checks_for, run_checks
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Facts, View
@@ -31,7 +31,8 @@ class Question(NamedTuple):
     """What is to be judged. ``gpus``: NVML indexes asked for by hand, of a MIG device its
     GPU's and its own; ``before``: the prolog's facts, in the epilog.
 
-    ``clock_jump_s``, ``flaps``, ``ran_s``, ``earlier`` and ``last_boot`` as in `preflight.checks.registry.Context`.
+    ``clock_jump_s``, ``flaps``, ``ran_s``, ``earlier``, ``samples``, ``configured``, ``ends`` and ``last_boot`` as in
+    `preflight.checks.registry.Context`.
     """
 
     phase: str
@@ -46,6 +47,9 @@ class Question(NamedTuple):
     flaps: dict[str, int] = {}  # noqa: RUF012 - a NamedTuple default, never written
     ran_s: float | None = None
     earlier: Earlier = Earlier()
+    samples: dict[str, list[tuple[float, int]]] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    configured: Configured | None = None
+    ends: tuple[JobEnd, ...] = ()
     last_boot: list[dict[str, Any]] | None = None
 
 
@@ -85,6 +89,9 @@ def assess(question: Question, reading: Reading, deadline: float, document: Fact
         flaps=question.flaps,
         ran_s=question.ran_s,
         earlier=question.earlier,
+        samples=question.samples,
+        configured=question.configured,
+        ends=question.ends,
         last_boot=question.last_boot,
     )
     findings = run_checks(context)

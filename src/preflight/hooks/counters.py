@@ -8,6 +8,7 @@ from preflight.checks.registry import Earlier
 from preflight.facts.cache import boot_id
 from preflight.facts.document import FactsDocument
 from preflight.files import read_json, tolerate, write_json
+from preflight.policy.model import Policy
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ KEYS = (
     "power_usage",
     "power_limit_default",
 )
+COUNTED = ("edac", "ethernet", "infiniband")  # kinds of [[host]] rows that look at counters over a window
 MAX_GPUS = 256
 LEAST_S = 60.0  # an epilog soon after a health check leaves its record: rates of seconds say nothing
 
@@ -70,6 +72,27 @@ def keep(run_dir: str, node: str, document: FactsDocument, before: Earlier) -> N
         return
     with tolerate(OSError):
         write_json(_place(run_dir, node), {"boot": boot_id(), "at": _now(), "gpus": gpus})
+
+
+def samples(policy: Policy, node: str, phase: str) -> dict[str, list[tuple[float, int]]]:
+    """Return the host's counters over time, {} where no [[host]] row of the phase looks at them."""
+    if not _watched(policy, phase):
+        return {}
+    from preflight.hooks import samples
+
+    return samples.samples(policy, node)
+
+
+def keep_samples(policy: Policy, node: str, phase: str, document: FactsDocument) -> None:
+    """Keep how the host's counters are now, where a [[host]] row of the phase looks at them."""
+    if _watched(policy, phase):
+        from preflight.hooks import samples
+
+        samples.keep(policy, node, document)
+
+
+def _watched(policy: Policy, phase: str) -> bool:
+    return any(row.check in COUNTED for row in policy.host_rows(phase))
 
 
 def _place(run_dir: str, node: str) -> str:

@@ -13,9 +13,10 @@ from preflight.hooks import spool as disk
 from preflight.hooks.aside import set_aside
 from preflight.hooks.pending import Pending
 from preflight.hooks.run import Run
-from preflight.policy.model import Policy, seconds
+from preflight.policy.model import Policy
 from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm
+from preflight.times import seconds
 from preflight.tuples import NamedTuple
 from preflight.verdict import reason_subject, verdict
 

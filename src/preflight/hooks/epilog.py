@@ -32,10 +32,19 @@ def epilog(run: Run) -> int:
     facts = before["facts"] if before else None
     earlier = counters.earlier(run.run_dir, run.node)
     question = Question(
-        run.phase, run.node, run.policy, run.job, gres=gres(run), before=facts, ran_s=_ran(before), earlier=earlier
+        run.phase,
+        run.node,
+        run.policy,
+        run.job,
+        gres=gres(run),
+        before=facts,
+        ran_s=_ran(before),
+        earlier=earlier,
+        samples=counters.samples(run.policy, run.node, run.phase),
     )
     found, ended = _after_grace(run, question, assess(question, run.reading, run.probe_deadline))
     counters.keep(run.run_dir, run.node, found.document, earlier)
+    counters.keep_samples(run.policy, run.node, run.phase, found.document)
     found = over_time(run, found)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     view = found.document.view()

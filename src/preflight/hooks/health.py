@@ -52,10 +52,12 @@ def health(run: Run) -> int:
         clock_jump_s=jumped,
         flaps=flaps(run),
         earlier=before,
+        samples=counters.samples(run.policy, run.node, run.phase),
         last_boot=inventory.last_boot(run.policy.report.spool, run.node),
     )
     found = assess(question, run.reading, max(run.probe_deadline, time.monotonic() + LEAST_S))
     counters.keep(run.run_dir, run.node, found.document, before)
+    counters.keep_samples(run.policy, run.node, run.phase, found.document)
     found = over_time(run, found)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)

@@ -47,5 +47,6 @@ def reading_of(policy: Policy, node: str, run_dir: str | None, phase: str = "") 
         run_dir=run_dir,
         node=node,
         phase=phase,
+        host=policy.host_asked(phase),
     )
     return Reading(source, longer_s=0.0 if run_dir else policy.hook.deadline_s)

@@ -16,7 +16,8 @@ from preflight.files import read_json, tolerate
 from preflight.hooks import spool as disk
 from preflight.hooks.aside import set_aside
 from preflight.hooks.drained import is_other_hardware, uuids
-from preflight.policy.model import Policy, seconds
+from preflight.policy.model import Policy
+from preflight.times import seconds
 from preflight.verdict import reason_subject
 
 TYPE_CHECKING = False  # as typing's, without importing it

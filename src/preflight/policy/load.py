@@ -15,12 +15,13 @@ from preflight import toml
 from preflight.catalog import site
 from preflight.catalog.schema import CatalogError
 from preflight.digits import is_whole
-from preflight.hostlist import contains
 from preflight.policy import model
 from preflight.policy.files import MAX_BYTES, drop_ins, read_bytes
 from preflight.policy.locate import Path, line_of
 from preflight.policy.model import CheckPolicy, Expectation, Policy
+from preflight.policy.rows import TABLES, read_rows
 from preflight.policy.rules import CHECK, EXPECT, RULES, XID, Rule
+from preflight.policy.selector import selects
 
 KEYWORDS = {"for": "for_"}  # keys that Python does not take as a field's name
 
@@ -33,7 +34,7 @@ class PolicyError(ValueError):
         self.lines = lines
 
 
-class _Reader:
+class Reader:
     """Collects values, mistakes and warnings of one file."""
 
     def __init__(self, text: str, path: str) -> None:
@@ -79,8 +80,9 @@ def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -
 
     A later file's key stands over an earlier one's; its [[expect]] are added. Paths are only named in messages.
     """
-    files = [_Reader(text, path), *(_Reader(*one) for one in more)]
-    merged: dict[str, Any] = {"": {}, **{name: {} for name in model.SECTIONS}, "checks": {}, "xids": {}, "expect": []}
+    files = [Reader(text, path), *(Reader(*one) for one in more)]
+    merged: dict[str, Any] = {"": {}, **{name: {} for name in model.SECTIONS}, "checks": {}, "xids": {}}
+    merged.update(expect=[], host=[])
     errors: list[str] = []
     warnings: list[str] = []
     for reader in files:
@@ -97,17 +99,19 @@ def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -
         values.update(mode="observe", mode_written=False)
     values["checks"] = {name: CheckPolicy(**one) for name, one in merged.pop("checks").items()}
     values["expect"] = tuple(merged.pop("expect"))
+    values["host"] = tuple(merged.pop("host"))
     values["xids"] = merged.pop("xids")
     values.update((name, model.SECTIONS[name](**section)) for name, section in merged.items())
     digest = hashlib.sha256("\n".join(reader.text for reader in files).encode()).hexdigest()
     return Policy(**values, path=path, sha256=digest, warnings=tuple(warnings))
 
 
-def _merge(merged: dict[str, Any], reader: _Reader) -> None:
+def _merge(merged: dict[str, Any], reader: Reader) -> None:
     """Add one file's values to ``merged``; its mistakes stay in ``reader``."""
     data = reader.toml()
     first = not merged[""]
     checks, xids, expect = data.pop("checks", {}), data.pop("xids", {}), data.pop("expect", [])
+    host = {name: data.pop(name) for name in TABLES if name in data}
     sections = {name: data.pop(name) for name in model.SECTIONS if name in data}
     merged[""].update(reader.table(data, RULES[""], ()))
     if first and "version" not in data:
@@ -118,12 +122,14 @@ def _merge(merged: dict[str, Any], reader: _Reader) -> None:
         merged["checks"].setdefault(name, {}).update(check)
     merged["xids"].update(_xids(reader, xids))
     merged["expect"] += _expectations(reader, expect)
+    for name, rows in host.items():
+        merged["host"] += read_rows(reader, name, rows)
     file = merged["catalog"].get("file")
     if file and "catalog" in sections:
         merged[""]["catalog_rows"] = _catalog_rows(reader, file)
 
 
-def _catalog_rows(reader: _Reader, path: str) -> dict[str, Any]:
+def _catalog_rows(reader: Reader, path: str) -> dict[str, Any]:
     """Return the rows of the site's catalog file; its mistakes are the policy's."""
     try:
         return site.read(path)
@@ -138,7 +144,7 @@ def _line(text: str, message: str) -> int:
     return int(digits) if is_whole(digits) else max(1, len(text.splitlines()))
 
 
-def _checks(reader: _Reader, data: Any) -> dict[str, dict[str, Any]]:
+def _checks(reader: Reader, data: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(data, dict):
         reader.errors.append(f'{reader.where(("checks",))}: needs tables such as [checks."gpu.ecc.uncorrected"]')
         return {}
@@ -146,7 +152,7 @@ def _checks(reader: _Reader, data: Any) -> dict[str, dict[str, Any]]:
     return {name: {KEYWORDS.get(key, key): value for key, value in one.items()} for name, one in found.items()}
 
 
-def _xids(reader: _Reader, data: Any) -> dict[str, str]:
+def _xids(reader: Reader, data: Any) -> dict[str, str]:
     """Return the actions of [xids], number -> action."""
     codes = list(data) if isinstance(data, dict) else []
     numbers = {code: XID for code in codes if is_whole(code, 6)}
@@ -156,7 +162,7 @@ def _xids(reader: _Reader, data: Any) -> dict[str, str]:
     return {str(int(code)): action for code, action in found.items()}
 
 
-def _expectations(reader: _Reader, data: Any) -> list[Expectation]:
+def _expectations(reader: Reader, data: Any) -> list[Expectation]:
     if not isinstance(data, list):
         reader.errors.append(f"{reader.where(('expect',))}: write [[expect]], with two brackets")
         return []
@@ -175,11 +181,12 @@ def for_node(policy: Policy, node: str) -> Policy:
     def named(section: Any) -> Any:
         return type(section)(*(_named(value, node) for value in section))
 
-    mine = (one for one in policy.expect if not one.nodes or contains(one.nodes, node))
+    mine = (one for one in policy.expect if selects(one.nodes, node))
+    host = (one for one in policy.host if one.action != "off" and selects(one.nodes, node))
     sections = {
         name: named(getattr(policy, name)) for name in ("facts", "nvml", "hook", "report", "drain", "ship", "site")
     }
-    return policy._replace(expect=tuple(one._replace(nodes=node) for one in mine), **sections)
+    return policy._replace(expect=tuple(one._replace(nodes=node) for one in mine), host=tuple(host), **sections)
 
 
 def _named(value: Any, node: str) -> Any:

@@ -6,7 +6,6 @@ Field names are the keys of preflight.toml; site-config/preflight.toml explains 
 from __future__ import annotations
 
 from preflight.catalog.tables import SHIPPED, Tables
-from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -99,7 +98,8 @@ class CheckPolicy(NamedTuple):
     """[checks."NAME"]: "" and None leave the check's own default.
 
     ``after``: how often it must fail in a row, and ``for_`` (key ``for``) how long, before the node is drained for it.
-    ``resume_after``, ``hold_down``: as in [drain], of a drain by this check.
+    ``resume_after``, ``hold_down``: as in [drain], of a drain by this check. ``window``: time within which a check
+    counts that counts over time.
     """
 
     action: str = ""
@@ -109,6 +109,7 @@ class CheckPolicy(NamedTuple):
     for_: str = ""
     resume_after: int | None = None
     hold_down: str = ""
+    window: str = ""
 
 
 class Expectation(NamedTuple):
@@ -117,6 +118,23 @@ class Expectation(NamedTuple):
     nodes: str = ""
     partitions: tuple[str, ...] = ()
     require: str = ""
+
+
+class HostRow(NamedTuple):
+    """[[host]]: one thing about the host that the site asks of its nodes; ``check`` is its kind (`facts.host`).
+
+    ``nodes`` "" means every node (`policy.selector`). ``action`` "" leaves the kind's own. ``phases``: where it runs.
+    ``users``: why users alone can make it fail, and it drains nothing then; "" where they cannot. ``args``: the kind's
+    own keys as written. ``place``: "FILE:LINE".
+    """
+
+    check: str
+    nodes: str = ""
+    action: str = ""
+    phases: tuple[str, ...] = ()
+    users: str = ""
+    args: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    place: str = ""
 
 
 class ShipPolicy(NamedTuple):
@@ -183,6 +201,7 @@ class Policy(NamedTuple):
     checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written
     xids: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never written
     expect: tuple[Expectation, ...] = ()
+    host: tuple[HostRow, ...] = ()
     path: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = ()
@@ -204,22 +223,21 @@ class Policy(NamedTuple):
             *self.warnings,
         )
 
+    def host_rows(self, phase: str) -> tuple[HostRow, ...]:
+        """Return the [[host]] rows that ``phase`` asks, all of them for "" (a command that only reads)."""
+        return tuple(row for row in self.host if row.action != "off" and (not phase or phase in row.phases))
+
+    def host_asked(self, phase: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """Return (kind, keys) of what the [[host]] rows of ``phase`` ask, each once."""
+        found: list[tuple[str, dict[str, Any]]] = []
+        for row in self.host_rows(phase):
+            if (row.check, row.args) not in found:
+                found.append((row.check, row.args))
+        return tuple(found)
+
     def check(self, name: str) -> CheckPolicy:
         """Return what the site says about one check."""
         return self.checks.get(name) or CheckPolicy()
-
-
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds(text: str) -> float:
-    """Return the seconds of a time such as "90s", "10m", "2h" or "1d", 0.0 of ""; raises ValueError."""
-    if not text:
-        return 0.0
-    number, unit = text[:-1].strip(), text[-1]
-    if unit not in UNITS or not is_whole(number, 9):
-        raise ValueError(f'needs a time such as "90s", "10m", "2h" or "1d", not {text!r:.40}')
-    return int(number) * UNITS[unit]
 
 
 def to_json(policy: Policy) -> dict[str, Any]:
@@ -229,6 +247,7 @@ def to_json(policy: Policy) -> dict[str, Any]:
         out[name] = out[name]._asdict()
     out["checks"] = {name: one._asdict() for name, one in policy.checks.items()}
     out["expect"] = [one._asdict() for one in policy.expect]
+    out["host"] = [one._asdict() for one in policy.host]
     return out
 
 
@@ -239,6 +258,7 @@ def from_json(data: dict[str, Any]) -> Policy:
         values[name] = section(**_tuples(values[name]))
     values["checks"] = {name: CheckPolicy(**one) for name, one in values["checks"].items()}
     values["expect"] = tuple(Expectation(**_tuples(one)) for one in values["expect"])
+    values["host"] = tuple(HostRow(**_tuples(one)) for one in values["host"])
     return Policy(**_tuples(values))
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from preflight.digits import is_whole
-from preflight.hostlist import HostlistError, names
-from preflight.policy.model import seconds
+from preflight.policy.selector import SelectorError, parse_selector
 from preflight.requirements.grammar import RequirementError, parse
+from preflight.times import seconds
 
 Rule = Callable[[Any], Any]
 
@@ -81,8 +81,8 @@ def _time(value: Any) -> str:
 
 def _nodes(value: Any) -> str:
     try:
-        names(_text(value))
-    except HostlistError as error:
+        parse_selector(_text(value))
+    except SelectorError as error:
         raise ValueError(f"is {error}") from error
     return str(value)
 
@@ -153,6 +153,8 @@ CHECK: dict[str, Rule] = {
     "for": _time,
     "resume_after": _number(1, 1000, "health checks in a row", int),
     "hold_down": _time,
+    "window": _time,
 }
 XID = _choice("drain", "warn", "off")
+NODES = _nodes
 EXPECT: dict[str, Rule] = {"nodes": _nodes, "partitions": _list(_text), "require": _require}

@@ -15,6 +15,9 @@ def to_toml(policy: Policy) -> str:
         lines += [f"[checks.{_text(name)}]", *_pairs(check, leave_out=("", None))]
     for one in policy.expect:
         lines += ["[[expect]]", *_pairs(one)]
+    for row in policy.host:
+        lines += ["[[host]]", *_pairs(row._replace(args={}, users="", place=""), leave_out=("", {}))]
+        lines += [_pair(key, value) for key, value in row.args.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -31,7 +34,7 @@ def _value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return f"[{', '.join(_value(one) for one in value)}]"
     return repr(value)
 
