@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from fleet import samples
 from preflight.report.model import timestamp
 
 _NODE, _JOB, _AT = "node-of-the-template", 987654321, samples.START + 0.123
+_BOOT, _UP = "boot-of-the-template", samples.START - 4000.321
 
 
 class Template:
     """One kind of report; `make` fills in node, time, job and what is measured."""
 
     def __init__(self, **kind: Any) -> None:
-        raw = samples.report(node=_NODE, at=_AT, job=_JOB, checks=len(samples.CHECKS), **kind)
+        raw = samples.report(node=_NODE, at=_AT, job=_JOB, checks=len(samples.CHECKS), boot=(_BOOT, _UP), **kind)
         stamp, compact = _stamps(_AT)
-        for place, mark in enumerate((_NODE.encode(), stamp, compact, b"%d" % _JOB)):
+        up, _ = _stamps(_UP)
+        for place, mark in enumerate((_NODE.encode(), stamp, compact, b"%d" % _JOB, _BOOT.encode(), up)):
             raw = raw.replace(mark, b"\0%d\0" % place)
         self._parts = [int(part) if at % 2 else part for at, part in enumerate(raw.split(b"\0"))]
 
-    def make(self, node: str, at: float, job: int) -> bytes:
-        """Return a report of ``node`` at ``at`` (seconds since the epoch)."""
-        values = (node.encode(), *_stamps(at), b"%d" % job)
+    def make(self, node: str, at: float, job: int, up: float) -> bytes:
+        """Return a report of ``node`` at ``at``, which was booted at ``up`` (both seconds since the epoch)."""
+        boot, booted = _boot(node, up)
+        values = (node.encode(), *_stamps(at), b"%d" % job, boot, booted)
         return b"".join(values[part] if isinstance(part, int) else part for part in self._parts)
+
+
+@lru_cache(10_000)
+def _boot(node: str, up: float) -> tuple[bytes, bytes]:
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{node} {up}")).encode(), timestamp(up).encode()
 
 
 def _stamps(at: float) -> tuple[bytes, bytes]:
@@ -46,6 +56,7 @@ def month(
     begin = (time.time() if end is None else end) - days * samples.DAY_S
     kinds = _kinds(gpus)
     drained: dict[int, float] = {}
+    booted = {number: begin - number * 60.0 for number in range(1, nodes + 1)}
     job = 1000
     for slot in range(days * each_day):
         for number in range(1, nodes + 1):
@@ -60,18 +71,19 @@ def month(
                 over = at - drained[number] > samples.DAY_S / 3
                 if over:
                     del drained[number]
-                yield kinds["resume" if over else "still", age].make(node, at, job)
+                    booted[number] = at - 240
+                yield kinds["resume" if over else "still", age].make(node, at, job, booted[number])
             elif luck < 0.001:
                 drained[number] = at
-                yield kinds["fault", age].make(node, at, job)
+                yield kinds["fault", age].make(node, at, job, booted[number])
             elif luck < 0.02:
-                yield kinds["misfit", age].make(node, at, job)
+                yield kinds["misfit", age].make(node, at, job, booted[number])
             elif day == days // 2 and number % 4 == 0:
-                yield kinds["wrong", age].make(node, at, job)
+                yield kinds["wrong", age].make(node, at, job, booted[number])
             elif luck < 0.06:
-                yield kinds["warm", age].make(node, at, job)
+                yield kinds["warm", age].make(node, at, job, booted[number])
             else:
-                yield kinds["ready" if slot % 2 else "epilog", age].make(node, at, job)
+                yield kinds["ready" if slot % 2 else "epilog", age].make(node, at, job, booted[number])
 
 
 def _kinds(gpus: int) -> dict[tuple[str, str], Template]:

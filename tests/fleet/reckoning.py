@@ -16,9 +16,14 @@ def load(raws: list[bytes]) -> list[dict[str, Any]]:
     found = []
     for raw in raws:
         report = json.loads(raw)
-        report["at"] = round(datetime.fromisoformat(report["started"].replace("Z", "+00:00")).timestamp() * 1000)
+        report["at"] = milliseconds(report["started"])
         found.append(report)
     return sorted(found, key=lambda one: one["at"])
+
+
+def milliseconds(stamp: str) -> int:
+    """Return a report's time in milliseconds since the epoch."""
+    return round(datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() * 1000)
 
 
 def latest(reports: list[dict[str, Any]]) -> dict[str, tuple[int, str]]:
@@ -27,23 +32,31 @@ def latest(reports: list[dict[str, Any]]) -> dict[str, tuple[int, str]]:
 
 
 def drains(reports: list[dict[str, Any]], begin: int, end: int) -> list[tuple[str, int, int | None, str]]:
-    """Return (node, begin, end, by) of the drains that began in a window."""
+    """Return (node, begin, end, by) of the drains that began in a window.
+
+    Of one millisecond a resume is taken first and a drain last; a prolog within 20 s of a drain is of a job
+    that was on its way.
+    """
     by_node: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for one in reports:
+    order = {"resume": 0, "drain": 2}
+    for one in sorted(reports, key=lambda one: (one["at"], order.get(one["action"]["kind"], 1))):
         by_node[one["node"]].append(one)
     found = []
     for node, its in by_node.items():
         drained: int | None = None
         for one in its:
             kind = one["action"]["kind"] if one["action"]["enforced"] else ""
-            if drained is not None and (kind == "resume" or one["phase"] == "prolog"):
-                found.append((node, drained, one["at"], "preflight" if kind == "resume" else "others"))
+            if drained is not None and one["phase"] == "prolog" and one["at"] > drained + 20_000:
+                found.append((node, drained, one["at"], "others"))
                 drained = None
-            if kind == "drain" and drained is None and begin <= one["at"] < end:
+            if drained is not None and kind == "resume" and one["at"] > drained:
+                found.append((node, drained, one["at"], "preflight"))
+                drained = None
+            if kind == "drain" and drained is None:
                 drained = one["at"]
         if drained is not None:
             found.append((node, drained, None, ""))
-    return sorted(found, key=lambda one: (one[1], one[0]))
+    return sorted((one for one in found if begin <= one[1] < end), key=lambda one: (one[1], one[0]))
 
 
 def failing(reports: list[dict[str, Any]], days: range) -> dict[tuple[str, str], tuple[int, int]]:
@@ -57,6 +70,16 @@ def failing(reports: list[dict[str, Any]], days: range) -> dict[tuple[str, str],
                     nodes[row["check"], row["status"]].add(one["node"])
                     runs[row["check"], row["status"]] += 1
     return {key: (len(nodes[key]), runs[key]) for key in nodes}
+
+
+def boots(reports: list[dict[str, Any]], node: str) -> list[tuple[int, int, int]]:
+    """Return (when, first report, last report) of each boot of a node, in order of time."""
+    by_boot: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in reports:
+        if one["node"] == node and "boot" in one:
+            by_boot[one["boot"]["id"]].append(one)
+    spans = [(milliseconds(its[-1]["boot"]["at"]), its[0]["at"], its[-1]["at"]) for its in by_boot.values()]
+    return sorted(spans, key=lambda one: one[1])
 
 
 def verdicts(reports: list[dict[str, Any]], hours: tuple[int, int]) -> Counter[tuple[str, str]]:

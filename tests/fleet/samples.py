@@ -13,7 +13,7 @@ from report_samples import facts, finding
 START = 1_795_478_400.0  # 2026-11-24T00:00:00Z
 DAY_S = 86_400.0
 CLUSTER = "lab"
-CHECKS = [f"gpu.sample{number}" for number in range(60)]
+CHECKS = [f"gpu.sample{number}" for number in range(70)]
 
 
 def gpu(node: str, index: int, chance: random.Random) -> dict[str, Any]:
@@ -43,6 +43,7 @@ def report(
     policy: str = "a" * 64,
     seed: int = 0,
     checks: int = 8,
+    boot: tuple[str, float] | None = None,
     **other: Any,
 ) -> bytes:
     """Return one report's bytes as the spool holds them; ``at`` seconds since the epoch."""
@@ -70,6 +71,7 @@ def report(
             job=block,
             action=dict(zip(("kind", "detail", "enforced"), action)),
             software=model.software_block(policy),
+            boot=None if boot is None else model.boot_block(*boot),
         )
     )
 
@@ -77,11 +79,12 @@ def report(
 def month(nodes: int, days: int, seed: int = 1, each_day: int = 4) -> Iterator[bytes]:
     """Yield reports of a seeded cluster in order of time: faults, drains and their ends, misfits, an upgrade, drift.
 
-    A driver upgrade rolls over the nodes in the middle third; node n2 drifts (an older driver); one day has a policy
-    that is wrong for a quarter of the nodes, in observe mode.
+    A driver upgrade rolls over the nodes in the middle third; node n2 drifts (an older driver); who was drained boots
+    before it comes back; one day has a policy that is wrong for a quarter of the nodes, in observe mode.
     """
     chance = random.Random(seed)
     drained: dict[str, float] = {}
+    booted: dict[str, float] = {}
     job = 1000
     bad_day = days // 2
     for day in range(days):
@@ -95,12 +98,15 @@ def month(nodes: int, days: int, seed: int = 1, each_day: int = 4) -> Iterator[b
                     "at": at,
                     "gpus": 2,
                     "driver": "570.10.01" if new else "550.54.15",
+                    "boot": (f"boot-{node}-{booted.get(node, START - 5000):.0f}", booted.get(node, START - 5000)),
                     "policy": ("b" if day == bad_day else "a") * 64,
                     "seed": seed,
                 }
                 if node in drained:
                     if at - drained[node] > DAY_S / 2:
                         del drained[node]
+                        booted[node] = at - 300
+                        common["boot"] = (f"boot-{node}-{booted[node]:.0f}", booted[node])
                         yield report(phase="health", action=("resume", "gpu.ecc.uncorrected", True), **common)
                     else:
                         fault = finding("gpu.ecc.uncorrected", "fail", "node", subject="gpu 1")

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from fleet import samples
 from preflight.fleet import tokens
 from preflight.fleet.entry import EntryReader
+from preflight.fleet.store import interface
 from preflight.fleet.store.interface import Refused, Store, StoreError
 from preflight.fleet.store.open import open_store
 from preflight.fleet.web import app, batch
@@ -183,7 +184,7 @@ def test_a_node_that_runs_wild_is_asked_to_wait() -> None:
 
 
 def test_the_quarantine_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[type(store).__module__], "QUARANTINE", 5)
+    monkeypatch.setattr(interface, "QUARANTINE", 5)
     for at in range(12):
         store.refuse([Refused(at, "n1", f"reason {at}", 3, b"abc")])
     assert [reason for _, reason in quarantine(store)] == [f"reason {at}" for at in range(7, 12)]

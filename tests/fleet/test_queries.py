@@ -101,6 +101,8 @@ def test_a_nodes_history(filled: Store, reports: Reports) -> None:
     assert len(its.drains) == len(expected)
     down = sum((end or END) - begin for _, begin, end, _ in expected)
     assert its.availability == pytest.approx(1 - down / (END - mine[0]["at"]))
+    assert its.boots == reckoning.boots(reports, drained)
+    assert len(its.boots) >= 2
     changed = {(one.fact, one.before, one.after) for one in its.changes}
     assert ("driver.version", "550.54.15", "570.10.01") in changed
     with pytest.raises(LookupError):

@@ -10,10 +10,10 @@ import click
 
 from preflight.cli.columns import columns
 from preflight.cli.common import fail, write_out
-from preflight.cli.stores import opened, store_option
+from preflight.cli.stores import asked, opened, store_option
 from preflight.fleet.query import actions, drift, jobs, node, status
 from preflight.fleet.query.window import Window, instant, length, parse_window
-from preflight.fleet.store.interface import Store
+from preflight.fleet.store.interface import Reader
 from preflight.report.model import VERDICTS
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -30,14 +30,14 @@ def since_option(default: str) -> Callable[[Any], Any]:
 @click.option("--silent-after", default="3h", show_default=True, metavar="SPAN", help="No report for so long: silent.")
 def status_(store_url: str, as_json: bool, silent_after: str) -> None:
     """How the nodes are now, and what the last 24 hours brought."""
-    store, now = opened(store_url), _now_ms()
+    store, now = asked(store_url), _now_ms()
     nodes = status.latest(store)
     quiet = status.silent(nodes, now, _length_ms(silent_after, now))
     day = _window("24h", now)
     summary = status.summary(store, day)
-    open_drains = [one for one in actions.drains(store, _window("90d", now)) if one.end_ms is None]
+    open_drains = actions.lasting(store, _window("90d", now))
     failing = status.failing(store, day)
-    unenforced = actions.would(store, day)
+    unenforced = actions.would_number(store, day)
     if as_json:
         _json(
             {
@@ -46,7 +46,7 @@ def status_(store_url: str, as_json: bool, silent_after: str) -> None:
                 "drained": [_row(one) for one in open_drains],
                 "failing": [_row(one) for one in failing],
                 "last_24h": _row(summary),
-                "would": len(unenforced),
+                "would": unenforced,
             }
         )
         return
@@ -60,7 +60,7 @@ def status_(store_url: str, as_json: bool, silent_after: str) -> None:
         [(one.check, one.status, f"{one.nodes} nodes", f"{one.runs} runs") for one in failing[:15]],
         len(failing),
     )
-    write_out(_of_summary("last 24 h", summary, len(unenforced)))
+    write_out(_of_summary("last 24 h", summary, unenforced))
 
 
 @click.command("since")
@@ -69,21 +69,17 @@ def status_(store_url: str, as_json: bool, silent_after: str) -> None:
 @json_option
 def since_(span: str, store_url: str, as_json: bool) -> None:
     """What a window of time brought: 30m, 12h, 7d, 4w."""
-    store, now = opened(store_url), _now_ms()
+    store, now = asked(store_url), _now_ms()
     window = _window(span, now)
     summary = status.summary(store, window)
-    drained = actions.drains(store, window)
     failing = status.failing(store, window)
-    unenforced = actions.would(store, window)
     if as_json:
-        parts: dict[str, object] = {"summary": summary, "drains": drained, "failing": failing, "would": unenforced}
+        drains, would = actions.drains(store, window), actions.would(store, window)
+        parts: dict[str, object] = {"summary": summary, "drains": drains, "failing": failing, "would": would}
         _json({name: _row(its) for name, its in parts.items()})
         return
-    write_out(_of_summary(f"last {span}", summary, len(unenforced)))
-    by_check: dict[str, list[str]] = {}
-    for one in drained:
-        by_check.setdefault(one.check, []).append(one.node)
-    rows = [(check, f"{len(its)} drains", f"{len(set(its))} nodes") for check, its in sorted(by_check.items())]
+    write_out(_of_summary(f"last {span}", summary, actions.would_number(store, window)))
+    rows = [(one.check, f"{one.times} drains", f"{one.nodes} nodes") for one in actions.drained_for(store, window)]
     _say("drained for", rows, len(rows))
     _say(
         "did not pass",
@@ -100,7 +96,7 @@ def since_(span: str, store_url: str, as_json: bool) -> None:
 @click.option("--cluster", help="Where several clusters have a node of that name.")
 def node_(name: str, store_url: str, as_json: bool, since: str, cluster: str | None) -> None:
     """A node's history: verdicts, drains, changes, jobs lost, MTBF, availability."""
-    store, now = opened(store_url), _now_ms()
+    store, now = asked(store_url), _now_ms()
     its = node.history(store, _cluster(store, name, cluster), name, _window(since, now))
     if as_json:
         _json(_row(its))
@@ -122,6 +118,8 @@ def node_(name: str, store_url: str, as_json: bool, since: str, cluster: str | N
     _say("other actions", moved, len(its.others))
     changed = [(instant(one.first_ms), one.fact, f"{one.before} -> {one.after}") for one in its.changes[-20:]]
     _say("changes", changed, len(its.changes))
+    booted = [(instant(one.up_ms), f"seen until {instant(one.last_ms)}") for one in its.boots[-10:]]
+    _say("boots", booted, len(its.boots))
     mtbf = length(its.mtbf_ms) if its.mtbf_ms is not None else "no drain"
     write_out(f"jobs lost {its.lost}, MTBF {mtbf}, availability {100 * its.availability:.2f} %")
 
@@ -148,7 +146,7 @@ def jobs_(
     limit: int,
 ) -> None:
     """Jobs with reports, the latest first."""
-    store, now = opened(store_url), _now_ms()
+    store, now = asked(store_url), _now_ms()
     place = (_cluster(store, node_name, cluster), node_name) if node_name else None
     found = jobs.jobs(store, _window(since, now), user, partition, verdict, place, limit)
     if as_json:
@@ -168,7 +166,7 @@ def jobs_(
 @since_option("7d")
 def drains_(store_url: str, as_json: bool, since: str) -> None:
     """Drains by Preflight: why, since when, how they ended."""
-    store, now = opened(store_url), _now_ms()
+    store, now = asked(store_url), _now_ms()
     found = actions.drains(store, _window(since, now))
     if as_json:
         _json([_row(one) for one in found])
@@ -183,17 +181,14 @@ def drains_(store_url: str, as_json: bool, since: str) -> None:
 @since_option("7d")
 def would_(store_url: str, as_json: bool, since: str) -> None:
     """What observe mode, the kill switch or the breaker kept from being done."""
-    store, now = opened(store_url), _now_ms()
-    found = actions.would(store, _window(since, now))
+    store, now = asked(store_url), _now_ms()
     if as_json:
-        _json([_row(one) for one in found])
+        _json([_row(one) for one in actions.would(store, _window(since, now))])
         return
-    by_cause: dict[tuple[str, str], list[actions.Action]] = {}
-    for one in found:
-        by_cause.setdefault((one.kind, one.check), []).append(one)
+    found = actions.would_by_cause(store, _window(since, now))
     rows = [
-        (kind, check, f"{len(its)} times", f"{len({one.node for one in its})} nodes", f"last {instant(its[-1].at_ms)}")
-        for (kind, check), its in sorted(by_cause.items(), key=lambda item: -len(item[1]))
+        (one.kind, one.check, f"{one.times} times", f"{one.nodes} nodes", f"last {instant(one.last_ms)}")
+        for one in found
     ]
     write_out("\n".join(columns(rows)) if rows else f"all that was to do was done in the last {since}")
 
@@ -203,7 +198,7 @@ def would_(store_url: str, as_json: bool, since: str) -> None:
 @json_option
 def drift_(store_url: str, as_json: bool) -> None:
     """Nodes of one kind that are not alike: facts, policy, Preflight's version."""
-    found = drift.drift(opened(store_url))
+    found = drift.drift(asked(store_url))
     if as_json:
         _json([_row(one) for one in found])
         return
@@ -224,7 +219,7 @@ def token_(name: str, store_url: str, cluster: str, revoke: bool) -> None:
     """Make a node's token and print it; the one it had before holds for another day."""
     from preflight.fleet import tokens
 
-    store = opened(store_url, make=True)
+    store = opened(store_url)
     if revoke:
         write_out(f"{tokens.revoke(store, cluster, name)} tokens of {name} ended")
     else:
@@ -306,7 +301,7 @@ def _names(names: Sequence[str]) -> str:
     return folded(list(names))
 
 
-def _cluster(store: Store, name: str, cluster: str | None) -> str:
+def _cluster(store: Reader, name: str, cluster: str | None) -> str:
     found = node.find(store, name)
     if cluster is not None:
         found = [one for one in found if one[0] == cluster]

@@ -23,7 +23,7 @@ def ingest(directory: str, store_url: str, follow: bool, every: float) -> None:
         from preflight.fleet.store.interface import StoreError
     except ImportError as error:
         fail(f"{error.name} is not installed: {NEEDS}")
-    store = opened(store_url, make=True)
+    store = opened(store_url)
     seen: Seen = {}
     try:
         while True:

@@ -14,11 +14,11 @@ def with_store(found: Found, wanted: Wanted, url: str) -> Found:
     try:
         from preflight.fleet.query.jobs import raw_reports
         from preflight.fleet.store.interface import StoreError
-        from preflight.fleet.store.open import open_store
+        from preflight.fleet.store.open import open_reader
     except ImportError as error:
         return found._replace(notes=[*found.notes, f"{url}: {error.name} is not installed: slurm-preflight[fleet]"])
     try:
-        store = open_store(url, make=False)
+        store = open_reader(url)
         raws = raw_reports(store, wanted.job)
         store.close()
     except StoreError as error:

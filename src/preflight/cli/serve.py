@@ -63,7 +63,7 @@ def serve(
     except ValueError as error:
         fail(f"--proxy-from: {error}")
     watch = Watch(None if no_slurm else _slurm(config))
-    store = opened(store_url, make=True)
+    store = opened(store_url)
     scheme = "https" if tls_cert else "http"
     write_out(f"Collector on {scheme}://{listen}, store {_shown(store_url)}")
     write_out(f"A node's token: preflight fleet token NODE --store {_shown(store_url)}")

@@ -1,13 +1,18 @@
 """What the commands of the fleet share: the store's option."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import click
 
 from preflight.cli.common import fail
 from preflight.cli.fleet import NEEDS
-from preflight.fleet.store.interface import Store, StoreError
-from preflight.fleet.store.open import open_store
+from preflight.fleet.store.interface import Reader, Store, StoreError
+from preflight.fleet.store.open import open_reader, open_store
 
-__all__ = ["NEEDS", "opened", "store_option"]
+__all__ = ["NEEDS", "asked", "opened", "store_option"]
+
+T = TypeVar("T")
 
 DEFAULT = "sqlite:////var/lib/preflight/fleet.db"
 
@@ -22,10 +27,19 @@ store_option = click.option(
 )
 
 
-def opened(url: str, make: bool = False) -> Store:
-    """Return the store at ``url``; ends with exit code 2 where it cannot be opened. ``make``: also a new one."""
+def opened(url: str) -> Store:
+    """Return the store at ``url`` for writing, made where it is missing; ends with exit code 2 where it cannot be."""
+    return _one(open_store, url)
+
+
+def asked(url: str) -> Reader:
+    """Return the store at ``url`` for questions; ends with exit code 2 where it cannot be opened."""
+    return _one(open_reader, url)
+
+
+def _one(opener: Callable[[str], T], url: str) -> T:
     try:
-        return open_store(url, make)
+        return opener(url)
     except StoreError as error:
         return fail(f"--store: {error}")
     except ImportError as error:

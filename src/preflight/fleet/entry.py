@@ -8,13 +8,15 @@ from typing import Literal, NamedTuple, Optional
 
 import msgspec
 
+from preflight.fleet.keys import DAY_MS as DAY_MS
 from preflight.fleet.profile import Profile, ProfileReader
+from preflight.fleet.store.interface import text
 from preflight.report.model import FORMAT
 
 MAX_BYTES = 2 << 20  # a hundred times an ordinary report of eight GPUs
 MAX_NAME = 200  # letters of a node's or cluster's name, as report/store.py takes it
 MAX_SUBJECT = 120
-DAY_MS = 86_400_000
+MAX_BOOT = 64
 AHEAD_MS = DAY_MS  # a clock may be wrong by this much; a report further in the future is no report of that time
 EPOCH_MS = 1_700_000_000_000  # November 2023: before the first report that there can be
 LOUD = ("fail", "warn", "unknown")
@@ -62,6 +64,11 @@ class _Software(msgspec.Struct):
     catalog: Optional[str]
 
 
+class _Boot(msgspec.Struct):
+    id: str
+    at: datetime
+
+
 class _Report(msgspec.Struct):
     format: str
     id: str
@@ -79,6 +86,7 @@ class _Report(msgspec.Struct):
     requirement: msgspec.Raw
     counts: dict[str, int]
     timings_ms: dict[str, float]
+    boot: _Boot | None = None
 
 
 class Loud(NamedTuple):
@@ -88,6 +96,13 @@ class Loud(NamedTuple):
     status: str
     blame: str
     subject: str
+
+
+class Boot(NamedTuple):
+    """The boot of the node that a report is of; ``up_ms``: when it was, milliseconds since the epoch."""
+
+    id: str
+    up_ms: int
 
 
 class JobOf(NamedTuple):
@@ -125,6 +140,7 @@ class Entry(NamedTuple):
     profile: Profile
     preflight: str
     policy: str
+    boot: Boot | None
 
     @property
     def day(self) -> int:
@@ -169,17 +185,18 @@ class EntryReader:
             duration_ms=report.duration_ms,
             verdict=report.verdict,
             action=action.kind,
-            detail=_text(action.detail),
+            detail=text(action.detail),
             enforced=action.enforced,
             job=_job(report.job),
             loud=tuple(
-                Loud(_text(one.check)[:MAX_SUBJECT], one.status, one.blame, _text(one.subject)[:MAX_SUBJECT])
+                Loud(text(one.check)[:MAX_SUBJECT], one.status, one.blame, text(one.subject)[:MAX_SUBJECT])
                 for one in report.findings
                 if one.status in LOUD
             ),
             profile=self._profiles.read(report.facts),
-            preflight=_text(report.software.preflight),
-            policy=_text(report.software.policy_sha256),
+            preflight=text(report.software.preflight),
+            policy=text(report.software.policy_sha256),
+            boot=_boot(report.boot),
         )
 
 
@@ -228,15 +245,18 @@ def _job(job: _Job | None) -> JobOf | None:
         array=job.array_job_id,
         task=job.array_task_id,
         restart=job.restart or 0,
-        user=_text(job.user),
-        partition=_text(job.partition),
-        nodes=_text(job.nodes),
+        user=text(job.user),
+        partition=text(job.partition),
+        nodes=text(job.nodes),
     )
 
 
-def _text(value: str | None) -> str:
-    """Return a text for a column: PostgreSQL's holds no NUL."""
-    return (value or "").replace("\0", "?")
+def _boot(boot: _Boot | None) -> Boot | None:
+    if boot is None or not boot.id:
+        return None
+    if boot.at.tzinfo is None:
+        raise RefusedError("boot.at has no time zone")
+    return Boot(text(boot.id)[:MAX_BOOT], round(boot.at.timestamp() * 1000))
 
 
 def _line(error: Exception) -> str:

@@ -7,6 +7,7 @@ import time
 
 from preflight import catalog
 from preflight.checks.registry import JobGpus
+from preflight.facts.cache import boot_id
 from preflight.files import tolerate, unlink, write_json
 from preflight.hooks import journal, outbox
 from preflight.hooks.assess import Assessment
@@ -14,7 +15,7 @@ from preflight.hooks.keep import Delivery
 from preflight.hooks.notes import note_path
 from preflight.hooks.run import Run
 from preflight.report import store
-from preflight.report.model import Report, build, job_block, requirement_block, software_block
+from preflight.report.model import Report, boot_block, build, job_block, requirement_block, software_block
 from preflight.verdict import Decision, verdict
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -41,6 +42,7 @@ def make(run: Run, found: Assessment, decision: Decision, changes: list[dict[str
         changes=changes,
         timings_ms=found.document.timings_ms,
         software=software_block(run.policy.sha256 or None, catalog.VERSION),
+        boot=boot_block(boot_id(), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)),
     )
 
 

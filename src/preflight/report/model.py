@@ -41,12 +41,13 @@ def build(
     changes: Iterable[Mapping[str, Any]] | None = None,
     timings_ms: Mapping[str, float] | None = None,
     software: Mapping[str, Any] | None = None,
+    boot: Mapping[str, Any] | None = None,
 ) -> Report:
     """Return the report of one run on one node.
 
-    ``started`` is seconds since the epoch; ``job``, ``requirement``, ``action`` and ``software`` are what the
-    functions of those names below return; ``facts`` and ``unknown`` are those of the facts document;
-    ``changes`` is written for the epilog only: dicts of fact, before, after, blame.
+    ``started`` is seconds since the epoch; ``job``, ``requirement``, ``action``, ``software`` and ``boot`` are what
+    the functions of those names below return, ``boot`` None where the system has no boot id; ``facts`` and ``unknown``
+    are those of the facts document; ``changes`` is written for the epilog only: dicts of fact, before, after, blame.
     """
     rows = [finding.as_dict() for finding in findings]
     report: Report = {
@@ -68,6 +69,8 @@ def build(
         "timings_ms": {probe: _ms(value) for probe, value in (timings_ms or {}).items()},
         "software": dict(software or software_block()),
     }
+    if boot is not None:
+        report["boot"] = dict(boot)
     if phase == "epilog":
         report["changes"] = [dict(change) for change in changes or ()]
     return report
@@ -124,6 +127,11 @@ def software_block(policy_sha256: str | None = None, catalog: str | None = None)
     """Return what made the report; ``catalog`` is the version of the catalog's data."""
     python = ".".join(str(part) for part in sys.version_info[:3])
     return {"preflight": __version__, "python": python, "policy_sha256": policy_sha256, "catalog": catalog}
+
+
+def boot_block(id: str, at: float) -> dict[str, Any] | None:
+    """Return the boot of the node by the kernel's id, ``at`` seconds since the epoch; None where it has no id."""
+    return {"id": id, "at": timestamp(at)} if id else None
 
 
 def count(statuses: Iterable[str]) -> dict[str, int]:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from preflight.fleet.entry import DAY_MS
+from preflight.fleet.keys import LASTS_MS
 from preflight.fleet.query.window import Window
-from preflight.fleet.store.interface import Store
+from preflight.fleet.store.interface import Reader
 from preflight.report.model import PHASES
-
-PROLOG = PHASES.index("prolog")
-_COLUMNS = "n.cluster, n.name, a.node, a.at_ms, a.phase, a.kind, a.enforced, a.check_name, a.detail, a.job"
 
 
 class Action(NamedTuple):
@@ -42,98 +37,89 @@ class Drain(NamedTuple):
     job: int | None
 
 
-def actions(store: Store, window: Window, node: int | None = None, enforced: bool | None = None) -> list[Action]:
+def actions(store: Reader, window: Window, node: int | None = None, enforced: bool | None = None) -> list[Action]:
     """Return the actions of a window in order of time, of one node or all, enforced or only recorded ones."""
-    return [action for _, action in _numbered(store, window, node, enforced)]
+    where = "a.at_ms >= ? AND a.at_ms < ? AND "
+    args = [*window]
+    if node is not None:
+        where, args = f"{where} a.node = ? AND", [*args, node]
+    kinds = (0, 1) if enforced is None else (int(enforced),)  # always named, for the index begins with it
+    sql = (
+        "SELECT n.cluster, n.name, a.at_ms, a.phase, a.kind, a.enforced, a.check_name, a.detail, a.job FROM actions a"
+        f" JOIN nodes n ON n.node = a.node WHERE {where} a.enforced IN ({', '.join('?' * len(kinds))})"
+        " ORDER BY a.at_ms, n.name"
+    )
+    return [
+        Action(cluster, name, at, PHASES[phase], kind, bool(done), check, detail, job)
+        for cluster, name, at, phase, kind, done, check, detail, job in store.rows(sql, [*args, *kinds])
+    ]
 
 
-def would(store: Store, window: Window) -> list[Action]:
+def would(store: Reader, window: Window) -> list[Action]:
     """Return what was not enforced: observe mode, the kill switch, the breaker."""
     return actions(store, window, enforced=False)
 
 
-def drains(store: Store, window: Window, node: int | None = None) -> list[Drain]:
+class Cause(NamedTuple):
+    """Actions of a window for one cause: ``times`` they were due on ``nodes`` different nodes, last at ``last_ms``."""
+
+    kind: str
+    check: str
+    times: int
+    nodes: int
+    last_ms: int
+
+
+def would_by_cause(store: Reader, window: Window) -> list[Cause]:
+    """Return what `would` does, counted by kind and check, the most frequent first."""
+    rows = store.rows(
+        "SELECT kind, check_name, count(*), count(DISTINCT node), max(at_ms) FROM actions"
+        " WHERE enforced = 0 AND at_ms >= ? AND at_ms < ? GROUP BY kind, check_name",
+        window,
+    )
+    return sorted((Cause(*row) for row in rows), key=lambda one: (-one.times, one.kind, one.check))
+
+
+def would_number(store: Reader, window: Window) -> int:
+    """Return how many actions of a window were not enforced."""
+    sql = "SELECT count(*) FROM actions WHERE enforced = 0 AND at_ms >= ? AND at_ms < ?"
+    return int(store.rows(sql, window)[0][0])
+
+
+def drains(store: Reader, window: Window, node: int | None = None) -> list[Drain]:
     """Return the drains that began in a window, in order of time.
 
     One ends where our health check resumed the node, or where Slurm gave the node a job again: then somebody else
     had resumed it. A node that is drained again while it is drained counts once.
     """
-    rows = _numbered(store, Window(window.begin_ms, 1 << 62), node, True, ("drain", "resume"))
-    begun: dict[int, list[Action]] = defaultdict(list)
-    resumed: dict[int, list[int]] = defaultdict(list)
-    for number, action in rows:
-        if action.kind == "drain" and action.at_ms < window.end_ms:
-            begun[number].append(action)
-        elif action.kind == "resume":
-            resumed[number].append(action.at_ms)
-    prologs = _prologs(store, begun)
-    found = []
-    for number, its in begun.items():
-        until = -1
-        for action in its:
-            if action.at_ms <= until:
-                continue
-            ends = [(at, "preflight") for at in resumed[number] if at > action.at_ms]
-            ends += [(at, "others") for at in prologs.after(number, action.at_ms)]
-            end, by = min(ends, default=(None, ""))
-            until = 1 << 62 if end is None else end
-            found.append(
-                Drain(action.cluster, action.node, action.at_ms, end, by, action.check, action.detail, action.job)
-            )
-    return sorted(found, key=lambda drain: (drain.begin_ms, drain.node))
-
-
-def _numbered(
-    store: Store, window: Window, node: int | None, enforced: bool | None, kinds: tuple[str, ...] = ()
-) -> list[tuple[int, Action]]:
-    where = "a.at_ms >= ? AND a.at_ms < ?"
-    args: list[Any] = [window.begin_ms, window.end_ms]
-    if kinds:
-        where, args = f"{where} AND a.kind IN ({', '.join('?' * len(kinds))})", [*args, *kinds]
+    where = "d.begin_ms >= ? AND d.begin_ms < ?"
+    args = [*window]
     if node is not None:
-        where, args = f"{where} AND a.node = ?", [*args, node]
-    if enforced is not None:
-        where, args = f"{where} AND a.enforced = ?", [*args, int(enforced)]
-    sql = f"SELECT {_COLUMNS} FROM actions a JOIN nodes n ON n.node = a.node WHERE {where} ORDER BY a.at_ms, n.name"
+        where, args = f"{where} AND d.node = ?", [*args, node]
+    return _drains(store, where, args)
+
+
+def lasting(store: Reader, window: Window) -> list[Drain]:
+    """Return the drains that began in a window and last, in order of time."""
+    return _drains(store, "d.end_ms = ? AND d.begin_ms >= ? AND d.begin_ms < ?", [LASTS_MS, *window])
+
+
+def drained_for(store: Reader, window: Window) -> list[Cause]:
+    """Return the drains that began in a window, counted by check, in order of their names."""
+    rows = store.rows(
+        "SELECT 'drain', check_name, count(*), count(DISTINCT node), max(begin_ms) FROM drains"
+        " WHERE begin_ms >= ? AND begin_ms < ? GROUP BY check_name ORDER BY check_name",
+        window,
+    )
+    return [Cause(*row) for row in rows]
+
+
+def _drains(store: Reader, where: str, args: list[int]) -> list[Drain]:
+    sql = (
+        "SELECT n.cluster, n.name, d.begin_ms, d.end_ms, d.ended_by, d.check_name, d.reason, d.job FROM drains d"
+        f" JOIN nodes n ON n.node = d.node WHERE {where} ORDER BY d.begin_ms, n.name"
+    )
     return [
-        (number, Action(cluster, name, at, PHASES[phase], kind, bool(done), check, detail, job))
-        for cluster, name, number, at, phase, kind, done, check, detail, job in store.rows(sql, args)
+        Drain(cluster, name, begin, None if end == LASTS_MS else end, by, check, reason, job)
+        for cluster, name, begin, end, by, check, reason, job in store.rows(sql, args)
     ]
-
-
-class _Prologs:
-    """When jobs began on nodes: exactly within the day of each drain, by days after it."""
-
-    def __init__(self, exact: dict[int, list[int]], later: dict[int, list[tuple[int, int]]]) -> None:
-        self._exact, self._later = exact, later
-
-    def after(self, node: int, at_ms: int) -> list[int]:
-        """Return the first prolog after a drain, in a list, [] where there was none."""
-        same = [one for one in self._exact.get(node, ()) if one > at_ms and one // DAY_MS == at_ms // DAY_MS]
-        later = [first for day, first in self._later.get(node, ()) if day > at_ms // DAY_MS]
-        return [min(same)] if same else [min(later)] if later else []
-
-
-def _prologs(store: Store, begun: dict[int, list[Action]]) -> _Prologs:
-    by_day: dict[int, set[int]] = defaultdict(set)
-    for number, its in begun.items():
-        for action in its:
-            by_day[action.at_ms // DAY_MS].add(number)
-    exact: dict[int, list[int]] = defaultdict(list)
-    for day, nodes in by_day.items():
-        for part in _parts(sorted(nodes)):
-            marks = ", ".join("?" * len(part))
-            sql = f"SELECT node, started_ms FROM {{reports}} WHERE node IN ({marks}) AND phase = ?"
-            for number, at in store.day_rows((day,), sql, (*part, PROLOG)):
-                exact[number].append(at)
-    later: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for part in _parts(sorted(begun)):
-        marks = ", ".join("?" * len(part))
-        sql = f"SELECT node, day, min(first_ms) FROM node_days WHERE node IN ({marks}) AND phase = ? GROUP BY node, day"
-        for number, day, first in store.rows(sql, (*part, PROLOG)):
-            later[number].append((day, first))
-    return _Prologs(exact, later)
-
-
-def _parts(numbers: list[int], size: int = 500) -> Iterable[list[int]]:
-    return (numbers[begin : begin + size] for begin in range(0, len(numbers), size))

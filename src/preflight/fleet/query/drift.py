@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from preflight.fleet.query.profiles import Flat, flats
-from preflight.fleet.store.interface import Store
+from preflight.fleet.store.interface import Reader
 
 # What a node is, by which nodes are of one class.
 KIND = ("arch.machine", "gpus.name", "gpus.count", "cpu.count")
@@ -38,7 +38,7 @@ class _Node(NamedTuple):
     facts: Flat
 
 
-def drift(store: Store) -> list[Outlier]:
+def drift(store: Reader) -> list[Outlier]:
     """Return the outliers of every class, those of the fewest nodes first."""
     classes: dict[tuple[str, str], list[_Node]] = defaultdict(list)
     for node in _nodes(store):
@@ -57,7 +57,7 @@ def kind_of(facts: Flat) -> str:
     return f"{gpus}, {facts.get('arch.machine', '-')}, {facts.get('cpu.count', '-')} CPUs"
 
 
-def _nodes(store: Store) -> list[_Node]:
+def _nodes(store: Reader) -> list[_Node]:
     sql = (
         "SELECT l.node, n.cluster, n.name, l.hash, l.preflight, l.policy FROM latest l JOIN nodes n ON n.node = l.node"
         " ORDER BY n.cluster, n.name"
@@ -74,7 +74,7 @@ def _nodes(store: Store) -> list[_Node]:
     return nodes
 
 
-def _outliers(store: Store, kind: str, nodes: list[_Node]) -> list[Outlier]:
+def _outliers(store: Reader, kind: str, nodes: list[_Node]) -> list[Outlier]:
     """Nodes that share all their facts are looked at once."""
     alike: dict[int, list[_Node]] = defaultdict(list)
     for node in nodes:
@@ -94,7 +94,7 @@ def _outliers(store: Store, kind: str, nodes: list[_Node]) -> list[Outlier]:
     return found
 
 
-def _since(store: Store, fact: str, nodes: list[_Node]) -> int | None:
+def _since(store: Reader, fact: str, nodes: list[_Node]) -> int | None:
     """When the first of ``nodes`` was seen with the profile, or software, that it has now."""
     firsts = []
     for node in nodes[:50]:

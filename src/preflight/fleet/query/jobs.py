@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from preflight.fleet.entry import DAY_MS
+from preflight.fleet.keys import DAY_MS, number
 from preflight.fleet.query.window import Window
-from preflight.fleet.store.interface import Store
-from preflight.fleet.store.tables import number
+from preflight.fleet.store.interface import Reader
 from preflight.report.model import VERDICTS
 
 
@@ -28,7 +28,7 @@ class Job(NamedTuple):
 
 
 def jobs(
-    store: Store,
+    store: Reader,
     window: Window,
     user: str = "",
     partition: str = "",
@@ -53,28 +53,39 @@ def jobs(
     if node is None:
         rows = store.rows(f"{sql} LIMIT ?", (*args, limit))
     else:
-        its = {(node[0], job) for job in _of_node(store, window, number(*node))}
-        rows = [row for row in store.rows(sql, args) if (row[0], row[1]) in its][:limit]
+        rows = []
+        for part in _parts(sorted(_of_node(store, window, number(*node)))):
+            its = f"job IN ({', '.join('?' * len(part))}) AND cluster = ?"
+            rows += store.rows(sql.replace("WHERE", f"WHERE {its} AND"), (*part, node[0], *args))
+        rows = sorted(rows, key=lambda row: (-row[7], -row[1]))[:limit]
     return [
         Job(cluster, job, array, task, owner, part, first, last, VERDICTS[worst], restarts + 1, reports)
         for cluster, job, array, task, owner, part, first, last, worst, restarts, reports in rows
     ]
 
 
-def raw_reports(store: Store, job: int, cluster: str | None = None) -> list[bytes]:
+def _parts(numbers: list[int], size: int = 500) -> Iterator[list[int]]:
+    return (numbers[begin : begin + size] for begin in range(0, len(numbers), size))
+
+
+def raw_reports(store: Reader, job: int, cluster: str | None = None) -> list[bytes]:
     """Return every report of a job byte for byte, in order of day and arrival; of an array's number, of its tasks."""
-    sql = "SELECT job, min(first_ms), max(last_ms) FROM jobs WHERE (job = ? OR array_job = ?)"
-    args: list[Any] = [job, job]
-    if cluster is not None:
-        sql, args = f"{sql} AND cluster = ?", [*args, cluster]
-    spans = store.rows(f"{sql} GROUP BY job ORDER BY job", args)
+    spans: dict[int, tuple[int, int]] = {}
+    for column in ("job", "array_job"):  # each by its own index
+        sql = f"SELECT job, first_ms, last_ms FROM jobs WHERE {column} = ?"
+        args: list[Any] = [job]
+        if cluster is not None:
+            sql, args = f"{sql} AND cluster = ?", [job, cluster]
+        for one, first, last in store.rows(sql, args):
+            known = spans.get(one, (first, last))
+            spans[one] = (min(first, known[0]), max(last, known[1]))
     found: list[bytes] = []
-    for one, first, last in spans:
+    for one, (first, last) in sorted(spans.items()):
         for day in range(first // DAY_MS, last // DAY_MS + 1):
             found += store.frames(day, "WHERE job = ?", (one,))
     return found
 
 
-def _of_node(store: Store, window: Window, node: int) -> set[int]:
+def _of_node(store: Reader, window: Window, node: int) -> set[int]:
     sql = "SELECT DISTINCT job FROM {reports} WHERE node = ? AND started_ms >= ? AND started_ms < ? AND job IS NOT NULL"
     return {job for (job,) in store.day_rows(window.days, sql, (node, window.begin_ms, window.end_ms))}

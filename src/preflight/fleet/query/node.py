@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from preflight.fleet.entry import DAY_MS
+from preflight.fleet.keys import DAY_MS, number
 from preflight.fleet.query.actions import Action, Drain, actions, drains
 from preflight.fleet.query.profiles import Change, Flat, changes, flats
 from preflight.fleet.query.status import Latest, latest
 from preflight.fleet.query.window import Window
-from preflight.fleet.store.interface import Store
-from preflight.fleet.store.tables import number
+from preflight.fleet.store.interface import Reader
 from preflight.report.model import VERDICTS
 
 
@@ -21,11 +20,19 @@ class Day(NamedTuple):
     runs: dict[str, int]
 
 
+class Boot(NamedTuple):
+    """A boot of a node: when it was, and between which reports it is known to have lasted."""
+
+    up_ms: int
+    first_ms: int
+    last_ms: int
+
+
 class History(NamedTuple):
     """A node within a window.
 
     ``lost``: jobs that a drain stopped here. ``mtbf_ms``: seen time by drains, None without one. ``availability``:
-    the share of the seen time in which none of our drains lasted.
+    the share of the seen time in which none of our drains lasted. ``boots``: those with a report in the window.
     """
 
     now: Latest
@@ -37,17 +44,18 @@ class History(NamedTuple):
     lost: int
     mtbf_ms: int | None
     availability: float
+    boots: list[Boot]
 
 
-def find(store: Store, name: str) -> list[tuple[str, str]]:
+def find(store: Reader, name: str) -> list[tuple[str, str]]:
     """Return the nodes of that name as (cluster, name): several where clusters share one."""
     return [(cluster, node) for cluster, node in store.rows("SELECT cluster, name FROM nodes WHERE name = ?", (name,))]
 
 
-def history(store: Store, cluster: str, name: str, window: Window) -> History:
+def history(store: Reader, cluster: str, name: str, window: Window) -> History:
     """Return what the store knows of a node within a window; raises LookupError for one that it does not know."""
     node = number(cluster, name)
-    now = next((one for one in latest(store) if (one.cluster, one.node) == (cluster, name)), None)
+    now = next(iter(latest(store, node)), None)
     if now is None:
         raise LookupError(name)
     (hash_,) = store.rows("SELECT hash FROM latest WHERE node = ?", (node,))[0]
@@ -65,10 +73,17 @@ def history(store: Store, cluster: str, name: str, window: Window) -> History:
         lost=sum(1 for drain in its if drain.job is not None),
         mtbf_ms=seen // len(its) if its else None,
         availability=max(0.0, 1 - down / seen),
+        boots=boots(store, node, window),
     )
 
 
-def _days(store: Store, node: int, window: Window) -> list[Day]:
+def boots(store: Reader, node: int, window: Window) -> list[Boot]:
+    """Return the boots of a node that have a report in a window, in order of time."""
+    sql = "SELECT up_ms, first_ms, last_ms FROM node_boots WHERE node = ? AND last_ms >= ? AND first_ms < ? ORDER BY 2"
+    return [Boot(*row) for row in store.rows(sql, (node, *window))]
+
+
+def _days(store: Reader, node: int, window: Window) -> list[Day]:
     sql = "SELECT day, verdict, sum(runs) FROM node_days WHERE node = ? AND day >= ? AND day <= ? GROUP BY day, verdict"
     days: dict[int, dict[str, int]] = {}
     for day, verdict, runs in store.rows(sql, (node, window.days[0], window.days[-1])):

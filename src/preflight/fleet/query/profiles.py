@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from preflight.fleet.store.interface import Store
+from preflight.fleet.store.interface import Reader
 
 MAX_TEXT = 200
 Flat = dict[str, str]
@@ -35,7 +35,7 @@ def flat(text: bytes) -> Flat:
     return facts
 
 
-def flats(store: Store, hashes: set[bytes]) -> dict[bytes, Flat]:
+def flats(store: Reader, hashes: set[bytes]) -> dict[bytes, Flat]:
     """Return the profiles of ``hashes``, each as fact -> value."""
     found: dict[bytes, Flat] = {}
     wanted = sorted(hashes)
@@ -47,7 +47,7 @@ def flats(store: Store, hashes: set[bytes]) -> dict[bytes, Flat]:
     return found
 
 
-def changes(store: Store, node: int, begin_day: int) -> list[Change]:
+def changes(store: Reader, node: int, begin_day: int) -> list[Change]:
     """Return what changed on a node since ``begin_day`` (days since the epoch), in order of time."""
     rows = store.rows(
         "SELECT hash, min(first_ms), max(last_ms) FROM node_profiles WHERE node = ? AND day >= ?"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from preflight.fleet.keys import BUCKETS_MS, STATUSES
 from preflight.fleet.query.window import Window
-from preflight.fleet.store.interface import Store
-from preflight.fleet.store.tables import BUCKETS_MS, STATUSES
+from preflight.fleet.store.interface import Reader
 from preflight.report.model import PHASES, VERDICTS
 
 SILENT_MS = 3 * 3_600_000
@@ -50,15 +50,17 @@ class Summary(NamedTuple):
     p95_ms: int | None
 
 
-def latest(store: Store) -> list[Latest]:
-    """Return the latest report of every node, in order of cluster and name."""
+def latest(store: Reader, node: int | None = None) -> list[Latest]:
+    """Return the latest report of every node, in order of cluster and name; ``node``: of this one alone."""
+    where, args = ("", ()) if node is None else (" WHERE l.node = ?", (node,))
     sql = (
         "SELECT n.cluster, n.name, l.started_ms, l.phase, l.verdict, l.job, l.failing, l.preflight, l.policy"
-        " FROM latest l JOIN nodes n ON n.node = l.node ORDER BY n.cluster, n.name"
+        f" FROM latest l JOIN nodes n ON n.node = l.node{where}"
     )
+    rows = sorted(store.rows(sql, args), key=lambda row: row[:2])
     return [
         Latest(cluster, name, at, PHASES[phase], VERDICTS[verdict], job, tuple(failing.splitlines()), preflight, policy)
-        for cluster, name, at, phase, verdict, job, failing, preflight, policy in store.rows(sql)
+        for cluster, name, at, phase, verdict, job, failing, preflight, policy in rows
     ]
 
 
@@ -67,18 +69,27 @@ def silent(nodes: list[Latest], now_ms: int, after_ms: int = SILENT_MS) -> list[
     return sorted((one for one in nodes if now_ms - one.started_ms > after_ms), key=lambda one: one.started_ms)
 
 
-def failing(store: Store, window: Window) -> list[Failing]:
+def failing(store: Reader, window: Window) -> list[Failing]:
     """Return the checks that did not pass on the days of a window, those on most nodes first."""
-    sql = (
-        "SELECT c.name, d.status, count(DISTINCT d.node), sum(d.runs) FROM check_days d"
-        " JOIN checks c ON c.check_id = d.check_id WHERE d.day >= ? AND d.day <= ? GROUP BY c.name, d.status"
+    begin, end = window.days[0], window.days[-1]
+    runs = store.rows(
+        "SELECT t.check_id, c.name, t.status, sum(t.runs) FROM check_totals t JOIN checks c ON c.check_id = t.check_id"
+        " WHERE t.day >= ? AND t.day <= ? GROUP BY t.check_id, c.name, t.status",
+        (begin, end),
     )
-    rows = store.rows(sql, (window.days[0], window.days[-1]))
-    found = [Failing(name, STATUSES[status], nodes, runs) for name, status, nodes, runs in rows]
+    # A node on which a check failed after the window may have failed it within, too: only then its days are looked at.
+    nodes = store.rows(
+        "SELECT n.check_id, n.status, count(*) FROM check_nodes n WHERE n.last_day >= ? AND (n.last_day <= ? OR EXISTS"
+        " (SELECT 1 FROM check_days d WHERE d.check_id = n.check_id AND d.status = n.status AND d.node = n.node"
+        " AND d.day >= ? AND d.day <= ?)) GROUP BY n.check_id, n.status",
+        (begin, end, begin, end),
+    )
+    on = {(check, status): number for check, status, number in nodes}
+    found = [Failing(name, STATUSES[status], on[check, status], number) for check, name, status, number in runs]
     return sorted(found, key=lambda one: (STATUSES.index(one.status), -one.nodes, one.check))
 
 
-def summary(store: Store, window: Window) -> Summary:
+def summary(store: Reader, window: Window) -> Summary:
     """Return what the whole hours of a window brought."""
     hours = window.hours
     rows = store.rows(

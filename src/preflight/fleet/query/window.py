@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from preflight.fleet.entry import DAY_MS
+from preflight.fleet.keys import DAY_MS
 
 _UNITS = {"m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 _SPAN = re.compile(r"([0-9]{1,6})([mhdw])")

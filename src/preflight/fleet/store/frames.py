@@ -19,17 +19,18 @@ NONE = 0  # the number of no dictionary
 
 
 class Frames:
-    """Packs reports with the newest dictionary and unpacks those of each; ``number`` is the newest's."""
+    """Packs reports with the newest dictionary and unpacks those of each; ``number`` and ``content``: the newest's."""
 
     def __init__(self) -> None:
         self._known: dict[int, zstd.ZstdDict] = {}
         self.number = NONE
+        self.content = b""
         self._packer = zstd.ZstdCompressor(level=LEVEL)
 
     def learn(self, number: int, content: bytes) -> None:
         """Take a dictionary; what is packed from now on is packed with it."""
         self._known[number] = zstd.ZstdDict(content)
-        self.number = number
+        self.number, self.content = number, content
         self._packer = zstd.ZstdCompressor(level=LEVEL, zstd_dict=self._known[number].as_digested_dict)
 
     def pack(self, raw: bytes) -> bytes:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+TYPE_CHECKING = False  # as typing's; who only asks needs none of what is imported for types
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
     from preflight.fleet.entry import Entry
+
+QUARANTINE = 10_000  # lines that a store keeps of texts that were not taken
+HEAD_BYTES = 2048  # kept of each
 
 
 class StoreError(Exception):
@@ -22,25 +28,25 @@ class Refused(NamedTuple):
     size: int
     head: bytes
 
+    def row(self) -> tuple[int, str, str, int, bytes]:
+        """Return the columns of the quarantine: the head cut, the texts without what a column does not hold."""
+        return self.at_ms, text(self.sender), text(self.reason), self.size, self.head[:HEAD_BYTES]
 
-class Store(Protocol):
-    """A store of reports. Rows come in the order of the columns that the statement names; ``?`` marks a parameter.
 
-    Statements of `rows` read the tables of tables.py; those of `day_rows` read ``{reports}`` and ``{findings}``, which
+def text(value: str | None) -> str:
+    """Return a text for a column: PostgreSQL's holds no NUL, no database a lone surrogate."""
+    return (value or "").replace("\0", "?").encode("utf-8", "replace").decode()
+
+
+class Reader(Protocol):
+    """A store that is asked. Rows come in the order of the columns that a statement names; ``?`` marks a parameter.
+
+    Statements of `rows` read the tables of steps.py; those of `day_rows` read ``{reports}`` and ``{findings}``, which
     are kept by day and are named so.
     """
 
-    def add(self, entries: Sequence[Entry]) -> int:
-        """Keep reports and return how many were new; they are on the disk when this returns. Raises StoreError."""
-
-    def refuse(self, refused: Sequence[Refused]) -> None:
-        """Keep a line for each text that was not taken; the oldest past a bound go."""
-
     def rows(self, sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a statement on the derived tables. Raises StoreError."""
-
-    def write(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Run a statement for each of ``rows``, all or none; returns the rows changed. Raises StoreError."""
 
     def day_rows(self, days: Iterable[int], sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a statement on ``reports`` or ``findings`` of each of ``days`` that is kept."""
@@ -54,8 +60,21 @@ class Store(Protocol):
     def frames(self, day: int, where: str = "", args: Sequence[Any] = ()) -> Iterable[bytes]:
         """Yield the reports of ``day`` byte for byte, in the order in which they came."""
 
-    def drop_day(self, day: int) -> None:
-        """Forget the reports of ``day``; what was derived from them stays."""
-
     def close(self) -> None:
         """Close what is open."""
+
+
+class Store(Reader, Protocol):
+    """A store that is asked and written to."""
+
+    def add(self, entries: Sequence[Entry]) -> int:
+        """Keep reports and return how many were new; they are on the disk when this returns. Raises StoreError."""
+
+    def refuse(self, refused: Sequence[Refused]) -> None:
+        """Keep a line for each text that was not taken; the oldest past QUARANTINE go."""
+
+    def write(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run a statement for each of ``rows``, all or none; returns the rows changed. Raises StoreError."""
+
+    def drop_day(self, day: int) -> None:
+        """Forget the reports of ``day``; what was derived from them stays."""

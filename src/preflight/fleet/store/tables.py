@@ -1,62 +1,21 @@
-"""The tables of a store, and the rows that reports become: the same for each database.
+"""The rows that reports become, the same for each database.
 
 Names are kept once, under a number made from the name itself: collectors side by side agree on it without asking.
-What stands in the tables of `DERIVED` follows from the reports and can be made anew from them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from preflight.fleet.entry import Entry
+from preflight.fleet.entry import Boot, Entry
+from preflight.fleet.keys import BUCKETS_MS as BUCKETS_MS
+from preflight.fleet.keys import HOUR_MS, bucket
+from preflight.fleet.keys import STATUSES as STATUSES
+from preflight.fleet.keys import number as number
 from preflight.fleet.store.frames import Frames
 from preflight.report.model import PHASES, VERDICTS
-
-HOUR_MS = 3_600_000
-STATUSES = ("fail", "unknown", "warn")
-BUCKETS_MS = (2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192, 16384)
-
-NODES = """nodes (node BIGINT PRIMARY KEY, cluster TEXT NOT NULL, name TEXT NOT NULL)"""
-CHECKS = """checks (check_id BIGINT PRIMARY KEY, name TEXT NOT NULL)"""
-PROFILES = """profiles (hash {bytes} PRIMARY KEY, text {bytes} NOT NULL)"""
-NODE_PROFILES = """node_profiles (node BIGINT, day INTEGER, hash {bytes}, first_ms BIGINT NOT NULL,
- last_ms BIGINT NOT NULL, runs BIGINT NOT NULL, PRIMARY KEY (node, day, hash))"""
-NODE_SOFTWARE = """node_software (node BIGINT, day INTEGER, preflight TEXT, policy TEXT, first_ms BIGINT NOT NULL,
- last_ms BIGINT NOT NULL, runs BIGINT NOT NULL, PRIMARY KEY (node, day, preflight, policy))"""
-LATEST = """latest (node BIGINT PRIMARY KEY, started_ms BIGINT NOT NULL, report {bytes} NOT NULL,
- phase INTEGER NOT NULL, verdict INTEGER NOT NULL, action TEXT NOT NULL, enforced INTEGER NOT NULL,
- job BIGINT, failing TEXT NOT NULL,
- hash {bytes} NOT NULL, preflight TEXT NOT NULL, policy TEXT NOT NULL)"""
-NODE_DAYS = """node_days (node BIGINT, day INTEGER, phase INTEGER, verdict INTEGER, runs BIGINT NOT NULL,
- first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, PRIMARY KEY (node, day, phase, verdict))"""
-HOURS = """hours (cluster TEXT, hour BIGINT, phase INTEGER, verdict INTEGER, runs BIGINT NOT NULL,
- PRIMARY KEY (cluster, hour, phase, verdict))"""
-DURATIONS = """durations (cluster TEXT, hour BIGINT, phase INTEGER, bucket INTEGER, runs BIGINT NOT NULL,
- PRIMARY KEY (cluster, hour, phase, bucket))"""
-CHECK_DAYS = """check_days (day INTEGER, check_id BIGINT, node BIGINT, status INTEGER, blame TEXT, runs BIGINT NOT NULL,
- PRIMARY KEY (day, check_id, node, status, blame))"""
-ACTIONS = """actions (report {bytes} PRIMARY KEY, node BIGINT NOT NULL, at_ms BIGINT NOT NULL,
- phase INTEGER NOT NULL, kind TEXT NOT NULL, enforced INTEGER NOT NULL, check_name TEXT NOT NULL,
- detail TEXT NOT NULL, job BIGINT)"""
-JOBS = """jobs (cluster TEXT, job BIGINT, array_job BIGINT, array_task BIGINT, user_name TEXT NOT NULL,
- partition_name TEXT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, verdict INTEGER NOT NULL,
- restarts INTEGER NOT NULL,
- reports BIGINT NOT NULL, PRIMARY KEY (cluster, job))"""
-
-NAMED = (NODES, CHECKS, PROFILES)
-DERIVED = (NODE_PROFILES, NODE_SOFTWARE, LATEST, NODE_DAYS, HOURS, DURATIONS, CHECK_DAYS, ACTIONS, JOBS)
-INDEXES = (
-    "actions_at ON actions (at_ms)",
-    "actions_node ON actions (node, at_ms)",
-    "jobs_last ON jobs (last_ms)",
-    "jobs_user ON jobs (user_name, last_ms)",
-    "jobs_verdict ON jobs (verdict, last_ms)",
-    "node_days_day ON node_days (day)",
-    "node_profiles_day ON node_profiles (day)",
-)
 
 
 class Upsert(NamedTuple):
@@ -76,12 +35,6 @@ class Upsert(NamedTuple):
             f"INSERT INTO {self.table} ({', '.join(self.columns)}) VALUES ({marks}) "
             f"ON CONFLICT ({', '.join(self.key)}) DO {end}"
         )
-
-
-def number(*names: str) -> int:
-    """Return the number under which a name is kept: 63 bits of its hash, the same everywhere."""
-    text = "\0".join(names).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
 def node_number(entry: Entry) -> int:
@@ -110,14 +63,6 @@ def finding_rows(entry: Entry) -> Iterator[tuple[Any, ...]]:
     node = node_number(entry)
     for one in entry.loud:
         yield number(one.check), node, STATUSES.index(one.status), one.blame, one.subject
-
-
-def bucket(duration_ms: float) -> int:
-    """Return the place in BUCKETS_MS of a hook's duration in milliseconds; their number for what is longer."""
-    for at, limit in enumerate(BUCKETS_MS):
-        if duration_ms <= limit:
-            return at
-    return len(BUCKETS_MS)
 
 
 def derived(entries: Iterable[Entry]) -> list[Upsert]:
@@ -149,6 +94,9 @@ class _Tables:
         self.hours: Counter[tuple[Any, ...]] = Counter()
         self.durations: Counter[tuple[Any, ...]] = Counter()
         self.check_days: Counter[tuple[Any, ...]] = Counter()
+        self.check_totals: Counter[tuple[Any, ...]] = Counter()
+        self.check_nodes: dict[tuple[Any, ...], int] = {}
+        self.boots: dict[tuple[int, str], list[int]] = {}
         self.actions: list[tuple[Any, ...]] = []
         self.jobs: dict[tuple[str, int], list[Any]] = {}
         self._numbers: dict[tuple[str, ...], int] = {}
@@ -168,7 +116,14 @@ class _Tables:
         for one in entry.loud:
             check = self._number(one.check)
             self.checks[check] = (check, one.check)
-            self.check_days[entry.day, check, node, STATUSES.index(one.status), one.blame] += 1
+            status = STATUSES.index(one.status)
+            self.check_days[entry.day, check, node, status, one.blame] += 1
+            self.check_totals[entry.day, check, status] += 1
+            known = self.check_nodes.get((check, status, node))
+            if known is None or known < entry.day:
+                self.check_nodes[check, status, node] = entry.day
+        if entry.boot is not None:
+            self._boot(node, entry.boot, entry.started_ms)
         if entry.action != "none":
             self.actions.append(
                 (
@@ -204,6 +159,12 @@ class _Tables:
         else:
             span[0], span[1], span[2] = min(span[0], at_ms), max(span[1], at_ms), span[2] + 1
 
+    def _boot(self, node: int, boot: Boot, at_ms: int) -> None:
+        row = self.boots.setdefault((node, boot.id), [boot.up_ms, at_ms, at_ms, 0])
+        if at_ms >= row[2]:  # the later a run, the better its clock
+            row[0], row[2] = boot.up_ms, at_ms
+        row[1], row[3] = min(row[1], at_ms), row[3] + 1
+
     def _job(self, entry: Entry, verdict: int) -> None:
         job = entry.job
         assert job is not None
@@ -230,6 +191,15 @@ class _Tables:
             _counts("hours", ("cluster", "hour", "phase", "verdict"), self.hours),
             _counts("durations", ("cluster", "hour", "phase", "bucket"), self.durations),
             _counts("check_days", ("day", "check_id", "node", "status", "blame"), self.check_days),
+            _counts("check_totals", ("day", "check_id", "status"), self.check_totals),
+            Upsert(
+                "check_nodes",
+                ("check_id", "status", "node", "last_day"),
+                ("check_id", "status", "node"),
+                _MOST.format(one="last_day", table="check_nodes"),
+                [(*key, day) for key, day in sorted(self.check_nodes.items())],
+            ),
+            self._node_boots(),
             Upsert(
                 "actions",
                 ("report", "node", "at_ms", "phase", "kind", "enforced", "check_name", "detail", "job"),
@@ -246,6 +216,14 @@ class _Tables:
         parts = (_LEAST.format(one="first_ms", table=table), _MOST.format(one="last_ms", table=table))
         merge = ", ".join((*parts, _COUNT.format(table=table)))
         return Upsert(table, (*key, "first_ms", "last_ms", "runs"), key, merge, rows)
+
+    def _node_boots(self) -> Upsert:
+        newer = "CASE WHEN excluded.last_ms > node_boots.last_ms THEN excluded.up_ms ELSE node_boots.up_ms END"
+        parts = [f"up_ms = {newer}", _LEAST.format(one="first_ms", table="node_boots")]
+        parts += [_MOST.format(one="last_ms", table="node_boots"), _COUNT.format(table="node_boots")]
+        columns = ("node", "boot", "up_ms", "first_ms", "last_ms", "runs")
+        rows = [(*key, *row) for key, row in sorted(self.boots.items())]
+        return Upsert("node_boots", columns, ("node", "boot"), ", ".join(parts), rows)
 
     def _jobs(self) -> Upsert:
         parts = [_LEAST.format(one=one, table="jobs") for one in ("first_ms", "verdict")]

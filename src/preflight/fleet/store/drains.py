@@ -1,0 +1,146 @@
+"""Drains as rows, kept when reports come: late ones, in any order, and through several collectors.
+
+A drain of ours begins with a run that drained its node, and ends with the health check that resumed it, or with the
+first job that Slurm gave to the node again: then somebody else had resumed it. A node that is drained again while it
+is drained counts once. Of a node for which a batch has such an event, the drains from that event on are reckoned anew,
+from its actions and its prologs: so it does not matter which of them came first.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from preflight.fleet.entry import Entry
+from preflight.fleet.keys import DAY_MS, LASTS_MS, number
+from preflight.report.model import PHASES
+
+PROLOG = PHASES.index("prolog")
+# Prologs that begin so soon after a drain's run are of jobs that slurmctld had sent before it knew: the run's own
+# deadline (8 s) and Slurm's MessageTimeout (10 s).
+ON_ITS_WAY_MS = 20_000
+
+
+class Ledger(Protocol):
+    """A store within the transaction that writes a batch: what the batch brought is seen already."""
+
+    def fetch(self, sql: str, args: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement on the derived tables."""
+
+    def run(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each of ``rows``."""
+
+    def prolog(self, day: int, node: int, after_ms: int) -> int | None:
+        """Return when the first prolog of ``node`` after ``after_ms`` began on ``day``, None without one."""
+
+
+class _Begin(NamedTuple):
+    at_ms: int
+    check: str
+    reason: str
+    job: int | None
+
+
+def settle(ledger: Ledger, entries: Iterable[Entry]) -> None:
+    """Bring the drains up to date with ``entries``, whose other rows are written already."""
+    drained: dict[int, list[int]] = {}
+    prologs: dict[int, list[int]] = {}
+    changed: dict[int, int] = {}
+    for entry in entries:
+        if entry.enforced and entry.action in ("drain", "resume"):
+            node = number(entry.cluster, entry.node)
+            if entry.action == "drain":
+                drained.setdefault(node, []).append(entry.started_ms)
+            else:
+                changed[node] = min(entry.started_ms, changed.get(node, LASTS_MS))
+        if entry.phase == "prolog":
+            prologs.setdefault(number(entry.cluster, entry.node), []).append(entry.started_ms)
+    known = _since(ledger, [*drained.values(), *prologs.values()])
+    for node, times in drained.items():
+        for at in times:
+            if not any(begin < at < end for begin, end in known.get(node, ())):
+                changed[node] = min(at, changed.get(node, LASTS_MS))
+    for node, spans in known.items():
+        for at in prologs.get(node, ()):
+            if any(begin + ON_ITS_WAY_MS < at < end for begin, end in spans):
+                changed[node] = min(at, changed.get(node, LASTS_MS))
+    for node, at in sorted(changed.items()):
+        reckon(ledger, node, at)
+
+
+def _since(ledger: Ledger, times: list[list[int]]) -> dict[int, list[tuple[int, int]]]:
+    """Return the drains that end after the first of ``times``, by node: those that last, and the latest ones."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    if times:
+        first = min(map(min, times))
+        for node, begin, end in ledger.fetch("SELECT node, begin_ms, end_ms FROM drains WHERE end_ms > ?", (first,)):
+            found.setdefault(node, []).append((begin, end))
+    return found
+
+
+def reckon(ledger: Ledger, node: int, at_ms: int) -> None:
+    """Write the drains of ``node`` anew, from the one that lasts at ``at_ms`` on: those before it stay as they are."""
+    before = ledger.fetch(
+        "SELECT begin_ms, end_ms FROM drains WHERE node = ? AND begin_ms <= ? ORDER BY begin_ms DESC LIMIT 1",
+        (node, at_ms),
+    )
+    start = before[0][0] if before and before[0][1] > at_ms else at_ms
+    begins: list[_Begin] = []
+    resumes: list[int] = []
+    for at, kind, check, detail, job in ledger.fetch(
+        "SELECT at_ms, kind, check_name, detail, job FROM actions WHERE node = ? AND at_ms >= ? AND enforced = 1"
+        " AND kind IN ('drain', 'resume') ORDER BY at_ms, report",
+        (node, start),
+    ):
+        if kind == "drain":
+            begins.append(_Begin(at, check, detail, job))
+        else:
+            resumes.append(at)
+    rows = []
+    until = 0
+    for one in begins:
+        if one.at_ms < until:
+            continue
+        until, by = _end(ledger, node, one.at_ms, resumes)
+        rows.append((node, one.at_ms, until, by, one.check, one.reason, one.job))
+    ledger.run("DELETE FROM drains WHERE node = ? AND begin_ms >= ?", [(node, start)])
+    ledger.run(
+        "INSERT INTO drains (node, begin_ms, end_ms, ended_by, check_name, reason, job) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+def _end(ledger: Ledger, node: int, begin_ms: int, resumes: list[int]) -> tuple[int, str]:
+    end, by = LASTS_MS, ""
+    place = bisect_right(resumes, begin_ms)
+    if place < len(resumes):
+        end, by = resumes[place], "preflight"
+    first = _first_prolog(ledger, node, begin_ms + ON_ITS_WAY_MS)
+    if first is not None and first < end:
+        end, by = first, "others"
+    return end, by
+
+
+def _first_prolog(ledger: Ledger, node: int, after_ms: int) -> int | None:
+    """Return when a job first came to ``node`` after ``after_ms``.
+
+    The day's own reports say it exactly; of later days, and of one whose reports were forgotten, the first and the last
+    prolog are known.
+    """
+    day = after_ms // DAY_MS
+    exact = ledger.prolog(day, node, after_ms)
+    if exact is not None:
+        return exact
+    rows = ledger.fetch(
+        "SELECT min(CASE WHEN first_ms > ? THEN first_ms ELSE last_ms END) FROM node_days"
+        " WHERE node = ? AND phase = ? AND day >= ? AND last_ms > ?",
+        (after_ms, node, PROLOG, day, after_ms),
+    )
+    return rows[0][0] if rows else None
+
+
+def reckon_all(ledger: Ledger) -> None:
+    """Write every node's drains anew: a store of before there were such rows."""
+    for (node,) in ledger.fetch("SELECT DISTINCT node FROM actions WHERE enforced = ? AND kind = 'drain'", (1,)):
+        reckon(ledger, node, 0)

@@ -1,0 +1,123 @@
+"""A store of every earlier version becomes one of this, with the same answers; one of a later version is refused."""
+
+import hashlib
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fleet import reckoning, samples
+from fleet.server import Postgres
+from fleet.test_drains import story
+from preflight.fleet.entry import EntryReader
+from preflight.fleet.query import actions, jobs, status
+from preflight.fleet.query.window import Window
+from preflight.fleet.store import steps
+from preflight.fleet.store.interface import StoreError
+from preflight.fleet.store.open import open_reader, open_store
+
+ALWAYS = Window(round(samples.START * 1000), round((samples.START + 400 * samples.DAY_S) * 1000))
+RELEASED = {
+    1: ("89f18072871e7315", "de2e43f335c5802d"),
+    2: ("d406f0debf2b394f", "50b3f4340f143b80"),
+}
+SHARED = (
+    *("nodes", "checks", "profiles", "node_profiles", "node_software", "latest", "node_days", "hours", "durations"),
+    *("check_days", "actions", "jobs", "tokens", "days"),
+)
+
+
+@pytest.fixture(scope="module")
+def raws() -> list[bytes]:
+    return [*samples.month(8, 4), *story(5)]
+
+
+def fill(url: str, raws: list[bytes]) -> None:
+    store, reader = open_store(url), EntryReader()
+    store.add([reader.read(raw) for raw in raws])
+    store.close()
+
+
+@pytest.fixture
+def first_sqlite(tmp_path: Path, raws: list[bytes]) -> str:
+    """A store as version 1 left it: its tables, and the rows that it had."""
+    fill(f"sqlite:///{tmp_path}/new.db", raws)
+    with closing(sqlite3.connect(tmp_path / "fleet.db")) as old, old:
+        for statement in steps.SQLITE[0]:
+            old.execute(statement)
+        old.execute("PRAGMA user_version=1")
+        old.commit()
+        old.execute("ATTACH ? AS new", (f"{tmp_path}/new.db",))
+        for table in SHARED:
+            columns = ", ".join(row[1] for row in old.execute(f"PRAGMA table_info({table})"))
+            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
+    shutil.move(tmp_path / "new.db-days", tmp_path / "fleet.db-days")
+    return f"sqlite:///{tmp_path}/fleet.db"
+
+
+@pytest.fixture
+def first_postgres(postgres: Postgres, raws: list[bytes]) -> Iterator[str]:
+    with postgres.database() as url:
+        fill(url, raws)
+        with psycopg.connect(url) as old:
+            for table in ("drains", "node_boots", "check_nodes", "check_totals"):
+                old.execute(f"DROP TABLE {table}")
+            old.execute("ALTER TABLE check_days DROP CONSTRAINT check_days_pkey")
+            old.execute("ALTER TABLE check_days ADD PRIMARY KEY (day, check_id, node, status, blame)")
+            old.execute("ALTER TABLE jobs DROP CONSTRAINT jobs_pkey, ADD PRIMARY KEY (cluster, job)")
+            old.execute("DROP INDEX jobs_array, actions_at")
+            for index in ("actions_at ON actions (at_ms)", "node_days_day ON node_days (day)"):
+                old.execute(f"CREATE INDEX {index}")
+            old.execute("CREATE INDEX node_profiles_day ON node_profiles (day)")
+            old.execute("UPDATE schema_version SET version = 1")
+        yield url
+
+
+@pytest.fixture(params=["first_sqlite", "first_postgres"])
+def first(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+def test_a_store_of_the_first_version_answers_as_one_of_this(first: str, raws: list[bytes]) -> None:
+    with pytest.raises(StoreError, match=r"the store is of schema 1, .*: start `preflight serve`"):
+        open_reader(first)
+    store, reports = open_store(first), reckoning.load(raws)
+    found = [(one.node, one.begin_ms, one.end_ms, one.ended_by) for one in actions.drains(store, ALWAYS)]
+    assert found == reckoning.drains(reports, *ALWAYS)
+    failing = {(one.check, one.status): (one.nodes, one.runs) for one in status.failing(store, ALWAYS)}
+    assert failing == reckoning.failing(reports, ALWAYS.days)
+    known = {one.job: (one.user, one.reports) for one in jobs.jobs(store, ALWAYS, limit=100_000)}
+    assert known == reckoning.jobs(reports, *ALWAYS)
+    reader = EntryReader()
+    assert store.add([reader.read(raw) for raw in raws]) == 0
+    more = samples.report("n1", samples.START + 300 * samples.DAY_S, job=77)
+    assert store.add([reader.read(more)]) == 1
+    store.close()
+    open_reader(first).close()
+
+
+def test_a_store_of_a_later_version_is_refused_in_one_line(url: str) -> None:
+    open_store(url).close()
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as later:
+            later.execute("PRAGMA user_version=99")
+    else:
+        with psycopg.connect(url) as later_server:
+            later_server.execute("UPDATE schema_version SET version = 99")
+    for opener in (open_store, open_reader):
+        with pytest.raises(StoreError, match=r"^the store is of schema 99, .* upgrade Preflight here$"):
+            opener(url)
+
+
+def test_a_released_step_is_never_edited() -> None:
+    made = {at + 1: (_hash(steps.SQLITE[at]), _hash(steps.POSTGRES[at])) for at in range(len(steps.SQLITE))}
+    assert made == RELEASED
+
+
+def _hash(step: list[str]) -> str:
+    return hashlib.sha256("\n".join(step).encode()).hexdigest()[:16]
