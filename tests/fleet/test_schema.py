@@ -19,6 +19,7 @@ from preflight.fleet.query.window import Window
 from preflight.fleet.store import steps
 from preflight.fleet.store.interface import StoreError
 from preflight.fleet.store.open import open_reader, open_store
+from preflight.fleet.store.version import VERSION
 
 ALWAYS = Window(round(samples.START * 1000), round((samples.START + 400 * samples.DAY_S) * 1000))
 RELEASED = {
@@ -117,6 +118,7 @@ def test_a_store_of_a_later_version_is_refused_in_one_line(url: str) -> None:
 def test_a_released_step_is_never_edited() -> None:
     made = {at + 1: (_hash(steps.SQLITE[at]), _hash(steps.POSTGRES[at])) for at in range(len(steps.SQLITE))}
     assert made == RELEASED
+    assert len(steps.SQLITE) == len(steps.POSTGRES) == VERSION
 
 
 def _hash(step: list[str]) -> str:

@@ -11,10 +11,13 @@ import click
 from preflight.cli.columns import columns
 from preflight.cli.common import fail, write_out
 from preflight.cli.stores import asked, opened, store_option
-from preflight.fleet.query import actions, drift, jobs, node, status
 from preflight.fleet.query.window import Window, instant, length, parse_window
 from preflight.fleet.store.interface import Reader
 from preflight.report.model import VERDICTS
+
+TYPE_CHECKING = False  # as typing's: a command imports the questions that it asks
+if TYPE_CHECKING:
+    from preflight.fleet.query import actions, jobs, status
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
@@ -30,6 +33,8 @@ def since_option(default: str) -> Callable[[Any], Any]:
 @click.option("--silent-after", default="3h", show_default=True, metavar="SPAN", help="No report for so long: silent.")
 def status_(store_url: str, as_json: bool, silent_after: str) -> None:
     """How the nodes are now, and what the last 24 hours brought."""
+    from preflight.fleet.query import actions, status
+
     store, now = asked(store_url), _now_ms()
     nodes = status.latest(store)
     quiet = status.silent(nodes, now, _length_ms(silent_after, now))
@@ -69,6 +74,8 @@ def status_(store_url: str, as_json: bool, silent_after: str) -> None:
 @json_option
 def since_(span: str, store_url: str, as_json: bool) -> None:
     """What a window of time brought: 30m, 12h, 7d, 4w."""
+    from preflight.fleet.query import actions, status
+
     store, now = asked(store_url), _now_ms()
     window = _window(span, now)
     summary = status.summary(store, window)
@@ -96,6 +103,8 @@ def since_(span: str, store_url: str, as_json: bool) -> None:
 @click.option("--cluster", help="Where several clusters have a node of that name.")
 def node_(name: str, store_url: str, as_json: bool, since: str, cluster: str | None) -> None:
     """A node's history: verdicts, drains, changes, jobs lost, MTBF, availability."""
+    from preflight.fleet.query import node
+
     store, now = asked(store_url), _now_ms()
     its = node.history(store, _cluster(store, name, cluster), name, _window(since, now))
     if as_json:
@@ -146,6 +155,8 @@ def jobs_(
     limit: int,
 ) -> None:
     """Jobs with reports, the latest first."""
+    from preflight.fleet.query import jobs
+
     store, now = asked(store_url), _now_ms()
     place = (_cluster(store, node_name, cluster), node_name) if node_name else None
     found = jobs.jobs(store, _window(since, now), user, partition, verdict, place, limit)
@@ -166,6 +177,8 @@ def jobs_(
 @since_option("7d")
 def drains_(store_url: str, as_json: bool, since: str) -> None:
     """Drains by Preflight: why, since when, how they ended."""
+    from preflight.fleet.query import actions
+
     store, now = asked(store_url), _now_ms()
     found = actions.drains(store, _window(since, now))
     if as_json:
@@ -181,6 +194,8 @@ def drains_(store_url: str, as_json: bool, since: str) -> None:
 @since_option("7d")
 def would_(store_url: str, as_json: bool, since: str) -> None:
     """What observe mode, the kill switch or the breaker kept from being done."""
+    from preflight.fleet.query import actions
+
     store, now = asked(store_url), _now_ms()
     if as_json:
         _json([_row(one) for one in actions.would(store, _window(since, now))])
@@ -198,6 +213,8 @@ def would_(store_url: str, as_json: bool, since: str) -> None:
 @json_option
 def drift_(store_url: str, as_json: bool) -> None:
     """Nodes of one kind that are not alike: facts, policy, Preflight's version."""
+    from preflight.fleet.query import drift
+
     found = drift.drift(asked(store_url))
     if as_json:
         _json([_row(one) for one in found])
@@ -302,6 +319,8 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _cluster(store: Reader, name: str, cluster: str | None) -> str:
+    from preflight.fleet.query import node
+
     found = node.find(store, name)
     if cluster is not None:
         found = [one for one in found if one[0] == cluster]

@@ -1,20 +1,12 @@
-"""The numbers under which a store keeps names, times and durations; questions and both databases share them."""
+"""The numbers under which a store keeps times, statuses and durations; questions and both databases share them."""
 
 from __future__ import annotations
-
-import hashlib
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 LASTS_MS = 1 << 62  # the end of what has none yet
 STATUSES = ("fail", "unknown", "warn")
 BUCKETS_MS = (2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192, 16384)
-
-
-def number(*names: str) -> int:
-    """Return the number under which a name is kept: 63 bits of its hash, the same everywhere."""
-    text = "\0".join(names).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
 def bucket(duration_ms: float) -> int:

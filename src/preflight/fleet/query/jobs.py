@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from preflight.fleet.keys import DAY_MS, number
+from preflight.fleet.keys import DAY_MS
+from preflight.fleet.numbers import number
 from preflight.fleet.query.window import Window
 from preflight.fleet.store.interface import Reader
 from preflight.report.model import VERDICTS

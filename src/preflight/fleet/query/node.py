@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from preflight.fleet.keys import DAY_MS, number
+from preflight.fleet.keys import DAY_MS
+from preflight.fleet.numbers import number
 from preflight.fleet.query.actions import Action, Drain, actions, drains
 from preflight.fleet.query.profiles import Change, Flat, changes, flats
 from preflight.fleet.query.status import Latest, latest

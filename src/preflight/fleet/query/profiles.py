@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
-
-import msgspec
 
 from preflight.fleet.store.interface import Reader
 
@@ -24,7 +23,7 @@ class Change(NamedTuple):
 def flat(text: bytes) -> Flat:
     """Return a profile as fact -> value; of a node's GPUs one value where they agree, all of them where not."""
     facts: Flat = {}
-    for subject, keys in msgspec.json.decode(text).items():
+    for subject, keys in json.loads(text).items():
         if not isinstance(keys, dict):
             continue
         for key, value in keys.items():
@@ -86,4 +85,4 @@ def _word(value: Any) -> str:
         return value[:MAX_TEXT] or "-"
     if isinstance(value, list) and all(isinstance(one, (str, int, float)) for one in value):
         return ", ".join(map(str, value))[:MAX_TEXT] or "-"
-    return msgspec.json.encode(value, order="sorted").decode()[:MAX_TEXT]
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)[:MAX_TEXT]

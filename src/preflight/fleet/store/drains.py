@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from preflight.fleet.entry import Entry
-from preflight.fleet.keys import DAY_MS, LASTS_MS, number
+from preflight.fleet.keys import DAY_MS, LASTS_MS
+from preflight.fleet.numbers import number
 from preflight.report.model import PHASES
 
 PROLOG = PHASES.index("prolog")

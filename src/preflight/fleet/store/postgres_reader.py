@@ -12,6 +12,7 @@ import psycopg
 from psycopg import errors
 
 from preflight.fleet.store.interface import StoreError
+from preflight.fleet.store.version import check_version
 
 TYPE_CHECKING = False  # as typing's
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ class PostgresReader:
 
     def check(self) -> None:
         """Raise StoreError where the store is not of this version."""
-        from preflight.fleet.store.schema import check_version
-
         if not self.rows("SELECT to_regclass('schema_version') IS NOT NULL")[0][0]:
             raise StoreError("PostgreSQL: no store is there yet; `preflight serve` or `preflight ingest` makes one")
         rows = self.rows("SELECT version FROM schema_version")

@@ -8,13 +8,11 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from preflight.fleet.store.interface import StoreError
 from preflight.fleet.store.steps import POSTGRES, SQLITE
+from preflight.fleet.store.version import VERSION, check_version
 
 if TYPE_CHECKING:
     import psycopg
-
-VERSION = len(SQLITE)
 
 SQLITE_DAY = """
 CREATE TABLE IF NOT EXISTS reports (seq INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, node INTEGER NOT NULL,
@@ -69,14 +67,3 @@ def migrate_sqlite(connection: sqlite3.Connection) -> int:
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version={VERSION}")
     return int(version)
-
-
-def check_version(version: int, upgrade: bool = True) -> None:
-    """Raise StoreError for a store of a later version, and where no ``upgrade`` may be done for one of an earlier."""
-    if version > VERSION:
-        raise StoreError(f"the store is of schema {version}, this Preflight knows {VERSION}: upgrade Preflight here")
-    if version < VERSION and not upgrade:
-        raise StoreError(
-            f"the store is of schema {version}, this Preflight asks {VERSION}: start `preflight serve` or run"
-            " `preflight ingest` of this version once, which brings it forward"
-        )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 
 from preflight.fleet.store.interface import StoreError
+from preflight.fleet.store.version import check_version
 
 TYPE_CHECKING = False  # as typing's
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ class SqliteReader:
 
     def check(self) -> None:
         """Raise StoreError where the store is not of this version."""
-        from preflight.fleet.store.schema import check_version
-
         (version,) = self.rows("PRAGMA user_version")[0]
         check_version(version, upgrade=False)
 

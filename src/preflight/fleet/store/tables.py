@@ -13,7 +13,7 @@ from preflight.fleet.entry import Boot, Entry
 from preflight.fleet.keys import BUCKETS_MS as BUCKETS_MS
 from preflight.fleet.keys import HOUR_MS, bucket
 from preflight.fleet.keys import STATUSES as STATUSES
-from preflight.fleet.keys import number as number
+from preflight.fleet.numbers import number as number
 from preflight.fleet.store.frames import Frames
 from preflight.report.model import PHASES, VERDICTS
 
