@@ -1,5 +1,7 @@
 """Drains are rows from the moment that reports come, in whatever order, in whatever batches, and however often."""
 
+from __future__ import annotations
+
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor

@@ -24,7 +24,8 @@ from preflight.fleet.store.version import VERSION
 ALWAYS = Window(round(samples.START * 1000), round((samples.START + 400 * samples.DAY_S) * 1000))
 RELEASED = {
     1: ("89f18072871e7315", "de2e43f335c5802d"),
-    2: ("d406f0debf2b394f", "50b3f4340f143b80"),
+    2: ("cb46a6d14f2d9470", "b425fd70f15621b7"),
+    3: ("d406f0debf2b394f", "de75937ee421b94e"),
 }
 SHARED = (
     *("nodes", "checks", "profiles", "node_profiles", "node_software", "latest", "node_days", "hours", "durations"),
@@ -65,7 +66,7 @@ def first_postgres(postgres: Postgres, raws: list[bytes]) -> Iterator[str]:
     with postgres.database() as url:
         fill(url, raws)
         with psycopg.connect(url) as old:
-            for table in ("drains", "node_boots", "check_nodes", "check_totals"):
+            for table in ("drains", "node_boots", "check_nodes", "check_totals", "readers"):
                 old.execute(f"DROP TABLE {table}")
             old.execute("ALTER TABLE check_days DROP CONSTRAINT check_days_pkey")
             old.execute("ALTER TABLE check_days ADD PRIMARY KEY (day, check_id, node, status, blame)")
