@@ -252,7 +252,7 @@ def reader_(name: str, store_url: str, admin: bool, revoke: bool) -> None:
     """Make a reader's token for the dashboard of `preflight serve` and print it."""
     from preflight.fleet.pages import access
 
-    store = opened(store_url, make=True)
+    store = opened(store_url)
     if revoke:
         write_out(f"{access.revoke(store, name)} tokens of {name} ended")
         return

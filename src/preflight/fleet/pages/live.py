@@ -12,8 +12,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from preflight.fleet.keys import HOUR_MS
 from preflight.fleet.store.interface import Store, StoreError
-from preflight.fleet.store.tables import HOUR_MS
 
 LEAST_S = 2.0  # between two events
 EACH_S = 0.05  # more for each open page: a hundred pages hear every five seconds

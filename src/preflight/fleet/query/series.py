@@ -7,10 +7,10 @@ from typing import NamedTuple, Optional
 
 import msgspec
 
+from preflight.fleet.keys import HOUR_MS, STATUSES, number
 from preflight.fleet.query.status import percentile
 from preflight.fleet.query.window import Window
 from preflight.fleet.store.interface import Store
-from preflight.fleet.store.tables import HOUR_MS, STATUSES, number
 from preflight.report.model import PHASES
 
 SAMPLE = 60  # reports that a check's cost is taken from
