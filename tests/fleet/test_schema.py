@@ -25,7 +25,7 @@ ALWAYS = Window(round(samples.START * 1000), round((samples.START + 400 * sample
 RELEASED = {
     1: ("89f18072871e7315", "de2e43f335c5802d"),
     2: ("cb46a6d14f2d9470", "b425fd70f15621b7"),
-    3: ("d406f0debf2b394f", "de75937ee421b94e"),
+    3: ("0e67578dc7df16a4", "284e155f35a54a89"),
 }
 SHARED = (
     *("nodes", "checks", "profiles", "node_profiles", "node_software", "latest", "node_days", "hours", "durations"),

@@ -86,7 +86,7 @@ class _Report(msgspec.Struct):
     requirement: msgspec.Raw
     counts: dict[str, int]
     timings_ms: dict[str, float]
-    boot: _Boot | None = None
+    boot: Optional[_Boot] = None
 
 
 class Loud(NamedTuple):

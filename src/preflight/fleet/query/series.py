@@ -7,10 +7,11 @@ from typing import NamedTuple, Optional
 
 import msgspec
 
-from preflight.fleet.keys import HOUR_MS, STATUSES, number
-from preflight.fleet.query.status import percentile
+from preflight.fleet.keys import HOUR_MS, STATUSES
+from preflight.fleet.numbers import number
+from preflight.fleet.query.status import WITHIN, percentile
 from preflight.fleet.query.window import Window
-from preflight.fleet.store.interface import Store
+from preflight.fleet.store.interface import Reader
 from preflight.report.model import PHASES
 
 SAMPLE = 60  # reports that a check's cost is taken from
@@ -64,7 +65,7 @@ class Cost(NamedTuple):
     of: int
 
 
-def durations(store: Store, window: Window, points: int = 48) -> list[Point]:
+def durations(store: Reader, window: Window, points: int = 48) -> list[Point]:
     """Return the prologs' durations of a window in at most ``points`` steps of whole hours, without a gap."""
     first, end = window.hours
     step = max(1, -(-(end - first) // points))
@@ -87,9 +88,9 @@ def durations(store: Store, window: Window, points: int = 48) -> list[Point]:
     return found
 
 
-def failing_days(store: Store, window: Window, check: str = "") -> list[Day]:
+def failing_days(store: Reader, window: Window, check: str = "") -> list[Day]:
     """Return what did not pass on each day of a window, of one check or all."""
-    sql = "SELECT day, status, sum(runs) FROM check_days WHERE day >= ? AND day <= ?"
+    sql = "SELECT day, status, sum(runs) FROM check_totals WHERE day >= ? AND day <= ?"
     args: list[int] = [window.days[0], window.days[-1]]
     if check:
         sql, args = f"{sql} AND check_id = ?", [*args, number(check)]
@@ -99,19 +100,25 @@ def failing_days(store: Store, window: Window, check: str = "") -> list[Day]:
     return [Day(day, {status: runs[day][status] for status in STATUSES}) for day in window.days]
 
 
-def blamed(store: Store, window: Window) -> list[Blamed]:
+def blamed(store: Reader, window: Window) -> list[Blamed]:
     """Return every check that did not pass on the days of a window, by status and blame, most nodes first."""
-    sql = (
-        "SELECT c.name, d.status, d.blame, count(DISTINCT d.node), sum(d.runs), min(d.day), max(d.day)"
-        " FROM check_days d JOIN checks c ON c.check_id = d.check_id WHERE d.day >= ? AND d.day <= ?"
-        " GROUP BY c.name, d.status, d.blame"
+    begin, end = window.days[0], window.days[-1]
+    sql = f"SELECT check_id, status, blame, count(*) FROM check_nodes n WHERE {WITHIN} GROUP BY 1, 2, 3"
+    on = {tuple(key): number for *key, number in store.rows(sql, (begin, end, begin, end))}
+    rows = store.rows(
+        "SELECT t.check_id, t.status, t.blame, c.name, sum(t.runs), min(t.day), max(t.day) FROM check_totals t"
+        " JOIN checks c ON c.check_id = t.check_id WHERE t.day >= ? AND t.day <= ?"
+        " GROUP BY t.check_id, t.status, t.blame, c.name",
+        (begin, end),
     )
-    rows = store.rows(sql, (window.days[0], window.days[-1]))
-    found = [Blamed(name, STATUSES[status], *rest) for name, status, *rest in rows]
+    found = [
+        Blamed(name, STATUSES[status], blame, on[check, status, blame], *rest)
+        for check, status, blame, name, *rest in rows
+    ]
     return sorted(found, key=lambda one: (STATUSES.index(one.status), -one.nodes, one.check))
 
 
-def affected(store: Store, window: Window, check: str) -> list[Affected]:
+def affected(store: Reader, window: Window, check: str) -> list[Affected]:
     """Return the nodes on which a check did not pass in a window, the worst first."""
     sql = (
         "SELECT n.cluster, n.name, d.status, d.blame, sum(d.runs), min(d.day), max(d.day) FROM check_days d"
@@ -132,7 +139,7 @@ class _Report(msgspec.Struct):
     findings: list[_Finding]
 
 
-def costs(store: Store) -> dict[str, Cost]:
+def costs(store: Reader) -> dict[str, Cost]:
     """Return what each check took in the latest reports of the newest day that has any."""
     took: dict[str, list[float]] = defaultdict(list)
     decoder = msgspec.json.Decoder(_Report)

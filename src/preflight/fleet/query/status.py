@@ -77,16 +77,18 @@ def failing(store: Reader, window: Window) -> list[Failing]:
         " WHERE t.day >= ? AND t.day <= ? GROUP BY t.check_id, c.name, t.status",
         (begin, end),
     )
-    # A node on which a check failed after the window may have failed it within, too: only then its days are looked at.
-    nodes = store.rows(
-        "SELECT n.check_id, n.status, count(*) FROM check_nodes n WHERE n.last_day >= ? AND (n.last_day <= ? OR EXISTS"
-        " (SELECT 1 FROM check_days d WHERE d.check_id = n.check_id AND d.status = n.status AND d.node = n.node"
-        " AND d.day >= ? AND d.day <= ?)) GROUP BY n.check_id, n.status",
-        (begin, end, begin, end),
-    )
-    on = {(check, status): number for check, status, number in nodes}
+    sql = f"SELECT n.check_id, n.status, count(DISTINCT n.node) FROM check_nodes n WHERE {WITHIN} GROUP BY 1, 2"
+    on = {(check, status): number for check, status, number in store.rows(sql, (begin, end, begin, end))}
     found = [Failing(name, STATUSES[status], on[check, status], number) for check, name, status, number in runs]
     return sorted(found, key=lambda one: (STATUSES.index(one.status), -one.nodes, one.check))
+
+
+# Rows n of check_nodes that have a finding on the days from ? to ?, ? to ? (the same twice). A node on which a check
+# failed after those days may have failed it on them, too: only then its days are looked at.
+WITHIN = (
+    "n.last_day >= ? AND (n.last_day <= ? OR EXISTS (SELECT 1 FROM check_days d WHERE d.check_id = n.check_id"
+    " AND d.status = n.status AND d.node = n.node AND d.blame = n.blame AND d.day >= ? AND d.day <= ?))"
+)
 
 
 def summary(store: Reader, window: Window) -> Summary:

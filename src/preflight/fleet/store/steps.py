@@ -70,13 +70,14 @@ _THIRD = (
     "CREATE INDEX drains_end ON drains (end_ms)",
     "CREATE TABLE node_boots (node BIGINT, boot TEXT, up_ms BIGINT NOT NULL, first_ms BIGINT NOT NULL,"
     " last_ms BIGINT NOT NULL, runs BIGINT NOT NULL, PRIMARY KEY (node, boot)){clustered}",
-    "CREATE TABLE check_nodes (check_id BIGINT, status INTEGER, node BIGINT, last_day INTEGER NOT NULL,"
-    " PRIMARY KEY (check_id, status, node)){clustered}",
-    "CREATE INDEX check_nodes_day ON check_nodes (last_day)",
-    "CREATE TABLE check_totals (day INTEGER, check_id BIGINT, status INTEGER, runs BIGINT NOT NULL,"
-    " PRIMARY KEY (day, check_id, status)){clustered}",
-    "INSERT INTO check_nodes SELECT check_id, status, node, max(day) FROM check_days GROUP BY check_id, status, node",
-    "INSERT INTO check_totals SELECT day, check_id, status, sum(runs) FROM check_days GROUP BY day, check_id, status",
+    "CREATE TABLE check_nodes (check_id BIGINT, status INTEGER, node BIGINT, blame TEXT, last_day INTEGER NOT NULL,"
+    " PRIMARY KEY (check_id, status, node, blame)){clustered}",
+    "CREATE TABLE check_totals (day INTEGER, check_id BIGINT, status INTEGER, blame TEXT, runs BIGINT NOT NULL,"
+    " PRIMARY KEY (day, check_id, status, blame)){clustered}",
+    "INSERT INTO check_nodes SELECT check_id, status, node, blame, max(day) FROM check_days"
+    " GROUP BY check_id, status, node, blame",
+    "INSERT INTO check_totals SELECT day, check_id, status, blame, sum(runs) FROM check_days"
+    " GROUP BY day, check_id, status, blame",
     "DROP INDEX actions_at",
     "CREATE INDEX actions_at ON actions (enforced, at_ms)",
     "DROP INDEX node_days_day",
@@ -95,7 +96,7 @@ _REBUILT = {
     "durations": "cluster TEXT, hour BIGINT, phase INTEGER, bucket INTEGER, runs BIGINT NOT NULL,"
     " PRIMARY KEY (cluster, hour, phase, bucket)",
     "check_days": "day INTEGER, check_id BIGINT, node BIGINT, status INTEGER, blame TEXT, runs BIGINT NOT NULL,"
-    " PRIMARY KEY (check_id, status, node, day, blame)",
+    " PRIMARY KEY (check_id, status, node, blame, day)",
     "jobs": "cluster TEXT, job BIGINT, array_job BIGINT, array_task BIGINT, user_name TEXT NOT NULL,"
     " partition_name TEXT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, verdict INTEGER NOT NULL,"
     " restarts INTEGER NOT NULL, reports BIGINT NOT NULL, PRIMARY KEY (job, cluster)",
@@ -137,7 +138,7 @@ POSTGRES: tuple[list[str], ...] = (
     _with(_SECOND, *_IN_POSTGRES),
     [
         *_with(_THIRD, *_IN_POSTGRES),
-        "ALTER TABLE check_days DROP CONSTRAINT check_days_pkey, ADD PRIMARY KEY (check_id, status, node, day, blame)",
+        "ALTER TABLE check_days DROP CONSTRAINT check_days_pkey, ADD PRIMARY KEY (check_id, status, node, blame, day)",
         "ALTER TABLE jobs DROP CONSTRAINT jobs_pkey, ADD PRIMARY KEY (job, cluster)",
     ],
 )

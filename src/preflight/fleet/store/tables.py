@@ -118,10 +118,9 @@ class _Tables:
             self.checks[check] = (check, one.check)
             status = STATUSES.index(one.status)
             self.check_days[entry.day, check, node, status, one.blame] += 1
-            self.check_totals[entry.day, check, status] += 1
-            known = self.check_nodes.get((check, status, node))
-            if known is None or known < entry.day:
-                self.check_nodes[check, status, node] = entry.day
+            self.check_totals[entry.day, check, status, one.blame] += 1
+            key = (check, status, node, one.blame)
+            self.check_nodes[key] = max(entry.day, self.check_nodes.get(key, 0))
         if entry.boot is not None:
             self._boot(node, entry.boot, entry.started_ms)
         if entry.action != "none":
@@ -191,11 +190,11 @@ class _Tables:
             _counts("hours", ("cluster", "hour", "phase", "verdict"), self.hours),
             _counts("durations", ("cluster", "hour", "phase", "bucket"), self.durations),
             _counts("check_days", ("day", "check_id", "node", "status", "blame"), self.check_days),
-            _counts("check_totals", ("day", "check_id", "status"), self.check_totals),
+            _counts("check_totals", ("day", "check_id", "status", "blame"), self.check_totals),
             Upsert(
                 "check_nodes",
-                ("check_id", "status", "node", "last_day"),
-                ("check_id", "status", "node"),
+                ("check_id", "status", "node", "blame", "last_day"),
+                ("check_id", "status", "node", "blame"),
                 _MOST.format(one="last_day", table="check_nodes"),
                 [(*key, day) for key, day in sorted(self.check_nodes.items())],
             ),
