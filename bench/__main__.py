@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench import placing, planning, publishing  # noqa: E402
+from bench import growth, placing, planning, publishing  # noqa: E402
 from bench.measure import Case, difference, measure, table  # noqa: E402
 from lab.cluster import Cluster, Site  # noqa: E402
 from nvml import sim  # noqa: E402
@@ -76,6 +76,8 @@ def main() -> int:
     with node() as cluster:
         figures = {one.name: one for one in measure(cases(cluster), options.rounds, REFERENCE)}
         text = table(list(figures.values()), "python")
+        full = next(case for case in cases(cluster) if case.name == FULL)
+        check_ms = growth.per_check(full, Path(cluster.directory, "growth"), options.rounds)
         ready = [one["verdict"] for one in cluster.reports(1)]
     if ready != ["ready"]:
         raise RuntimeError(f"the timed prolog should have said ready, not {ready}")
@@ -83,6 +85,7 @@ def main() -> int:
     catalog = difference(figures[FULL], figures[WITHOUT])
     text += f"\n{options.rounds} rounds in turn; {machine}.\n"
     text += f"The catalog's share, by the cuda clause: {catalog:.1f} ms (median of the differences round by round).\n"
+    text += f"A check more of those 8 GPUs costs that prolog {check_ms:.3f} ms (by {growth.MORE} more, in turn).\n"
     took, fitting = placing.seconds(REQUIRE)
     text += f"{placing.NODES:,} nodes judged by those 4 clauses: {took * 1000:.0f} ms ({fitting:,} fit).\n"
     text += planning.text(planning.figures(REQUIRE, max(options.rounds // 6, 3)))
