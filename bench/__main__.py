@@ -85,7 +85,8 @@ def main() -> int:
     catalog = difference(figures[FULL], figures[WITHOUT])
     text += f"\n{options.rounds} rounds in turn; {machine}.\n"
     text += f"The catalog's share, by the cuda clause: {catalog:.1f} ms (median of the differences round by round).\n"
-    text += f"A check more of those 8 GPUs costs that prolog {check_ms:.3f} ms (by {growth.MORE} more, in turn).\n"
+    more = f"by {growth.MORE} more, in turn"
+    text += f"A check more of those 8 GPUs costs that prolog {check_ms:.3f} ms of CPU time ({more}).\n"
     took, fitting = placing.seconds(REQUIRE)
     text += f"{placing.NODES:,} nodes judged by those 4 clauses: {took * 1000:.0f} ms ({fitting:,} fit).\n"
     text += planning.text(planning.figures(REQUIRE, max(options.rounds // 6, 3)))

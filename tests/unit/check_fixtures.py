@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from preflight.checks.registry import Asked, Configured, Context, Earlier, Expected, JobEnd, JobGpus
+from preflight.checks.registry import Configured, Context, Earlier, Expected, JobEnd, JobGpus, SourcedRequirement
 from preflight.facts.view import View
 from preflight.policy.model import CheckPolicy, Policy
 from preflight.requirements.grammar import parse
@@ -211,7 +211,10 @@ def context(case: Case, phase: str) -> Context:
     view = View(facts, case.unknown)
     sound: dict[str, Any] = {
         "job": view,
-        "asked": (Asked(parse("gpu=h100"), "--require"), Asked(parse("gpu.count=2"), "policy")),
+        "asked": (
+            SourcedRequirement(parse("gpu=h100"), "--require"),
+            SourcedRequirement(parse("gpu.count=2"), "policy"),
+        ),
         "expected": Expected(2),
         "today": TODAY,
         "earlier": EARLIER,
@@ -328,8 +331,8 @@ FIXTURES: dict[str, Fixture] = {
         skip=Case(DRIVERLESS),
     ),
     "expectation": Fixture(
-        Case(context={"asked": (Asked(parse("kernel>=99"), "policy"),)}),
-        Case(context={"asked": (Asked(parse("ib"), "policy"),)}, unknown={"ib": "no permission"}),
+        Case(context={"asked": (SourcedRequirement(parse("kernel>=99"), "policy"),)}),
+        Case(context={"asked": (SourcedRequirement(parse("ib"), "policy"),)}, unknown={"ib": "no permission"}),
     ),
     "fabric.version": Fixture(
         Case({"install.fabric_manager": "550.54.15"}),
@@ -479,8 +482,8 @@ FIXTURES: dict[str, Fixture] = {
         Case({"install.reboot": ["linux-image-6.8.0-52"]}), Case(unknown={"install.reboot": "no permission"})
     ),
     "requirement": Fixture(
-        Case(context={"asked": (Asked(parse("kernel>=99"), "--require"),)}),
-        Case(context={"asked": (Asked(parse("ib"), "--require"),)}, unknown={"ib": "no permission"}),
+        Case(context={"asked": (SourcedRequirement(parse("kernel>=99"), "--require"),)}),
+        Case(context={"asked": (SourcedRequirement(parse("ib"), "--require"),)}, unknown={"ib": "no permission"}),
     ),
     "service.fabric_manager": Fixture(
         Case({"services.daemons": []}), Case(unknown={"services": "no permission"}), Case({"install.nvswitch": False})

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from preflight.checks.finding import BLAMES, STATUSES, Finding, passed
-from preflight.checks.registry import PHASES, REGISTRY, Asked, Context, Expected, JobGpus, check, every_check
+from preflight.checks.registry import (
+    PHASES,
+    REGISTRY,
+    Context,
+    Expected,
+    JobGpus,
+    SourcedRequirement,
+    check,
+    every_check,
+)
 from preflight.checks.run import run_checks
 from preflight.facts.view import View
 from preflight.policy.model import CheckPolicy, Policy
@@ -292,8 +301,8 @@ def test_a_lack_of_memory_or_space_never_drains_whatever_the_policy_says() -> No
     assert verdict(found) == "degraded"
 
 
-def asked(text: str, source: str) -> Asked:
-    return Asked(parse(text), source)
+def asked(text: str, source: str) -> SourcedRequirement:
+    return SourcedRequirement(parse(text), source)
 
 
 def test_blame_follows_the_source_of_a_clause() -> None:

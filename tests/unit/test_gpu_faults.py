@@ -9,7 +9,7 @@ import pytest
 from nvml import sim
 from preflight.checks.registry import Earlier
 from preflight.facts.collect import begin
-from preflight.facts.probe import Said
+from preflight.facts.probe import Transcript
 from preflight.hooks.counters import KEYS
 from preflight.verdict import verdict
 from unit.test_gpu_generations import GPUS, OLD, Node, bad, judged, library, node
@@ -53,7 +53,7 @@ def test_a_gpu_that_hangs_for_a_minute(node: Node, name: str) -> None:
     began = time.monotonic()
     started = begin(GPUS, node.source("health"), 120.0)
     assert started.nvml is not None
-    while Said(started.nvml.child.board.read()).doing != call:
+    while Transcript(started.nvml.child.board.read()).doing != call:
         assert time.monotonic() - began < 50
         time.sleep(0.02)
     document = started.finish(time.monotonic(), 0.3)

@@ -19,7 +19,7 @@ from preflight.submit.why.document import to_json
 from preflight.submit.why.explain import explain
 from preflight.submit.why.gather import Known, is_of, parse
 from preflight.submit.why.limits import limit_of
-from preflight.submit.why.model import KINDS, Asked, Evidence, Left, Told
+from preflight.submit.why.model import KINDS, Candidates, Evidence, Explanation, JobRef
 from preflight.submit.why.reasons import REASONS, reason
 from preflight.submit.why.several import folded_tasks, tell
 from preflight.submit.why.text import COLUMNS, render
@@ -42,15 +42,15 @@ def _job(**other: Any) -> JobInfo:
     return JobInfo(**(values | other))
 
 
-def _told(*reports: dict[str, Any], **fields: Any) -> Told:
+def _told(*reports: dict[str, Any], **fields: Any) -> Explanation:
     return explain(Evidence("42", NOW, _job(**fields), "queue", reports=reports))
 
 
-def _lines(told: Told) -> str:
+def _lines(told: Explanation) -> str:
     return render(told, NOW)
 
 
-def _commands(told: Told) -> list[str]:
+def _commands(told: Explanation) -> list[str]:
     return [command for step in told.steps for command in step.commands]
 
 
@@ -338,9 +338,9 @@ def test_our_entries_among_others() -> None:
 
 @pytest.mark.parametrize(
     ("text", "asked"),
-    [("42", Asked(42)), (" 123_4 ", Asked(123, 4)), ("7+1", Asked(7, None, 1)), ("7+0", Asked(7, None, 0))],
+    [("42", JobRef(42)), (" 123_4 ", JobRef(123, 4)), ("7+1", JobRef(7, None, 1)), ("7+0", JobRef(7, None, 0))],
 )
-def test_names_of_jobs(text: str, asked: Asked) -> None:
+def test_names_of_jobs(text: str, asked: JobRef) -> None:
     assert parse(text) == asked
     assert str(asked) == text.strip()
 
@@ -437,14 +437,14 @@ def test_no_command_holds_what_a_user_wrote_for_a_node(node: str) -> None:
 _N4 = Node("n4", ("IDLE", "DRAIN"), "disk", ("gpu",), (), (), "", "", 8, 1)
 
 
-def _left(left: Left, **fields: Any) -> Told:
+def _left(left: Candidates, **fields: Any) -> Explanation:
     job = _job(restarts=1, admin_comment=MOVED, excluded="n1", **fields)
     return explain(Evidence("42", NOW, job, "queue", nodes={"n4": _N4}, left=left))
 
 
 @pytest.mark.parametrize("word", ["BeginTime", "ReqNodeNotAvail", "Resources", "Constraints"])
 def test_a_moved_job_that_no_node_left_fits_is_not_told_to_wait(word: str) -> None:
-    told = _left(Left((), (), (), (("ubuntu < 24.04", ("n4",)),), 1), reason=word, eligible=int(NOW) + 100)
+    told = _left(Candidates((), (), (), (("ubuntu < 24.04", ("n4",)),), 1), reason=word, eligible=int(NOW) + 100)
     assert "n4 is the only node left; it is drained and does not fit (ubuntu < 24.04)." in told.sentence
     assert "starts elsewhere" not in told.sentence
     assert "scancel 42" in _commands(told)
@@ -452,19 +452,19 @@ def test_a_moved_job_that_no_node_left_fits_is_not_told_to_wait(word: str) -> No
 
 
 def test_a_moved_job_whose_nodes_are_too_few() -> None:
-    told = _left(Left(("n5",), (), (), (("ubuntu < 24.04", ("n4",)),), 2), reason="BeginTime")
+    told = _left(Candidates(("n5",), (), (), (("ubuntu < 24.04", ("n4",)),), 2), reason="BeginTime")
     assert (told.kind, told.cause) == ("moved", "no-node-left")
     assert "It asks for 2 nodes, and of those left only n5 can still fit." in told.sentence
 
 
 def test_a_moved_job_whose_fitting_node_is_away_waits_for_it() -> None:
-    told = _left(Left((), ("n4",), (), (), 1), reason="ReqNodeNotAvail")
+    told = _left(Candidates((), ("n4",), (), (), 1), reason="ReqNodeNotAvail")
     assert "Of the nodes left only n4 (drained) would fit: it waits for it." in told.sentence
     assert _commands(told) == ["scontrol show node n4"]
 
 
 def test_a_moved_job_of_which_a_node_left_may_fit_waits_for_slurm() -> None:
-    for left in (Left(("n5",), (), (), (), 1), Left((), (), ("n5",), (), 1)):
+    for left in (Candidates(("n5",), (), (), (), 1), Candidates((), (), ("n5",), (), 1)):
         assert "It starts elsewhere" in _left(left, reason="BeginTime").sentence
 
 
@@ -487,14 +487,14 @@ def test_bad_constraints_of_what_preflight_set_is_not_cleared() -> None:
 
 def test_what_is_not_known_is_told_in_one_short_line() -> None:
     class _Nothing:
-        def known(self, _: Asked) -> Known:
+        def known(self, _: JobRef) -> Known:
             return Known(notes=("Slurm's accounting was not asked: Slurm accounting storage is disabled",))
 
         def of_reports(self, *_: object) -> list[Evidence]:
             return []
 
     with pytest.raises(ValueError, match=r"^job 99: ") as caught:
-        tell(_Nothing(), Asked(99))  # type: ignore[arg-type]
+        tell(_Nothing(), JobRef(99))  # type: ignore[arg-type]
     assert str(caught.value) == (
         "job 99: not in Slurm's queue, and no report of it where you may read (accounting is off). Is the number right?"
     )
@@ -543,7 +543,7 @@ def test_a_job_that_accounting_takes_for_alive_is_a_runaway() -> None:
     assert "sacctmgr show runawayjobs" in _commands(told)
 
 
-def _epilog_with(subject: str, *before: Finding, gpus: tuple[int, ...] = (0,)) -> Told:
+def _epilog_with(subject: str, *before: Finding, gpus: tuple[int, ...] = (0,)) -> Explanation:
     fault = FAULT._replace(subject=subject)
     job = {"gpus": list(gpus)}
     first = report(node="n1", job=job, findings=list(before))

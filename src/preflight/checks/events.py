@@ -144,12 +144,12 @@ def xid_changes(
         if value.action != OFF or value.user:
             blame = "user" if value.user else "node"
             found.append(
-                {"fact": f"{board(view, one).subject}.xid", "before": None, "after": said(one), "blame": blame}
+                {"fact": f"{board(view, one).subject}.xid", "before": None, "after": xid_text(one), "blame": blame}
             )
     return found
 
 
-def said(event: Row) -> str:
+def xid_text(event: Row) -> str:
     """Return "79 (GPU fallen off the bus)", with how often it came where that is more than once."""
     from preflight.catalog.xids import xid
 

@@ -20,7 +20,7 @@ PHASES = ("prolog", "epilog", "health")
 FRAMEWORK = ("__init__.py", "finding.py", "names.py", "registry.py", "row.py", "run.py")
 
 
-class Asked(NamedTuple):
+class SourcedRequirement(NamedTuple):
     """A requirement and where it comes from: "--require", "comment" (the job's) or "policy" (the site's)."""
 
     requirement: Requirement
@@ -127,7 +127,7 @@ class Context(NamedTuple):
     node: View
     job: View
     policy: Policy
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[SourcedRequirement, ...] = ()
     gpus: JobGpus | None = None
     expected: Expected = Expected()
     broken: tuple[tuple[str, str, str], ...] = ()

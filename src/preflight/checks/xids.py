@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.catalog.xids import DRAIN, WARN, xid
-from preflight.checks.events import age, board, events, recent, said, worth
+from preflight.checks.events import age, board, events, recent, worth, xid_text
 from preflight.checks.finding import Finding, failed, passed, skipped, warned
 from preflight.checks.registry import Context, check
 from preflight.facts.view import Unknown, View
@@ -42,7 +42,7 @@ def hardware(context: Context, limit: float | None) -> Iterator[Finding]:
         doubtful = [one for one in recent(context.node, "xid") if worth(one, context.policy).action == WARN]
         for one in doubtful:
             row = None if one["code"] is None else xid(one["code"], context.policy.tables())
-            text = f"Xid {said(one)} on {where(context, one)}, {age(context.node, one)}"
+            text = f"Xid {xid_text(one)} on {where(context, one)}, {age(context.node, one)}"
             yield warned(
                 text, subject=board(context.node, one).subject, observed=one["code"], remedy=row and row.action
             )
@@ -55,7 +55,7 @@ def _faulty(context: Context, found: list[dict[str, Any]]) -> Finding:
     first, others = found[0], list(dict.fromkeys(str(one["code"]) for one in found[1:]))
     place = board(context.node, first)
     row = None if first["code"] is None else xid(first["code"], context.policy.tables())
-    text = f"Xid {said(first)} on {where(context, first)}, {age(context.node, first)}"
+    text = f"Xid {xid_text(first)} on {where(context, first)}, {age(context.node, first)}"
     if others:
         text += f", then {', '.join(others[:6])}"
     remedy = row.action if row else None
@@ -79,7 +79,7 @@ SWITCH = "drain; reset the GPUs and switches of the baseboard, or reboot; hardwa
 @check("nvswitch.sxid", reads=("gpus", "kernel_log"), remedy=SWITCH, device=True, source=LOG)
 def switch(context: Context, limit: float | None) -> Iterator[Finding]:
     """No NVSwitch reported a fatal error (SXid) since the boot."""
-    yield from told(context, events(context.node, "sxid"), "fatal", "no fatal SXid")
+    yield from findings_of(context, events(context.node, "sxid"), "fatal", "no fatal SXid")
 
 
 BUS = "reboot the node or cycle its power; hardware service where it comes back"
@@ -88,10 +88,10 @@ BUS = "reboot the node or cycle its power; hardware service where it comes back"
 @check("gpu.bus", reads=("gpus", "kernel_log"), remedy=BUS, device=True, source=LOG)
 def bus(context: Context, limit: float | None) -> Iterator[Finding]:
     """No GPU has fallen off the bus, told by the driver without an Xid."""
-    yield from told(context, events(context.node, "off_the_bus"), "fatal", "no GPU fell off the bus")
+    yield from findings_of(context, events(context.node, "off_the_bus"), "fatal", "no GPU fell off the bus")
 
 
-def told(context: Context, found: list[dict[str, Any]], severity: str, well: str) -> Iterator[Finding]:
+def findings_of(context: Context, found: list[dict[str, Any]], severity: str, well: str) -> Iterator[Finding]:
     """Yield a fail for each event, a warning for those of another severity (not in a prolog), or that all is well."""
     absent = unread(context)
     if absent is not None:

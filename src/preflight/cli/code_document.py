@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from preflight.artifacts.gpu_code import Code, Container
-from preflight.artifacts.gpu_code.survey import Asked, Outcome, Package, Survey
+from preflight.artifacts.gpu_code.survey import Demand, Outcome, Package, Survey
 from preflight.catalog.versions import show
 from preflight.cli.code_answer import Answered, table
 
@@ -107,5 +107,5 @@ def _grouped(containers: Sequence[Container]) -> list[dict[str, Any]]:
     ]
 
 
-def _asked(one: Asked) -> dict[str, Any] | None:
+def _asked(one: Demand) -> dict[str, Any] | None:
     return {"version": show(one.version), "by": one.by} if one.version else None

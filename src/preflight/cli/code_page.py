@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from preflight.artifacts.gpu_code.model import IGNORED
 from preflight.artifacts.gpu_code.runs import NO, UNKNOWN, YES
-from preflight.artifacts.gpu_code.survey import NONE, Asked, Outcome, Package, Survey
+from preflight.artifacts.gpu_code.survey import NONE, Demand, Outcome, Package, Survey
 from preflight.catalog.versions import show
 from preflight.cli.code_answer import BY_PTX, IN_PART, RUNS, Answered, generation, table
 from preflight.report.clean import clean
@@ -136,7 +136,7 @@ def _system(found: Survey) -> Iterator[str]:
             yield from _wrapped(label, _version(prefix, one), "  ")
 
 
-def _version(prefix: str, one: Asked) -> str:
+def _version(prefix: str, one: Demand) -> str:
     by = f"  ({clean(one.by, 200)})"
     return (f"{show(one.version)} or newer" if prefix == "GLIBC" else f"{prefix}_{show(one.version)}") + by
 

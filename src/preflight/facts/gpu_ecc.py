@@ -33,15 +33,15 @@ def locations(nvml: Any, handle: Handle) -> Values:
 
     Raises Fault(NOT_SUPPORTED) where it tells none.
     """
-    found = _told(nvml, handle, NEWER)
+    found = _counts(nvml, handle, NEWER)
     if "sram" not in found:
-        found |= _told(nvml, handle, OLDER)
+        found |= _counts(nvml, handle, OLDER)
     if not found:
         raise Fault(NOT_SUPPORTED)
     return (found,)
 
 
-def _told(nvml: Any, handle: Handle, wanted: dict[str, int]) -> dict[str, int]:
+def _counts(nvml: Any, handle: Handle, wanted: dict[str, int]) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, location in wanted.items():
         try:

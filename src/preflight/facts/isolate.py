@@ -110,7 +110,7 @@ class Child:
 
     def so_far(self) -> list[dict[str, Any]]:
         """Return the messages that have come; the child may go on."""
-        return Said(self.board.read()).messages
+        return Transcript(self.board.read()).messages
 
     def collect(self, deadline: float) -> Outcome:
         """Return the outcome of this child alone; see `gather`."""
@@ -129,7 +129,7 @@ class Child:
         not finished is left to go on, until its own alarm: whether it comes to an end shows whether it hangs.
         """
         os.close(self.descriptor)
-        told = Said(self.board.read())
+        told = Transcript(self.board.read())
         shared = self.board.descriptor
         self.board.close()
         if told.finished:
@@ -217,7 +217,7 @@ def run_child(name: str, function: Callable[[Channel], None], deadline_s: float)
     return start(name, function, deadline_s).collect(deadline)
 
 
-class Said:
+class Transcript:
     """The lines of a board, taken apart; a line that is cut off or no JSON object ends them."""
 
     def __init__(self, data: bytes) -> None:

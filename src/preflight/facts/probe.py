@@ -11,7 +11,7 @@ import os
 import time
 
 from preflight.facts import board
-from preflight.facts.isolate import Channel, Child, Outcome, Said, start, wait
+from preflight.facts.isolate import Channel, Child, Outcome, Transcript, start, wait
 from preflight.facts.stuck import StuckGuard, start_time
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -59,7 +59,7 @@ class Probe:
         if earlier is None or not self._lasting:
             return
         while start_time(earlier["pid"]) == earlier["start"]:
-            if time.monotonic() >= deadline or (earlier.get("hung") and _same_call(earlier, _said(earlier))):
+            if time.monotonic() >= deadline or (earlier.get("hung") and _same_call(earlier, _transcript(earlier))):
                 self._still_there(earlier)
                 return
             time.sleep(POLL_S)
@@ -73,9 +73,9 @@ class Probe:
         """
         if self.child is None or self.child.closed or self._proven:
             return
-        first = Said(self.child.board.read())
+        first = Transcript(self.child.board.read())
         wait([self.child], deadline)
-        second = Said(self.child.board.read())
+        second = Transcript(self.child.board.read())
         if not self._lasting and not self.child.closed and first.since is not None and first.since == second.since:
             self._evidence = f"no answer at {second.doing} in {time.monotonic() - first.since:.1f} s"
 
@@ -106,7 +106,7 @@ class Probe:
 
     def _still_there(self, earlier: dict[str, Any]) -> None:
         """Make the outcome of an earlier run's child that has not ended: it hangs, or it has come further."""
-        said, pid = _said(earlier), earlier["pid"]
+        said, pid = _transcript(earlier), earlier["pid"]
         same = _same_call(earlier, said)
         messages = said.messages if said else []
         doing = (said.doing if said else None) or earlier.get("doing")
@@ -134,14 +134,14 @@ def kill(earlier: dict[str, Any]) -> bool:
     return True
 
 
-def _said(earlier: dict[str, Any]) -> Said | None:
+def _transcript(earlier: dict[str, Any]) -> Transcript | None:
     """Return what an earlier run's child has said up to now, None where that can't be read."""
     descriptor = earlier.get("board")
     data = board.read_of(earlier["pid"], descriptor) if isinstance(descriptor, int) else None
-    return None if data is None else Said(data)
+    return None if data is None else Transcript(data)
 
 
-def _same_call(earlier: dict[str, Any], now: Said | None) -> bool:
+def _same_call(earlier: dict[str, Any], now: Transcript | None) -> bool:
     """Return whether it is still in the call that the record names; one whose board is gone is ending."""
     if now is None:
         return earlier.get("board") is None

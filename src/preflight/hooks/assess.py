@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding
-from preflight.checks.registry import Asked, Configured, Context, Earlier, Expected, JobEnd, JobGpus
+from preflight.checks.registry import Configured, Context, Earlier, Expected, JobEnd, JobGpus, SourcedRequirement
 from preflight.checks.run import checks_for, run_checks
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Facts, View
@@ -58,7 +58,7 @@ class Assessment(NamedTuple):
 
     document: FactsDocument
     findings: list[Finding]
-    asked: tuple[Asked, ...]
+    asked: tuple[SourcedRequirement, ...]
     broken: tuple[tuple[str, str, str], ...]
     gpus: JobGpus | None
 
@@ -102,7 +102,7 @@ def assess(question: Question, reading: Reading, deadline: float, document: Fact
     return Assessment(document, findings, asked, broken, gpus)
 
 
-def requirements(question: Question) -> tuple[tuple[Asked, ...], tuple[tuple[str, str, str], ...]]:
+def requirements(question: Question) -> tuple[tuple[SourcedRequirement, ...], tuple[tuple[str, str, str], ...]]:
     """Return all that is asked, each with its source, and (text, source, why) of what cannot be read."""
     job = question.job
     texts = [(question.require, "--require")]
@@ -120,14 +120,14 @@ def requirements(question: Question) -> tuple[tuple[Asked, ...], tuple[tuple[str
         if not text:
             continue
         try:
-            asked.append(Asked(parse(text), source))
+            asked.append(SourcedRequirement(parse(text), source))
         except RequirementError as error:
             shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
             broken.append((shown, source, error.message))
     return tuple(asked), tuple(broken)
 
 
-def subjects(question: Question, asked: tuple[Asked, ...]) -> frozenset[str]:
+def subjects(question: Question, asked: tuple[SourcedRequirement, ...]) -> frozenset[str]:
     """Return the fact subjects to read: NVML only where the job has GPUs, or something asks for it."""
     context = Context(question.phase, View({}, {}), View({}, {}), question.policy)
     wanted = set(ALWAYS if question.phase == "epilog" else ALWAYS + DESCRIBES)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from preflight.facts.view import View
     from preflight.policy.model import Policy
-    from preflight.slurm.publish import Told
+    from preflight.slurm.publish import Publication
 
     class BackEnd(Protocol):
         """What reads the cluster; raises SlurmError where it cannot."""
@@ -99,7 +99,7 @@ class Cluster:
         """Write one line to a job's terminal or output."""
         slurm_job.notify(self.slurm, name, text)
 
-    def publish(self, node: str, view: View, policy: Policy, via: str = "auto", dry_run: bool = False) -> Told:
+    def publish(self, node: str, view: View, policy: Policy, via: str = "auto", dry_run: bool = False) -> Publication:
         """Tell Slurm the facts of a node, keeping what others put there; see slurm/publish.py."""
         from preflight.slurm.publish import publish
 

@@ -22,7 +22,7 @@ BY_EXTRA: tuple[str, ...] = ("Extra",)
 BY_FEATURES: tuple[str, ...] = ("AvailableFeatures", "ActiveFeatures")
 
 
-class Told(NamedTuple):
+class Publication(NamedTuple):
     """What was published, or would be. ``via`` "extra" or "features"; ``before`` and ``after`` as Slurm has them.
 
     ``taken_back``: what had been published the other way is not there any more.
@@ -50,7 +50,9 @@ def uses_extra(slurm: Slurm) -> bool:
     return "extra_constraints" in said.lower().replace(" ", "").split(",")
 
 
-def publish(slurm: Slurm, node: str, view: View, policy: Policy, via: str = "auto", dry_run: bool = False) -> Told:
+def publish(
+    slurm: Slurm, node: str, view: View, policy: Policy, via: str = "auto", dry_run: bool = False
+) -> Publication:
     """Tell Slurm the facts of ``node``; every feature and every key of its Extra that is not ours is kept.
 
     ``via`` "auto" asks the controller's configuration. What was published the other way before is taken back: it would
@@ -111,7 +113,7 @@ def without_features(available: str, active: str) -> str | None:
     return None if any(one not in on for one in kept) else ",".join(kept)
 
 
-def _merge_extra(before: str, ours: dict[str, Any], node: str) -> Told:
+def _merge_extra(before: str, ours: dict[str, Any], node: str) -> Publication:
     """Return the Extra with our keys made anew; raises SlurmError where it holds no JSON object."""
     kept: Any = {}
     if before:
@@ -125,14 +127,14 @@ def _merge_extra(before: str, ours: dict[str, Any], node: str) -> Told:
             )
     merged = {key: value for key, value in kept.items() if not encode.is_ours(key)} | ours
     if merged == kept:
-        return Told("extra", before, before)
+        return Publication("extra", before, before)
     try:
-        return Told("extra", before, jsonio.dumps(merged))
+        return Publication("extra", before, jsonio.dumps(merged))
     except ValueError:  # 1e999, which JSON's readers take for infinity
         raise SlurmError(f"the Extra of {node} holds a number too large to be kept: make it smaller") from None
 
 
-def _merge_features(before: list[str], ours: list[str]) -> Told:
+def _merge_features(before: list[str], ours: list[str]) -> Publication:
     """Return the features with ours made anew; raises SlurmError where a feature of others is switched off."""
     available, active = (_words(one) for one in before)
     mine = [one for one in available if one.startswith(encode.PREFIXES)]
@@ -140,11 +142,11 @@ def _merge_features(before: list[str], ours: list[str]) -> Told:
     as_was = ",".join(available)
     inactive = [one for one in kept if one not in active]
     if sorted(mine) == ours and all(one in active for one in mine):
-        return Told("features", as_was, as_was)
+        return Publication("features", as_was, as_was)
     if inactive:
         # Features that the site switches (KNL modes, node_features plugins) are not ours to activate.
         raise SlurmError(f"features {','.join(inactive)} are available but not active here: publish by Extra instead")
-    return Told("features", as_was if sorted(mine) != ours else "", ",".join([*kept, *ours]))
+    return Publication("features", as_was if sorted(mine) != ours else "", ",".join([*kept, *ours]))
 
 
 def _words(text: str) -> list[str]:

@@ -45,7 +45,7 @@ class Package(NamedTuple):
     libraries: tuple[Library, ...]
 
 
-class Asked(NamedTuple):
+class Demand(NamedTuple):
     """The most that any file asks of the system, and which one does; () and "" where none does."""
 
     version: tuple[int, ...] = ()
@@ -64,9 +64,9 @@ class Survey(NamedTuple):
     packages: tuple[Package, ...]
     files: int
     machines: tuple[str, ...]
-    glibc: Asked
-    libstdcxx: Asked
-    cxxabi: Asked
+    glibc: Demand
+    libstdcxx: Demand
+    cxxabi: Demand
     linkable: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -108,7 +108,7 @@ def survey(path: str) -> Survey:
     linkable: list[str] = []
     counted = (LOADED, LINKED, RELOCATABLE) + ((IGNORED,) if kind == places.FILE else ())
     machines: dict[str, None] = {}
-    asked: dict[str, Asked] = {}
+    asked: dict[str, Demand] = {}
     files = 0
     for one in found:
         code = one.code
@@ -127,15 +127,15 @@ def survey(path: str) -> Survey:
             owner = owners.get(one.name) or otherwise or packages.by_folder(one.name)
             grouped.setdefault(owner, []).append(Library(one.name, code, built_with(code)))
     made = tuple(Package(owner, tuple(libraries)) for owner, libraries in sorted(grouped.items()))
-    glibc, libstdcxx, cxxabi = (asked.get(name, Asked()) for name in ("glibc", "libstdcxx", "cxxabi"))
+    glibc, libstdcxx, cxxabi = (asked.get(name, Demand()) for name in ("glibc", "libstdcxx", "cxxabi"))
     return Survey(path, kind, made, files, tuple(machines), glibc, libstdcxx, cxxabi, tuple(linkable), tuple(notes))
 
 
-def _ask(asked: dict[str, Asked], needs: Needs, by: str) -> None:
+def _ask(asked: dict[str, Demand], needs: Needs, by: str) -> None:
     for name in ("glibc", "libstdcxx", "cxxabi"):
         version: tuple[int, ...] = getattr(needs, name)
-        if version > asked.get(name, Asked()).version:
-            asked[name] = Asked(version, by)
+        if version > asked.get(name, Demand()).version:
+            asked[name] = Demand(version, by)
 
 
 def outcome(package: Package, on: Gpu, tables: Tables = SHIPPED) -> Outcome:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from preflight.checks.events import board, every, of_job, recent, said, worth
+from preflight.checks.events import board, every, of_job, recent, worth, xid_text
 from preflight.checks.finding import Finding, failed, passed, untold
 from preflight.checks.registry import Context, check
-from preflight.checks.xids import LOG, RESET, told, unread, where
+from preflight.checks.xids import LOG, RESET, findings_of, unread, where
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def application(context: Context, limit: float | None) -> Iterator[Finding]:
     unsure = [one for one in theirs.unsure if worth(one, context.policy).user]
     for one in own:
         name = f" by {one['name']} (pid {one['pid']})" if one["name"] else ""
-        text = f"Xid {said(one)} on {where(context, one)}{name} while the job ran"
+        text = f"Xid {xid_text(one)} on {where(context, one)}{name} while the job ran"
         yield failed(text, subject=board(context.node, one).subject, observed=one["code"], expected="none")
     for one in unsure:
-        text = f"Xid {said(one)} on {where(context, one)}, which jobs share: whose it was is not known"
+        text = f"Xid {xid_text(one)} on {where(context, one)}, which jobs share: whose it was is not known"
         yield untold(text, subject=board(context.node, one).subject, observed=one["code"], blame="site", remedy=SHARED)
     if not own and not unsure:
         yield passed("no Xid of the job's own")
@@ -89,7 +89,7 @@ def repeated(context: Context, limit: float | None) -> Iterator[Finding]:
 )
 def gsp(context: Context, limit: float | None) -> Iterator[Finding]:
     """The GPUs' own processors (GSP) answer the driver in time."""
-    yield from told(context, recent(context.node, "gsp"), "", "no time-out of a GSP")
+    yield from findings_of(context, recent(context.node, "gsp"), "", "no time-out of a GSP")
 
 
 INIT = "look at the lines around it (dmesg); reseat or replace the board where a reboot does not help"
@@ -98,7 +98,7 @@ INIT = "look at the lines around it (dmesg); reseat or replace the board where a
 @check("gpu.init", reads=("gpus", "kernel_log"), phases=AFTER, action="warn", remedy=INIT, device=True, source=LOG)
 def init(context: Context, limit: float | None) -> Iterator[Finding]:
     """The driver could initialise each GPU (RmInitAdapter)."""
-    yield from told(context, recent(context.node, "gpu_init"), "", "each GPU could be initialised")
+    yield from findings_of(context, recent(context.node, "gpu_init"), "", "each GPU could be initialised")
 
 
 LINK = "look at NVLink's state and counters (nvidia-smi nvlink -s, -e); reset the GPUs of the baseboard"
@@ -109,4 +109,4 @@ LINK = "look at NVLink's state and counters (nvidia-smi nvlink -s, -e); reset th
 )
 def nvlink(context: Context, limit: float | None) -> Iterator[Finding]:
     """The driver logged no error of NVLink beside Xids."""
-    yield from told(context, recent(context.node, "nvlink"), "", "no error of NVLink in the log")
+    yield from findings_of(context, recent(context.node, "nvlink"), "", "no error of NVLink in the log")

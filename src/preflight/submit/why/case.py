@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from preflight.report.merge import View, fold, natural
 from preflight.slurm.models import JobInfo
-from preflight.submit.why.model import Evidence, Stay, Step
-from preflight.submit.why.stays import stays, view_of
+from preflight.submit.why.model import Evidence, RunOutcome, Step
+from preflight.submit.why.run_outcomes import stays, view_of
 from preflight.submit.why.words import clock
 
 
@@ -16,7 +16,7 @@ class Case(NamedTuple):
 
     evidence: Evidence
     view: View | None
-    stays: tuple[Stay, ...]
+    stays: tuple[RunOutcome, ...]
     run: int
 
     @property
@@ -40,7 +40,7 @@ class Case(NamedTuple):
         """Return the job as Slurm's commands take it: a component of a heterogeneous job goes by its leader."""
         return str(self.job.het_job_id) if self.job.het_job_id else self.job.name
 
-    def of_run(self, run: int) -> tuple[Stay, ...]:
+    def of_run(self, run: int) -> tuple[RunOutcome, ...]:
         """Return the stays of one run."""
         return tuple(stay for stay in self.stays if stay.run == run)
 

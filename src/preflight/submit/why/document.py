@@ -4,18 +4,18 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
-from preflight.submit.why.model import Stay, Step, Told
+from preflight.submit.why.model import Explanation, RunOutcome, Step
 
 FORMAT = "preflight.why/1"
 
 
-def to_json(told: Told) -> str:
+def to_json(told: Explanation) -> str:
     """Return the document as ASCII JSON that ends in a newline."""
     document = {"format": FORMAT, **_told(told)}
     return json.dumps(document, indent=2).replace("\x7f", "\\u007f") + "\n"
 
 
-def _told(told: Told) -> dict[str, Any]:
+def _told(told: Explanation) -> dict[str, Any]:
     return {
         "job": told.label,
         "kind": told.kind,
@@ -34,7 +34,7 @@ def _told(told: Told) -> dict[str, Any]:
     }
 
 
-def _stay(stay: Stay) -> dict[str, Any]:
+def _stay(stay: RunOutcome) -> dict[str, Any]:
     started = None if stay.started is None else datetime.fromtimestamp(stay.started, timezone.utc)
     return {
         "run": stay.run,

@@ -6,8 +6,8 @@ from typing import Any
 from preflight.slurm.marks import marks
 from preflight.submit.why.case import Case
 from preflight.submit.why.failed import maybe_memory, memory_steps, memory_words, not_started
-from preflight.submit.why.model import Report, Stay, Step, Told
-from preflight.submit.why.stays import because, deciding, epilogs
+from preflight.submit.why.model import Explanation, Report, RunOutcome, Step
+from preflight.submit.why.run_outcomes import because, deciding, epilogs
 from preflight.submit.why.words import exit_words, is_admin, listed, verb, who_is
 
 Finding = dict[str, Any]
@@ -26,7 +26,7 @@ _STATES = {
 }
 
 
-def ended(case: Case) -> Told:
+def ended(case: Case) -> Explanation:
     """Return the explanation of a job in one of Slurm's final states."""
     state = case.job.state
     mark = [one for one in marks(case.job.admin_comment) if one.kind == "cancelled"]
@@ -44,10 +44,10 @@ def ended(case: Case) -> Told:
     kind = _STATES.get(state, "ended")
     lines = after_effects(case)
     sentence, cause, steps = _by_state(case, kind, now)
-    return Told(case.label, kind, sentence + case.earlier(), cause, lines=lines, steps=steps + _if_changed(case))
+    return Explanation(case.label, kind, sentence + case.earlier(), cause, lines=lines, steps=steps + _if_changed(case))
 
 
-def _cancelled_by_us(case: Case, node: str, text: str) -> Told:
+def _cancelled_by_us(case: Case, node: str, text: str) -> Explanation:
     why, _, need = text.partition(": ")
     interactive = "interactive" in why
     said = why if why.startswith(("it was", "an interactive")) else ""
@@ -64,12 +64,12 @@ def _cancelled_by_us(case: Case, node: str, text: str) -> Told:
                       ("preflight plan SCRIPT", "preflight sbatch SCRIPT")),)  # fmt: skip
     if not interactive:
         steps = (*steps, Step("Without --no-requeue Preflight moves it to another node instead of cancelling it."))
-    return Told(
+    return Explanation(
         case.label, "cancelled-by-preflight", sentence, "interactive" if interactive else "no-requeue", steps=steps
     )
 
 
-def _stopped(case: Case, stay: Stay) -> Told:
+def _stopped(case: Case, stay: RunOutcome) -> Explanation:
     sentence = (
         f"{case.head} was ended by Slurm before it started, because "
         f"{stay.nodes} {verb(stay.nodes, 'was', 'were')} found faulty, not the job: {stay.because}.{case.earlier()}"
@@ -80,10 +80,10 @@ def _stopped(case: Case, stay: Stay) -> Told:
         ),
         Step(f"Repair {stay.nodes}; the health check resumes it:", (f"scontrol show node {stay.nodes}",), "admin"),
     )
-    return Told(case.label, "stopped-node-unhealthy", sentence, "node-unhealthy", steps=steps)
+    return Explanation(case.label, "stopped-node-unhealthy", sentence, "node-unhealthy", steps=steps)
 
 
-def _by_state(case: Case, kind: str, now: tuple[Stay, ...]) -> tuple[str, str, tuple[Step, ...]]:
+def _by_state(case: Case, kind: str, now: tuple[RunOutcome, ...]) -> tuple[str, str, tuple[Step, ...]]:
     """Return sentence, cause and steps of a job that ran (or was cancelled while it waited)."""
     job = case.job
     on = f" on {job.nodes}" if job.nodes else ""
@@ -143,7 +143,7 @@ def _who(case: Case) -> tuple[str, str]:
     return f" by {who_is(uid)}", "admin" if is_admin(uid) else "other"
 
 
-def _nodes_were(now: tuple[Stay, ...]) -> str:
+def _nodes_were(now: tuple[RunOutcome, ...]) -> str:
     """Return what the prolog had said of its nodes, as the end of a sentence."""
     if not now:
         return "no report of this run can be read here."
@@ -160,15 +160,15 @@ def _nodes_were(now: tuple[Stay, ...]) -> str:
     return f"{whose} could run it, with a warning: {worst.because}."
 
 
-def _cause(now: tuple[Stay, ...]) -> str:
+def _cause(now: tuple[RunOutcome, ...]) -> str:
     return now[0].outcome if now else "no-report"
 
 
-def _steps_after(case: Case, now: tuple[Stay, ...]) -> tuple[Step, ...]:
+def _steps_after(case: Case, now: tuple[RunOutcome, ...]) -> tuple[Step, ...]:
     return (case.report_step(),) if now else ()
 
 
-def _failed_steps(case: Case, now: tuple[Stay, ...]) -> tuple[Step, ...]:
+def _failed_steps(case: Case, now: tuple[RunOutcome, ...]) -> tuple[Step, ...]:
     if now and now[0].outcome == "unfit":
         return (Step("That the node did not fit is the likely cause: submit it again where nodes fit."),)
     if now and now[0].outcome == "unhealthy":
@@ -224,7 +224,7 @@ def _if_changed(case: Case) -> tuple[Step, ...]:
     return (Step(f"Check its output before you trust it: {listed(bad)} may have broken while it ran."),)
 
 
-def runaway(case: Case) -> Told:
+def runaway(case: Case) -> Explanation:
     """Return the explanation of a job that accounting takes for alive and the controller does not know."""
     job = case.job
     sentence = (
@@ -232,11 +232,11 @@ def runaway(case: Case) -> Told:
         "slurmdbd was not told of its end (a runaway job). How it ended is not on record there."
     )
     admin = Step("Have such jobs shown, and their records ended:", ("sacctmgr show runawayjobs",), "admin")
-    return Told(case.label, "ended", sentence + case.earlier(), "runaway", steps=(*_steps_after(case, case.of_run(
-        case.run)), admin))  # fmt: skip
+    steps = (*_steps_after(case, case.of_run(case.run)), admin)
+    return Explanation(case.label, "ended", sentence + case.earlier(), "runaway", steps=steps)
 
 
-def only_reported(case: Case) -> Told:
+def only_reported(case: Case) -> Explanation:
     """Return the explanation of a job that neither the queue nor accounting knows (any more)."""
     last = max(stay.run for stay in case.stays)
     now = case.of_run(last)
@@ -259,7 +259,7 @@ def only_reported(case: Case) -> Told:
     if not done:
         done = f"{'ran' if over else 'started'} on {ran}; {_nodes_were(now).rstrip('.')}"
     sentence = f"{case.head}, by its reports, {done}. {gone}.{_earlier_than(case, last)}"
-    return Told(case.label, "reported", sentence, worst.outcome, lines=after_effects(case._replace(run=last)),
+    return Explanation(case.label, "reported", sentence, worst.outcome, lines=after_effects(case._replace(run=last)),
                 steps=(case.report_step(), *_if_changed(case._replace(run=last))))  # fmt: skip
 
 

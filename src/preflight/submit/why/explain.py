@@ -3,14 +3,14 @@
 from preflight.submit.why.case import Case, case_of
 from preflight.submit.why.ended import ended, only_reported, runaway
 from preflight.submit.why.held import held
-from preflight.submit.why.model import Evidence, Told
+from preflight.submit.why.model import Evidence, Explanation
 from preflight.submit.why.running import LEAVING, RUNNING, STARTING, running
 from preflight.submit.why.waiting import waiting
 
 _PENDING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 
 
-def explain(evidence: Evidence) -> Told:
+def explain(evidence: Evidence) -> Explanation:
     """Return what became of one job; raises ValueError where neither Slurm nor a report knows it."""
     case = case_of(evidence)
     if evidence.job is None:
@@ -21,7 +21,7 @@ def explain(evidence: Evidence) -> Told:
     return _with_facts(case, _judge(case))
 
 
-def _judge(case: Case) -> Told:
+def _judge(case: Case) -> Explanation:
     state = case.job.state
     if case.evidence.source == "accounting" and state in (*_PENDING, *RUNNING, *LEAVING, *STARTING):
         return runaway(case)
@@ -32,7 +32,7 @@ def _judge(case: Case) -> Told:
     return ended(case)
 
 
-def _with_facts(case: Case, told: Told) -> Told:
+def _with_facts(case: Case, told: Explanation) -> Explanation:
     job = case.evidence.job
     return told._replace(
         stays=case.stays,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from preflight.slurm.accounting import Memory
 from preflight.slurm.job_asks import Files
 from preflight.submit.why.case import Case
-from preflight.submit.why.model import Step, Told
+from preflight.submit.why.model import Explanation, Step
 from preflight.submit.why.words import exit_words, killed, listed, no_files, slurmd_words
 
 _SHOWN_MIB = 1024
 _LAUNCH_S = 300  # seconds within which a launch has failed
 
 
-def not_started(case: Case) -> Told | None:
+def not_started(case: Case) -> Explanation | None:
     """Return the explanation of a job that slurmd could not start; None for one that ran."""
     job, files = case.job, case.evidence.more.asks.files
     did = slurmd_words(job.exit_code)
@@ -33,12 +33,12 @@ def not_started(case: Case) -> Told | None:
         again = Step(
             "Make the directory, or name another place, and submit it again:", ("sbatch --output=PATH SCRIPT",)
         )
-        return Told(case.label, "failed", sentence + case.earlier(), "files", steps=(again,))
+        return Explanation(case.label, "failed", sentence + case.earlier(), "files", steps=(again,))
     steps = (Step("The node may be at fault: submit it again without it, and tell the admins:",
                   (f"sbatch -x {job.nodes or 'NODE'} SCRIPT",)),
              Step("slurmd's log on the node says more; what Slurm knows of the node:",
                   (f"scontrol show node {job.nodes}".rstrip(),), "admin"))  # fmt: skip
-    return Told(case.label, "failed", sentence + case.earlier(), "not-started", steps=steps)
+    return Explanation(case.label, "failed", sentence + case.earlier(), "not-started", steps=steps)
 
 
 def _named(files: Files) -> str:

@@ -22,7 +22,7 @@ from preflight.submit.plan.ask import read_cluster
 from preflight.submit.plan.judge import hosts
 from preflight.submit.plan.model import Group, Nodes, Part
 from preflight.submit.script import read
-from preflight.submit.why.model import Left, Report
+from preflight.submit.why.model import Candidates, Report
 
 _GROUPS, _CHANGES = 5, 2
 _NO_NODE = ("Constraints", "BadConstraints")
@@ -37,7 +37,7 @@ class Fits(NamedTuple):
     """What nodes publish of what a job asks: ``lines`` to show, and the nodes ``left``, None where that is not told."""
 
     lines: tuple[str, ...] = ()
-    left: Left | None = None
+    left: Candidates | None = None
 
 
 class Fitting:
@@ -155,7 +155,7 @@ def _names_of(groups: tuple[Group, ...]) -> set[str]:
     return {name for group in groups for name in group.nodes}
 
 
-def _left(made: Part, job: JobInfo, refused: frozenset[str]) -> Left | None:
+def _left(made: Part, job: JobInfo, refused: frozenset[str]) -> Candidates | None:
     """Return the nodes that the job does not exclude; one that refused it and is not known to lack anything is untold.
 
     None where the nodes were not judged.
@@ -170,7 +170,7 @@ def _left(made: Part, job: JobInfo, refused: frozenset[str]) -> Left | None:
     misfit: dict[str, set[str]] = {}
     for group in (*nodes.misfit, *nodes.left_out):
         misfit.setdefault(clean(group.what, 200), set()).update(set(group.nodes) - out)
-    return Left(
+    return Candidates(
         tuple(sorted(fit - untold - out)),
         tuple(sorted(away - untold - out)),
         tuple(sorted(untold - out)),

@@ -19,9 +19,9 @@ from preflight.slurm.members import Member, members
 from preflight.slurm.models import JobInfo, Node
 from preflight.slurm.ping import reached
 from preflight.submit.why.fits import Fits, Fitting
-from preflight.submit.why.model import Asked, Evidence, Report
+from preflight.submit.why.model import Evidence, JobRef, Report
 from preflight.submit.why.more import of_past, of_queue
-from preflight.submit.why.stays import seconds
+from preflight.submit.why.run_outcomes import seconds
 
 WHOLE_CODES = (26, 5)  # sacct of 22.05 and 24.11 lowers exit codes above 127 by 128, that of 26.05 does not
 SKEW_S = 60.0  # clocks of nodes and of the controller
@@ -53,7 +53,7 @@ class Reader:
         self._nodes: dict[str, dict[str, Node]] = {}
         self._lowered: bool | None = None
 
-    def known(self, asked: Asked) -> Known:
+    def known(self, asked: JobRef) -> Known:
         """Return what Slurm has of what was asked for; never raises."""
         try:
             rows = members(reached(self.cluster.slurm), asked.job)
@@ -71,7 +71,7 @@ class Reader:
         tasks = {row.task for row in here}
         return Known(here, tuple(one for one in kept if not here or one.job.array_task_id not in tasks))
 
-    def _known_to_accounting(self, asked: Asked, unreached: str) -> Known:
+    def _known_to_accounting(self, asked: JobRef, unreached: str) -> Known:
         """Return what accounting has where the controller cannot be asked: slurmdbd may run on another machine."""
         try:
             kept = [one._replace(job=clean_job(one.job)) for one in past(self.cluster.slurm, str(asked))]
@@ -115,7 +115,7 @@ class Reader:
                 self._lowered = True
         return self._lowered
 
-    def of_reports(self, asked: Asked, known: Known) -> list[Evidence]:
+    def of_reports(self, asked: JobRef, known: Known) -> list[Evidence]:
         """Return the evidence about each job of which only reports are left, [] for none."""
         wanted = Wanted(asked.job + (asked.offset or 0), asked.task)  # components are numbered on from their leader
         reports, notes = self._reports(wanted, None)
@@ -185,7 +185,7 @@ def clean_node(node: Node) -> Node:
     return node._replace(reason=clean(node.reason, 300), name=clean(node.name, 80))
 
 
-def _is_asked(row: Member, asked: Asked) -> bool:
+def _is_asked(row: Member, asked: JobRef) -> bool:
     if asked.task is not None:
         return row.array_job_id == asked.job and row.task == asked.task
     if asked.offset is not None:
@@ -207,7 +207,7 @@ def _expanded(text: str) -> set[str]:
         return set()
 
 
-def parse(text: str) -> Asked:
+def parse(text: str) -> JobRef:
     """Return the job that ``text`` names: 123, 123_4, 123+1; raises ValueError with one line."""
     stripped = text.strip()
     mark = "+" if "+" in stripped else "_"
@@ -217,4 +217,4 @@ def parse(text: str) -> Asked:
         shown = clean(text, 40)
         raise ValueError(f'not a job id: "{shown}"; write 123, 123_4 (a task of an array) or 123+1 (heterogeneous)')
     number = int(part) if has_part else None
-    return Asked(int(job), number if mark == "_" else None, number if mark == "+" else None)
+    return JobRef(int(job), number if mark == "_" else None, number if mark == "+" else None)

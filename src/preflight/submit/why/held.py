@@ -6,11 +6,11 @@ import re
 
 from preflight.hostlist import HostlistError, folded, names
 from preflight.slurm.marks import Mark, marks
+from preflight.submit.why.candidates import ask_anew, hopeless
 from preflight.submit.why.case import Case
 from preflight.submit.why.holdup import asked_by_name
-from preflight.submit.why.left import ask_anew, hopeless
-from preflight.submit.why.model import Step, Told, away
-from preflight.submit.why.stays import last_run
+from preflight.submit.why.model import Explanation, Step, away
+from preflight.submit.why.run_outcomes import last_run
 from preflight.submit.why.waiting import set_by_us, unavailable
 from preflight.submit.why.words import listed, verb
 
@@ -25,7 +25,7 @@ _LAUNCH_FAILED = ("launch failed requeued held", "JobLaunchFailure")
 _MAX_REQUEUE = ("JobHoldMaxRequeue", "launch failure limit exceeded requeued held")
 
 
-def held(case: Case) -> Told:
+def held(case: Case) -> Explanation:
     """Return the explanation of a job whose priority is 0."""
     reason = case.job.reason.replace("_", " ")
     mark = _our_hold(case)
@@ -38,7 +38,9 @@ def held(case: Case) -> Told:
     if reason in _MAX_REQUEUE:
         text = "Slurm has requeued it as often as MaxBatchRequeue lets it, after its launch failed each time"
         steps = (_look_at_nodes(), Step("Then, since only an admin can release it:", (_release(case),), "admin"))
-        return Told(case.label, "held-by-slurm", f"{case.head} is held: {text}.", "max-batch-requeue", steps=steps)
+        return Explanation(
+            case.label, "held-by-slurm", f"{case.head} is held: {text}.", "max-batch-requeue", steps=steps
+        )
     return _by_people(case, reason)
 
 
@@ -56,7 +58,7 @@ def _half_moved(case: Case) -> bool:
     return any(mark.kind == "moved" and mark.run == case.run - 1 for mark in marks(case.job.admin_comment))
 
 
-def _by_us(case: Case, mark: Mark) -> Told:
+def _by_us(case: Case, mark: Mark) -> Explanation:
     why, _, need = mark.text.partition(": ")
     if why.startswith("no node is left") and ": " in need:  # "no node is left that could fit: 0 of …: needs …"
         counts, _, need = need.partition(": ")
@@ -65,7 +67,9 @@ def _by_us(case: Case, mark: Mark) -> Told:
     sentence = (
         f"{case.head} is held by Preflight: {why}; {need}." if need else f"{case.head} is held by Preflight: {why}."
     )
-    return Told(case.label, "held-by-preflight", sentence, cause, lines=case.evidence.fits, steps=_steps(case, cause))
+    return Explanation(
+        case.label, "held-by-preflight", sentence, cause, lines=case.evidence.fits, steps=_steps(case, cause)
+    )
 
 
 def _steps(case: Case, cause: str) -> tuple[Step, ...]:
@@ -154,7 +158,7 @@ def _names(text: str) -> set[str]:
         return set()
 
 
-def _after_node_failure(case: Case) -> Told:
+def _after_node_failure(case: Case) -> Explanation:
     """Return the explanation of a job that Slurm requeued and holds since a node's prolog failed."""
     bad = [stay for stay in case.of_run(case.run - 1) if stay.outcome in ("drained", "unhealthy")]
     release = Step("Nothing is wrong with your job. Let it start on another node:", (_release(case),))
@@ -172,7 +176,7 @@ def _after_node_failure(case: Case) -> Told:
             f"{case.head} is held by Slurm: it could not be launched on the node it was given (a prolog that failed, "
             "as on a faulty node), and was put back into the queue."
         )
-        return Told(case.label, "held-after-node-failure", sentence, "launch-failed",
+        return Explanation(case.label, "held-after-node-failure", sentence, "launch-failed",
                     lines=unavailable(case), steps=(release, _look_at_nodes(), admin))  # fmt: skip
     nodes = bad[0].nodes
     sentence = (
@@ -186,7 +190,9 @@ def _after_node_failure(case: Case) -> Told:
             (f"scontrol update JobId={case.job.name} ReqNodeList=", _release(case)),
         )
     repair = _repair(case, nodes)
-    return Told(case.label, "held-after-node-failure", sentence, "node-unhealthy", steps=(release, repair, admin))
+    return Explanation(
+        case.label, "held-after-node-failure", sentence, "node-unhealthy", steps=(release, repair, admin)
+    )
 
 
 def _repair(case: Case, nodes: str) -> Step:
@@ -196,7 +202,7 @@ def _repair(case: Case, nodes: str) -> Step:
     return Step(f"{state}; repair it, and the health check resumes it:", (f"scontrol show node {nodes}",), "admin")
 
 
-def _half_done(case: Case) -> Told:
+def _half_done(case: Case) -> Explanation:
     moved = [mark for mark in marks(case.job.admin_comment) if mark.kind == "moved" and mark.run == case.run - 1]
     node = moved[-1].node
     sentence = (
@@ -207,31 +213,35 @@ def _half_done(case: Case) -> Told:
         Step("Or finish it by hand:", (
             f"scontrol update JobId={case.job.name} ExcNodeList={_also_excluded(case, {node})}", _release(case))),
     )  # fmt: skip
-    return Told(case.label, "held-by-preflight", sentence, "being-moved", steps=steps)
+    return Explanation(case.label, "held-by-preflight", sentence, "being-moved", steps=steps)
 
 
-def _by_people(case: Case, reason: str) -> Told:
+def _by_people(case: Case, reason: str) -> Explanation:
     release = (_release(case),)
     earlier = case.earlier() if last_run(case.stays) else ""
     if reason == "JobHeldUser":
         sentence = f"{case.head} is held by its user (or submitted with --hold); Preflight has no part in it.{earlier}"
-        return Told(case.label, "held-by-user", sentence, steps=(Step("Release it when it may start:", release),))
+        return Explanation(
+            case.label, "held-by-user", sentence, steps=(Step("Release it when it may start:", release),)
+        )
     if reason == "JobHeldAdmin":
         sentence = f"{case.head} is held by an administrator; Preflight has no part in it.{earlier}"
         ask = Step("Ask the admins why; its user cannot release it.")
-        return Told(case.label, "held-by-admin", sentence, steps=(ask, Step("To release it:", release, "admin")))
+        return Explanation(case.label, "held-by-admin", sentence, steps=(ask, Step("To release it:", release, "admin")))
     if reason == "job requeued in held state":
         sentence = f"{case.head} was requeued and held by hand (scontrol requeuehold), not by Preflight.{earlier}"
         steps = (Step("Ask who did, or release it:", release),)
-        return Told(case.label, "held-by-user", sentence, "requeuehold", steps=steps)
+        return Explanation(case.label, "held-by-user", sentence, "requeuehold", steps=steps)
     if reason == "BadConstraints":
         return _bad_constraints(case)
     word = reason or "none"
     sentence = f'{case.head} is held (its priority is 0). Slurm\'s own word for the reason is "{word}".{earlier}'
-    return Told(case.label, "held-by-slurm", sentence, "other", steps=(Step("Once that is put right:", release),))
+    return Explanation(
+        case.label, "held-by-slurm", sentence, "other", steps=(Step("Once that is put right:", release),)
+    )
 
 
-def _bad_constraints(case: Case) -> Told:
+def _bad_constraints(case: Case) -> Explanation:
     """Return the explanation of a job that Slurm holds since no node meets its constraint: often one that was moved
     off the only nodes that do."""
     sent = [stay for stay in case.stays if stay.outcome in ("moved", "held")]
@@ -246,7 +256,7 @@ def _bad_constraints(case: Case) -> Told:
     else:
         step = Step("Correct what it asks for, then release it:",
                     (f"scontrol update JobId={case.job.name} Features=", _release(case)))  # fmt: skip
-    return Told(case.label, "no-node-fits", sentence, "bad-constraints", lines=case.evidence.fits, steps=(step,))
+    return Explanation(case.label, "no-node-fits", sentence, "bad-constraints", lines=case.evidence.fits, steps=(step,))
 
 
 def _look_at_nodes() -> Step:

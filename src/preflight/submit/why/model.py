@@ -40,7 +40,7 @@ KINDS = (
 )
 
 
-class Asked(NamedTuple):
+class JobRef(NamedTuple):
     """A job as its user writes it: 123, task 4 of array 123 as 123_4, component 1 of a heterogeneous job as 123+1."""
 
     job: int
@@ -53,7 +53,7 @@ class Asked(NamedTuple):
         return str(self.job) if self.offset is None else f"{self.job}+{self.offset}"
 
 
-class Left(NamedTuple):
+class Candidates(NamedTuple):
     """The nodes that a waiting job may still get, by what they publish: those that it excludes are not among them.
 
     ``away`` would fit, but no job starts there now. Of ``untold`` only a prolog can tell. ``misfit`` are (what they
@@ -103,7 +103,7 @@ class Evidence(NamedTuple):
     nodes: dict[str, Node] = {}  # noqa: RUF012 - a default, never written
     unreached: str = ""
     fits: tuple[str, ...] = ()
-    left: Left | None = None
+    left: Candidates | None = None
     notes: tuple[str, ...] = ()
     more: More = More()
 
@@ -116,7 +116,7 @@ class Step(NamedTuple):
     who: str = "user"
 
 
-class Stay(NamedTuple):
+class RunOutcome(NamedTuple):
     """One run of the job on nodes that fared alike: when it was judged, what came of it, and why.
 
     ``outcome``: ready, degraded, unknown, moved, held, cancelled, drained, unfit (did not fit and ran all the same),
@@ -132,7 +132,7 @@ class Stay(NamedTuple):
     spared: str = ""
 
 
-class Told(NamedTuple):
+class Explanation(NamedTuple):
     """The explanation: ``kind`` is one of KINDS, ``cause`` narrows it down, ``sentence`` says it.
 
     ``exit_code`` is Slurm's "CODE:SIGNAL" of a job that failed.
@@ -143,7 +143,7 @@ class Told(NamedTuple):
     kind: str
     sentence: str
     cause: str = ""
-    stays: tuple[Stay, ...] = ()
+    stays: tuple[RunOutcome, ...] = ()
     lines: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
@@ -152,7 +152,7 @@ class Told(NamedTuple):
     verdict: str = ""
     source: str = ""
     exit_code: str = ""
-    parts: tuple[Told, ...] = ()
+    parts: tuple[Explanation, ...] = ()
 
 
 def away(node: Node) -> bool:

@@ -1,7 +1,7 @@
 """A job that has nodes: it runs, its nodes are still being checked, or it is leaving them."""
 
 from preflight.submit.why.case import Case
-from preflight.submit.why.model import Stay, Step, Told
+from preflight.submit.why.model import Explanation, RunOutcome, Step
 from preflight.submit.why.words import verb
 
 RUNNING = ("RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT")
@@ -9,7 +9,7 @@ LEAVING = ("COMPLETING",)
 STARTING = ("CONFIGURING",)
 
 
-def running(case: Case) -> Told:
+def running(case: Case) -> Explanation:
     """Return the explanation of a job that has nodes."""
     job, now = case.job, case.of_run(case.run)
     if job.state in LEAVING:
@@ -20,18 +20,18 @@ def running(case: Case) -> Told:
     if job.state in STARTING or (job.reason == "Prolog" and not now):
         are = verb(where, "is", "are")
         sentence = f"{case.head} has been given {where}, which {are} being prepared and checked.{case.earlier()}"
-        return Told(case.label, "running", sentence, "starting", steps=(Step("Ask again in half a minute."),))
+        return Explanation(case.label, "running", sentence, "starting", steps=(Step("Ask again in half a minute."),))
     sentence = f"{case.head} {state} on {where}{since}; {_judged(now, where)}{case.earlier()}"
     bad = [stay for stay in now if stay.outcome in ("unfit", "unhealthy")]
     if bad:
-        return Told(case.label, "running-unfit", _unfit(case, bad[0], f"{state} on {where}{since}"),
+        return Explanation(case.label, "running-unfit", _unfit(case, bad[0], f"{state} on {where}{since}"),
                     {"unfit": "not-moved"}.get(bad[0].outcome, "not-drained"), lines=_others(bad),
                     steps=(_expect_trouble(case, bad[0]), case.report_step()))  # fmt: skip
     steps = (case.report_step(),) if now else (Step("Nothing to do."),)
-    return Told(case.label, "running", sentence, _cause(now), steps=steps)
+    return Explanation(case.label, "running", sentence, _cause(now), steps=steps)
 
 
-def _judged(now: tuple[Stay, ...], where: str) -> str:
+def _judged(now: tuple[RunOutcome, ...], where: str) -> str:
     """Return what the prolog said of the nodes, as the end of a sentence."""
     if not now:
         return "no report of this run can be read here."
@@ -44,11 +44,11 @@ def _judged(now: tuple[Stay, ...], where: str) -> str:
     }.get(worst.outcome, f"{worst.nodes}: {worst.because}.")
 
 
-def _cause(now: tuple[Stay, ...]) -> str:
+def _cause(now: tuple[RunOutcome, ...]) -> str:
     return now[0].outcome if now else "no-report"
 
 
-def _unfit(case: Case, bad: Stay, runs: str) -> str:
+def _unfit(case: Case, bad: RunOutcome, runs: str) -> str:
     does = (
         f"{verb(bad.nodes, 'does', 'do')} not fit"
         if bad.outcome == "unfit"
@@ -58,25 +58,25 @@ def _unfit(case: Case, bad: Stay, runs: str) -> str:
     return f"{case.head} {runs} although {bad.nodes} {does}: {bad.because}; {done}: {bad.spared}.{case.earlier()}"
 
 
-def _others(bad: list[Stay]) -> tuple[str, ...]:
+def _others(bad: list[RunOutcome]) -> tuple[str, ...]:
     return tuple(f"{stay.nodes}, too: {stay.because} ({stay.spared})" for stay in bad[1:])
 
 
-def _expect_trouble(case: Case, bad: Stay) -> Step:
+def _expect_trouble(case: Case, bad: RunOutcome) -> Step:
     if bad.outcome == "unfit":
         return Step("Expect it to fail there. Or cancel it and submit it again without that node:",
                     (f"scancel {case.address}", f"sbatch -x {bad.nodes} SCRIPT"))  # fmt: skip
     return Step("Check its output before you trust it.")
 
 
-def _leaving(case: Case) -> Told:
+def _leaving(case: Case) -> Explanation:
     job = case.job
     # Requeued while it still leaves its nodes: the restart count tells.
     sent = [stay for stay in case.of_run(case.run - 1) if stay.outcome in ("moved", "held", "drained")]
     if sent and not case.of_run(case.run):
         sentence = f"{case.head} is leaving {sent[0].nodes}, which it was sent away from: {sent[0].because}."
-        return Told(case.label, "leaving", sentence, "being-moved", steps=(Step("Ask again in half a minute."),))
+        return Explanation(case.label, "leaving", sentence, "being-moved", steps=(Step("Ask again in half a minute."),))
     sentence = (
         f"{case.head} has ended and is leaving {job.nodes or 'its nodes'} (the epilog checks them).{case.earlier()}"
     )
-    return Told(case.label, "leaving", sentence, "epilog", steps=(Step("Ask again in half a minute."),))
+    return Explanation(case.label, "leaving", sentence, "epilog", steps=(Step("Ask again in half a minute."),))

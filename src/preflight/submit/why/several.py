@@ -7,14 +7,14 @@ from preflight.report.merge import natural
 from preflight.slurm.members import Member
 from preflight.submit.why.explain import explain
 from preflight.submit.why.gather import Known, Reader
-from preflight.submit.why.model import Asked, Told
+from preflight.submit.why.model import Explanation, JobRef
 from preflight.submit.why.words import listed
 
 LOOKED_INTO = 200  # tasks whose own reports and fields are read; further ones are told of by their row of the queue
 _STARTED = 64
 
 
-def tell(reader: Reader, asked: Asked) -> Told:
+def tell(reader: Reader, asked: JobRef) -> Explanation:
     """Return the explanation of what was asked for; raises ValueError where nothing is known of it."""
     known = reader.known(asked)
     if len(known.members) == 1 and not known.past:
@@ -32,18 +32,18 @@ def tell(reader: Reader, asked: Asked) -> Told:
     return _together(asked, found, len(found))
 
 
-def _label(asked: Asked, known: Known, at: int) -> str:
+def _label(asked: JobRef, known: Known, at: int) -> str:
     job = known.past[at].job
     return str(asked) if len(known.past) == 1 else f"{job.het_job_id}+{job.het_offset}" if job.het_job_id else job.name
 
 
-def _of_members(reader: Reader, asked: Asked, known: Known) -> Told:
+def _of_members(reader: Reader, asked: JobRef, known: Known) -> Explanation:
     """Look into the tasks: all rows that are alike by the queue share one look where they have never started.
 
     Tasks of an array that the queue has forgotten are accounting's.
     """
     rows = known.members
-    told: list[tuple[Told, list[str]]] = []
+    told: list[tuple[Explanation, list[str]]] = []
     alike: dict[tuple[int, str, str, bool], list[Member]] = {}
     for row in rows:
         alike.setdefault((row.id, row.state, row.reason, row.priority == 0), []).append(row)
@@ -54,7 +54,7 @@ def _of_members(reader: Reader, asked: Asked, known: Known) -> Told:
     return _grouped(asked, told, len(rows) + len(known.past), _kind_of(rows))
 
 
-def _together(asked: Asked, found: list[Told], count: int) -> Told:
+def _together(asked: JobRef, found: list[Explanation], count: int) -> Explanation:
     if len(found) == 1 and count == 1:
         return found[0]
     return _grouped(
@@ -66,9 +66,9 @@ def _kind_of(rows: Sequence[Member]) -> str:
     return "heterogeneous" if any(row.offset is not None for row in rows) else "array"
 
 
-def _grouped(asked: Asked, told: list[tuple[Told, list[str]]], count: int, what: str) -> Told:
+def _grouped(asked: JobRef, told: list[tuple[Explanation, list[str]]], count: int, what: str) -> Explanation:
     """Return one explanation with a part for each group of tasks that came to the same."""
-    groups: dict[tuple[object, ...], tuple[Told, list[str]]] = {}
+    groups: dict[tuple[object, ...], tuple[Explanation, list[str]]] = {}
     for one, labels in told:
         key = (
             (one.kind, one.cause, one.label)
@@ -88,15 +88,15 @@ def _grouped(asked: Asked, told: list[tuple[Told, list[str]]], count: int, what:
     sentence = f"{name}, {count} {noun}: {counted}.{more}"
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     source = parts[0].source if parts else ""
-    return Told(str(asked), "several", sentence, what, notes=notes, source=source, parts=tuple(parts))
+    return Explanation(str(asked), "several", sentence, what, notes=notes, source=source, parts=tuple(parts))
 
 
-def _where(one: Told) -> tuple[tuple[int, str, str], ...]:
+def _where(one: Explanation) -> tuple[tuple[int, str, str], ...]:
     """Return what sent a task away or is amiss: tasks of one group share it."""
     return tuple((stay.run, stay.outcome, stay.because) for stay in one.stays if stay.outcome != "ready")
 
 
-def _of_group(one: Told, labels: list[str]) -> Told:
+def _of_group(one: Explanation, labels: list[str]) -> Explanation:
     if len(labels) == 1:
         return one
     label = folded_tasks(labels)
@@ -138,7 +138,7 @@ def folded_tasks(labels: Sequence[str]) -> str:
     return f"{pairs[0][0]}_[{shown}]"
 
 
-def _nowhere(asked: Asked, known: Known) -> str:
+def _nowhere(asked: JobRef, known: Known) -> str:
     """Return that nothing is known, in one short line."""
     if known.unreached:
         return f"job {asked}: Slurm could not be asked ({known.unreached}), and no report of it where you may read"

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from preflight.report.clean import clean
-from preflight.submit.why.model import Stay, Step, Told
+from preflight.submit.why.model import Explanation, RunOutcome, Step
 from preflight.submit.why.words import clock
 
 COLUMNS = 80
@@ -13,7 +13,7 @@ _SAID_ONCE = ("degraded", "unknown", "unfit", "unhealthy")
 _LONG = 4000
 
 
-def render(told: Told, now: float) -> str:
+def render(told: Explanation, now: float) -> str:
     """Return the explanation as text that ends in a newline; ``now`` decides whether a time needs its day."""
     lines = list(_wrapped(told.sentence))
     for part in told.parts:
@@ -24,7 +24,7 @@ def render(told: Told, now: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _body(told: Told, now: float) -> list[str]:
+def _body(told: Explanation, now: float) -> list[str]:
     lines: list[str] = []
     if any(stay.outcome != "ready" or stay.run for stay in told.stays):
         lines += ["", *(line for stay in told.stays for line in _stay(stay, now, told.sentence))]
@@ -34,7 +34,7 @@ def _body(told: Told, now: float) -> list[str]:
     return lines
 
 
-def _stay(stay: Stay, now: float, said: str) -> Iterator[str]:
+def _stay(stay: RunOutcome, now: float, said: str) -> Iterator[str]:
     """Lay out a run; a caveat or a misfit that ran all the same is not repeated where the sentence has it whole."""
     at = f", {clock(stay.started, now)}" if stay.started else ""
     outcome = _WORDS.get(stay.outcome, stay.outcome)

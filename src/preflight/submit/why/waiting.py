@@ -6,6 +6,7 @@ from preflight.hostlist import folded
 from preflight.report.merge import natural
 from preflight.slurm.marks import marks
 from preflight.slurm.models import Node
+from preflight.submit.why.candidates import NO_NODE_LEFT, ask_anew, hopeless, only_away, wait_step, waits_for
 from preflight.submit.why.case import Case
 from preflight.submit.why.holdup import (
     asked_by_name,
@@ -15,8 +16,7 @@ from preflight.submit.why.holdup import (
     put_back,
     without_nodelist,
 )
-from preflight.submit.why.left import NO_NODE_LEFT, ask_anew, hopeless, only_away, wait_step, waits_for
-from preflight.submit.why.model import Stay, Step, Told, away
+from preflight.submit.why.model import Explanation, RunOutcome, Step, away
 from preflight.submit.why.words import clock, listed, soon, verb
 
 _NO_NODE = ("Constraints", "BadConstraints")
@@ -26,7 +26,7 @@ _SHOWN = 6
 _PUBLISHED = re.compile(r"(^|[^A-Za-z0-9_])(os|arch|driver|cuda|glibc|gpu)_")  # features of `preflight publish`
 
 
-def waiting(case: Case) -> Told:
+def waiting(case: Case) -> Explanation:
     """Return the explanation of a pending job that is not held."""
     case = _begin_time(case)
     code = code_of(case)
@@ -44,10 +44,10 @@ def waiting(case: Case) -> Told:
     restarted = put_back(case)
     named = names_that_are_away(case) if restarted else ""
     waits = f"{case.head} waits: {means}.{restarted}{named}"
-    return Told(case.label, "waiting", waits, code, lines=lines, steps=steps)
+    return Explanation(case.label, "waiting", waits, code, lines=lines, steps=steps)
 
 
-def _after_fault(case: Case, failed: Stay, code: str, lines: tuple[str, ...]) -> Told:
+def _after_fault(case: Case, failed: RunOutcome, code: str, lines: tuple[str, ...]) -> Explanation:
     """Return the explanation of a job that was stopped since its node was faulty, and waits to start again."""
     nodes = failed.nodes
     waits = (
@@ -58,9 +58,9 @@ def _after_fault(case: Case, failed: Stay, code: str, lines: tuple[str, ...]) ->
     if gone:
         only = folded(gone)
         waits += f" It asks for {only} by name, so it starts nowhere else, and there only once {only} is repaired."
-        return Told(case.label, "moved", waits, "node-unhealthy", lines=lines, steps=without_nodelist(case))
+        return Explanation(case.label, "moved", waits, "node-unhealthy", lines=lines, steps=without_nodelist(case))
     waits += f" {_state_of_wait(case, code)}"
-    return Told(case.label, "moved", waits, "node-unhealthy", lines=lines, steps=_wait_steps(case, code))
+    return Explanation(case.label, "moved", waits, "node-unhealthy", lines=lines, steps=_wait_steps(case, code))
 
 
 def _begin_time(case: Case) -> Case:
@@ -71,18 +71,18 @@ def _begin_time(case: Case) -> Case:
     return case
 
 
-def _sent_away(case: Case) -> tuple[Stay, ...]:
+def _sent_away(case: Case) -> tuple[RunOutcome, ...]:
     """Return the stays of the last run that Preflight ended, by its reports or its entries."""
     last = case.of_run(case.run - 1)
     told = tuple(stay for stay in last if stay.outcome in ("moved", "held"))
     return told or tuple(
-        Stay(mark.run, mark.node, None, mark.kind, mark.text)
+        RunOutcome(mark.run, mark.node, None, mark.kind, mark.text)
         for mark in marks(case.job.admin_comment)
         if mark.run == case.run - 1 and mark.kind in ("moved", "held")
     )
 
 
-def _moved(case: Case, sent: tuple[Stay, ...]) -> Told:
+def _moved(case: Case, sent: tuple[RunOutcome, ...]) -> Explanation:
     code = code_of(case)
     off = listed([stay.nodes for stay in sent])
     because = sent[0].because
@@ -90,14 +90,18 @@ def _moved(case: Case, sent: tuple[Stay, ...]) -> Told:
     sentence = f"{case.head} was moved off {off}: {because}.{released}"
     none = hopeless(case)
     if none:
-        return Told(case.label, "moved", sentence + none, NO_NODE_LEFT, steps=(ask_anew(case),))
+        return Explanation(case.label, "moved", sentence + none, NO_NODE_LEFT, steps=(ask_anew(case),))
     gone = only_away(case)
     if gone:
         lines = tuple(_node_line(case.evidence.nodes[name]) for name in gone[:_SHOWN] if name in case.evidence.nodes)
-        return Told(case.label, "moved", sentence + waits_for(case, gone), code, lines=lines, steps=(wait_step(gone),))
+        return Explanation(
+            case.label, "moved", sentence + waits_for(case, gone), code, lines=lines, steps=(wait_step(gone),)
+        )
     sentence = f"{sentence} {_state_of_wait(case, code)}"
     left = f"It stays away from {case.job.excluded}." if case.job.excluded else ""
-    return Told(case.label, "moved", sentence, code, lines=(left,) if left else (), steps=_wait_steps(case, code))
+    return Explanation(
+        case.label, "moved", sentence, code, lines=(left,) if left else (), steps=_wait_steps(case, code)
+    )
 
 
 def _state_of_wait(case: Case, code: str) -> str:
@@ -139,7 +143,7 @@ def _node_line(node: Node) -> str:
     return f"{node.name} is {flags}: {node.reason}" if node.reason else f"{node.name} is {flags}"
 
 
-def _no_node(case: Case, code: str) -> Told:
+def _no_node(case: Case, code: str) -> Explanation:
     job = case.job
     asked = [text for text in (job.features and f"--constraint={job.features}", job.extra and f"--extra={job.extra}")
              if text]  # fmt: skip
@@ -153,7 +157,7 @@ def _no_node(case: Case, code: str) -> Told:
     else:
         sentence = f"{case.head} waits: no node has what it asks for{wants}; {waits}.{case.earlier()}"
     lines = case.evidence.fits or unavailable(case)
-    return Told(case.label, "no-node-fits", sentence, code, lines=lines, steps=(_see_nodes(case), _change(case)))
+    return Explanation(case.label, "no-node-fits", sentence, code, lines=lines, steps=(_see_nodes(case), _change(case)))
 
 
 def _see_nodes(case: Case) -> Step:

@@ -2,7 +2,7 @@
 
 from preflight.hostlist import folded
 from preflight.submit.why.case import Case
-from preflight.submit.why.model import Left, Step, away
+from preflight.submit.why.model import Candidates, Step, away
 from preflight.submit.why.words import listed
 
 NO_NODE_LEFT = "no-node-left"
@@ -30,7 +30,7 @@ def hopeless(case: Case) -> str:
 
 def only_away(case: Case) -> tuple[str, ...]:
     """Return the nodes it waits for: those of the nodes left that fit, where Slurm starts no job now; () else."""
-    left: Left | None = case.evidence.left
+    left: Candidates | None = case.evidence.left
     if left is None or len({*left.fit, *left.untold}) >= left.needed or hopeless(case):
         return ()
     return left.away

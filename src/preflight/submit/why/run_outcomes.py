@@ -9,7 +9,7 @@ from typing import Any
 
 from preflight.report.merge import Try, View, fold, merge, natural
 from preflight.slurm.marks import marks
-from preflight.submit.why.model import Evidence, Report, Stay
+from preflight.submit.why.model import Evidence, Report, RunOutcome
 
 # What decides, of several outcomes of one run: the worst first.
 OUTCOMES = ("drained", "cancelled", "held", "moved", "unhealthy", "unfit", "unknown", "degraded", "ready")
@@ -27,9 +27,9 @@ def view_of(evidence: Evidence) -> View | None:
     return merge(evidence.label, told) if told else None
 
 
-def stays(evidence: Evidence, view: View | None) -> tuple[Stay, ...]:
+def stays(evidence: Evidence, view: View | None) -> tuple[RunOutcome, ...]:
     """Return the runs in order, nodes that fared alike together."""
-    found: list[Stay] = []
+    found: list[RunOutcome] = []
     told: set[tuple[int, str]] = set()
     for one in view.tries if view else ():
         told |= {(one.run, row.node) for row in one.rows}
@@ -39,7 +39,7 @@ def stays(evidence: Evidence, view: View | None) -> tuple[Stay, ...]:
     return tuple(sorted(found, key=lambda stay: (stay.run, OUTCOMES.index(stay.outcome))))
 
 
-def last_run(found: Iterable[Stay]) -> tuple[Stay, ...]:
+def last_run(found: Iterable[RunOutcome]) -> tuple[RunOutcome, ...]:
     """Return the stays of the latest run."""
     every = tuple(found)
     latest = max((stay.run for stay in every), default=-1)
@@ -54,7 +54,7 @@ def epilogs(view: View | None, run: int) -> list[Report]:
     ]  # fmt: skip
 
 
-def _of_try(one: Try) -> list[Stay]:
+def _of_try(one: Try) -> list[RunOutcome]:
     """Return the stays of one run; its epilog counts only where no prolog was recorded."""
     by_node: dict[str, Report] = {}
     for report in one.reports:
@@ -64,7 +64,7 @@ def _of_try(one: Try) -> list[Stay]:
     for report in by_node.values():
         groups.setdefault((_outcome(report), because(report), spared(report)), []).append(report)
     return [
-        Stay(
+        RunOutcome(
             one.run,
             fold(sorted((report["node"] for report in own), key=natural)),
             min(seconds(report["started"]) for report in own),
@@ -133,14 +133,16 @@ def deciding(report: Report) -> dict[str, Any] | None:
     return None
 
 
-def _of_marks(evidence: Evidence, told: set[tuple[int, str]]) -> list[Stay]:
+def _of_marks(evidence: Evidence, told: set[tuple[int, str]]) -> list[RunOutcome]:
     """Return the stays that only AdminComment tells of; of one node and run the last entry counts."""
     if evidence.job is None:
         return []
     # Of a node that it was only excluded from it has no stay.
     own = (mark for mark in marks(evidence.job.admin_comment) if mark.kind != "excluded")
     latest = {(mark.run, mark.node): mark for mark in own}
-    return [Stay(mark.run, mark.node, None, mark.kind, mark.text) for key, mark in latest.items() if key not in told]
+    return [
+        RunOutcome(mark.run, mark.node, None, mark.kind, mark.text) for key, mark in latest.items() if key not in told
+    ]
 
 
 def seconds(stamp: str) -> float:
