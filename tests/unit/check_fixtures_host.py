@@ -64,6 +64,11 @@ ROWS: dict[str, Told] = {
         {"files": [{"path": "/etc/hosts", "wrong": []}]},
         {"files": [{"path": "/etc/hosts", "wrong": ["has mode 0666"]}]},
     ),
+    "command": Told(
+        {"run": ["getent", "passwd", "operator"], "output": ["operator:*"]},
+        {"why": "", "status": 0, "wrong": "", "last": "operator:x:11:0::/root:", "left": []},
+        {"why": "", "status": 2, "wrong": "", "last": "", "left": []},
+    ),
     "infiniband": Told(
         {"rate_min": 400},
         {"ports": [PORT, {**PORT, "device": "mlx5_1"}], "counters": {"mlx5_0/1 link_downed": 1}},
@@ -107,6 +112,7 @@ def case(kind: str, told: dict[str, Any], action: str = "") -> dict[str, Any]:
 
 GIB = 1 << 30
 FACTS: dict[str, dict[str, Any]] = {
+    "commands": EMPTY,
     "host": EMPTY,
     "host_waiting": EMPTY,
     "topology": {"sockets": 2, "cores": 64, "threads": 128, "offline": 0, "smt": "on"},

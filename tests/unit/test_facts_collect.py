@@ -80,7 +80,7 @@ def test_a_recorded_node_tells_what_its_files_hold_and_nothing_of_this_machine(n
 def test_an_empty_root_knows_nothing_of_this_machine(tmp_path: Path) -> None:
     document = collect(None, Source(str(tmp_path), live=False))
     assert document.facts.keys() <= {
-        *("container", "install", "kernel_log", "libraries", "python", "toolkits", "host", "host_waiting")
+        *("container", "install", "kernel_log", "libraries", "python", "toolkits", "commands", "host", "host_waiting")
     }
     subjects = {name for name in document.unknown if not name.startswith(("driver.", "install."))}
     assert subjects == {

@@ -15,7 +15,7 @@ def unknown_checks(policy: Policy, sites: Callable[[], Iterable[str]] = tuple) -
 
     ``sites()``: the names of the site's own checks, asked where a name is none of Preflight's.
     """
-    known = set(every_check())
+    known = {*every_check(), *policy.commands}
     if not known.issuperset(policy.checks):
         known.update(sites())
     wrong = [name for name in policy.checks if name not in known]

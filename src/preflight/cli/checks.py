@@ -11,7 +11,7 @@ import click
 from preflight.checks.registry import Check, every_check
 from preflight.cli.columns import WIDTH
 from preflight.cli.common import config_option, fail, policy_for, write_out
-from preflight.policy.model import Policy
+from preflight.policy.model import HostRow, Policy
 
 
 @click.command()
@@ -30,6 +30,7 @@ def checks(name: str | None, as_json: bool, config: str | None) -> None:
         known.update((one.name, one) for one in told.checks)
         if told.why:
             click.echo(f"preflight: warning: {told.why}", err=True)
+    known.update((row.own_name, _command(known["host.command"], row)) for row in policy.host if row.own_name)
     if name is not None and name not in known:
         near = difflib.get_close_matches(name, known, 1)
         fail(f"no check is named {name!r}" + (f"; did you mean {near[0]}?" if near else "; see: preflight checks"))
@@ -45,6 +46,13 @@ def checks(name: str | None, as_json: bool, config: str | None) -> None:
             head, rest = f"{row['name']:<{wide}}  {row['action']:<6} ", " " * (wide + 9)
             for line in textwrap.wrap(row["help"], WIDTH, initial_indent=head, subsequent_indent=rest):
                 click.echo(line)
+
+
+def _command(check: Check, row: HostRow) -> Check:
+    """Return a [[command]] row with a name of its own as the check that it is."""
+    said = row.args.get("run") or [row.args["shell"]]
+    text = f"{' '.join(said)} ends as its row in the policy asks."
+    return check._replace(name=row.own_name, help=text, phases=row.phases, action=row.action or check.action)
 
 
 def _row(check: Check, policy: Policy) -> dict[str, Any]:

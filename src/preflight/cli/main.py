@@ -27,6 +27,7 @@ COMMANDS = {
     "serve": "The collector: takes reports and keeps them in the store.",
     "ingest": "Reports of a shared directory into the store.",
     "fleet": "Answers for the whole cluster, from the store.",
+    "import-nhc": "An nhc.conf as a policy; what cannot be turned is named.",
     "config": "Validate the policy, or print what is in force.",
     "install": "Install hooks and plugin; print the lines for slurm.conf.",
     "uninstall": "Remove what install put in place.",

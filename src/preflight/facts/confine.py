@@ -56,6 +56,7 @@ def confined(run: Callable[[Tell], None], seconds: float, user: str = "", node: 
     it writes elsewhere. Call it in a child that `isolate` started: it takes over the caller's children.
     """
     _prctl(_SUBREAPER, 1)
+    _clean_up_with_parent()
     deadline = time.monotonic() + seconds
     reading, writing = zip(*(os.pipe() for _ in range(4)))
     pid = os.fork()
@@ -75,6 +76,22 @@ def confined(run: Callable[[Tell], None], seconds: float, user: str = "", node: 
     if os.WIFSIGNALED(status):
         return Ended(None, os.WTERMSIG(status), output, errors, told, "", left)
     return Ended(os.WEXITSTATUS(status), 0, output, errors, told, "", left)
+
+
+def end_with_parent() -> None:
+    """Let the kernel end this process when its parent ends, and so at once what it has `confined`."""
+    _prctl(_DEATH_SIGNAL, _KILL)
+
+
+_parent_gone: list[bool] = []
+
+
+def _clean_up_with_parent() -> None:
+    """Let the kernel send this process SIGTERM when its parent ends: what it runs is ended at once then, not left."""
+    import _signal as signal
+
+    signal.signal(signal.SIGTERM, lambda number, frame: _parent_gone.append(True))
+    _prctl(_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def _follow(pid: int, reading: tuple[int, ...], deadline: float) -> tuple[list[bytes], str, int | None]:
@@ -100,7 +117,7 @@ def _follow(pid: int, reading: tuple[int, ...], deadline: float) -> tuple[list[b
         status = _waited(pid)
         if status is None and _flooded(parts):
             return _cut(parts), FLOOD, None
-        if status is None and time.monotonic() >= deadline:
+        if status is None and (_parent_gone or time.monotonic() >= deadline):
             return _cut(parts), LATE, None
     for one in reading:  # what it left in the pipes; a process that it forked may hold them open, and is not read on
         try:
@@ -240,7 +257,7 @@ def _become(user: str) -> None:
 
 def _explain(error: BaseException) -> str:
     why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error, OSError) and error.filename else ""
     kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
     return f"{kind}{where}{why}"[:300]
 

@@ -100,6 +100,7 @@ def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -
     values["checks"] = {name: CheckPolicy(**one) for name, one in merged.pop("checks").items()}
     values["expect"] = tuple(merged.pop("expect"))
     values["host"] = tuple(merged.pop("host"))
+    values["commands"] = tuple(dict.fromkeys(row.own_name for row in values["host"] if row.own_name))
     values["xids"] = merged.pop("xids")
     values.update((name, model.SECTIONS[name](**section)) for name, section in merged.items())
     digest = hashlib.sha256("\n".join(reader.text for reader in files).encode()).hexdigest()

@@ -136,6 +136,11 @@ class HostRow(NamedTuple):
     args: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never written
     place: str = ""
 
+    @property
+    def own_name(self) -> str:
+        """Return the name of the check that a [[command]] row with a ``name`` is: command.NAME; "" of another row."""
+        return f"{self.check}.{self.args['name']}" if self.check == "command" and "name" in self.args else ""
+
 
 class ShipPolicy(NamedTuple):
     """[ship]: the collector's ``url`` ("" ships nothing), the file with this node's token, the site's authority."""
@@ -181,6 +186,8 @@ class Policy(NamedTuple):
 
     ``catalog_rows``: what the site's catalog file holds, table -> rows; read when the policy is.
 
+    ``commands``: the names of [[command]] rows, of all nodes: "command.NAME".
+
     ``site_points``: (directory, "module:attribute") of the site's checks in packages, None where nobody looked.
     """
 
@@ -209,6 +216,7 @@ class Policy(NamedTuple):
     problem: str = ""
     catalog_rows: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never written
     site_points: tuple[tuple[str, str], ...] | None = None
+    commands: tuple[str, ...] = ()
 
     def tables(self) -> Tables:
         """Return the catalog, with the site's own rows in it."""

@@ -15,7 +15,10 @@ from preflight.times import seconds
 if TYPE_CHECKING:
     from preflight.policy.load import Reader
 
-TABLES = {"host": ""}  # tables of rows: [[host]]; another table's rows are all of one kind, its value here
+TABLES = {
+    "host": "",
+    "command": "command",
+}  # tables of rows: [[host]]; another table's rows are all of one kind, its value here
 PHASES = ("prolog", "epilog", "health")
 ACTIONS = ("drain", "warn", "off")
 MAX_ROWS = 1000
@@ -108,7 +111,14 @@ def _several(rule: Rule) -> Rule:
     return apply
 
 
+def _name(value: Any) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", _text(value)):
+        raise ValueError(f"needs a name of letters, digits, _ . and -, not {value!r:.60}")
+    return str(value)
+
+
 TYPES: dict[str, Rule] = {
+    "name": _name,
     "text": _text,
     "texts": _several(_text),
     "flag": _flag,

@@ -26,16 +26,17 @@ def _pairs(section: Any, leave_out: tuple[Any, ...] = ()) -> list[str]:
 
 
 def _pair(key: str, value: Any) -> str:
-    return f"{key} = {_value(value)}"
+    return f"{key} = {toml_value(value)}"
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """Return a value as TOML writes it: true, a text, a list, a number."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, (tuple, list)):
-        return f"[{', '.join(_value(one) for one in value)}]"
+        return f"[{', '.join(toml_value(one) for one in value)}]"
     return repr(value)
 
 

@@ -39,6 +39,8 @@ def host_check(
             for row in context.policy.host_rows(context.phase):
                 if row.check == kind:
                     to = _action(row, context.policy, action)
+                    if to == "off":
+                        continue
                     for one in _of_row(context, row, declared, judge):
                         yield _settled(one, row, declared, to, blame)
 
@@ -51,8 +53,9 @@ def host_check(
 
 
 def _action(row: HostRow, policy: Policy, default: str) -> str:
-    """Return the softer of what the row and the table [checks."host.KIND"] say, else the kind's own action."""
-    said = [one for one in (row.action, policy.check(f"host.{row.check}").action) if one]
+    """Return the softest of what the row and the tables of its kind and its own name say, else the kind's."""
+    tables = (policy.check(f"host.{row.check}"), policy.check(row.own_name))
+    said = [one for one in (row.action, *(table.action for table in tables)) if one]
     return min(said, key=SOFTEST.index) if said else default
 
 

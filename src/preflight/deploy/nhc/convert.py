@@ -1,0 +1,245 @@
+"""From the lines of an nhc.conf to the policy's text, and to what could not be turned: nothing is lost in silence."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from preflight.deploy.nhc import targets, words
+from preflight.deploy.nhc.call import REASONS, TURNS, Call, Row, Unturned
+from preflight.deploy.nhc.lines import Line, read
+from preflight.deploy.nhc.programs import BUILTINS, acting
+from preflight.deploy.nhc.settings import READ, meaning
+from preflight.deploy.nhc.variables import Environment
+from preflight.deploy.nhc.write import comment, policy_text, row_text, rows_refused
+
+for _part in ("accelerators", "files", "filesystems", "hardware", "processes", "programs"):
+    importlib.import_module(f"preflight.deploy.nhc.{_part}")
+JINJA = ("{{", "{%", "{#")
+
+
+class Named(NamedTuple):
+    """What was not turned: the line's number and why."""
+
+    line: int
+    reason: str
+
+
+class Entry(NamedTuple):
+    """What became of one line: rows with their notes, reasons of what was left out, a suggestion in comments.
+
+    ``unused``: variables that it sets for lines below, and what to say where none of them uses one.
+    """
+
+    line: Line
+    rows: tuple[Row, ...] = ()
+    named: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    suggestion: tuple[Row, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+class Imported(NamedTuple):
+    """The policy's text, and what of the file it does not hold."""
+
+    text: str
+    named: tuple[Named, ...]
+
+
+def convert(text: str, file: str) -> Imported:
+    """Return the policy of an nhc.conf; ``file`` is its name in comments. Never raises for what a file holds."""
+    environment = Environment()
+    entries = [_sound(_entry(line, environment)) for line in read(text)]
+    entries = [_with_unused(one, environment.used) for one in entries]
+    named = tuple(Named(one.line.number, reason) for one in entries for reason in one.named)
+    seen: set[str] = set()
+    blocks = [_block(one, file, seen) for one in entries]
+    return Imported(policy_text(file, blocks), named)
+
+
+def _sound(entry: Entry) -> Entry:
+    """Return the entry without the rows that a policy refuses, which are named."""
+    refused = rows_refused(entry.rows)
+    if not refused:
+        return entry
+    good = tuple(row for at, row in enumerate(entry.rows) if at not in refused)
+    return entry._replace(rows=good, named=(*entry.named, *dict.fromkeys(refused.values())))
+
+
+def _with_unused(entry: Entry, used: set[tuple[int, str]]) -> Entry:
+    """Return the entry with its variables told: where their value went, or that nothing uses them."""
+    notes = tuple(
+        f"{name}: its value stands in the rows below" for name in entry.unused if (entry.line.number, name) in used
+    )
+    named = tuple(
+        f"{name}: no line below uses it that was turned"
+        for name in entry.unused
+        if (entry.line.number, name) not in used
+    )
+    return entry._replace(notes=entry.notes + notes, named=entry.named + named)
+
+
+def _block(entry: Entry, file: str, seen: set[str]) -> list[str]:
+    """Return the lines of the policy for one line of the file; a note on rows that was ``seen`` is not said again."""
+    lines = [comment(f"{file}:{entry.line.number}: {entry.line.text}")]
+    lines += [comment(f"  {note}") for note in dict.fromkeys(entry.notes) if note not in seen or not entry.rows]
+    seen.update(entry.notes)
+    lines += [comment(f"  not turned: {reason}") for reason in entry.named]
+    for row in entry.suggestion:
+        lines += [comment(f"    {line}") for line in row_text(row)]
+    for row in entry.rows:
+        lines += row_text(row)
+    return lines
+
+
+def _entry(line: Line, environment: Environment) -> Entry:
+    """Return what becomes of a line."""
+    try:
+        return _turned(line, environment)
+    except (Unturned, words.Unread, targets.NoMatch) as error:
+        return Entry(line, named=(str(error),))
+
+
+def _turned(line: Line, environment: Environment) -> Entry:
+    if any(mark in line.text for mark in JINJA):
+        raise Unturned("a template (Jinja) makes this line: import the file that comes out of it")
+    if not line.target and not line.bare:
+        raise Unturned("it has no target before ||, so NHC passes over it")
+    if not line.check:
+        raise Unturned("it has no check behind ||, so NHC passes over it")
+    notes: tuple[str, ...] = ()
+    nodes = targets.Nodes("")
+    if not line.bare:
+        nodes = targets.nodes(line.target)
+        notes = nodes.notes
+    if not line.ended:
+        notes = (*notes, "no newline ends the file's last line, and NHC does not see such a line")
+    commands = words.commands(line.check)
+    if not commands:
+        raise Unturned("it has no check behind ||, only a comment")
+    if line.bare and any(one.words for one in commands):
+        raise Unturned("it has no ||, so NHC takes all of it for a target and runs nothing")
+    if line.bare:
+        notes = (*notes, "it has no ||, so in nhc.conf NHC does not see it; in /etc/sysconfig/nhc it holds")
+    found = Entry(line, notes=notes)
+    for one in commands:
+        if one.words:
+            made = _check(one, line, nodes.text, environment)
+        else:
+            made = _settings(one, line, nodes.text, environment)
+        found = Entry(
+            line,
+            (*found.rows, *made.rows),
+            (*found.named, *made.named),
+            (*found.notes, *made.notes),
+            (*found.suggestion, *made.suggestion),
+            (*found.unused, *made.unused),
+        )
+    return found
+
+
+def _settings(command: words.Command, line: Line, nodes: str, environment: Environment) -> Entry:
+    """Return what becomes of variables that are set; they count for the lines below."""
+    notes, named, unused = [], [], []
+    for name, node in command.assigned:
+        value: str | None = None
+        why = ""
+        try:
+            value = environment.value(node, nodes, line.number)
+        except words.Unread as error:
+            why = str(error)
+        environment.set(name, nodes, value, why or "", line.number)
+        told = meaning(name, value, not nodes)
+        if told.met:
+            notes.append(f"{name}: {told.met}")
+        elif told.named:
+            named.append(f"{name}: {told.named}")
+        elif value is None:
+            named.append(f"{name}: {why}")
+        else:
+            unused.append(name)
+    return Entry(line, named=tuple(named), notes=tuple(notes), unused=tuple(unused))
+
+
+def _check(command: words.Command, line: Line, nodes: str, environment: Environment) -> Entry:
+    """Return what becomes of one command, for each part of its nodes that has other variables."""
+    name = _name(command)
+    if name in REASONS:
+        return Entry(line, named=(f"{name}: {REASONS[name]}",))
+    own: dict[str, str] = {}
+    names = {one for node in command.words for one in words.variables(node)}
+    names |= {variable for variable, checks in READ.items() if name in checks}
+    rows: list[Row] = []
+    named: list[str] = []
+    notes: list[str] = []
+    suggestion: list[Row] = []
+    for part in environment.parts(nodes, names):
+        lookup = part.lookup(line.number)
+        for variable, node in command.assigned:
+            own[variable] = words.value(node, lookup)
+
+        def setting(variable: str, lookup: Callable[[str], str] = lookup) -> str:
+            return own[variable] if variable in own else lookup(variable)
+
+        try:
+            if part.problem:
+                raise Unturned(part.problem)
+            args = [one for node in command.words[1:] for one in words.words(node, setting)]
+            call = Call(name, args, part.nodes, setting)
+            _turn(call, suggestion)
+        except (Unturned, words.Unread, targets.NoMatch) as error:
+            named.append(f"{name}: {error}")
+            continue
+        rows += call.rows
+        named += [f"{name}: {one}" for one in call.named]
+        notes += call.notes + ([call.met] if call.met else [])
+    return Entry(line, tuple(rows), tuple(dict.fromkeys(named)), tuple(notes), tuple(suggestion))
+
+
+def _name(command: words.Command) -> str:
+    def none(variable: str) -> str:
+        raise words.Unread(f"${variable} names what is run")
+
+    found = words.words(command.words[0], none)
+    if len(found) != 1:
+        raise Unturned("it is not one command")
+    return found[0]
+
+
+def _turn(call: Call, suggestion: list[Row]) -> None:
+    """Turn a call by what is known of its name; raises Unturned, with a suggestion where it is a program."""
+    if call.name in TURNS:
+        TURNS[call.name](call)
+        return
+    if call.name in BUILTINS:
+        if call.name in ("true", ":"):
+            call.met = "it does nothing"
+            return
+        raise Unturned("it is the shell's or NHC's own, and no check")
+    run = [call.name, *call.args]
+    if call.name.startswith(("check_", "nhc_")) or re.fullmatch(r"[a-z_]+_[a-z_0-9]+", call.name):
+        raise Unturned("it is a function of the site's: write it as [[command]] or in checks.d (docs/site-checks.md)")
+    if targets_alone(call.name):
+        raise Unturned(
+            "only what stands before the first || is NHC's target; this it runs as a command. "
+            'If both were meant, write nodes with "||" between them'
+        )
+    why = acting(run)
+    if why:
+        raise Unturned(why)
+    suggestion.append(Row("command", {"run": run, **({"nodes": call.nodes} if call.nodes else {})}))
+    raise Unturned(
+        "it is a program of the site's: see that it only reads, and take the row that stands there in comments"
+    )
+
+
+def targets_alone(word: str) -> bool:
+    """Return whether a command looks like a second target."""
+    return bool(re.search(r"[*?\[{]", word)) or (len(word) > 1 and word[0] == word[-1] == "/")
+
+
+def lines_of(named: tuple[Named, ...], file: str) -> Iterator[str]:
+    """Return "FILE:LINE: reason" of each."""
+    return (f"{file}:{one.line}: {one.reason}" for one in named)

@@ -1,0 +1,120 @@
+"""NHC's checks that run a program: scripts/lbnl_cmd.nhc of NHC 1.4.3. Programs that act on the node are named only."""
+
+from __future__ import annotations
+
+import re
+
+from preflight.deploy.nhc.call import ACTS, REASONS, Call, Unturned, mstr, turns, whole
+
+MOAB = "Moab and TORQUE are other resource managers; Preflight looks at Slurm's own nodes"
+REASONS.update(dict.fromkeys(("check_moab_sched", "check_moab_rm", "check_moab_torque"), MOAB))
+# Programs that change the node by their nature.
+ACTING = frozenset(
+    """kill pkill killall killall5 skill snice renice nice reboot shutdown poweroff halt init telinit kexec rm rmdir
+    unlink mv cp ln dd mkdir touch truncate install shred chmod chown chgrp setfacl mount umount mount.nfs fusermount
+    swapon swapoff modprobe insmod rmmod depmod ifup ifdown ifenslave dhclient iptables nft wipefs mkfs parted
+    fdisk lvchange vgchange hdparm yum dnf apt apt-get zypper pip ansible ansible-playbook puppet useradd
+    userdel usermod chpasswd at logger wall write mail mailx sendmail tee sed.i nhc node-mark-offline
+    node-mark-online srun sbatch salloc scancel sbcast""".split()  # noqa: SIM905 - reads better
+)
+# Programs that change it with some words: program -> words that only read.
+READING = {
+    "systemctl": {"status", "is-active", "is-enabled", "is-failed", "is-system-running", "show", "list-units", "cat"},
+    "service": {"status"},
+    "scontrol": {"show", "ping", "version"},
+    "nvidia-smi": {"-q", "-L", "topo", "nvlink", "--query", "--query-gpu", "--list-gpus"},
+    "ip": {"addr", "link", "route", "a", "l", "r", "address", "show", "neigh", "-o", "-4", "-6", "-s", "-br"},
+    "chronyc": {"tracking", "sources", "sourcestats", "waitsync"},
+    "timedatectl": {"status", "show", ""},
+    "mmgetstate": {""},
+    "ethtool": {"-i", "-S", ""},
+    "rpm": {"-q", "-qa", "-qi", "-ql", "-qf", "-V", "-Va", "--verify", "--query"},
+    "dpkg": {"-l", "-s", "-L", "-S", "-V", "--status", "--list", "--verify"},
+    "sysctl": {"-n", "-a"},
+    "mdadm": {"--detail", "-D", "--examine", "-E"},
+    "ipmitool": {"sel", "sdr", "sensor", "fru", "chassis", "mc", "power"},
+    "crontab": {"-l"},
+    "bash": set(),
+    "sh": set(),
+    "ssh": set(),
+    "sudo": set(),
+    "env": set(),
+    "eval": set(),
+    "exec": set(),
+    "xargs": set(),
+    "find": set(),
+}
+WRAPPERS = {"timeout", "nohup", "setsid", "stdbuf", "ionice", "chrt", "taskset", "nsenter", "chroot"}
+CHANGING = re.compile(
+    r"(^|[^\w-])(start|stop|restart|reload|try-restart|kill|enable|disable|mask|unmask|reboot|drain|resume|undrain|up|down"
+    r"|remount|mount|umount|pkill|killall|rm|delete|del|add|set|flush|reset|clear|on|off|cycle|--gpu-reset|-delete|-exec)($|[^\w-])"
+)
+BUILTINS = ("true", ":", "die", "exit", "return", "log", "syslog", "dbg", "vlog", "set", "shopt", "trap", "source", ".")
+
+
+def acting(run: list[str]) -> str:
+    """Return why a program may change the node, "" where it looks as if it only reads."""
+    words = list(run)
+    while words and words[0].rpartition("/")[2] in WRAPPERS:
+        words = [one for one in words[1:] if not re.fullmatch(r"-.*|[0-9.]+[smhd]?", one)] or [""]
+    name = words[0].rpartition("/")[2] if words else ""
+    rest = words[1:]
+    if name in ACTING:
+        return f"{' '.join(words)[:60]}: {ACTS}"
+    if name in READING:
+        first = next((one for one in rest if one.split("=")[0] in READING[name]), None)
+        reads = first is not None or (not rest and "" in READING[name])
+        return "" if reads and not CHANGING.search(" ".join(rest)) else f"{name} may change the node: {ACTS}"
+    return f"{' '.join(words)[:60]}: {ACTS}" if _changes(rest) else ""
+
+
+def _changes(words: list[str]) -> bool:
+    """Return whether one of the words asks a program to start, stop or change something."""
+    return any(CHANGING.fullmatch(one) for one in words)
+
+
+@turns("check_cmd_output", "check_cmd_dmesg")
+def output(call: Call) -> None:
+    """[-t SECONDS] [-r STATUS] [-m MATCH]… [-e COMMAND | COMMAND…]: lines of what a program writes."""
+    run: list[str] = []
+    matches: list[str] = []
+    status, seconds = 0, 5
+    known = "M:e:m:r:t:" if call.name == "check_cmd_dmesg" else "C:M:O:e:m:r:t:"
+    for letter, value in call.options(known):
+        if letter == "e":
+            run = value.split()  # bash splits it at blanks; quotes inside it are characters
+        elif letter == "m":
+            matches.append(mstr(value))
+        elif letter == "r":
+            status = whole(value, "-r")
+        elif letter == "t":
+            seconds = whole(value, "-t")
+    run = run or (["dmesg"] if call.name == "check_cmd_dmesg" else list(call.args))
+    _add(call, run, status, seconds, matches)
+
+
+@turns("check_cmd_status")
+def status(call: Call) -> None:
+    """[-t SECONDS] [-r STATUS] COMMAND…: how a program ends."""
+    wanted, seconds = 0, 5
+    for letter, value in call.options("C:r:t:"):
+        if letter == "r":
+            wanted = whole(value, "-r")
+        elif letter == "t":
+            seconds = whole(value, "-t")
+    _add(call, list(call.args), wanted, seconds, [])
+
+
+def _add(call: Call, run: list[str], wanted: int, seconds: int, matches: list[str]) -> None:
+    if not run or not run[0]:
+        raise Unturned("it names no command")
+    if len(run) == 1 and " " in run[0]:
+        call.notes.append(f"NHC takes {run[0]!r} for the name of one program; here it is taken apart")
+        run = run[0].split()
+    why = acting(run)
+    if why:
+        raise Unturned(why)
+    keys: dict[str, object] = {"status": wanted or None, "output": matches or None}
+    if seconds != 5:
+        keys["timeout"] = f"{max(1, seconds)}s"
+    call.command(run, **keys)
