@@ -7,6 +7,7 @@ import subprocess
 from importlib import metadata
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import preflight
 from preflight import bundle
@@ -17,16 +18,19 @@ DISTRIBUTION = "slurm-preflight"
 
 def closure() -> list[metadata.Distribution]:
     """Return the distributions that Preflight runs on, itself first; raises DeployError for one that is missing."""
+    # By the names that metadata gives: before 3.10 Python does not find backports_zstd-1.0.dist-info as backports.zstd.
+    there: dict[str, metadata.Distribution] = {}
+    for one in metadata.distributions():
+        there.setdefault(canonicalize_name(one.metadata["Name"] or ""), one)
     found: dict[str, metadata.Distribution] = {}
     wanted = [DISTRIBUTION]
     while wanted:
-        name = wanted.pop()
+        name = canonicalize_name(wanted.pop())
         if name in found:
             continue
-        try:
-            found[name] = metadata.distribution(name)
-        except metadata.PackageNotFoundError as error:
-            raise DeployError(f"the library {name} is not installed beside Preflight: pip install {name}") from error
+        if name not in there:
+            raise DeployError(f"the library {name} is not installed beside Preflight: pip install {name}")
+        found[name] = there[name]
         for text in found[name].requires or []:
             needed = Requirement(text)
             if needed.marker is None or needed.marker.evaluate({"extra": ""}):
