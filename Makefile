@@ -8,6 +8,8 @@
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
 # make fuzz     malformed inputs to everything that reads what others wrote: make fuzz N=1000000 TARGET=hostlist
 # make fleet-demo    a month of 2,000 simulated nodes in a fleet store, and the answers on it
+# make onefile   dist/preflight.pyz, which runs and installs without network; make packages: a .deb and an .rpm of it
+# make test-packages   the packages in fresh systems: install, upgrade under running prologs, remove
 # make clean   remove what the others made
 # demo, test, lab, test-matrix and bench start a private Slurm on loopback: they need root. scripts/setup installs what is
 # missing.
@@ -15,7 +17,8 @@
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-matrix lint unit lab bench campaign fuzz format clean fleet-demo
+.PHONY: demo test test-matrix lint unit lab bench campaign fuzz format clean fleet-demo \
+	packages onefile test-packages
 
 demo:
 	@scripts/setup demo
@@ -53,6 +56,16 @@ fleet-demo:
 test-matrix:
 	@scripts/setup matrix
 	@scripts/test-matrix
+
+packages:
+	@scripts/packages
+
+onefile:
+	@scripts/onefile
+
+test-packages:
+	@scripts/setup test
+	$(PY) -m pytest tests/packages
 
 bench:
 	@scripts/setup test

@@ -1,0 +1,180 @@
+"""The packages in fresh systems: installed, upgraded under running prologs, removed (`make test-packages`)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BASE = Path("/var/cache/preflight-lab/bookworm")
+PACKAGES = "python3,gcc,libc6-dev,make,libslurm-dev"
+PREFIX = "/opt/preflight"
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("debootstrap"), reason="needs root and debootstrap"
+)
+
+
+@pytest.fixture(scope="module")
+def packages() -> list[Path]:
+    """Build the packages of this checkout, and those of a later version of it."""
+    built = []
+    for version in ("", "0.1.1"):
+        place = Path(tempfile.mkdtemp(prefix="preflight-packages-"))
+        copy = 'git ls-files -z --cached --others --exclude-standard | xargs -0 tar -c | tar -x -C "$0"'
+        subprocess.run(["bash", "-euo", "pipefail", "-c", copy, str(place)], cwd=REPOSITORY, check=True)
+        if version:
+            file = place / "src/preflight/__init__.py"
+            file.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', file.read_text()))
+        subprocess.run([place / "scripts/packages"], check=True, capture_output=True)
+        built += sorted((place / "dist").glob("*.deb")) + sorted((place / "dist").glob("*.rpm"))
+    return built
+
+
+class System:
+    """A fresh Debian 12 in an overlay, with this machine's kernel file systems."""
+
+    def __init__(self, place: Path) -> None:
+        self.root = place / "root"
+
+    def run(self, *command: str, check: bool = True) -> str:
+        done = subprocess.run(
+            ["/usr/sbin/chroot", str(self.root), *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def prolog(self, job: int = 1) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "SLURM_JOB_ID": str(job),
+            "SLURM_JOB_UID": "1000",
+            "SLURMD_NODENAME": "n1",
+        }
+        command = ["/usr/sbin/chroot", str(self.root), f"{PREFIX}/libexec/prolog"]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    def versions(self) -> list[str]:
+        return sorted(one.name for one in (self.root / "opt/preflight/versions").iterdir())
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    if not (BASE / "etc/debian_version").exists():
+        made = f"{BASE}.new"
+        shutil.rmtree(made, ignore_errors=True)
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", made],
+            check=True,
+            capture_output=True,
+        )
+        os.rename(made, BASE)
+    for name in ("root", "upper", "work"):
+        (tmp_path / name).mkdir()
+    layers = f"lowerdir={BASE},upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    root = tmp_path / "root"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], check=True)
+    mounted = [root]
+    try:
+        for name in ("proc", "sys", "dev"):
+            subprocess.run(["mount", "--bind", f"/{name}", str(root / name)], check=True)
+            mounted.append(root / name)
+        yield System(tmp_path)
+    finally:
+        for one in reversed(mounted):
+            subprocess.run(["umount", str(one)], check=True)
+
+
+def put(system: System, package: Path) -> str:
+    """Copy a package into the system and return its path there."""
+    shutil.copy(package, system.root / "tmp" / package.name)
+    return f"/tmp/{package.name}"
+
+
+def test_a_package_is_installed_upgraded_under_running_prologs_and_removed(
+    packages: list[Path], system: System
+) -> None:
+    first, second = (one for one in packages if one.suffix == ".deb")
+    shown = system.run("dpkg", "-i", put(system, first))
+    assert f"Prolog={PREFIX}/libexec/prolog" in shown
+    assert (system.root / "opt/preflight/lib/slurm/preflight.so").read_bytes()[:4] == b"\x7fELF"
+    assert "0.1.0" in system.run("/usr/bin/preflight", "--version")
+    assert system.prolog().returncode == 0
+
+    ends: list[int] = []
+    done = threading.Event()
+
+    def submit(first_job: int) -> None:
+        job = first_job
+        while not done.is_set() or job < first_job + 50:
+            ends.append(system.prolog(job).returncode)
+            job += 1
+
+    threads = [threading.Thread(target=submit, args=(number * 1000,)) for number in range(4)]
+    for one in threads:
+        one.start()
+    try:
+        system.run("dpkg", "-i", put(system, second))
+    finally:
+        done.set()
+        for one in threads:
+            one.join()
+    assert len(ends) >= 200
+    assert set(ends) == {0}
+    assert "0.1.1" in system.run("/usr/bin/preflight", "--version")
+    assert len(system.versions()) == 2
+
+    system.run("dpkg", "-i", put(system, first))  # apt install preflight=0.1.0-1: the way back
+    assert "0.1.0" in system.run("/usr/bin/preflight", "--version")
+
+    system.run("dpkg", "-r", "preflight")
+    ended = system.prolog()
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")  # slurm.conf names it still
+    assert (system.root / "etc/preflight/preflight.toml").exists()
+    system.run("dpkg", "-P", "preflight")
+    assert not (system.root / "opt/preflight").exists()
+    assert not (system.root / "etc/preflight").exists()
+    assert (system.root / "var/spool/preflight").exists()
+
+
+def test_a_node_without_a_compiler_gets_all_but_the_plugin(packages: list[Path], system: System) -> None:
+    (system.root / "usr/bin/make").unlink()
+    shown = system.run("dpkg", "-i", put(system, next(one for one in packages if one.suffix == ".deb")))
+    assert "no plugin for sbatch --require: install gcc, make and Slurm's headers" in shown
+    assert not (system.root / "opt/preflight/lib/slurm/preflight.so").exists()
+    assert system.prolog().returncode == 0
+
+
+@pytest.mark.skipif(not shutil.which("rpm"), reason="needs rpm")
+def test_an_rpm_goes_into_an_empty_root(packages: list[Path], tmp_path: Path) -> None:
+    package = next(one for one in packages if one.suffix == ".rpm")
+    root = tmp_path / "empty"
+    root.mkdir()
+    done = subprocess.run(
+        ["rpm", "--root", str(root), "--nodeps", "--noscripts", "-i", str(package)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (root / "usr/lib/preflight/preflight.pyz").stat().st_mode & 0o777 == 0o755
+    listed = subprocess.run(
+        ["rpm", "--root", str(root), "-q", "--requires", "preflight"], capture_output=True, text=True, check=True
+    )
+    assert re.search(r"^python3 >= 3\.\d+$", listed.stdout, re.MULTILINE)
+    scripts = subprocess.run(
+        ["rpm", "-qp", "--scripts", str(package)], capture_output=True, text=True, check=True
+    ).stdout
+    assert "postinstall" in scripts
+    assert "preuninstall" in scripts
