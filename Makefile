@@ -1,4 +1,5 @@
 # make demo    a private Slurm on this machine with four simulated nodes; shows what Preflight does to jobs
+#              SERVE=1: and then the dashboard, until Ctrl-C, with lines to submit jobs by hand
 # make test    everything that is checked, cheap things first
 # make lint    style, types, import order
 # make unit    the tests that need no Slurm
@@ -7,7 +8,7 @@
 # make bench   what the hooks cost
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
 # make fuzz     malformed inputs to everything that reads what others wrote: make fuzz N=1000000 TARGET=hostlist
-# make fleet-demo    a month of 2,000 simulated nodes in a fleet store, and the answers on it
+# make fleet-demo    a month of 2,000 simulated nodes in a fleet store, and the answers on it; SERVE=1: the dashboard, too
 # make onefile   dist/preflight.pyz, which runs and installs without network; make packages: a .deb and an .rpm of it
 # make test-packages   the packages in fresh systems: install, upgrade under running prologs, remove
 # make clean   remove what the others made
@@ -20,8 +21,10 @@ PY = .venv/bin/python
 .PHONY: demo test test-matrix lint unit lab bench campaign fuzz format clean fleet-demo \
 	packages onefile test-packages
 
+export SERVE
+
 demo:
-	@scripts/setup demo
+	@scripts/setup $(if $(SERVE),serve,demo)
 	@cd tests && exec ../$(PY) -m lab.demo
 
 test:
@@ -50,7 +53,7 @@ lab:
 	@scripts/test-labs
 
 fleet-demo:
-	@scripts/setup test
+	@scripts/setup $(if $(SERVE),serve,test)
 	@cd tests && exec ../$(PY) -m fleet.demo
 
 test-matrix:

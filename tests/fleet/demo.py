@@ -1,6 +1,7 @@
 """`make fleet-demo`: a seeded month of 2,000 nodes in a store, and every answer on it."""
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,19 @@ def fill(store: Store, reports: int, nodes: int = 2000, days: int = 30) -> int:
     return number + store.add(batch)
 
 
+def serve(url: str) -> int:
+    """Show the dashboard of a store until Ctrl-C."""
+    command = [sys.executable, "-m", "preflight", "serve", "--no-slurm", "--store", url]
+    print("Ctrl-C ends it.", flush=True)
+    process = subprocess.Popen(command)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        print()
+        return 0
+
+
 def main() -> int:
     """Fill the store and show the answers."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,6 +73,8 @@ def main() -> int:
             command = [sys.executable, "-m", "preflight", "fleet", *words.split(), "--store", url]
             subprocess.run(command, check=True)
             print(flush=True)
+        if os.environ.get("SERVE"):
+            return serve(url)
     return 0
 
 

@@ -4,6 +4,7 @@ Everything runs on loopback below one directory in /tmp and is stopped at the en
 where something did not go as the story says.
 """
 
+import os
 import shutil
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import Any, NoReturn
 from lab import LabError, places, unavailable
 from lab.cluster import SITES, Cluster, sites_of
 from lab.demo_page import Progress, Row, block, heading, say, table
+from lab.demo_serve import serve
 
 USER = "pfalice"
 REPORTS = Path(__file__).resolve().parents[2] / "demo-reports"  # or the one argument
@@ -276,6 +278,8 @@ def main(pages: Path = REPORTS) -> int:
         try:
             cluster.lab.start()
             demo.tell()
+            if os.environ.get("SERVE"):
+                serve(cluster, USER)
         finally:
             _unhurried(cluster.stop)
     except KeyboardInterrupt:

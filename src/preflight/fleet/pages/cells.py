@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -14,9 +15,11 @@ from preflight.fleet.query.window import instant, length
 from preflight.report.clean import clean
 
 NUMBERS = ("number", "share", "ms", "span")
+WHEN = ("time", "day", "date")
 SAID = ("said", "lines", "command")
 NOTHING = '<span class="quiet">\u2013</span>'
 STATUS_WORDS = {"pass": "Pass", "warn": "Warning", "fail": "Fail", "unknown": "Unknown", "skip": "Does not apply"}
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,120}")
 SHOWN_NODES = 300  # letters of a host list
 
 
@@ -86,7 +89,11 @@ def _escaped(value: str) -> str:
 
 
 def _class(column: Column) -> str:
-    return "number" if column.kind in NUMBERS else {"time": "when", **dict.fromkeys(SAID, "said")}.get(column.kind, "")
+    return (
+        "number"
+        if column.kind in NUMBERS
+        else {**dict.fromkeys(WHEN, "when"), **dict.fromkeys(SAID, "said")}.get(column.kind, "")
+    )
 
 
 def _nodes(names: Any) -> str:
@@ -95,6 +102,8 @@ def _nodes(names: Any) -> str:
 
 
 def _check(name: str) -> str:
+    if not _NAME.fullmatch(name):  # no check of ours: what a line of text held in its place
+        return f"<code>{text(name)}</code>"
     return f'<a href="{_escaped(link("/check", name=name))}"><code>{text(name)}</code></a>'
 
 
@@ -106,6 +115,8 @@ _MAKERS: dict[str, Callable[[Any], str]] = {
     "share": lambda value: f"{100 * value:.2f} %",
     "ms": lambda value: f"{value:,.1f} ms" if value < 10 else f"{value:,.0f} ms",
     "time": when,
+    "day": lambda ms: when(ms).replace(" 00:00<", "<"),
+    "date": text,
     "span": length,
     "verdict": verdict,
     "status": status,

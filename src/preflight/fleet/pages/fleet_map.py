@@ -32,9 +32,10 @@ def draw(nodes: Sequence[Latest], states: States, silent: set[tuple[str, str]]) 
     for (cluster, stem), its in groupby(placed, key=lambda pair: (pair[0][0], pair[0][1])):
         cells = [_cell(one, states, silent) for _, one in its]
         name = escape(clean(f"{cluster} {stem}".strip() or "nodes", 80))
+        title = f'<h3><bdi>{name}</bdi> <span class="quiet">{len(cells)}</span></h3>'
         parts.append(
-            f'<section class="cells" aria-label="{name}"><h3><bdi>{name}</bdi> <span class="quiet">{len(cells)}</span>'
-            f'</h3><div class="grid">{"".join(cells)}</div></section>'
+            f'<section class="cells" data-key="{name}" aria-label="{name}">{title}'
+            f'<div class="grid">{"".join(cells)}</div></section>'
         )
     return Markup("".join(parts))
 

@@ -32,8 +32,8 @@ class JobRef(NamedTuple):
 
 
 class Column(NamedTuple):
-    """``kind``: text, said (a sentence), code, number, share (0 to 1), ms (a duration), time (ms since the epoch),
-    span (ms), verdict, status, node, job, check, nodes (names), lines (texts), command."""
+    """``kind``: text, said (a sentence), date (text), code, number, share (0 to 1), ms (a duration), time or day (ms
+    since the epoch), span (ms), verdict, status, node, job, check, nodes (names), lines (texts), command."""
 
     key: str
     title: str
@@ -65,7 +65,7 @@ def plain(kind: str, value: Any) -> Any:
     """Return a cell's value as JSON has it: times as text, references by their names."""
     if value is None:
         return None
-    if kind == "time":
+    if kind in ("time", "day"):
         return iso(value)
     if kind == "node":
         return value.name

@@ -85,6 +85,7 @@
     const after = [...fresh.childNodes];
     const known = new Map();
     for (const one of before) if (key(one)) known.set(key(one), one);
+    const wanted = new Set(after.map(key));
     let place = old.firstChild;
     for (const one of after) {
       let its = key(one) ? known.get(key(one)) : null;
@@ -93,6 +94,12 @@
         old.insertBefore(document.importNode(one, true), place);
         changed = true;
         continue;
+      }
+      while (its && place && its !== place && key(place) && !wanted.has(key(place))) {
+        const next = place.nextSibling;
+        place.remove();  // it has gone; what follows need not move, and keeps its focus
+        changed = true;
+        place = next;
       }
       if (its !== place) {
         old.insertBefore(its, place);
@@ -116,10 +123,11 @@
     return changed;
   }
 
-  // What tells one child from its neighbours: its id, a cell's node, a row's first link.
+  // What tells one child from its neighbours: its id, the name of a group, where a link leads.
   function key(node) {
     if (node.nodeType !== Node.ELEMENT_NODE) return "";
     if (node.id) return "#" + node.id;
+    if (node.dataset.key) return "=" + node.dataset.key;
     if (node.nodeName === "A") return node.getAttribute("href");
     return "";
   }

@@ -24,8 +24,8 @@ def listing(ask: Ask) -> Page:
         Column("blame", "Blame"),
         Column("nodes", "Nodes", "number"),
         Column("runs", "Findings", "number"),
-        Column("first", "First day", "time"),
-        Column("last", "Last day", "time"),
+        Column("first", "First day", "day"),
+        Column("last", "Last day", "day"),
     )
     rows = [
         (one.check, one.status, one.blame, one.nodes, one.runs, one.first_day * DAY_MS, one.last_day * DAY_MS)
@@ -61,22 +61,22 @@ def page(ask: Ask) -> Page:
     window = ask.window("30d")
     known = every_check().get(name)
     nodes = series.affected(ask.store, window, name)
-    if known is None and not nodes and not ask.store.rows("SELECT 1 FROM checks WHERE name = ?", (name,)):
+    cost = series.costs(ask.store).get(name)
+    if not (known or nodes or cost) and not ask.store.rows("SELECT 1 FROM checks WHERE name = ?", (name,)):
         raise NotFoundError(f"no check {name} is known")
     columns = (
         Column("node", "Node", "node"),
         Column("status", "Result", "status"),
         Column("blame", "Blame"),
         Column("runs", "Findings", "number"),
-        Column("first", "First day", "time"),
-        Column("last", "Last day", "time"),
+        Column("first", "First day", "day"),
+        Column("last", "Last day", "day"),
     )
     rows = [
         (NodeRef(one.cluster, one.node), one.status, one.blame, one.runs, one.first_day * DAY_MS, one.last_day * DAY_MS)
         for one in nodes
     ]
     tables = (Table("nodes", "Nodes on which it did not pass", columns, rows, "It passed everywhere."),)
-    cost = series.costs(ask.store).get(name)
     figures = {
         "check": name,
         "nodes": len({(one.cluster, one.node) for one in nodes}),

@@ -62,12 +62,12 @@ def page(ask: Ask) -> Page:
     columns = (
         Column("state", "State"),
         Column("kind", "What"),
-        Column("name", "Name"),
-        Column("eol", "Ends"),
+        Column("name", "Name", "date"),
+        Column("eol", "Ends", "date"),
         Column("nodes", "Nodes", "nodes"),
         Column("number", "How many", "number"),
-        Column("why", "Why"),
-        Column("needs", "What to do"),
+        Column("why", "Why", "said"),
+        Column("needs", "What to do", "said"),
     )
     shown = [
         (_word(row.rank), row.kind, row.name, row.eol, row.nodes, len(row.nodes), row.why, row.needs) for row in rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from preflight.digits import is_whole
 from preflight.fleet.entry import DAY_MS
 from preflight.fleet.pages import charts
 from preflight.fleet.pages.ask import SIZES, Ask, AskedError, NotFoundError, Page, pager
@@ -20,6 +21,8 @@ from preflight.report.model import VERDICTS
 SORTS = ("name", "verdict", "last")
 SLURM = ("out", "ours", "others", "in")
 JOBS_SHOWN = 20
+FACT_COLUMNS = (Column("fact", "Fact", "code"), Column("value", "Value"), Column("size", "As size"))
+BYTES = ("memory.total", "gpus.memory", "tmp.size", "shm.size")
 JOBS_DAYS = 7
 SHOWN_FACTS = (
     *("os.name", "kernel.release", "arch.machine", "driver.version", "driver.cuda", "gpus.count", "gpus.name"),
@@ -135,14 +138,17 @@ def page(ask: Ask) -> Page:
         "availability": its.availability,
     }
     facts = {**its.facts, "preflight.version": now.preflight, "preflight.policy": now.policy[:12] or "-"}
-    fact_rows = sorted(facts.items(), key=lambda item: (item[0] not in SHOWN_FACTS, item[0]))
+    fact_rows = [
+        (fact, value, _size(fact, value))
+        for fact, value in sorted(facts.items(), key=lambda item: (item[0] not in SHOWN_FACTS, item[0]))
+    ]
     tables = (
         _failing(now),
         common.drain_table(its.drains, ask.now_ms, caption="Drains by Preflight"),
         _changes(its),
         Table("jobs", "Latest jobs", common.JOB_COLUMNS, common.job_rows(jobs), f"No job in {JOBS_DAYS} days."),
         common.action_table(its.others, "actions", "Other actions", "None."),
-        Table("facts", "What it is", (Column("fact", "Fact", "code"), Column("value", "Value")), fact_rows),
+        Table("facts", "What it is", FACT_COLUMNS, fact_rows),
     )
     values = {
         "kind": kind_of(its.facts),
@@ -203,6 +209,20 @@ def _changes(its: node.History) -> Table:
     )
     rows = [tuple(one) for one in sorted(its.changes, key=lambda one: -one.first_ms)]
     return Table("changes", "What changed", columns, rows, "Nothing changed.")
+
+
+def _size(fact: str, value: str) -> str:
+    """Return a fact in bytes as people read it: memory in binary units, a GPU's in decimal ones, as it is sold."""
+    if fact not in BYTES or not is_whole(value):
+        return ""
+    decimal = fact.startswith("gpus.")
+    step, end = (1000, "B") if decimal else (1024, "iB")
+    size, unit = float(value[:20]), ""
+    for unit in ("", "K", "M", "G", "T"):
+        if size < step or unit == "T":
+            break
+        size /= step
+    return f"{size:,.1f} {unit}{end}" if unit else f"{size:,.0f} B"
 
 
 def _timeline(its: node.History, window: Window) -> Any:
