@@ -136,3 +136,23 @@ def test_a_span_that_is_none(text: str) -> None:
 
 def test_lengths() -> None:
     assert [length(one * 60_000) for one in (5, 65, 3000)] == ["5 min", "1 h 05 min", "2 d 2 h"]
+
+
+def test_a_fact_that_a_phase_does_not_read_has_neither_changed_nor_drifted(store: Store) -> None:
+    """A prolog reads other facts than a health check: what is missing was not looked at."""
+    read = EntryReader().read
+    for at, name in enumerate(("n1", "n2", "n3", "n4")):
+        whole = json.loads(samples.report(name, samples.START + at, job=at + 1, gpus=2))
+        part = json.loads(samples.report(name, samples.START + 60 + at, job=at + 11, gpus=2))
+        del part["facts"]["kernel"]
+        again = json.loads(samples.report(name, samples.START + 120 + at, job=at + 21, gpus=2))
+        for one in (whole, again):
+            one["facts"]["kernel"]["release"] = "6.1.0" if name == "n4" and one is again else "5.15.0"
+        last = (whole, part) if name == "n1" else (whole, part, again)
+        store.add([read(json.dumps(one).encode()) for one in last])
+    changed = node.history(store, samples.CLUSTER, "n4", WHOLE).changes
+    assert [(one.fact, one.before, one.after) for one in changed] == [("kernel.release", "5.15.0", "6.1.0")]
+    assert node.history(store, samples.CLUSTER, "n1", WHOLE).changes == []
+    assert [(one.fact, one.value, one.nodes, one.of) for one in drift.drift(store)] == [
+        ("kernel.release", "6.1.0", ("n4",), 3)
+    ]

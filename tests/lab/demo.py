@@ -267,7 +267,8 @@ def main(pages: Path = REPORTS) -> int:
     if reason:
         print(f"demo: {reason}", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: in the background a shell has it ignored
+        signal.signal(number, _interrupt)
     progress = Progress()
     progress.show("installing Preflight and starting a private Slurm on loopback")
     directory = places.temporary()

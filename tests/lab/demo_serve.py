@@ -104,7 +104,7 @@ class Dashboard:
         store.close()
 
     def write_program(self) -> str:
-        """Write the program that runs Slurm's commands as the user, and return its path."""
+        """Write the program that runs Slurm's commands as the user, and return its name."""
         cluster, who = self.cluster, account(self.user)
         cases = [
             f'{name}) shift; exec {shlex.join(cluster.release.argv(name, [], who))} "$@" ;;'
@@ -116,7 +116,7 @@ class Dashboard:
         path = Path(cluster.directory, "alice")
         path.write_text("\n".join([*text, f'echo "alice: not one of {", ".join(PROGRAMS)}" >&2', "exit 2", ""]))
         path.chmod(0o755)
-        return str(path)
+        return path.name
 
 
 def serve(cluster: Cluster, user: str) -> None:
@@ -129,12 +129,13 @@ def serve(cluster: Cluster, user: str) -> None:
         say(f"    {dashboard.url}/")
         say("Log in with the token")
         say(f"    {dashboard.token}")
-        say("The lab goes on. In another terminal, as root, submit as an ordinary user, and")
-        say("watch the jobs appear:")
+        say("The lab goes on. In another terminal, here:")
+        block(f"export PREFLIGHT_STORE={dashboard.store}")
+        block(".venv/bin/preflight fleet status")
+        say("and, as root, jobs of an ordinary user, to watch them appear:")
+        block(f"cd {cluster.directory}")
         for one in TRIES:
-            block(f"{program} {one}")
-        say("and from the command line:")
-        block(f".venv/bin/preflight fleet status --store {dashboard.store}")
+            block(f"./{program} {one}")
         say("Ctrl-C stops everything.")
         while True:
             time.sleep(3600)

@@ -16,7 +16,7 @@ from preflight.fleet.entry import DAY_MS
 from preflight.fleet.query.window import instant, length
 
 WIDTH, HEIGHT = 640, 180
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 66, 10, 10, 26
 INNER_W, INNER_H = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
 

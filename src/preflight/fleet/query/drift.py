@@ -81,16 +81,19 @@ def _outliers(store: Reader, kind: str, nodes: list[_Node]) -> list[Outlier]:
         alike[id(node.facts)].append(node)
     found = []
     for fact in sorted({fact for group in alike.values() for fact in group[0].facts} - set(KIND)):
+        # Not every phase reads every fact: a node whose latest report has none of this one says nothing about it.
         counts: Counter[str] = Counter()
         for group in alike.values():
-            counts[group[0].facts.get(fact, "-")] += len(group)
+            if fact in group[0].facts:
+                counts[group[0].facts[fact]] += len(group)
         majority, number = counts.most_common(1)[0]
-        if len(counts) == 1 or number <= MOST * len(nodes):
+        of = sum(counts.values())
+        if len(counts) == 1 or of < LEAST_NODES or number <= MOST * of:
             continue
         for value in counts.keys() - {majority}:
-            its = [node for group in alike.values() if group[0].facts.get(fact, "-") == value for node in group]
+            its = [node for group in alike.values() if group[0].facts.get(fact) == value for node in group]
             names = tuple(sorted(node.name for node in its))
-            found.append(Outlier(kind, len(nodes), fact, majority, value, names, _since(store, fact, its)))
+            found.append(Outlier(kind, of, fact, majority, value, names, _since(store, fact, its)))
     return found
 
 

@@ -59,11 +59,14 @@ def changes(store: Reader, node: int, begin_day: int) -> list[Change]:
             spans.append((bytes(hash_), first))
     known = flats(store, {hash_ for hash_, _ in spans})
     found = []
-    for (old, _), (new, first) in zip(spans, spans[1:]):
-        before, after = known.get(old, {}), known.get(new, {})
-        for fact in sorted(before.keys() | after.keys()):
-            if before.get(fact) != after.get(fact):
-                found.append(Change(first, fact, before.get(fact, "-"), after.get(fact, "-")))
+    seen: Flat = {}
+    for hash_, first in spans:
+        # Not every phase reads every fact: one that is not in a profile was not looked at, and has not changed.
+        for fact, after in sorted(known.get(hash_, {}).items()):
+            before = seen.get(fact, after)
+            if before != after:
+                found.append(Change(first, fact, before, after))
+            seen[fact] = after
     return found
 
 
