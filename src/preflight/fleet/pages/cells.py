@@ -92,7 +92,7 @@ def _class(column: Column) -> str:
     return (
         "number"
         if column.kind in NUMBERS
-        else {**dict.fromkeys(WHEN, "when"), **dict.fromkeys(SAID, "said")}.get(column.kind, "")
+        else {**dict.fromkeys(WHEN, "when"), **dict.fromkeys(SAID, "said"), "nodes": "names"}.get(column.kind, "")
     )
 
 

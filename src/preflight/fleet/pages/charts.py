@@ -92,9 +92,9 @@ def bars(title: str, at_ms: Sequence[int], stacks: Sequence[Line]) -> Markup:
 
 def timeline(title: str, begin_ms: int, end_ms: int, lanes: Sequence[Lane]) -> Markup:
     """Return rows of spans and marks over one stretch of time."""
-    high, left = 24, 92
+    high, left, across = 24, 96, 960
     tall = len(lanes) * high + BOTTOM
-    wide = WIDTH - left - RIGHT
+    wide = across - left - RIGHT
 
     def place(ms: int) -> float:
         return left + wide * min(1.0, max(0.0, (ms - begin_ms) / max(end_ms - begin_ms, 1)))
@@ -103,12 +103,12 @@ def timeline(title: str, begin_ms: int, end_ms: int, lanes: Sequence[Lane]) -> M
     for row, lane in enumerate(lanes):
         y = row * high
         parts.append(f'<text class="tick" x="0" y="{y + 16}">{escape(lane.name)}</text>')
-        parts.append(f'<path class="rule" d="M{left} {y + high - 0.5}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<path class="rule" d="M{left} {y + high - 0.5}H{across - RIGHT}"/>')
         for bar in lane.bars:
             x, end = place(bar.begin_ms), place(bar.end_ms)
             w = max(end - x, 3.0)
             parts.append(
-                f'<rect class="b {bar.style}" x="{min(x, WIDTH - RIGHT - w):.1f}" y="{y + 4}" width="{w:.1f}" '
+                f'<rect class="b {bar.style}" x="{min(x, across - RIGHT - w):.1f}" y="{y + 4}" width="{w:.1f}" '
                 f'height="{high - 8}" rx="1.5"><title>{escape(bar.text)}</title></rect>'
             )
     for at in range(5):
@@ -118,7 +118,7 @@ def timeline(title: str, begin_ms: int, end_ms: int, lanes: Sequence[Lane]) -> M
             f'<text class="tick" x="{place(ms):.1f}" y="{tall - 8}" text-anchor="{anchor}">'
             f"{_when(ms, end_ms - begin_ms)}</text>"
         )
-    return _svg(title, "".join(parts), tall)
+    return _svg(title, "".join(parts), tall, across)
 
 
 def nice(value: float) -> float:
@@ -134,9 +134,9 @@ def spans(begin_ms: int, end_ms: int) -> str:
     return f"{instant(begin_ms)}, {length(end_ms - begin_ms)}"
 
 
-def _svg(title: str, content: str, height: int = HEIGHT) -> Markup:
+def _svg(title: str, content: str, height: int = HEIGHT, width: int = WIDTH) -> Markup:
     return Markup(
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{content}</svg>'
+        f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">{content}</svg>'
     )
 
 
