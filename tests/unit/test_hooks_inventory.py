@@ -9,6 +9,7 @@ import pytest
 from nvml import sim
 from preflight.checks.finding import Finding
 from preflight.hooks import inventory
+from unit.hook_site import H100X2, Site
 from unit.test_gpu_generations import Node, judged, library, node
 
 __all__ = ["library", "node"]
@@ -139,3 +140,25 @@ def test_nothing_is_written_where_nothing_changed(node: Node, boots: Boots) -> N
     boots.health(node)
     assert (place.stat().st_mtime_ns, place.stat().st_ino) == first
     assert json.loads(place.read_text())["boot"] == "first"
+
+
+def test_the_real_health_check_keeps_the_boards_and_tells_after_a_boot(hooked: Site) -> None:
+    """The record's boot id is another one: as if it had been written before the node was booted."""
+
+    def told_by_the_hook() -> list[dict[str, Any]]:
+        assert hooked.hook("health").returncode == 0
+        latest = max((hooked.spool / "reports/node").iterdir(), key=lambda one: one.stat().st_mtime_ns)
+        findings = json.loads(latest.read_text())["findings"]
+        return [one for one in findings if one["check"] == "gpu.inventory" and one["status"] != "pass"]
+
+    hooked.scenario(H100X2, {"gpu.*.vbios": "96.00.74.00.01"})
+    assert [one["status"] for one in told_by_the_hook()] == ["skip"]
+    place = hooked.spool / "inventory-n1.json"
+    assert place.stat().st_mode & 0o777 == 0o600
+    stored = json.loads(place.read_text())
+    assert [one["name"] for one in stored["now"]] == ["NVIDIA H100 80GB HBM3"] * 2
+    stored["now"][1]["vbios"] = "96.00.00.00.99"
+    place.write_text(json.dumps({**stored, "boot": "an earlier one"}))
+    (one,) = told_by_the_hook()
+    assert (one["status"], one["subject"], one["blame"]) == ("warn", "gpu1", "node")
+    assert "was 96.00.00.00.99" in one["message"]

@@ -50,7 +50,7 @@ def environment(reports: list[Report], fold: Fold) -> tuple[EnvRow, ...]:
     nodes = _by_node(reports)
     rows = []
     for label, paths, show in (*ROWS, *_further(nodes)):
-        values = {node: _told(facts, unknown, paths, show) for node, (facts, unknown) in nodes.items()}
+        values = {node: _value(facts, unknown, paths, show) for node, (facts, unknown) in nodes.items()}
         told = {node: value for node, value in values.items() if value is not None}
         if told:
             rows.append(_row(label, told, [node for node in nodes if node not in told], fold))
@@ -97,7 +97,7 @@ def _by_node(reports: list[Report]) -> dict[str, tuple[Subjects, dict[str, str]]
     return nodes
 
 
-def _told(facts: Subjects, unknown: dict[str, str], paths: tuple[str, ...], show: Shown) -> Value | None:
+def _value(facts: Subjects, unknown: dict[str, str], paths: tuple[str, ...], show: Shown) -> Value | None:
     for path in paths:
         for name in (path, path.partition(".")[0]):
             if name in unknown:

@@ -72,7 +72,7 @@ def _branded(terms: tuple[Term, ...], lost: dict[str, None]) -> list[frozenset[P
     """Return the terms of a condition as a runtime checks them: those that differ in their brands alone are one."""
     brands: dict[frozenset[Predicate], frozenset[str] | None] = {}
     for term in terms:
-        rest = frozenset(one for one in (_said(factor, lost, True) for factor in term) if one)
+        rest = frozenset(one for one in (_noted(factor, lost, True) for factor in term) if one)
         mine = _brands(term, lost)
         before = brands.get(rest, frozenset())
         brands[rest] = None if mine is None or before is None else before | mine
@@ -96,10 +96,10 @@ def _weaker(term: Term, lost: dict[str, None]) -> frozenset[Predicate]:
     """Return a term's factors as predicates; those that cannot be said are left out."""
     if any(factor.name == "brand" for factor in term):
         lost["the GPU's brand is left out, so the requirement is weaker"] = None
-    return frozenset(one for one in (_said(factor, lost, False) for factor in term) if one)
+    return frozenset(one for one in (_noted(factor, lost, False) for factor in term) if one)
 
 
-def _said(factor: Factor, lost: dict[str, None], checked: bool) -> Predicate | None:
+def _noted(factor: Factor, lost: dict[str, None], checked: bool) -> Predicate | None:
     """Return a factor other than a brand as a predicate; None, and it is told, where none says it."""
     if factor.name == "brand":
         return None

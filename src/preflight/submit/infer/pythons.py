@@ -231,7 +231,7 @@ def other(session: Session, command: Command) -> Command | None:
     """Any other command: of interest is a python, one called by its path, and torch.distributed."""
     word = command.words[0]
     name = word.name
-    if not command.inside and unknown.told(session, command):
+    if not command.inside and unknown.explain(session, command):
         return None
     if not _PYTHON.fullmatch(name):
         return None

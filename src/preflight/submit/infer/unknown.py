@@ -23,7 +23,7 @@ def shown(word: Word) -> str:
     return re.sub(f"[{HOLE}{WIDE}]+", "…", word.text)[:80]
 
 
-def told(session: Session, command: Command) -> bool:
+def explain(session: Session, command: Command) -> bool:
     """Say why a command that no rule knows is unread; False where nothing speaks for that."""
     word = command.words[0]
     name = word.name
