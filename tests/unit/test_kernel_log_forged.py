@@ -117,10 +117,17 @@ ctypes.string_at(0)
 
 
 def crash(name: str) -> int:
-    """Have a process of that name crash; return its number."""
-    process = subprocess.Popen(["/usr/bin/python3", "-I", "-c", CRASH, name])
-    process.wait(60)
-    return process.pid
+    """Have a process of that name crash; return its number, once the kernel told of it.
+
+    The kernel tells of ten in five seconds, whoever else's tests crash meanwhile.
+    """
+    for _ in range(60):
+        process = subprocess.Popen(["/usr/bin/python3", "-I", "-c", CRASH, name])
+        process.wait(60)
+        if any(f"[{process.pid}]: segfault" in one.text for one in records()):
+            return process.pid
+        time.sleep(1)
+    raise AssertionError("the kernel tells of no crash")
 
 
 def records() -> list[Record]:
