@@ -65,6 +65,12 @@ def check(
     here = indexes is None and phase != "epilog" and not facts_file and not root
     configured = _configured(policy, node) if here else Gres()
     question = Question(phase, node, policy, require=spec, gpus=indexes, gres=configured)
+    if here and phase == "health":
+        from preflight.slurm.gres import conf_directory
+        from preflight.slurm.node_conf import configured as of_node
+
+        directory = conf_directory(policy.hook.slurm_conf or os.environ.get("SLURM_CONF", ""))
+        question = question._replace(configured=of_node(directory, node))
     found = assess(question, reading_of(policy, node, None, phase), began + policy.hook.deadline_s, document)
     _any_there(indexes, found)
     report = _report(policy, node, phase, started, began, found)

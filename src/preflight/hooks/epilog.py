@@ -55,6 +55,10 @@ def epilog(run: Run) -> int:
         act(run, found, decision, report)
     record.finish(run, report)
     record.forget_note(run)
+    if run.job is not None and run.job.ended is not None:
+        from preflight.hooks.ends import note
+
+        note(run, before)
     _attribute(run, question, found)
     return 0
 

@@ -10,11 +10,14 @@ from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.clock import jump
 from preflight.hooks.drain import Drained, correct, resume_ours
 from preflight.hooks.drained import cause_check, count_well, is_replaced, is_well, ours, waits
+from preflight.hooks.ends import ends
 from preflight.hooks.pending import Pending, left_over
 from preflight.hooks.prolog import act, flaps, gres, over_time
 from preflight.hooks.run import Run
 from preflight.report.store import prune_spool
 from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.gres import conf_directory
+from preflight.slurm.node_conf import configured
 from preflight.verdict import decide
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -54,6 +57,8 @@ def health(run: Run) -> int:
         earlier=before,
         samples=counters.samples(run.policy, run.node, run.phase),
         last_boot=inventory.last_boot(run.policy.report.spool, run.node),
+        configured=configured(_conf_directory(run), run.node),
+        ends=ends(run),
     )
     found = assess(question, run.reading, max(run.probe_deadline, time.monotonic() + LEAST_S))
     counters.keep(run.run_dir, run.node, found.document, before)
@@ -88,6 +93,10 @@ def health(run: Run) -> int:
     if not jumped:
         _prune(run)
     return 0
+
+
+def _conf_directory(run: Run) -> str:
+    return conf_directory(run.policy.hook.slurm_conf or run.slurm_conf)
 
 
 def _prune(run: Run) -> None:

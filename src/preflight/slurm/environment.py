@@ -18,6 +18,7 @@ SPANK_REQUIRE = "SPANK__SLURM_SPANK_OPTION_preflight_require"
 class Job(NamedTuple):
     """One job on this node. ``gpus``: Slurm's gres positions; ``restart``: None where Slurm does not say.
 
+    ``ended``: exit status and signal, in an epilog whose Slurm tells them.
     ``visible``: CUDA_VISIBLE_DEVICES, of which "GPU-…" and "MIG-…" are UUIDs; () where it is anything else.
     """
 
@@ -38,6 +39,7 @@ class Job(NamedTuple):
     het_job_id: int | None = None
     cluster: str = ""
     visible: tuple[str, ...] = ()
+    ended: tuple[int, int] | None = None
 
 
 def job_from(environment: Mapping[str, str]) -> Job | None:
@@ -64,7 +66,18 @@ def job_from(environment: Mapping[str, str]) -> Job | None:
         het_job_id=_number(environment.get("SLURM_HET_JOB_ID")),
         cluster=environment.get("SLURM_CLUSTER_NAME", ""),
         visible=visible(environment.get("CUDA_VISIBLE_DEVICES", "")),
+        ended=ended(environment),
     )
+
+
+def ended(environment: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return (exit status, signal) of SLURM_JOB_EXIT_CODE2 ("3:0"), else of the wait(2) status SLURM_JOB_EXIT_CODE."""
+    code, colon, signal = environment.get("SLURM_JOB_EXIT_CODE2", "").partition(":")
+    both = _number(code), _number(signal)
+    if colon and both[0] is not None and both[1] is not None:
+        return both[0], both[1]
+    status = _number(environment.get("SLURM_JOB_EXIT_CODE"))
+    return None if status is None else (status >> 8 & 0xFF, status & 0x7F)
 
 
 def positions(text: str) -> tuple[int, ...] | None:
