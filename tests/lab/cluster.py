@@ -31,6 +31,25 @@ SYSTEMS = {
 COMMANDS = ("squeue", "scontrol", "scancel", "sinfo", "sacct")
 
 
+# What they find is the machine's under the lab, not the simulated node's.
+MACHINE = "\n".join(
+    f'[checks."{name}"]\naction = "off"'
+    for name in (
+        *(
+            "time.synchronised",
+            "time.error",
+            "node.zombies",
+            "node.waiting",
+            "node.threads",
+            "slurm.cpus",
+            "slurm.memory",
+        ),
+        *("cgroup.version", "cgroup.controllers", "kernel.taint", "numa.balance", "numa.memory", "cpu.offline"),
+        *("disk.errors", "disk.state", "mount.readonly", "slurmd.open_files", "net.bond"),
+    )
+)
+
+
 @dataclass(frozen=True)
 class Site:
     """One simulated node: its system, the text of its GPU scenario (None: no driver), what Slurm knows of it.
@@ -167,6 +186,7 @@ search = ["{self.directory}/nodes/*/spool/reports", "{self.directory}/nodes/*/re
 kill_switch = "{self.directory}/etc/off"
 resume_after = 1
 {drain or 'max_nodes = "50%"'}
+{MACHINE}
 {more}
 """)
 

@@ -122,6 +122,8 @@ def test_room_and_inodes_of_a_real_file_system(tmp_path: Path) -> None:
         "size_min 2M warn",
         "inodes_free_min 50% pass",
         "inodes_free_min 8 warn",
+        "inodes_min 8 pass",
+        "inodes_max 7 warn",
         "device pass",
     ]
 
@@ -138,6 +140,8 @@ def tell_room(path: str) -> None:
         ("inodes_free_min", "8"),
     ):
         print(key, bound, said(row("space", path=path, **{key: bound}))[0][1])
+    print("inodes_min 8", said(row("space", path=path, inodes_min=8))[0][1])
+    print("inodes_max 7", said(row("space", path=path, inodes_max=7))[0][1])
     print("device", said(row("space", device="mine", free_min="1K"))[0][1])
 
 
@@ -293,6 +297,9 @@ def test_users_without_a_job(busy: Path) -> None:
     assert "python" not in one.message  # alice has a job here
     assert said(row("users", allow=["bob"]), busy) == [("users", "pass")]
     assert said(row("users", uid_min=2000), busy) == [("users", "pass")]
+    process(busy, 31, "ssh-agent", uid=1000)
+    assert said(row("users", allow=["bob"]), busy) == [("users", "pass")]
+    assert said(row("users", allow=["bob"], strict=True), busy) == [("users", "warn")]
 
 
 def test_a_process_of_this_machine(tmp_path: Path) -> None:

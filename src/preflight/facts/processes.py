@@ -20,13 +20,14 @@ SHOWN = 256
 
 
 class Process(NamedTuple):
-    """One process. ``state``: its letter (R S D Z T I); ``rss``: bytes; ``cpu_s`` of CPU time, ``age_s``: seconds."""
+    """One process. ``state``: its letter (R S D Z T I); ``rss``, ``vsz``: bytes; ``cpu_s``, ``age_s``: seconds."""
 
     pid: int
     parent: int
     name: str
     state: str
     rss: int
+    vsz: int
     cpu_s: float
     age_s: float
 
@@ -154,6 +155,7 @@ def _each(holder: Root, up: float, tick: int, page: int) -> Iterator[Process]:
             head.partition("(")[2],
             fields[0],
             (whole(fields[21]) or 0) * page,
+            whole(fields[20]) or 0,
             spent / tick,
             max(0.0, up - began),
         )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from preflight.checks.finding import Finding
 
 REMEDY = "systemctl status of its unit; for one that must not run: whose it is (ps -o user,pid,ppid,etime,args -p PID)"
-OTHERS = ("count_min", "count_max", "cpu_max", "memory_max", "rss_max", "age_max", "cputime_max")
+OTHERS = ("count_min", "count_max", "cpu_max", "memory_max", "rss_max", "vsz_max", "age_max", "cputime_max")
 
 
 @host_check("process", remedy=REMEDY)

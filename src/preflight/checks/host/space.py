@@ -40,6 +40,10 @@ def space(args: dict[str, Any], told: dict[str, Any]) -> Iterator[Finding]:
         if key in args:
             text = shown(told[value])
             yield _judge(told[value], size(args[key]), least, args[key], text, f"{text} in all", "node", "")
+    for key, least in (("inodes_min", True), ("inodes_max", False)):
+        if key in args:
+            text = f"{told['inodes']} inodes in all"
+            yield _judge(told["inodes"], args[key], least, args[key], str(told["inodes"]), text, "node", "")
     for key, (value, least) in INODES.items():
         if key in args and not told["inodes"]:
             yield skipped("this file system makes inodes as they are needed")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 COMM = 15  # letters of a program's name that the kernel keeps (TASK_COMM_LEN)
-TAKES = ("cpu_max", "rss_max", "memory_max", "age_max", "cputime_max")
+TAKES = ("cpu_max", "rss_max", "vsz_max", "memory_max", "age_max", "cputime_max")
 
 
 def users(args: Args) -> str:
@@ -45,6 +45,7 @@ def table(root: Root) -> list[Process]:
         "cpu_max": "percent: of one CPU, over each one's life; 200% is two CPUs",
         "memory_max": "amount: of the node's memory that each has, or a size",
         "rss_max": "size: of memory that each has",
+        "vsz_max": "size: of address space that each has",
         "age_max": "time: since each began",
         "cputime_max": "time: of CPU that each took",
     },
@@ -91,6 +92,8 @@ def _greed(root: Root, one: Process, args: Args, shared: Shared) -> list[str]:
         found.append(f"{one.cpu_s / one.age_s:.0%} of a CPU")
     if "rss_max" in args and one.rss > size(args["rss_max"]):
         found.append(shown(one.rss))
+    if "vsz_max" in args and one.vsz > size(args["vsz_max"]):
+        found.append(f"{shown(one.vsz)} of address space")
     if "memory_max" in args and one.rss > amount(args["memory_max"], shared.of(meminfo).get("MemTotal", 0)):
         found.append(shown(one.rss))
     if "age_max" in args and one.age_s > seconds(args["age_max"]):

@@ -28,6 +28,7 @@ def whole(args: Args) -> str:
     keys={
         "allow": "texts: users whose processes may be here, names or numbers",
         "uid_min": "count: users from this uid on; left out: 1000",
+        "strict": "flag: true: processes outside of jobs count also of users who have a job here (logins into it too)",
     },
     dear=True,
     phases=("epilog", "health"),
@@ -49,7 +50,8 @@ def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:
             here.add(uid)
         else:
             strays.append((uid, one))
-    left = [(uid, one) for uid, one in strays if uid not in here]
+    strict = bool(args.get("strict"))
+    left = [(uid, one) for uid, one in strays if strict or uid not in here]
     told = [{"uid": uid, "pid": one.pid, "name": one.name} for uid, one in left[:SHOWN]]
     return {"count": len(left), "strays": told}
 
