@@ -120,7 +120,7 @@ class Context(NamedTuple):
     ``ran_s``: seconds since the job's prolog, in its epilog. ``earlier``: the GPUs' counters when they were last looked
     at. ``samples``: the host's counters over time, "KIND NAME" -> (seconds ago, value), oldest first.
     ``configured``: what slurm.conf gives the node, None where it was not asked. ``ends``: how the last jobs ended here.
-    at. ``last_boot``: the GPUs as the last boot left them, each its uuid, serial, bus_id …, None where not known.
+    ``last_boot``: the GPUs as the last boot left them, each its uuid, serial, bus_id …, None where not known.
     """
 
     phase: str
