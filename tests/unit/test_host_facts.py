@@ -227,6 +227,7 @@ def test_only_what_may_be_the_nodes_doing_is_noted(tmp_path: Path) -> None:
     assert end(3, (0, 0)) == 2
     assert end(4, (0, 15)) == 2  # cancelled, or past its time limit
     assert end(5, None) == 2
+    assert end(7, (0, 125)) == 2  # out of its own memory
     assert end(6, (1, 0), {"action": {"kind": "requeue"}}) == 2  # sent away by the prolog
     assert end(2, (1, 0)) == 2  # the same job's second run counts once
     last = ends_module.ends(run(tmp_path))

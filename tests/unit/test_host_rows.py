@@ -15,7 +15,7 @@ from preflight.facts.source import Source
 from preflight.facts.view import View
 from preflight.policy.load import PolicyError, for_node, parse_policy
 from preflight.policy.model import CheckPolicy, Policy, from_json, to_json
-from preflight.policy.rows import cannot_drain, rule_of
+from preflight.policy.rows import rule_of
 from preflight.policy.selector import SelectorError, parse_selector, selects
 from preflight.policy.write import to_toml
 from preflight.verdict import decide
@@ -144,8 +144,11 @@ def test_each_row_has_its_own_action_and_the_table_can_only_soften_it() -> None:
 def test_what_users_can_fill_never_drains_and_config_check_says_so() -> None:
     text = HEAD + '[[host]]\ncheck = "space"\npath = "%s"\nfree_min = "5%%"\naction = "drain"\n'
     tmp, var = parse_policy(text % "/tmp", "p.toml"), parse_policy(text % "/var/log", "p.toml")
-    assert cannot_drain(tmp.host)[0].startswith('p.toml:3: host.space: action = "drain" only warns here')
-    assert cannot_drain(var.host) == []
+    assert tmp.notes[0].startswith('p.toml:3: host.space: action = "drain" only warns here')
+    assert for_node(tmp, "n1").notes == tmp.notes
+    assert var.notes == ()
+    by_table = HEAD + '[checks."host.load"]\naction = "drain"\n[[host]]\ncheck = "load"\none_max = 9\nnodes = "x"\n'
+    assert for_node(parse_policy(by_table, "p.toml"), "n1").notes[0].startswith("p.toml:5: host.load: action")
     full = {**ROWS["space"][1], "free": 0}
     for policy, public, status, blame in (
         (tmp, None, "warn", "user"),

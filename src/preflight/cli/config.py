@@ -22,7 +22,6 @@ def check(file: str | None, config: str | None) -> None:
     """Validate FILE (default: the installed policy) and its drop-ins; errors name file, line and key."""
     from preflight.checks.names import unknown_checks
     from preflight.hooks.site.run import catalogue
-    from preflight.policy.rows import cannot_drain
 
     policy = policy_for(file or config, quiet=True)
     sites = catalogue(policy)
@@ -33,7 +32,7 @@ def check(file: str | None, config: str | None) -> None:
         click.echo(f"preflight: {line}", err=True)
     if wrong:
         raise SystemExit(2)
-    for line in cannot_drain(policy.host):
+    for line in policy.notes:
         click.echo(f"preflight: {line}", err=True)
     where = policy.path or "no policy file: the defaults"
     rows = f", {len(policy.host)} [[host]] rows" if policy.host else ""

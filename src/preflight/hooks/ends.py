@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 MOST = 256
 KEEP_S = 7 * 86400.0
-# Ended by a hand or by its time limit, not by the node: SIGINT, SIGTERM, and a shell's exit status after them.
-STOPPED = {(0, 2), (0, 15), (130, 0), (143, 0)}
+# Ended by a hand, by its time limit or by its memory limit, not by the node: SIGINT, SIGTERM, and a shell's exit status
+# after them; slurmctld's own 1 of a job past its time (job_mgr.c: _job_timed_out); SIG_OOM, 125 (slurm.h).
+STOPPED = {(0, 1), (0, 2), (0, 15), (130, 0), (143, 0), (0, 125)}
 
 
 def note(run: Run, before: dict[str, Any] | None) -> None:

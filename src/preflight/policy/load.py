@@ -19,7 +19,7 @@ from preflight.policy import model
 from preflight.policy.files import MAX_BYTES, drop_ins, read_bytes
 from preflight.policy.locate import Path, line_of
 from preflight.policy.model import CheckPolicy, Expectation, Policy
-from preflight.policy.rows import TABLES, read_rows
+from preflight.policy.rows import TABLES, cannot_drain, read_rows
 from preflight.policy.rules import CHECK, EXPECT, RULES, XID, Rule
 from preflight.policy.selector import selects
 
@@ -101,6 +101,7 @@ def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -
     values["expect"] = tuple(merged.pop("expect"))
     values["host"] = tuple(merged.pop("host"))
     values["commands"] = tuple(dict.fromkeys(row.own_name for row in values["host"] if row.own_name))
+    values["notes"] = tuple(cannot_drain(values["host"], values["checks"]))
     values["xids"] = merged.pop("xids")
     values.update((name, model.SECTIONS[name](**section)) for name, section in merged.items())
     digest = hashlib.sha256("\n".join(reader.text for reader in files).encode()).hexdigest()

@@ -180,7 +180,7 @@ SECTIONS: dict[str, type] = {
 class Policy(NamedTuple):
     """All of it, defaults merged. ``problem`` is set where the file could not be used (then mode is "observe").
 
-    ``warnings``: lines on unknown keys and checks.
+    ``warnings``: lines on unknown keys and checks. ``notes``: lines that `config check` says and does not refuse.
 
     ``xids``: the site's own action for an Xid, number -> "drain", "warn" or "off".
 
@@ -212,6 +212,7 @@ class Policy(NamedTuple):
     path: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     mode_written: bool = True
     problem: str = ""
     catalog_rows: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never written

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from preflight.facts.host.kind import Kind, every_kind
 from preflight.facts.host.match import is_regex, share, size
-from preflight.policy.model import HostRow
+from preflight.policy.model import CheckPolicy, HostRow
 from preflight.policy.rules import NODES, Rule
 from preflight.times import seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from preflight.policy.load import Reader
 
 TABLES = {
@@ -210,10 +212,11 @@ def _needed(reader: Reader, at: tuple[str, int], kind: Kind, row: dict[str, Any]
             reader.errors.append(f"{reader.where(at)}: {kind.name} needs {what}")
 
 
-def cannot_drain(rows: tuple[HostRow, ...]) -> list[str]:
+def cannot_drain(rows: Iterable[HostRow], checks: dict[str, CheckPolicy]) -> list[str]:
     """Return a line for each row that asks for a drain which users could bring about: it only warns."""
-    return [
-        f'{row.place}: host.{row.check}: action = "drain" only warns here: {row.users}'
-        for row in rows
-        if row.action == "drain" and row.users
-    ]
+    found = []
+    for row in rows:
+        asked = row.action or (checks[f"host.{row.check}"].action if f"host.{row.check}" in checks else "")
+        if asked == "drain" and row.users:
+            found.append(f'{row.place}: host.{row.check}: action = "drain" only warns here: {row.users}')
+    return found
