@@ -1,5 +1,6 @@
 """[[host]] rows: validated by what a kind declares, read where this node asks, judged each by its own action."""
 
+import json
 import os
 import threading
 import time
@@ -259,3 +260,31 @@ def test_rows_are_read_beside_each_other_without_harm(tmp_path: Path) -> None:
     told = collect(["host_waiting"], Source(host=rows), 20.0).facts["host_waiting"]["rows"]
     assert len(told) == 150
     assert threading.active_count() < 50
+
+
+def latest(site: Site) -> dict[str, dict[str, Any]]:
+    """Return the findings of the latest health check by name."""
+    report = json.loads(max((site.spool / "reports/node").glob("n1.*.json")).read_text())
+    return {one["check"]: one for one in report["findings"]}
+
+
+def test_a_window_counts_from_one_health_check_to_the_next(hooked: Site) -> None:
+    hooked.policy('[[host]]\ncheck = "edac"\ncorrected_max = 10\nwindow = "1h"\n')
+    errors = "sys/devices/system/edac/mc/mc0"
+    for number, status in ((100, "pass"), (111, "warn")):
+        hooked.files({f"{errors}/ce_count": f"{number}\n", f"{errors}/ue_count": "0\n"})
+        assert hooked.hook("health").returncode == 0
+        assert latest(hooked)["host.edac"]["status"] == status
+    assert latest(hooked)["host.edac"]["message"] == "11 corrected memory errors in 1h"
+
+
+def test_a_node_that_keeps_killing_jobs_is_found_by_the_health_check(hooked: Site) -> None:
+    hooked.policy('[checks."node.kills-jobs"]\nlimit = 3\nwindow = "2h"\n')
+    for number in range(3):
+        job = {**JOB, "SLURM_JOB_ID": str(50 + number), "SLURM_JOB_UID": str(5000 + number)}
+        assert hooked.hook("epilog", **job, SLURM_JOB_EXIT_CODE2="1:0").returncode == 0
+    assert hooked.hook("health").returncode == 0
+    found = latest(hooked)["node.kills-jobs"]
+    assert (found["status"], found["blame"]) == ("warn", "node")
+    assert found["message"].startswith("3 of 3 jobs failed here in 2h, of 3 users: 52, 51, 50")
+    assert hooked.slurm_calls() == []

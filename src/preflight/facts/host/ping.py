@@ -80,7 +80,7 @@ def _echo(socket: Any, family: int, address: Any, number: int, wait_s: float) ->
             raw.settimeout(left)
             try:
                 data = raw.recv(2048)
-            except TimeoutError:
+            except (TimeoutError, socket.timeout):  # one and the same from Python 3.10 on
                 return 0
             body = data if six else data[(data[0] & 15) * 4 :]
             if body[:1] == bytes((reply,)) and body[4:8] == head[4:8]:
