@@ -211,10 +211,13 @@ def installed(tmp_path: Path) -> Path:
 
 def test_an_entry_point_is_a_file_of_checks(installed: Path) -> None:
     policy = Policy(site=SitePolicy("/none", (str(installed),)))
-    (told,) = [one for one in catalogue(policy) if one.file.path == str(installed)]
-    assert ([one.name for one in told.checks], told.why) == (["site.packaged"], "")
+    (result,) = [one for one in catalogue(policy) if one.file.path == str(installed)]
+    assert ([one.name for one in result.checks], result.why) == (["site.packaged"], "")
     found = site_findings(context(policy), Source(), time.monotonic() + 60)
     assert [one.status for one in found if one.check == "site.packaged"] == ["pass"]
+    (installed / "site_checks.py").chmod(0o666)
+    (refused,) = [one for one in site_findings(context(policy), Source(), time.monotonic() + 60) if one.check == "site"]
+    assert "site_checks.py can be written by others" in refused.message
     installed.chmod(0o777)
     (refused,) = [one for one in site_findings(context(policy), Source(), time.monotonic() + 60) if one.check == "site"]
     assert "can be written by others" in refused.message

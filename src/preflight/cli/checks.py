@@ -26,10 +26,10 @@ def checks(name: str | None, as_json: bool, config: str | None) -> None:
 
     policy = policy_for(config)
     known = {**every_check()}
-    for told in catalogue(policy):
-        known.update((one.name, one) for one in told.checks)
-        if told.why:
-            click.echo(f"preflight: warning: {told.why}", err=True)
+    for result in catalogue(policy):
+        known.update((one.name, one) for one in result.checks)
+        if result.why:
+            click.echo(f"preflight: warning: {result.why}", err=True)
     known.update((row.own_name, _command(known["host.command"], row)) for row in policy.host if row.own_name)
     if name is not None and name not in known:
         near = difflib.get_close_matches(name, known, 1)

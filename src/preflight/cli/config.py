@@ -25,8 +25,8 @@ def check(file: str | None, config: str | None) -> None:
 
     policy = policy_for(file or config, quiet=True)
     sites = catalogue(policy)
-    names = [check.name for told in sites for check in told.checks]
-    refused = [told.why for told in sites if told.why]
+    names = [check.name for result in sites for check in result.checks]
+    refused = [result.why for result in sites if result.why]
     wrong = (*policy.doubts(), *unknown_checks(policy, lambda: names), *refused)
     for line in wrong:
         click.echo(f"preflight: {line}", err=True)

@@ -41,7 +41,7 @@ class SiteFile(NamedTuple):
 
 def site_files(policy: Policy) -> list[SiteFile]:
     """Return the site's files in order of name, then its entry points; [] where it has none. Never raises."""
-    found = [_file(path) for path in _paths(policy.site.directory)]
+    found = [SiteFile(path, problem=refused(path)) for path in _paths(policy.site.directory)]
     points = policy.site_points if policy.site_points is not None else entry_points(policy)
     for directory, entry in points:
         found.append(SiteFile(directory, entry, _refused(directory)))
@@ -62,14 +62,15 @@ def _paths(directory: str) -> list[str]:
     return [f"{directory}/{name}" for name in mine[:MAX_FILES]]
 
 
-def _file(path: str) -> SiteFile:
+def refused(path: str) -> str:
+    """Return why a file is not run, "" where only root can have written it."""
     try:
         info = os.lstat(path)
     except OSError as error:
-        return SiteFile(path, problem=error.strerror or "cannot be read")
+        return error.strerror or "cannot be read"
     if not stat.S_ISREG(info.st_mode):
-        return SiteFile(path, problem="is no regular file")
-    return SiteFile(path, problem=_refused(os.path.dirname(path)) or _others(path, info))
+        return "is no regular file"
+    return _refused(os.path.dirname(path)) or _others(path, info)
 
 
 def _refused(directory: str) -> str:

@@ -10,8 +10,8 @@ from preflight import jsonio
 from preflight.checks import registry
 from preflight.checks.finding import untold
 from preflight.checks.registry import Check, Context
-from preflight.hooks.site.told import MAX_FINDINGS, MAX_TEXT, REMEDY, SITE
-from preflight.policy.site_files import SiteFile, source_of
+from preflight.hooks.site.results import MAX_FINDINGS, MAX_TEXT, REMEDY, SITE
+from preflight.policy.site_files import SiteFile, refused, source_of
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Inner:
 
             sys.path.insert(0, self.file.path)
             module, _, attribute = self.file.entry.partition(":")
+            _trust(module.strip().partition(".")[0])
             found: Any = import_module(module.strip())
             for part in attribute.split("[")[0].strip().split(".") if attribute else ():
                 found = getattr(found, part)
@@ -113,6 +114,16 @@ class Inner:
         seen = node._replace(facts=facts, unknown=unknown)
         job = self.context.job._replace(facts={**facts, **self.context.job.facts}, unknown=unknown)
         return self.context._replace(node=seen, job=job)
+
+
+def _trust(name: str) -> None:
+    """Raise PermissionError where somebody else may write the file of a package's module."""
+    from importlib.util import find_spec
+
+    spec = find_spec(name)
+    why = refused(spec.origin) if spec is not None and spec.origin else ""
+    if why:
+        raise PermissionError(why)
 
 
 def _explain(error: BaseException, file: SiteFile) -> str:

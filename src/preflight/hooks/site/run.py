@@ -18,7 +18,7 @@ from preflight.facts.source import Source
 from preflight.facts.view import View
 from preflight.files import read_json, tolerate, write_json
 from preflight.hooks.site.inner import Inner
-from preflight.hooks.site.told import REMEDY, SITE, Told, clean, parse
+from preflight.hooks.site.results import REMEDY, SITE, Result, clean, parse
 from preflight.policy.files import identity
 from preflight.policy.site_files import SiteFile, any_files, site_files
 
@@ -43,22 +43,22 @@ def site_findings(context: Context, source: Source, deadline: float) -> list[Fin
     phases = _Phases(source.run_dir)
     wanted = [one for one in files if phases.may_have(one, context.phase)]
     findings: list[Finding] = []
-    for told in run(wanted, context, source, deadline):
-        phases.keep(told)
-        findings += _findings(told, context)
+    for result in run(wanted, context, source, deadline):
+        phases.keep(result)
+        findings += _findings(result, context)
     phases.save()
     return findings
 
 
-def catalogue(policy: Policy) -> list[Told]:
+def catalogue(policy: Policy) -> list[Result]:
     """Return what the site's files declare, or why a file is not run; no check of them is."""
     context = Context("", View({}, {}), View({}, {}), policy)
     return run(site_files(policy), context, Source(), time.monotonic() + policy.hook.deadline_s)
 
 
-def run(files: list[SiteFile], context: Context, source: Source, deadline: float) -> list[Told]:
+def run(files: list[SiteFile], context: Context, source: Source, deadline: float) -> list[Result]:
     """Return what each of ``files`` tells, all at once; in the phase "" they only declare."""
-    told: dict[str, Told] = {}
+    results: dict[str, Result] = {}
     children: list[tuple[SiteFile, isolate.Child]] = []
     site = context.policy.site
     left_s = min(deadline - time.monotonic() - SPARE_S, site.budget_s)
@@ -67,17 +67,17 @@ def run(files: list[SiteFile], context: Context, source: Source, deadline: float
         if not why and left_s < LEAST_S:
             why = f"{one.name} is not run: no time is left"
         if why:
-            told[str(one)] = Told(one, (), {}, {}, why)
+            results[str(one)] = Result(one, (), {}, {}, why)
             continue
         outer = _outer(Inner(one, context, source), left_s, site.user)
         try:
             children.append((one, isolate.start(SITE, outer, left_s)))
         except OSError as error:
-            told[str(one)] = Told(one, (), {}, {}, f"{one.name} could not be started: {error.strerror}")
+            results[str(one)] = Result(one, (), {}, {}, f"{one.name} could not be started: {error.strerror}")
     isolate.wait([child for _, child in children], time.monotonic() + left_s + SPARE_S)
     for one, child in children:
-        told[str(one)] = parse(one, child.conclude())
-    return [told[str(one)] for one in files]
+        results[str(one)] = parse(one, child.conclude())
+    return [results[str(one)] for one in files]
 
 
 def _outer(inner: Inner, seconds: float, user: str) -> Callable[[isolate.Channel], None]:
@@ -97,26 +97,26 @@ def _outer(inner: Inner, seconds: float, user: str) -> Callable[[isolate.Channel
     return outer
 
 
-def _findings(told: Told, context: Context) -> list[Finding]:
+def _findings(result: Result, context: Context) -> list[Finding]:
     """Return the findings of one file for the phase; of a check that told nothing, that it is unknown."""
     out: list[Finding] = []
-    for check in told.checks:
+    for check in result.checks:
         action = context.policy.check(check.name).action or check.action
         if context.phase not in check.phases or action == "off":
             continue
-        found = told.findings.get(check.name)
+        found = result.findings.get(check.name)
         if found is None:
-            found = [untold(told.why or f"{told.file.name} told nothing of it", blame=SITE, remedy=REMEDY)]
-        out += [settled(one, check, action, context, told.spent_ms.get(check.name, 0.0)) for one in found]
-    if told.why and not out:
-        out = [untold(told.why, subject=clean(told.file.name).replace(":", " "), blame=SITE, remedy=REMEDY)]
-        out = [one._replace(check=SITE, source=told.file.path) for one in out]
+            found = [untold(result.why or f"{result.file.name} told nothing of it", blame=SITE, remedy=REMEDY)]
+        out += [settled(one, check, action, context, result.spent_ms.get(check.name, 0.0)) for one in found]
+    if result.why and not out:
+        out = [untold(result.why, subject=clean(result.file.name).replace(":", " "), blame=SITE, remedy=REMEDY)]
+        out = [one._replace(check=SITE, source=result.file.path) for one in out]
     return out
 
 
 def declared(policy: Policy) -> dict[str, Check]:
     """Return the checks that the site's files declare, by name; files that cannot be run are left out."""
-    return {check.name: check for told in catalogue(policy) for check in told.checks}
+    return {check.name: check for result in catalogue(policy) for check in result.checks}
 
 
 def names(policy: Policy) -> list[str]:
@@ -142,11 +142,11 @@ class _Phases:
             return True
         return phase in known[1]
 
-    def keep(self, told: Told) -> None:
+    def keep(self, result: Result) -> None:
         """Remember the phases of a file that could be imported."""
-        if not told.why:
-            phases = sorted({phase for check in told.checks for phase in check.phases})
-            self._new[f"{told.file.path} {told.file.entry}"] = [identity(told.file.path), phases]
+        if not result.why:
+            phases = sorted({phase for check in result.checks for phase in check.phases})
+            self._new[f"{result.file.path} {result.file.entry}"] = [identity(result.file.path), phases]
 
     def save(self) -> None:
         """Write what is new; a file that can't be written is no error."""

@@ -22,7 +22,7 @@ _BLAMES = tuple(one for one in BLAMES if one != "job")  # a job is judged by wha
 _ACTIONS = ("drain", "warn", "off")
 
 
-class Told(NamedTuple):
+class Result(NamedTuple):
     """What a file told: its checks, each check's findings, why the rest is missing ("" where nothing is)."""
 
     file: SiteFile
@@ -32,7 +32,7 @@ class Told(NamedTuple):
     why: str
 
 
-def parse(file: SiteFile, outcome: Outcome) -> Told:
+def parse(file: SiteFile, outcome: Outcome) -> Result:
     """Return what the file told; lines that are not as they should be are left out."""
     text = "".join(str(one["told"]) for one in outcome.messages if "told" in one)
     why = next((str(one["why"]) for one in outcome.messages if "why" in one), None)
@@ -53,7 +53,7 @@ def parse(file: SiteFile, outcome: Outcome) -> Told:
                 spent[message["check"]] = float(message["ms"])
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             why = why or "told something that is no finding"
-    return Told(file, checks, findings, spent, why and (why if why.startswith(file.name) else f"{file.name} {why}"))
+    return Result(file, checks, findings, spent, why and (why if why.startswith(file.name) else f"{file.name} {why}"))
 
 
 def _check(row: dict[str, Any]) -> Check:
