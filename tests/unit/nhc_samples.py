@@ -135,7 +135,7 @@ NAMED: dict[str, str] = {
     "check_file_test -r": "no test or no file",
     "check_file_test -z /etc/passwd": "NHC itself refuses",
     "check_fs_mount -q /x": "NHC itself refuses",
-    "check_hw_eth 'eth0": "not readable as bash",
+    "check_hw_eth 'eth0": "taken apart as bash",
     "check_cmd_status systemctl restart munge": "acts on the node",
     "check_cmd_status -t 5 timeout 4 systemctl restart munge": "acts on the node",
     "check_cmd_output -e '/sbin/service sshd restart'": "acts on the node",

@@ -51,7 +51,7 @@ def commands(text: str) -> list[Command]:
         raise Unread(f"it is longer than {LONGEST} characters")
     root = _PARSER.parse(text.encode()).root_node
     if root.has_error:
-        raise Unread("it is not readable as bash")
+        raise Unread("it could not be taken apart as bash")
     try:
         return [one for node in root.named_children for one in _statement(node)]
     except RecursionError:
