@@ -160,6 +160,12 @@ def test_a_settings_file_without_bars_is_read_as_settings() -> None:
     assert "NHC does not see it" in made.text
 
 
+def test_more_rows_than_a_policy_takes_are_named() -> None:
+    made = turned("\ufeff" + "".join(f"* || check_hw_eth eth{at}\n" for at in range(1010)))
+    assert len(rows(made)) == 1000
+    assert [one.line for one in made.named] == list(range(1001, 1011))
+
+
 TARGETS = [
     "*",
     "gpu*",

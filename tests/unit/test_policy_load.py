@@ -3,11 +3,12 @@
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from preflight.policy import load
+from preflight.policy import load, locate
 from preflight.policy.load import PolicyError, for_node, load_policy, parse_policy, read_text
 from preflight.policy.locate import line_of
 from preflight.policy.model import CheckPolicy, Expectation, Policy, from_json, to_json
@@ -333,3 +334,18 @@ def test_keys_are_found_whatever_their_quoting() -> None:
     assert line_of(text, ("e", 0)) == 7
     assert line_of(text, ("e", 1, "missing")) == 8
     assert line_of(text, ("b",)) is None
+
+
+def test_a_policy_of_many_rows_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a row stands is asked once a row: looked for anew each time, 400 rows took a hook's whole deadline."""
+    looked: list[str] = []
+    places = locate._places
+
+    def counting(text: str) -> Iterator[tuple[locate.Path, int]]:
+        looked.append(text)
+        return places(text)
+
+    monkeypatch.setattr(locate, "_places", counting)
+    rows = "".join(f'[[host]]\ncheck = "ethernet"\ndevice = "once{at}"\n' for at in range(300))
+    policy = parse_policy(f'version = 1\nmode = "observe"\n{rows}', "p.toml")
+    assert (len(policy.host), policy.host[-1].place, len(looked)) == (300, "p.toml:900", 1)

@@ -8,7 +8,7 @@ import click
 
 from preflight.cli.common import fail, write_out
 
-MOST = 4 << 20  # bytes
+MOST = 256 << 10  # bytes
 
 
 @click.command("import-nhc")
@@ -40,5 +40,5 @@ def _read(file: str, shown: str) -> str:
     except OSError as error:
         fail(f"{shown}: {error.strerror or error}")
     if len(data) > MOST:
-        fail(f"{shown}: larger than {MOST >> 20} MiB: no nhc.conf")
+        fail(f"{shown}: larger than {MOST >> 10} KiB: no nhc.conf")
     return data.decode("utf-8", "replace")

@@ -7,6 +7,7 @@ what the key is.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Union
 
 from preflight import toml
@@ -19,11 +20,17 @@ def line_of(text: str, path: Path, exact: bool = False) -> int | None:
 
     Falls back to the nearest enclosing table unless ``exact``; None where even that is not written in the file.
     """
-    lines = dict(reversed(list(_places(text))))
+    lines = _lines(text)
     for length in range(len(path), len(path) - 1 if exact else 0, -1):
         if path[:length] in lines:
             return lines[path[:length]]
     return None
+
+
+@lru_cache(maxsize=16)
+def _lines(text: str) -> dict[Path, int]:
+    """Return where each path is first written; kept, since a policy of many rows asks once a row."""
+    return dict(reversed(list(_places(text))))
 
 
 def _places(text: str) -> Iterator[tuple[Path, int]]:

@@ -14,6 +14,7 @@ from preflight.deploy.nhc.programs import BUILTINS, acting
 from preflight.deploy.nhc.settings import READ, meaning
 from preflight.deploy.nhc.variables import Environment
 from preflight.deploy.nhc.write import comment, policy_text, row_text, rows_refused
+from preflight.policy.rows import MAX_ROWS
 
 for _part in ("accelerators", "files", "filesystems", "hardware", "processes", "programs"):
     importlib.import_module(f"preflight.deploy.nhc.{_part}")
@@ -51,7 +52,7 @@ class Imported(NamedTuple):
 def convert(text: str, file: str) -> Imported:
     """Return the policy of an nhc.conf; ``file`` is its name in comments. Never raises for what a file holds."""
     environment = Environment()
-    entries = [_sound(_entry(line, environment)) for line in read(text)]
+    entries = _sound([_entry(line, environment) for line in read(text.removeprefix("\ufeff"))])
     entries = [_with_unused(one, environment.used) for one in entries]
     named = tuple(Named(one.line.number, reason) for one in entries for reason in one.named)
     seen: set[str] = set()
@@ -59,11 +60,21 @@ def convert(text: str, file: str) -> Imported:
     return Imported(policy_text(file, blocks), named)
 
 
-def _sound(entry: Entry) -> Entry:
-    """Return the entry without the rows that a policy refuses, which are named."""
+def _sound(entries: list[Entry]) -> list[Entry]:
+    """Return the entries without the rows that a policy refuses, which are named."""
+    if not rows_refused([row for entry in entries for row in entry.rows]):
+        return entries
+    room = dict.fromkeys(("host", "command", "expect"), MAX_ROWS)
+    return [_taken(entry, room) for entry in entries]
+
+
+def _taken(entry: Entry, room: dict[str, int]) -> Entry:
+    """Return the entry with the rows that a policy takes, as long as there is ``room`` in their tables."""
     refused = rows_refused(entry.rows)
-    if not refused:
-        return entry
+    for at, row in enumerate(entry.rows):
+        room[row.table] -= at not in refused
+        if room[row.table] < 0 and at not in refused:
+            refused[at] = f"a policy takes {MAX_ROWS} rows of [[{row.table}]], and no more"
     good = tuple(row for at, row in enumerate(entry.rows) if at not in refused)
     return entry._replace(rows=good, named=(*entry.named, *dict.fromkeys(refused.values())))
 

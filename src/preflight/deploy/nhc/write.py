@@ -11,6 +11,7 @@ from preflight.policy.write import toml_value
 HEAD = 'version = 1\nmode = "observe"\n'
 PLACE = "nhc"  # the file's name in messages, which is taken out of them
 MOST = 1000  # characters of a comment
+MOST_AT_ONCE = 600  # rows of one line; more are a whole file's
 
 
 def comment(text: str) -> str:
@@ -35,9 +36,12 @@ def policy_text(file: str, blocks: Iterable[Sequence[str]]) -> str:
 
 
 def rows_refused(rows: Sequence[Row]) -> dict[int, str]:
-    """Return position -> why, of the rows that a policy does not take."""
-    if not rows or not _why(rows):
+    """Return position -> why, of the rows that a policy does not take; of many only that there are some."""
+    why = _why(rows) if rows else ""
+    if not why:
         return {}
+    if len(rows) > MOST_AT_ONCE:
+        return {-1: why}
     found = {at: _why([row]) for at, row in enumerate(rows)}
     return {at: why for at, why in found.items() if why}
 
