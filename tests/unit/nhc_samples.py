@@ -57,6 +57,9 @@ TURNED: dict[str, list[dict[str, Any]]] = {
     "check_ps_service -u root sshd": [{"name": "sshd", "user": "root", "count_min": 1}],
     "check_ps_service -u munge -d munged munge": [{"name": "munged", "user": "munge", "count_min": 1}],
     "check_ps_service -f -m '/python.*agent/' agent": [{"match": "/python.*agent/", "count_min": 1}],
+    "check_ps_service -u root -m '/(^|\\/)slurmd$/' slurmd": [
+        {"match": "/(^|/)slurmd( |$)/", "user": "root", "count_min": 1}
+    ],
     "check_ps_daemon wulfd root": [{"match": "*wulfd*", "user": "root", "count_min": 1}],
     "check_ps_blacklist cryptominer": [{"match": "*cryptominer*", "count_max": 0}],
     "check_ps_cpu -A 150%": [{"match": "*", "cpu_max": "150%"}],

@@ -68,7 +68,9 @@ def _match(match: str, full: bool) -> dict[str, str]:
     if simple:
         return {"name": simple[1]}
     if match.lstrip("!").startswith("/") and match.endswith("/"):
-        raise Unturned(f"{match} is compared with the first word of a command line; write it as [[host]] match")
+        found = mstr(match)
+        ends = found.endswith("$/") and not found.endswith("\\$/")
+        return {"match": f"{found[:-2]}( |$)/" if ends else found}  # it may be found in the arguments, too
     negated, bare = match.startswith("!"), match.removeprefix("!")
     sign = "!" if negated else ""
     return {"match": f"{sign}/^{glob_regex(bare).replace('.*', '[^ ]*')}( |$)/"}
