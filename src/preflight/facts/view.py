@@ -89,6 +89,9 @@ def mig_device(gpu: dict[str, Any], place: int) -> dict[str, Any]:
     return {**found, "name": name} if name else found
 
 
+LACKING = "FunctionNotFound"
+
+
 def attribute(device: dict[str, Any], name: str) -> Any:
     """Return one attribute of a GPU: a value, None (the GPU does not have it: NotSupported) or Unknown."""
     if name in device:
@@ -96,4 +99,6 @@ def attribute(device: dict[str, Any], name: str) -> Any:
     error = device.get("errors", {}).get(name) or device.get("error")
     if error == "NotSupported":
         return None
+    if error == LACKING:
+        return Unknown(f"NVML: {error}: the driver, or pynvml, is older than what tells it")
     return Unknown(f"NVML: {error}" if error else f"{name} was not read")
