@@ -97,3 +97,19 @@ def test_the_command_line_imports_click_only_outside_of_hooks(hooked: Site) -> N
 def test_the_task_prolog_is_lighter_still(hooked: Site, tmp_path: Path) -> None:
     names = modules(hooked, tmp_path / "modules", "task", SLURM_JOB_ID="7")
     assert loaded(names, (*HEAVY, *PARENTS, "preflight.checks", "preflight.facts", "preflight.policy.load")) == []
+
+
+ROWS = ("preflight.facts.host", "preflight.facts.host_waiting", "preflight.checks.host", "preflight.hooks.samples")
+
+
+@pytest.mark.parametrize("phase", ["prolog", "epilog", "health"])
+def test_rows_of_other_nodes_and_phases_cost_no_import(hooked: Site, tmp_path: Path, phase: str) -> None:
+    row = '[[host]]\ncheck = "mount"\npath = "/"\n'
+    hooked.policy(f'{row}nodes = "m[1-9]"\n{row}phases = ["{"health" if phase == "prolog" else "prolog"}"]\n')
+    modules(hooked, tmp_path / "modules", phase, **JOB)
+    assert loaded(modules(hooked, tmp_path / "modules", phase, **JOB), ROWS) == []
+    hooked.policy(row)
+    modules(hooked, tmp_path / "modules", phase, **JOB)
+    names = modules(hooked, tmp_path / "modules", phase, **JOB)
+    assert {"preflight.checks.host.mount", "preflight.facts.host.mount"} <= names  # so that this test can fail
+    assert loaded(names, ("preflight.checks.host.space", "preflight.facts.host_waiting")) == []
