@@ -52,7 +52,6 @@ def table(root: Root) -> list[Process]:
     needs=(("name", "match", "state", "user"),),
     names=("name", "match", "state", "user"),
     dear=True,
-    phases=("epilog", "health"),
     users=users,
 )
 def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:

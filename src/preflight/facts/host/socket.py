@@ -93,7 +93,6 @@ TABLES = {"tcp": tcp, "udp": udp, "unix": of_unix}
     },
     needs=(("port", "address", "remote"),),
     names=("address", "port", "remote"),
-    phases=("epilog", "health"),
     dear=True,
     users=lambda args: "users can open such sockets" if "count_max" in args else "",
 )

@@ -31,7 +31,6 @@ def whole(args: Args) -> str:
         "strict": "flag: true: processes outside of jobs count also of users who have a job here (logins into it too)",
     },
     dear=True,
-    phases=("epilog", "health"),
     users=whole,
 )
 def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:
