@@ -94,4 +94,5 @@ clean:
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 	$(MAKE) -s -C slurm_plugin clean
+	$(MAKE) -s -C client clean
 	$(MAKE) -s -C tests/nvml clean

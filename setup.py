@@ -1,4 +1,4 @@
-"""Ship prolog/, slurm_plugin/ and site-config/ inside the package, for `preflight install` from a wheel."""
+"""Ship prolog/, client/, slurm_plugin/ and site-config/ inside the package, for `preflight install` from a wheel."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import shutil
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-ASSETS = ("prolog", "slurm_plugin", "site-config")
+ASSETS = ("prolog", "client", "slurm_plugin", "site-config")
 
 
 class BuildWithAssets(build_py):
@@ -19,7 +19,9 @@ class BuildWithAssets(build_py):
         for name in ASSETS:
             target = os.path.join(self.build_lib, "preflight", "assets", name)
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(name, target, ignore=shutil.ignore_patterns("*.o", "*.so"))
+            shutil.copytree(
+                name, target, ignore=shutil.ignore_patterns("*.o", "*.so", "preflight-client", "preflight-task")
+            )
 
 
 setup(cmdclass={"build_py": BuildWithAssets})

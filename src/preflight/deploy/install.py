@@ -12,7 +12,7 @@ import time
 
 from preflight import __version__
 from preflight.deploy.copy import copy_package, runs_by
-from preflight.deploy.layout import HOOKS, DeployError, Target, assets
+from preflight.deploy.layout import CLIENTS, HOOKS, PROGRAMS, DeployError, Target, assets
 from preflight.policy.load import PolicyError, load_policy
 from preflight.policy.model import DEFAULT_PATH, Policy
 
@@ -20,8 +20,11 @@ KEEP = 3
 PROGRAM = "/opt/preflight/bin/preflight"  # what cli_filter.lua calls where nothing says otherwise
 
 
-def install(target: Target, plugin: bool, cppflags: str = "") -> str:
-    """Install to ``target`` and return the new version's directory; raises DeployError or OSError, nothing swapped."""
+def install(target: Target, plugin: bool, cppflags: str = "", agent: bool = False) -> str:
+    """Install to ``target`` and return the new version's directory; raises DeployError or OSError, nothing swapped.
+
+    ``agent``: with the client that asks the node agent, and the agent's unit.
+    """
     os.umask(0o022)  # users run the command and the task prolog from here
     source = assets()
     policy = _policy(target)
@@ -33,6 +36,8 @@ def install(target: Target, plugin: bool, cppflags: str = "") -> str:
         copy_package(f"{staging}/lib")
         if plugin:
             _build_plugin(source, staging, cppflags)
+        if agent:
+            _build_clients(source, staging)
         os.rename(staging, new)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
@@ -45,11 +50,13 @@ def install(target: Target, plugin: bool, cppflags: str = "") -> str:
     for name in HOOKS:
         with open(f"{source}/prolog/{name}", encoding="utf-8") as file:
             _swap(f"{target.libexec}/{name}", filled(file.read(), target, main).encode())
+    if agent:
+        _put_clients(source, new, target, policy)
     _swap(target.program, wrapper(target, main).encode())
     if plugin:
         with open(f"{new}/preflight.so", "rb") as built:
             _swap(target.plugin, built.read())
-    for path, text in _shared(source, target).items():
+    for path, text in _shared(source, target, agent).items():
         _swap(path, text.encode(), 0o644)
     _forget_old(target, new)
     return new
@@ -63,16 +70,19 @@ def wrapper(target: Target, main: str) -> str:
     return f'#!/bin/sh\n{known}exec {target.python} -I -S {main} "$@"\n'
 
 
-def _shared(source: str, target: Target) -> dict[str, str]:
+def _shared(source: str, target: Target, agent: bool) -> dict[str, str]:
     """Return what an admin copies or links from the prefix, path -> text."""
     files = {
         target.cli_filter: "slurm_plugin/cli_filter.lua",
         target.publish_unit: "site-config/preflight-publish.service",
     }
+    if agent:
+        files[target.agent_unit] = "site-config/preflight-agent.service"
     texts = {}
     for path, name in files.items():
         with open(f"{source}/{name}", encoding="utf-8") as file:
-            texts[path] = file.read().replace(PROGRAM, target.program).replace("@PROGRAM@", target.program)
+            text = file.read().replace(PROGRAM, target.program).replace("@PROGRAM@", target.program)
+            texts[path] = text.replace("@RUN_DIR@", target.run_dir)
     return texts
 
 
@@ -116,6 +126,45 @@ def _build_plugin(source: str, staging: str, cppflags: str) -> None:
         shutil.copyfile(f"{build}/plugin/preflight.so", f"{staging}/preflight.so")
 
 
+def _build_clients(source: str, staging: str) -> None:
+    """Build the two programs, and run each: one that does not run here would drain the node as a prolog."""
+    with tempfile.TemporaryDirectory() as build:
+        shutil.copytree(f"{source}/client", f"{build}/client", ignore=shutil.ignore_patterns("*.o", *PROGRAMS))
+        command = ["make", "-s", "-C", f"{build}/client"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DeployError(f"the client cannot be built: {error} (install make and gcc, or --no-agent)") from error
+        if done.returncode:
+            line = next((one for one in done.stderr.splitlines() if "error" in one.lower()), done.stderr.strip()[:200])
+            raise DeployError(f"the client does not build: {line} (a static libc: glibc-static; or --no-agent)")
+        for name in PROGRAMS:
+            shutil.copyfile(f"{build}/client/{name}", f"{staging}/{name}")
+            os.chmod(f"{staging}/{name}", 0o755)
+            said = subprocess.run([f"{staging}/{name}", "--version"], capture_output=True, timeout=10, check=False)
+            if said.returncode or not said.stdout:
+                raise DeployError(f"the client {name} was built and does not run here (--no-agent)")
+
+
+def _put_clients(source: str, new: str, target: Target, policy: Policy) -> None:
+    """Swap in the programs, then the scripts that they interpret."""
+    for name in PROGRAMS:
+        with open(f"{new}/{name}", "rb") as built:
+            _swap(f"{target.libexec}/{name}", built.read())
+    values = {
+        "@LIBEXEC@": target.libexec,
+        "@RUN_DIR@": target.run_dir,
+        "@VERSION@": __version__,
+        "@WAIT_MS@": str(policy.agent.wait_ms),
+    }
+    for name in CLIENTS.values():
+        with open(f"{source}/client/{name}", encoding="utf-8") as file:
+            text = file.read()
+        for mark, value in values.items():
+            text = text.replace(mark, value)
+        _swap(f"{target.libexec}/{name}", text.encode())
+
+
 def _swap(path: str, data: bytes, mode: int = 0o755) -> None:
     """Replace a file by a rename: a shell that reads the old one goes on reading it."""
     temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{os.getpid()}"
@@ -142,18 +191,21 @@ def uninstall(target: Target, everything: bool) -> list[str]:
     ``everything`` removes these too. Policy and spool stay.
     """
     removed = []
-    for name in HOOKS:
+    for name in (*HOOKS, *CLIENTS.values()):
         if os.path.isfile(f"{target.libexec}/{name}"):
             _swap(f"{target.libexec}/{name}", b"#!/bin/sh\n# Preflight was uninstalled.\nexit 0\n")
-    for path in (*_versions(target), target.program, target.plugin, target.cli_filter, target.publish_unit):
+    shared = (target.cli_filter, target.publish_unit, target.agent_unit)
+    programs = (f"{target.libexec}/{name}" for name in PROGRAMS)  # no script is theirs any more
+    for path in (*_versions(target), target.program, target.plugin, *shared, *programs):
         removed += _remove(path)
     removed += _empty(target.versions, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", f"{target.prefix}/lib")
     removed += _empty(target.share, f"{target.prefix}/share")
     if everything:
-        for path in (*(f"{target.libexec}/{name}" for name in HOOKS), *_kept_between_runs(target)):
+        scripts = (f"{target.libexec}/{name}" for name in (*HOOKS, *CLIENTS.values()))
+        for path in (*scripts, *_kept_between_runs(target)):
             removed += _remove(path)
         removed += _empty(
-            *(f"{target.run_dir}/{name}" for name in ("task", "pending", "released", "unkept")), target.run_dir
+            *(f"{target.run_dir}/{name}" for name in ("task", "pending", "released", "unkept", "agent")), target.run_dir
         )
         removed += _empty(target.libexec, target.prefix)
     return removed
@@ -171,7 +223,8 @@ def _kept_between_runs(target: Target) -> list[str]:
     names = ("policy", "gres", "facts", "stuck", "drain", "clock")
     kinds = (
         *(f"{name}-*.json" for name in names),
-        *(f"{name}/*" for name in ("task", "pending", "released", "unkept")),
+        *(f"{name}/*" for name in ("task", "pending", "released", "unkept", "agent")),
+        "agent.sock",
     )
     return [path for kind in kinds for path in sorted(glob.glob(f"{glob.escape(target.run_dir)}/{kind}"))]
 

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 OLDEST = (3, 9)  # the Python that hooks need at least
 HOOKS = ("prolog", "epilog", "healthcheck", "taskprolog")
+# In place of the two, on a node with an agent: scripts of small programs, which become the two where they must.
+CLIENTS = {"prolog": "client-prolog", "taskprolog": "client-taskprolog"}
+PROGRAMS = ("preflight-client", "preflight-task")
 SLURM_KEYS = {"prolog": "Prolog", "epilog": "Epilog", "healthcheck": "HealthCheckProgram", "taskprolog": "TaskProlog"}
 
 
@@ -52,6 +55,16 @@ class Target(NamedTuple):
     def publish_unit(self) -> str:
         """Return the systemd unit that publishes the node's facts at boot."""
         return f"{self.share}/preflight-publish.service"
+
+    @property
+    def agent_unit(self) -> str:
+        """Return the systemd unit of the node agent."""
+        return f"{self.share}/preflight-agent.service"
+
+    @property
+    def with_agent(self) -> bool:
+        """Return whether the client that asks the node agent is installed."""
+        return os.path.isfile(f"{self.libexec}/{CLIENTS['prolog']}")
 
     @property
     def versions(self) -> str:

@@ -162,6 +162,12 @@ class SitePolicy(NamedTuple):
     budget_s: float = 2.0
 
 
+class AgentPolicy(NamedTuple):
+    """[agent]: ``wait_ms`` milliseconds that a prolog waits for the node agent before it judges by itself."""
+
+    wait_ms: int = 250
+
+
 SECTIONS: dict[str, type] = {
     "facts": FactsPolicy,
     "nvml": NvmlPolicy,
@@ -174,6 +180,7 @@ SECTIONS: dict[str, type] = {
     "publish": PublishPolicy,
     "ship": ShipPolicy,
     "site": SitePolicy,
+    "agent": AgentPolicy,
 }
 
 
@@ -205,6 +212,7 @@ class Policy(NamedTuple):
     publish: PublishPolicy = PublishPolicy()
     ship: ShipPolicy = ShipPolicy()
     site: SitePolicy = SitePolicy()
+    agent: AgentPolicy = AgentPolicy()
     checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written
     xids: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never written
     expect: tuple[Expectation, ...] = ()
