@@ -5,18 +5,40 @@ from __future__ import annotations
 import time
 
 from preflight.checks.finding import Finding, skipped, untold
-from preflight.checks.registry import Check, Context, every_check
+from preflight.checks.registry import REGISTRY, Check, Context, every_check
 from preflight.digits import is_whole
+from preflight.policy.model import Policy
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Protocol
+
+    class Memo(Protocol):
+        """What remembers a check's findings; it knows when what the check reads has changed."""
+
+        def get(self, context: Context, check: Check, action: str, limit: float | None) -> list[Finding] | None: ...
+
+        def put(
+            self, context: Context, check: Check, action: str, limit: float | None, findings: list[Finding]
+        ) -> None: ...
+
 
 CHECKER = "checker"
 
 
+class _Chosen:
+    """The last answer of `checks_for`, and what it is of: a run asks more than once."""
+
+    key: tuple[object, ...] = ()
+    policy: Policy | None = None
+    checks: list[tuple[Check, str, float | None]] = []  # noqa: RUF012 - replaced, never written
+
+
 def checks_for(context: Context) -> list[tuple[Check, str, float | None]]:
     """Return (check, action, limit) of each check that the phase and the policy ask for."""
+    if _Chosen.policy is context.policy and _Chosen.key == (context.phase, *map(id, REGISTRY.values())):
+        return _Chosen.checks
     chosen = []
     kinds = {row.check for row in context.policy.host_rows(context.phase)}
     for check in every_check(context.phase == "prolog", kinds).values():
@@ -26,13 +48,19 @@ def checks_for(context: Context) -> list[tuple[Check, str, float | None]]:
         action = said.action or check.action
         if context.phase in check.phases and action != "off":
             chosen.append((check, action, check.limit if said.limit is None else said.limit))
+    _Chosen.policy, _Chosen.checks = context.policy, chosen
+    _Chosen.key = (context.phase, *map(id, REGISTRY.values()))
     return chosen
 
 
-def run_checks(context: Context) -> list[Finding]:
-    """Return the findings of all checks of ``context.phase``; never raises."""
+def run_checks(context: Context, memo: Memo | None = None) -> list[Finding]:
+    """Return the findings of all checks of ``context.phase``; never raises. ``memo``: what they found before."""
     findings: list[Finding] = []
     for check, action, limit in checks_for(context):
+        known = memo.get(context, check, action, limit) if memo else None
+        if known is not None:
+            findings += known
+            continue
         began = time.perf_counter()
         try:
             found = list(_run(check, context, limit))
@@ -41,7 +69,10 @@ def run_checks(context: Context) -> list[Finding]:
             makers = "report this to Preflight's makers"
             found = [untold(text, subject=check.name, remedy=makers, blame="site")._replace(check=CHECKER)]
         spent = round((time.perf_counter() - began) * 1000, 3)
-        findings += [settled(one, check, action, context, spent) for one in found]
+        made = [settled(one, check, action, context, spent) for one in found]
+        if memo:
+            memo.put(context, check, action, limit, made)
+        findings += made
     return findings
 
 

@@ -21,6 +21,8 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
+    from preflight.checks.run import Memo
+
 ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm")
 DESCRIBES = ("toolkits",)  # for the report's reader; a child of its own reads them, so not again in the epilog
 
@@ -63,10 +65,17 @@ class Assessment(NamedTuple):
     gpus: JobGpus | None
 
 
-def assess(question: Question, reading: Reading, deadline: float, document: FactsDocument | None = None) -> Assessment:
+def assess(
+    question: Question,
+    reading: Reading,
+    deadline: float,
+    document: FactsDocument | None = None,
+    memo: Memo | None = None,
+) -> Assessment:
     """Return the findings of ``question``; facts come from ``document`` where one is given, else by ``reading``.
 
     ``deadline`` is the time.monotonic() instant after which facts are taken as far as they came.
+    ``memo``: what checks found before.
     """
     asked, broken = requirements(question)
     recorded = document is not None
@@ -94,7 +103,7 @@ def assess(question: Question, reading: Reading, deadline: float, document: Fact
         ends=question.ends,
         last_boot=question.last_boot,
     )
-    findings = run_checks(context)
+    findings = run_checks(context, memo)
     if not recorded and reading.source.reads_live and any_files(question.policy):
         from preflight.hooks.site.run import site_findings
 

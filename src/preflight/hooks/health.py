@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from preflight.files import tolerate
-from preflight.hooks import counters, inventory, outbox, record
+from preflight.hooks import answered, counters, inventory, outbox, record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.clock import jump
 from preflight.hooks.drain import Drained, correct, resume_ours
@@ -85,6 +85,7 @@ def health(run: Run) -> int:
 
         tell(run, found.document)
     outbox.deliver(run)
+    answered.deliver(run)
     if run.policy.ship.url:
         from preflight.report import queue
 

@@ -31,7 +31,7 @@ def make(run: Run, found: Assessment, decision: Decision, changes: list[dict[str
         node=run.node,
         phase=run.phase,
         started=run.started,
-        duration_ms=_spent(run),
+        duration_ms=spent_ms(run),
         verdict=verdict(found.findings),
         findings=found.findings,
         facts=found.document.facts,
@@ -89,7 +89,8 @@ def _requirement(found: Assessment) -> dict[str, Any] | None:
     return requirement_block(", ".join(texts), [(str(row.expected), str(row.source), row.status) for row in rows])
 
 
-def _spent(run: Run) -> float:
+def spent_ms(run: Run) -> float:
+    """Return the milliseconds since the run began."""
     return (time.monotonic() - run.began) * 1000
 
 
@@ -98,11 +99,11 @@ def finish(run: Run, report: Report) -> bool:
 
     A place that fails costs only itself and is named in syslog; what could not be written waits for the health check.
     """
-    report["duration_ms"] = round(_spent(run), 3)
+    report["duration_ms"] = round(spent_ms(run), 3)
     troubles = []
     delivery = Delivery(run, report, copy=run.job is not None and bool(run.policy.report.dir))
     if run.phase == "prolog":
-        _note_for_tasks(run, report)
+        note_for_tasks(run, report)
     delivery.end()
     if delivery.record:
         troubles.append(f"spool: {delivery.record}")
@@ -115,7 +116,7 @@ def finish(run: Run, report: Report) -> bool:
     return not delivery.record
 
 
-def _note_for_tasks(run: Run, report: Report) -> None:
+def note_for_tasks(run: Run, report: Report) -> None:
     """Leave verdict and report path for the task prolog: a file of the job's user, which root never reads."""
     job = run.job
     if job is None or job.uid is None:

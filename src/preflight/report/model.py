@@ -21,6 +21,7 @@ FORMAT = "preflight.report/1"
 PHASES = ("prolog", "epilog", "health")
 # Worst first: the order in which design.md says a verdict holds.
 VERDICTS = ("unhealthy", "mismatch", "unknown", "degraded", "ready")
+SOURCES = ("one-shot", "agent")
 ACTIONS = ("none", "requeue", "hold", "cancel", "drain", "resume")
 
 
@@ -42,12 +43,16 @@ def build(
     timings_ms: Mapping[str, float] | None = None,
     software: Mapping[str, Any] | None = None,
     boot: Mapping[str, Any] | None = None,
+    source: str = "one-shot",
+    ages_s: Mapping[str, float] | None = None,
 ) -> Report:
     """Return the report of one run on one node.
 
     ``started`` is seconds since the epoch; ``job``, ``requirement``, ``action``, ``software`` and ``boot`` are what
     the functions of those names below return, ``boot`` None where the system has no boot id; ``facts`` and ``unknown``
     are those of the facts document; ``changes`` is written for the epilog only: dicts of fact, before, after, blame.
+    ``source``: "one-shot", or "agent" where the node agent answered; then ``ages_s`` has the seconds since each
+    subject of the facts was read.
     """
     rows = [finding.as_dict() for finding in findings]
     report: Report = {
@@ -68,6 +73,8 @@ def build(
         "unknown": dict(unknown or {}),
         "timings_ms": {probe: _ms(value) for probe, value in (timings_ms or {}).items()},
         "software": dict(software or software_block()),
+        "source": source,
+        "ages_s": dict(ages_s or {}),
     }
     if boot is not None:
         report["boot"] = dict(boot)

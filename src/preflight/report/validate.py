@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from preflight.checks.finding import BLAMES, STATUSES
-from preflight.report.model import ACTIONS, FORMAT, PHASES, VERDICTS
+from preflight.report.model import ACTIONS, FORMAT, PHASES, SOURCES, VERDICTS
 
 MAX_BYTES = 4 << 20
 Rule = Callable[[Any, str], None]
@@ -51,6 +51,10 @@ def _known(report: dict[str, Any]) -> None:
     _fields(REPORT)(report, "")
     if "unknown" in report:
         _map(_text)(report["unknown"], "unknown")
+    if "source" in report:
+        _one_of(SOURCES)(report["source"], "source")
+    if "ages_s" in report:
+        _map(_number)(report["ages_s"], "ages_s")
     if report.get("changes") is not None:
         _list(_fields(CHANGE))(report["changes"], "changes")
 

@@ -50,6 +50,12 @@ def site_findings(context: Context, source: Source, deadline: float) -> list[Fin
     return findings
 
 
+def asks(policy: Policy, phase: str, run_dir: str) -> bool:
+    """Return whether some check of the site's own is to be run in ``phase``."""
+    phases = _Phases(run_dir)
+    return any(phases.may_have(one, phase) for one in site_files(policy))
+
+
 def catalogue(policy: Policy) -> list[Result]:
     """Return what the site's files declare, or why a file is not run; no check of them is."""
     context = Context("", View({}, {}), View({}, {}), policy)

@@ -38,10 +38,11 @@ def conf_directory(slurm_conf: str, before: str = "") -> str:
     return next((place for place in places if any(os.path.exists(f"{place}/{name}") for name in NAMES)), places[0])
 
 
-def cached(slurm_conf: str, node: str, run_dir: str) -> Gres:
+def cached(slurm_conf: str, node: str, run_dir: str, daemon: Daemon | None = None) -> Gres:
     """Return what `read` gives for the configuration of ``node``, from ``run_dir`` where nothing has changed.
 
     ``slurm_conf``: as $SLURM_CONF or the policy names it, "" where neither does: then what an earlier hook was told.
+    ``daemon``: the slurmd for whose hook it is read, None for that of this process.
     """
     place = f"{run_dir}/gres-{node}.json"
     stored = read_json(place)
@@ -49,7 +50,7 @@ def cached(slurm_conf: str, node: str, run_dir: str) -> Gres:
         stored = {}
     before = stored.get("told")
     directory = conf_directory(slurm_conf, before if isinstance(before, str) else "")
-    daemon = slurm_daemon()
+    daemon = daemon or slurm_daemon()
     key = [directory, *daemon, __version__]
     if stored.get("key") == key:
         with tolerate((KeyError, TypeError, ValueError)):
@@ -86,9 +87,9 @@ class Daemon(NamedTuple):
     start: str = ""
 
 
-def slurm_daemon() -> Daemon:
-    """Return the Slurm daemon that runs this process: the outermost one, as slurmd forks before it runs a script."""
-    process, found = os.getppid(), Daemon()
+def slurm_daemon(process: int = 0) -> Daemon:
+    """Return the Slurm daemon that runs ``process``, 0 for this one: the outermost, as slurmd forks before a script."""
+    process, found = process or os.getppid(), Daemon()
     with tolerate((OSError, ValueError, IndexError)):
         for _ in range(ANCESTORS):
             if process < 2:
