@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench import growth, placing, planning, publishing  # noqa: E402
+from bench import agent, growth, placing, planning, publishing  # noqa: E402
 from bench.measure import Case, difference, measure, table  # noqa: E402
 from lab.cluster import Cluster, Site  # noqa: E402
 from nvml import sim  # noqa: E402
@@ -27,12 +27,13 @@ FULL, WITHOUT = "prolog, job with 8 GPUs and 4 clauses", "the same without the c
 @contextmanager
 def node() -> Iterator[Cluster]:
     """A node with eight simulated H100s and Preflight installed; no Slurm runs, the hook's passing path needs none."""
-    cluster = Cluster([Site("g8", "ubuntu", sim.example("h100x8"), 8)])
+    cluster = Cluster([Site("g8", "ubuntu", sim.example("h100x8"), 8)], agent=True)
     try:
         (cluster.node_dir("g8") / "reports").mkdir(parents=True)
         Path(cluster.directory, "gres.conf").write_text(
             "NodeName=g8 Name=gpu File=/dev/nvidia[0-7]\n", encoding="utf-8"
         )
+        cluster.start_agent("g8")
         yield cluster
     finally:
         cluster.stop()
@@ -55,13 +56,14 @@ def cases(cluster: Cluster) -> list[Case]:
     nothing.chmod(0o755)
     hooks, program = f"{cluster.prefix}/libexec", f"{cluster.prefix}/bin/preflight"
     return [
-        Case("bash hook, exit 0", [str(nothing)], {}),
+        Case(agent.BASH, [str(nothing)], {}),
         Case(REFERENCE, [python, "-I", "-S", "-c", "pass"], {}),
         Case(FULL, [f"{hooks}/prolog"], gpus),
         Case(WITHOUT, [f"{hooks}/prolog"], {**gpus, SPANK: REQUIRE.partition(", ")[2]}),
         Case("epilog of that job", [f"{hooks}/epilog"], gpus),
         Case("prolog, job without GPUs", [f"{hooks}/prolog"], job),
         Case("task prolog", [f"{hooks}/taskprolog"], job),
+        *agent.cases(cluster, job, gpus),
         Case("health check, 8 GPUs", [f"{hooks}/healthcheck"], {"SLURMD_NODENAME": "g8"}),
         Case("compile at submit, 4 clauses to --extra", [program, "require", REQUIRE, "--to", "extra"], {}),
     ]
@@ -78,6 +80,7 @@ def main() -> int:
         text = table(list(figures.values()), "python")
         full = next(case for case in cases(cluster) if case.name == FULL)
         check_ms = growth.per_check(full, Path(cluster.directory, "growth"), options.rounds)
+        many = agent.at_once(cluster, "g8", {"SLURMD_NODENAME": "g8", "SLURM_JOB_UID": "0", "SLURM_JOB_GPUS": "0"})
         ready = [one["verdict"] for one in cluster.reports(1)]
     if ready != ["ready"]:
         raise RuntimeError(f"the timed prolog should have said ready, not {ready}")
@@ -87,6 +90,7 @@ def main() -> int:
     text += f"The catalog's share, by the cuda clause: {catalog:.1f} ms (median of the differences round by round).\n"
     more = f"by {growth.MORE} more, in turn"
     text += f"A check more of those 8 GPUs costs that prolog {check_ms:.3f} ms of CPU time ({more}).\n"
+    text += agent.text(figures, many)
     took, fitting = placing.seconds(REQUIRE)
     text += f"{placing.NODES:,} nodes judged by those 4 clauses: {took * 1000:.0f} ms ({fitting:,} fit).\n"
     text += planning.text(planning.figures(REQUIRE, max(options.rounds // 6, 3)))

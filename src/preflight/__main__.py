@@ -9,6 +9,12 @@ def main() -> int:
     """Run the command line in sys.argv and return its exit code."""
     if len(sys.argv) > 1 and sys.argv[1] == "hook":
         os._exit(hook(sys.argv[2:]))  # taking the interpreter down costs as much as a check
+    if len(sys.argv) > 1 and sys.argv[1] == "agent":
+        from preflight.agent.main import main as agent
+
+        ended = agent(sys.argv[2:])
+        if ended is not None:
+            return ended
     if len(sys.argv) > 2 and sys.argv[1] == "require":
         from preflight.cli.placing import quick
 

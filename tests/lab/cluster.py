@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import time
@@ -20,6 +21,9 @@ from typing import Any
 from lab import Lab, LabNode, Release, places, releases
 from lab.driver import Driver
 from nvml import devices, sim
+from preflight.agent.client import AgentError, ask
+from preflight.agent.wire import socket_path
+from preflight.deploy.layout import CLIENTS
 from preflight.report.schema import schema
 
 SYSTEMS = {
@@ -28,6 +32,7 @@ SYSTEMS = {
     'PRETTY_NAME="Rocky Linux 9.4 (Blue Onyx)"\n',
     "debian": 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
 }
+AGENT = os.environ.get("PREFLIGHT_LAB_AGENT") == "1"  # the whole suite with a node agent on every node
 COMMANDS = ("squeue", "scontrol", "scancel", "sinfo", "sacct")
 
 
@@ -77,7 +82,7 @@ class Cluster:
     """A lab whose nodes run Preflight. ``policy`` is TOML added to the lab's own; ``extra`` lines of slurm.conf.
 
     ``gres_conf``: gres.conf in place of the lab's, DEV standing for the directory of the device files; no slurmd
-    detects GPUs then unless it says so.
+    detects GPUs then unless it says so. ``agent``: with a node agent on every node, which its prolog asks.
     """
 
     sites: list[Site]
@@ -90,6 +95,7 @@ class Cluster:
     keep: bool = False
     checked: bool = True  # hold each report against the schema; the demonstration has no jsonschema
     release: Release = field(default_factory=releases.chosen)
+    agent: bool = AGENT
 
     def __post_init__(self) -> None:
         os.chmod(self.directory, 0o755)
@@ -106,7 +112,9 @@ class Cluster:
         self.write_policy(self.policy)
         self.install()
         names = ("prolog", "epilog", "healthcheck", "taskprolog")
-        hooks: Any = {name: f"{self.prefix}/libexec/{name}" for name in names}
+        named = {name: CLIENTS.get(name, name) if self.agent else name for name in names}
+        hooks: Any = {name: f"{self.prefix}/libexec/{named[name]}" for name in names}
+        self.agents: dict[str, subprocess.Popen[bytes]] = {}
         self.lab = Lab(
             self.directory,
             [self._node(site) for site in self.sites],
@@ -120,6 +128,9 @@ class Cluster:
         )
 
     def __enter__(self) -> Cluster:
+        if self.agent:
+            for site in self.sites:
+                self.start_agent(site.name)
         self.lab.start()
         return self
 
@@ -128,9 +139,35 @@ class Cluster:
 
     def stop(self) -> None:
         """Stop the daemons and remove the directory."""
+        for node in list(self.agents):
+            self.stop_agent(node)
         self.lab.stop()
         if not self.keep:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start_agent(self, node: str) -> None:
+        """Start the node's agent, as systemd would, and wait until it answers."""
+        command = self.release.argv(f"{self.prefix}/bin/preflight", ["agent", "--run-dir", self.run_dir])
+        environment = {"SLURMD_NODENAME": node, "PATH": "/usr/bin:/bin"}
+        self.agents[node] = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, cwd="/")
+        limit = time.monotonic() + 60
+        while self.ask_agent(node, "check").get("verdict") is None:
+            if time.monotonic() > limit or self.agents[node].poll() is not None:
+                raise RuntimeError(f"the agent of {node} does not answer")
+            time.sleep(0.1)
+
+    def stop_agent(self, node: str, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the node's agent and wait for that."""
+        process = self.agents.pop(node)
+        process.send_signal(how)
+        process.wait(60)
+
+    def ask_agent(self, node: str, question: str) -> dict[str, Any]:
+        """Return the answer of the node's agent, {} where none answers."""
+        try:
+            return ask(self.run_dir, question, path=socket_path(self.run_dir, node))
+        except AgentError:
+            return {}
 
     def node_dir(self, node: str) -> Path:
         """Return a node's own directory: root, spool, reports."""
@@ -212,6 +249,7 @@ resume_after = 1
 
     def install(self, *options: str) -> str:
         """Run `preflight install` of this checkout into the lab; return what it printed."""
+        options = (*options, "--agent") if self.agent else options
         arguments = ["install", "--prefix", self.prefix, "--config", self.config, "--run-dir", self.run_dir, *options]
         command = self.release.python(["-m", "preflight", *arguments])
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -22,6 +22,7 @@ COMMANDS = {
     "report": "The report of a job, all its nodes merged.",
     "sbatch": "Plan a job, then submit it with the constraint set.",
     "why": "Why a job waits, was moved, is held or ended, and what to do.",
+    "agent": "The node agent: answers prologs that have nothing to do.",
     "publish": "This node's facts to Slurm, for the scheduler.",
     "ship": "This node's finished reports to the collector.",
     "serve": "The collector: takes reports and keeps them in the store.",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from preflight.deploy.doctor import (
+    agent,
     dry_run,
     hook_keys,
     places,
@@ -23,6 +24,7 @@ SUBJECTS: tuple[tuple[str, Callable[[Host], Iterator[Result]]], ...] = (
     ("Placement", placing.look),
     ("Files", places.look),
     ("Versions", versions.look),
+    ("Agent", agent.look),
     ("Dry run", dry_run.look),
 )
 

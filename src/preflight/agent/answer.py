@@ -1,0 +1,156 @@
+"""One prolog's request: does it need any action? Judged by the same functions as the one-shot hook, on facts at hand.
+
+Only `ready` and `degraded` without an action are answered. Whatever else, and every doubt, is `OneShot`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from preflight import __version__
+from preflight.agent.kept import REUSE_S, Kept, Stale
+from preflight.agent.memo import Memo
+from preflight.agent.wire import Request
+from preflight.hooks import record
+from preflight.hooks.assess import Assessment, Question, assess, requirements, subjects
+from preflight.hooks.run import Run, _unknown_checks
+from preflight.policy.cache import cached_policy
+from preflight.policy.model import Policy
+from preflight.policy.site_files import any_files
+from preflight.report.model import Report
+from preflight.slurm.environment import Job, job_from
+from preflight.slurm.gres import Gres, cached
+from preflight.slurm.gres.cache import Daemon, slurm_daemon
+from preflight.verdict import decide, verdict
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.facts.document import FactsDocument
+    from preflight.hooks.reading import Reading
+
+PASSES = ("ready", "degraded")
+MANY = 256
+LEAST_S = 0.01  # of the hook's patience, for the answer's way back
+
+
+class Remembering:
+    """Facts at hand, of which the memo is told which answers they are before any check runs."""
+
+    def __init__(self, kept: Kept, memo: Memo) -> None:
+        self._kept, self._memo = kept, memo
+        self.source = kept.source
+
+    def collect(self, subjects: frozenset[str], deadline: float) -> FactsDocument:
+        """Return the facts of ``subjects``; raises Stale."""
+        document = self._kept.collect(subjects, deadline)
+        self._memo.at(self._kept.versions)
+        return document
+
+
+class OneShot(Exception):
+    """The one-shot hook is to judge this; the text says why. ``outdated``: another version is installed."""
+
+    outdated = False
+
+
+def policy_of(config: str, node: str, run_dir: str) -> Policy:
+    """Return the policy in force, as a hook gets it."""
+    return cached_policy(config, node, run_dir, _unknown_checks)
+
+
+def run_of(policy: Policy, node: str, run_dir: str, reading: Reading, job: Job | None, slurm_conf: str = "") -> Run:
+    """Return a prolog's run that begins now."""
+    return Run("prolog", node, policy, run_dir, job, slurm_conf, time.time(), time.monotonic(), reading)
+
+
+def usual_subjects(policy: Policy, node: str) -> frozenset[str]:
+    """Return the facts that a prolog under ``policy`` asks for, whatever the job."""
+    found: set[str] = set()
+    for job in (Job(id=1), Job(id=1, gpus=(0,), gpus_text="0")):
+        question = Question("prolog", node, policy, job)
+        found |= subjects(question, requirements(question)[0])
+    return frozenset(found)
+
+
+def judged(request: Request, policy: Policy, run: Run, kept: Kept, memo: Memo, daemon: Daemon) -> Report:
+    """Return the report of a prolog that needs no action; raises OneShot.
+
+    ``daemon``: the slurmd whose prolog asks.
+    """
+    if request.version != __version__:
+        why = OneShot(f"the hook is of version {request.version}, the agent of {__version__}")
+        why.outdated = True
+        raise why
+    job = run.job
+    if job is None:
+        raise OneShot("no job")
+    if policy.problem:
+        raise OneShot(f"policy: {policy.problem}")
+    if os.path.exists(f"{policy.report.spool}/streaks-{run.node}.json"):
+        raise OneShot("something has failed within a day")
+    if any_files(policy):
+        from preflight.hooks.site.run import asks
+
+        if asks(policy, "prolog", run.run_dir):
+            raise OneShot("the site has checks of its own for prologs")
+    question = Question("prolog", run.node, policy, job, gres=gres(run, daemon))
+    found = assessed(question, kept, run, memo)
+    decision = decide("prolog", found.findings, policy)
+    said = verdict(found.findings)
+    if decision.kind != "none" or said not in PASSES:
+        raise OneShot(f"verdict {said}: {decision.kind}")
+    if time.monotonic() > request.until - LEAST_S:
+        raise OneShot("too late")
+    report = record.make(run, found, decision)
+    report["source"], report["ages_s"] = "agent", kept.ages
+    return report
+
+
+def assessed(question: Question, kept: Kept, run: Run, memo: Memo | None = None) -> Assessment:
+    """Return the findings on the facts at hand; raises OneShot where one is not."""
+    try:
+        if memo is None:
+            return assess(question, kept, run.deadline)  # type: ignore[arg-type]
+        reading = Remembering(kept, memo)
+        return assess(question, reading, run.deadline, memo=memo)  # type: ignore[arg-type]
+    except Stale as stale:
+        raise OneShot(str(stale)) from None
+
+
+class Daemons:
+    """Which slurmd a client belongs to: looked for once a second for each parent, and each look goes up to the root."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Daemon, float]] = {}
+
+    def of(self, process: int) -> Daemon:
+        """Return the slurmd that runs ``process``."""
+        now = time.monotonic()
+        parent = _parent(process)
+        known = self._known.get(parent)
+        if known is None or now - known[1] > REUSE_S:
+            if len(self._known) > MANY:
+                self._known.clear()
+            known = self._known[parent] = (slurm_daemon(process), now)
+        return known[0]
+
+
+def _parent(process: int) -> int:
+    try:
+        with open(f"/proc/{process}/stat", "rb", buffering=0) as file:
+            return int(file.read(4096).rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def job_of(request: Request) -> Job | None:
+    """Return the job of a request's environment."""
+    return job_from(request.environment)
+
+
+def gres(run: Run, daemon: Daemon) -> Gres:
+    """Return the node's GPUs as Slurm's configuration gives them; not read for a job without GPUs."""
+    if run.job is None or not run.job.gpus_text:
+        return Gres()
+    return cached(run.policy.hook.slurm_conf or run.slurm_conf, run.node, run.run_dir, daemon)

@@ -1,0 +1,126 @@
+"""A child that lives as long as the agent, or until it hangs: forked, with two ends of a socket pair between them."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from preflight.facts.isolate import process_state
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from _socket import socket as Socket
+    from collections.abc import Callable
+
+AGAIN_S = 10.0  # between two starts of a child that ended by itself
+
+
+class Helper:
+    """One kind of child: at most one process at a time, whatever becomes of it.
+
+    ``function`` gets the child's end of the socket pair. `start` starts one where none is left; `ended` is to be asked
+    from time to time. A child that was killed and does not end (D state) is waited for: no second is started beside it.
+    """
+
+    def __init__(self, name: str, function: Callable[[Socket], None]) -> None:
+        self.name, self._function = name, function
+        self.pid = 0
+        self.socket: Socket | None = None
+        self.started = 0.0
+        self.killed = 0.0  # time.monotonic(), 0 while nobody killed it
+        self._not_before = 0.0
+
+    def start(self) -> bool:
+        """Start a child where none is left and none ended just now; return whether a new one runs."""
+        now = time.monotonic()
+        if self.pid or now < self._not_before:
+            return False
+        import _socket
+
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            self._not_before = now + AGAIN_S
+            return False
+        if pid == 0:
+            self._run(theirs)
+        theirs.close()
+        ours.setblocking(False)
+        self.pid, self.socket, self.started, self.killed = pid, ours, now, 0.0
+        self._not_before = now + AGAIN_S
+        return True
+
+    def ended(self) -> bool:
+        """Return whether the child is gone, now or since the last look; it is taken leave of then."""
+        if not self.pid:
+            return False
+        try:
+            done, _ = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            done = self.pid
+        if not done:
+            return False
+        self.pid = 0
+        self.close()
+        return True
+
+    def close(self) -> None:
+        """Close our end: a child that is well ends by that."""
+        if self.socket is not None:
+            self.socket.close()
+            self.socket = None
+
+    def kill(self) -> None:
+        """End the child; one in an uninterruptible sleep stays, and keeps its place."""
+        if self.pid and not self.killed:
+            self.killed = time.monotonic()
+            for end in (os.killpg, os.kill):
+                try:
+                    end(self.pid, 9)
+                except OSError:
+                    continue
+
+    def state(self) -> str:
+        """Return the letter of its state ("D": not to be interrupted), "" where there is none."""
+        return process_state(self.pid) if self.pid else ""
+
+    def soon(self) -> None:
+        """Let the next start come at once: this child was ended on purpose."""
+        self._not_before = 0.0
+
+    def _run(self, theirs: Socket) -> None:
+        """The child: never returns, runs nothing of the parent's on its way out."""
+        status = 1
+        try:
+            _alone(theirs.fileno())
+            self._function(theirs)
+            status = 0
+        except Exception as error:
+            from preflight.hooks import journal
+
+            journal.say(journal.ERROR, f"agent: its {self.name} child ended: {type(error).__name__}: {error}")
+        finally:
+            os._exit(status)
+
+
+def _alone(keep: int) -> None:
+    """A session of its own, nothing on descriptors 0 to 2, nothing of the agent's but ``keep``."""
+    import _signal as signal
+
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    for text in os.listdir("/proc/self/fd"):
+        if int(text) > 2 and int(text) != keep:
+            try:
+                os.close(int(text))
+            except OSError:
+                continue

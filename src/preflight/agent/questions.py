@@ -1,0 +1,86 @@
+"""What people ask the agent: `preflight agent status`, `facts`, `check`, `--release` and `--resume`."""
+
+from __future__ import annotations
+
+import time
+
+from preflight.agent.answer import OneShot, assessed
+from preflight.hooks.assess import Question
+from preflight.policy.model import seconds
+from preflight.verdict import verdict
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from typing import Any
+
+    from preflight.agent.server import Agent
+    from preflight.agent.wire import Request
+
+RELEASE = "10m"
+RELEASE_MAX_S = 86400.0
+
+
+def answer(agent: Agent, request: Request) -> dict[str, Any]:
+    """Return the answer to any request but a prolog's, as plain JSON values."""
+    return ANSWERS[request.operation](agent, request)
+
+
+def status(agent: Agent, request: Request) -> dict[str, Any]:
+    """Return what the agent is, does, and cannot do just now."""
+    from preflight.agent.server import software
+
+    gpus = agent.kept.gpus
+    return {
+        **software(),
+        "node": agent.node,
+        "up_s": round(time.time() - agent.began, 1),
+        "policy": {"path": agent.policy.path, "sha256": agent.policy.sha256, "problem": agent.policy.problem},
+        "answers": agent.counts,
+        "one_shot_because": agent.reasons,
+        "reports_waiting": agent.journal.pending,
+        "writer_stuck_s": round(agent.writer.stuck_s(), 1),
+        "nvml": None if gpus is None else gpus.state(),
+        "ages_s": agent.kept.all_ages(),
+    }
+
+
+def facts(agent: Agent, request: Request) -> dict[str, Any]:
+    """Return the facts at hand, and their ages."""
+    document, missing = agent.kept.at_hand()
+    return {"document": document.to_dict(), "ages_s": agent.kept.all_ages(), "missing": missing}
+
+
+def check(agent: Agent, request: Request) -> dict[str, Any]:
+    """Return the whole node's verdict on the facts at hand, as a prolog's checks see it."""
+    from preflight.agent.server import current_run
+
+    run = current_run(agent)
+    question = Question("prolog", agent.node, agent.policy, None, require=request.environment.get("REQUIRE", ""))
+    try:
+        found = assessed(question, agent.kept, run)
+    except OneShot as why:
+        return {"verdict": None, "why": str(why), "findings": [], "ages_s": {}}
+    findings = [one.as_dict() for one in found.findings]
+    return {"verdict": verdict(found.findings), "why": "", "findings": findings, "ages_s": agent.kept.ages}
+
+
+def release(agent: Agent, request: Request) -> dict[str, Any]:
+    """Close NVML for a while: a driver's upgrade or a GPU's reset needs nobody to have it open."""
+    try:
+        wanted = min(seconds(request.environment.get("FOR", RELEASE)), RELEASE_MAX_S)
+    except ValueError as error:
+        return {"error": f"--for {error}"}
+    gpus = agent.kept.gpus
+    closed = gpus is None or gpus.release(wanted)
+    state = {} if gpus is None else gpus.state()
+    return {"released": closed, "seconds": wanted, "nvml": state}
+
+
+def resume(agent: Agent, request: Request) -> dict[str, Any]:
+    """Open NVML again."""
+    if agent.kept.gpus is not None:
+        agent.kept.gpus.resume()
+    return {"released": False}
+
+
+ANSWERS = {"status": status, "facts": facts, "check": check, "release": release, "resume": resume}

@@ -1,0 +1,131 @@
+"""A node's site with an agent on it: the installed daemon, the built client, and the hook that it becomes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from preflight import __version__
+from preflight.agent.client import AgentError, ask
+from preflight.agent.wire import socket_path
+from preflight.deploy.layout import assets
+from unit.hook_site import JOB, Site
+
+GPUS = {**JOB, "SLURM_JOB_GPUS": "0,1"}
+PATIENCE_S = 60.0
+
+
+def build(place: Path, *options: str) -> Path:
+    """Build the two programs in ``place`` and return it."""
+    source = Path(assets(), "client")
+    place.mkdir(parents=True, exist_ok=True)
+    for file in source.iterdir():
+        if file.suffix in (".c", ".h") or file.name == "Makefile":
+            shutil.copy(file, place)
+    subprocess.run(["make", "-s", "-C", str(place), *options], check=True)
+    return place
+
+
+def until(ready: Callable[[], Any], what: str) -> Any:
+    """Wait until ``ready`` gives something and return that."""
+    limit = time.monotonic() + PATIENCE_S
+    while time.monotonic() < limit:
+        found = ready()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {PATIENCE_S:g} s: {what}")
+
+
+class AgentSite:
+    """``site`` with an agent; `prolog` runs the hook as slurmd does, and says which way it went."""
+
+    def __init__(self, site: Site, programs: Path, wait_ms: int = 5000) -> None:
+        self.site = site
+        self.process: subprocess.Popen[bytes] | None = None
+        self.hook = site.place / "one-shot"
+        command = f"{sys.executable} -I -S {site.main} hook prolog --config {site.config} --run-dir {site.run_dir}"
+        self.hook.write_text(f"#!/bin/sh\necho one-shot $PREFLIGHT_BEGAN\nexec {command}\n")
+        self.hook.chmod(0o755)
+        self.client = site.place / "client-prolog"
+        self.write_client(programs / "preflight-client", wait_ms=wait_ms)
+
+    def write_client(self, program: Path, version: str = __version__, wait_ms: int = 5000, otherwise: str = "") -> None:
+        """Write the script that slurm.conf names."""
+        self.client.write_text(
+            f"#!{program}\n# a line of words\nrun-dir {self.site.run_dir}\nversion {version}\n"
+            f"wait-ms {wait_ms}\notherwise {otherwise or self.hook}\n"
+        )
+        self.client.chmod(0o755)
+
+    def start(self, *before: str) -> None:
+        """Start the daemon and wait until it can answer; ``before``: a command that starts it."""
+        command = [*before, sys.executable, "-I", "-S", self.site.main, "agent"]
+        command += ["--config", str(self.site.config), "--run-dir", str(self.site.run_dir)]
+        with open(self.site.place / "agent.err", "ab") as errors:
+            self.process = subprocess.Popen(command, env=self.site.environment(), cwd="/", stderr=errors)
+        until(self.ready, f"an agent that answers: {(self.site.place / 'agent.err').read_text()}")
+
+    def ready(self) -> bool:
+        """Return whether the agent has looked at all that a prolog asks for."""
+        assert self.process is not None
+        assert self.process.poll() is None, (self.site.place / "agent.err").read_text()
+        try:
+            return self.ask("check")["verdict"] is not None
+        except AgentError:
+            return False
+
+    def ask(self, operation: str, **values: str) -> dict[str, Any]:
+        """Return the agent's answer; raises AgentError."""
+        return ask(str(self.site.run_dir), operation, values, socket_path(str(self.site.run_dir), "n1"))
+
+    def prolog(self, **job: str) -> tuple[str, "subprocess.CompletedProcess[str]"]:
+        """Run the hook; return ("agent" or "one-shot", how it ended)."""
+        done = subprocess.run(
+            [str(self.client)], env=self.site.environment(**job), capture_output=True, text=True, check=False, cwd="/"
+        )
+        return ("one-shot" if "one-shot" in done.stdout else "agent"), done
+
+    def seen(self) -> None:
+        """Wait until the agent has looked at the GPUs since now: what is there now, it has seen."""
+        begun = time.monotonic() + 0.02  # an age is told to the hundredth
+        until(lambda: self._looked() > begun, "a look at the GPUs")
+
+    def _looked(self) -> float:
+        age = self.ask("status")["nvml"]["signals_age_s"]
+        return time.monotonic() - age if age is not None else 0.0
+
+    def report(self, job: int = 7) -> dict[str, Any]:
+        """Return the prolog's report, which may be on its way to the spool."""
+        path = self.site.spool / f"reports/{job}/n1.0.prolog.json"
+        until(path.exists, f"a report of job {job}")
+        loaded: dict[str, Any] = json.loads(path.read_text())
+        return loaded
+
+    def children(self) -> list[int]:
+        """Return the pids of the agent's children."""
+        assert self.process is not None
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End the agent and return its exit code; its children go with it."""
+        assert self.process is not None
+        children = self.children() if self.process.poll() is None else []
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(how)
+        code = self.process.wait(PATIENCE_S)
+        for pid in children:
+            if how == signal.SIGKILL:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+        self.process = None
+        return code

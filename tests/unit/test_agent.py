@@ -1,0 +1,568 @@
+"""The node agent and its client: real daemon, real client, real hook behind it, the simulated driver beneath them."""
+
+import json
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nvml import sim
+from preflight.agent import wire
+from preflight.hooks import answered
+from preflight.report.schema import schema
+from unit.agent_site import GPUS, AgentSite, build, until
+from unit.hook_site import H100X2, JOB, REQUIRE, Site
+
+SICK = {"gpu.0.ecc.uncorrected.volatile": 2, "gpu.0.ecc.uncorrected.aggregate": 2}
+CLAUSES = "cuda>=12.4, ubuntu>=22.04|rhel>=9, gpu=h100, gpu.memory>=80G"
+KILLS = int(os.environ.get("PREFLIGHT_AGENT_KILLS", "24"))  # prologs under a random killer; 10,000 by hand
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The client, built once."""
+    return build(tmp_path_factory.mktemp("client"))
+
+
+@pytest.fixture
+def idle(hooked: Site, programs: Path) -> Iterator[AgentSite]:
+    """A site whose agent is not started."""
+    (hooked.place / "reports").mkdir()
+    one = AgentSite(hooked, programs)
+    yield one
+    if one.process is not None:
+        one.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def agent(idle: AgentSite) -> AgentSite:
+    """A site with an agent that answers."""
+    idle.start()
+    return idle
+
+
+def valid(report: dict[str, Any]) -> dict[str, Any]:
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator(schema()).validate(report)
+    return report
+
+
+def test_a_prolog_that_has_nothing_to_do_is_answered_and_recorded(agent: AgentSite) -> None:
+    way, done = agent.prolog(**GPUS, **{REQUIRE: CLAUSES})
+    assert (way, done.returncode, done.stdout, done.stderr) == ("agent", 0, "", "")
+    note = json.loads((agent.site.run_dir / "task/n1.7").read_text())  # there before the job's tasks are
+    assert note["verdict"] == "ready"
+    report = valid(agent.report())
+    assert (report["source"], report["verdict"], report["job"]["gpus"]) == ("agent", "ready", [0, 1])
+    assert report["ages_s"].keys() >= report["facts"].keys() | {"gpus.signals"}
+    assert report["ages_s"]["gpus.signals"] <= 2.0
+    until(lambda: agent.ask("status")["reports_waiting"] == 0, "an empty journal")
+    assert agent.site.slurm_calls() == []
+
+
+# What a node may be like, and what a job may ask of it: (driver, files, job, policy).
+XID = "3,9001,5000000,-;NVRM: Xid (PCI:0000:10:00): {}, pid=1234, name=python\n"
+NO_DRIVER = "no driver"
+SCENES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, str], str]] = {
+    "well": ({}, {}, {**GPUS, REQUIRE: CLAUSES}, ""),
+    "no GPUs asked for": ({}, {}, {**JOB, REQUIRE: "ubuntu>=22.04, memory>=1M"}, ""),
+    "a CPU job asks for a driver": ({}, {}, {**JOB, REQUIRE: "driver>=500"}, ""),
+    "one of two": ({}, {}, {**JOB, "SLURM_JOB_GPUS": "1"}, ""),
+    "ECC on the job's GPU": (SICK, {}, {**JOB, "SLURM_JOB_GPUS": "0"}, ""),
+    "ECC on another GPU": (SICK, {}, {**JOB, "SLURM_JOB_GPUS": "1"}, ""),
+    "ECC only warns": (SICK, {}, GPUS, '[checks."gpu.ecc.uncorrected"]\naction = "warn"\n'),
+    "lost": ({"gpu.1.lost": 1}, {}, GPUS, ""),
+    "needs a reset": ({"gpu.0.ret.nvmlDeviceGetMemoryInfo": 16}, {}, GPUS, ""),
+    "a remap has failed": ({"gpu.0.remap.failure": 1}, {}, GPUS, ""),
+    "does not fit": ({}, {}, {**GPUS, REQUIRE: "gpu=a100"}, ""),
+    "no requirement": ({}, {}, {**GPUS, REQUIRE: "gpu="}, ""),
+    "unknown": ({}, {}, {**GPUS, REQUIRE: "mount=/nowhere"}, ""),
+    "in the comment": ({}, {}, {**GPUS, "SLURM_JOB_COMMENT": "require: rhel>=9; mine"}, ""),
+    "too many GPUs": ({}, {}, {**JOB, "SLURM_JOB_GPUS": "0,1,2"}, ""),
+    "the site expects more": ({}, {}, GPUS, '[[expect]]\nrequire = "gpu.count=8"\n'),
+    "the site expects what is there": ({}, {}, GPUS, '[[expect]]\nrequire = "gpu.count=2, driver>=500"\n'),
+    "observed": (SICK, {}, GPUS, '[checks."gpu.ecc.uncorrected"]\nmode = "observe"\n'),
+    "an old Xid": ({}, {"dev/kmsg": XID.format(43)}, GPUS, ""),
+    "a bad Xid": ({}, {"dev/kmsg": XID.format(79)}, GPUS, ""),
+    NO_DRIVER: ({"ret.nvmlInitWithFlags": 9}, {}, GPUS, ""),
+}
+FREE = ("node.memory", "node.tmp", "node.shm")  # what others use up while we look
+AGES = ("duration_ms", "id", "started", "source", "ages_s", "timings_ms")
+
+
+def comparable(report: dict[str, Any]) -> dict[str, Any]:
+    """Return what must be the same in both: all but times, and how much memory is free just now."""
+    left = {key: value for key, value in report.items() if key not in AGES}
+    free = {"observed": "", "message": ""}
+    left["findings"] = [
+        {**one, "duration_ms": 0, **(free if one["check"] in FREE else {})} for one in report["findings"]
+    ]
+    facts = json.loads(json.dumps(report["facts"]))
+    for subject, key in (("memory", "available"), ("tmp", "free"), ("shm", "free"), ("kernel_log", "now_s")):
+        facts.get(subject, {}).pop(key, None)
+    left["facts"] = facts
+    return left
+
+
+def test_agent_and_one_shot_give_the_same_answer(agent: AgentSite) -> None:
+    site = agent.site
+    answers, last = [], dict[str, Any]()
+    for number, (name, (driver, files, job, policy)) in enumerate(SCENES.items(), 100):
+        site.scenario(H100X2, driver)
+        (site.place / "root/dev/kmsg").unlink(missing_ok=True)
+        site.files(files)
+        site.policy(policy)
+        for path in (*site.run_dir.glob("kernel-log-*"), *site.spool.glob("streaks-*"), *site.run_dir.glob("gres-*")):
+            path.unlink()
+        if name == NO_DRIVER:
+            until(lambda: agent.ask("status")["nvml"]["signals_age_s"] is None, "a driver that is gone")
+        elif driver != last:
+            agent.seen()
+        last = driver
+        job = {**job, "SLURM_JOB_ID": str(number)}
+        before = agent.ask("status")["answers"]["pass"]
+        said = request(agent, job)
+        for path in (*site.spool.glob("streaks-*"), *site.run_dir.glob("kernel-log-*")):
+            path.unlink()
+        done = site.hook("prolog", **job)
+        own = site.report(number)
+        harmless = own["verdict"] in ("ready", "degraded") and own["action"]["kind"] == "none"
+        answers.append(harmless)
+        assert said.startswith(wire.PASS) is harmless, (name, own["verdict"], agent.ask("status")["one_shot_because"])
+        assert agent.ask("status")["answers"]["pass"] == before + harmless
+        if harmless:
+            kept = json.loads(said[len(wire.PASS) :])
+            left, right = comparable(kept), comparable(own)
+            assert len(left["findings"]) == len(right["findings"]), name
+            findings = list(zip(left.pop("findings"), right.pop("findings")))
+            assert [pair for pair in findings if pair[0] != pair[1]] == [], name
+            assert left == right, name
+            assert done.returncode == 0
+    assert answers.count(True) >= 6
+    assert answers.count(False) >= 8
+
+
+def request(agent: AgentSite, job: dict[str, str]) -> bytes:
+    """Ask as the client does, but do not take the answer; return it, and the report that the journal has of it."""
+    from preflight import __version__
+
+    journal = Path(answered.journal_path(str(agent.site.run_dir), "n1"))
+    environment = {"SLURMD_NODENAME": "n1", **job}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(wire.socket_path(str(agent.site.run_dir), "n1"))
+        connection.sendall(wire.request(__version__, "prolog", time.monotonic() + 60, environment))
+        said = connection.recv(4096)
+        if said == wire.PASS:
+            lines = [json.loads(line) for line in journal.read_text().splitlines()]
+            said += json.dumps([line["report"] for line in lines if "report" in line][-1]).encode()
+    until(lambda: agent.ask("status")["reports_waiting"] == 0, "an answer that nobody took is forgotten")
+    return said
+
+
+def test_a_gpu_that_breaks_is_found_by_the_next_prolog(agent: AgentSite) -> None:
+    assert agent.prolog(**GPUS)[0] == "agent"
+    agent.site.scenario(H100X2, SICK)
+    agent.seen()
+    way, done = agent.prolog(**{**GPUS, "SLURM_JOB_ID": "8"})
+    assert way == "one-shot"
+    assert agent.site.report(8)["verdict"] == "unhealthy"
+    assert agent.site.report(8)["source"] == "one-shot"
+    assert done.stdout.split()[1] <= f"{time.monotonic():.9f}"  # the wait counts towards its deadline
+
+
+@pytest.mark.parametrize("fault", ["absent", "stopped", "killed", "of another version", "hung driver"])
+def test_whatever_befalls_the_agent_the_hook_judges_itself(agent: AgentSite, programs: Path, fault: str) -> None:
+    agent.write_client(programs / "preflight-client", wait_ms=300 if fault == "stopped" else 5000)
+    process = agent.process
+    assert process is not None
+    if fault == "absent":
+        agent.stop()
+    elif fault == "killed":
+        agent.stop(signal.SIGKILL)
+    elif fault == "stopped":
+        process.send_signal(signal.SIGSTOP)
+    elif fault == "of another version":
+        agent.write_client(programs / "preflight-client", version="0.0.1")
+    else:
+        agent.site.scenario(H100X2, {"delay_ms.nvmlDeviceGetTotalEccErrors": 600000})
+        until(lambda: agent.ask("status")["nvml"]["stuck_at"], "a call that is stuck")
+        assert "nvmlDeviceGetTotalEccErrors" in agent.ask("status")["nvml"]["stuck_at"]
+        child = agent.ask("status")["nvml"]["pid"]
+        assert agent.prolog(**{**JOB, "SLURM_JOB_ID": "9"})[0] == "agent"  # a job without GPUs asks no NVML
+        assert agent.ask("status")["nvml"]["pid"] == child
+        agent.site.scenario(H100X2)
+    way, done = agent.prolog(**GPUS)
+    assert (way, done.returncode) == ("one-shot", 0)
+    assert agent.site.report()["verdict"] == "ready"
+    if fault == "of another version":
+        assert process.wait(60) == 0  # what is installed now is to be started
+
+
+def test_nvml_is_released_and_opened_again(agent: AgentSite) -> None:
+    child = agent.ask("status")["nvml"]["pid"]
+    assert "libnvidia-ml" in Path(f"/proc/{child}/maps").read_text()
+    assert "libnvidia-ml" not in Path(f"/proc/{agent.process.pid}/maps").read_text()  # type: ignore[union-attr]
+    assert agent.ask("release", FOR="1h")["released"]
+    assert not os.path.exists(f"/proc/{child}")
+    assert agent.prolog(**GPUS)[0] == "one-shot"
+    assert agent.prolog(**{**JOB, "SLURM_JOB_ID": "9"})[0] == "agent"
+    agent.ask("resume")
+    until(lambda: agent.prolog(**{**GPUS, "SLURM_JOB_ID": "10"})[0] == "agent", "the agent's answer")
+
+
+def test_a_report_outlives_the_agent(agent: AgentSite) -> None:
+    assert agent.prolog(**GPUS)[0] == "agent"
+    until(lambda: len(agent.children()) == 2, "the child that writes")
+    writer = next(pid for pid in agent.children() if pid != agent.ask("status")["nvml"]["pid"])
+    agent.report()
+    os.kill(writer, signal.SIGSTOP)
+    for job in (11, 12):
+        assert agent.prolog(**{**GPUS, "SLURM_JOB_ID": str(job)})[0] == "agent"
+    until(lambda: agent.ask("status")["reports_waiting"] == 2, "answers that were taken")
+    agent.stop(signal.SIGKILL)
+    assert not (agent.site.spool / "reports/11").exists()
+    agent.site.hook("health")  # no agent is there any more
+    assert [agent.report(job)["source"] for job in (11, 12)] == ["agent", "agent"]
+    os.unlink(agent.site.spool / "reports/12/n1.0.prolog.json")
+    agent.site.hook("health")
+    assert not (agent.site.spool / "reports/12/n1.0.prolog.json").exists()  # once is enough
+
+
+def test_under_a_random_killer_no_verdict_is_wrong_and_no_report_lost(agent: AgentSite) -> None:
+    chance = random.Random(16)
+    ways = set()
+    killer = None
+    for job in range(1000, 1000 + KILLS):
+        assert agent.process is not None
+        if killer is not None:
+            killer.wait()
+            killer = None
+            agent.stop(signal.SIGKILL)
+            agent.start()
+        sick = job % 5 == 0
+        if sick:
+            agent.site.scenario(H100X2, SICK)
+            agent.seen()
+        if chance.random() < 0.4:
+            command = ["sh", "-c", f"sleep {chance.random() * 0.02:.4f}; kill -9 {agent.process.pid}"]
+            killer = subprocess.Popen(command)
+        way, done = agent.prolog(**{**GPUS, "SLURM_JOB_ID": str(job)})
+        ways.add(way)
+        if sick:
+            assert way == "one-shot"
+            agent.site.scenario(H100X2)
+            if killer is None:
+                agent.seen()
+        (agent.site.spool / "streaks-n1.json").unlink(missing_ok=True)
+        assert done.returncode == 0
+    if killer is not None:
+        killer.wait()
+    agent.stop(signal.SIGKILL)
+    assert ways == {"agent", "one-shot"}
+    journal = Path(answered.journal_path(str(agent.site.run_dir), "n1"))
+    agent.start()
+    until(lambda: agent.ask("status")["reports_waiting"] == 0, "all on record")
+    for job in range(1000, 1000 + KILLS):
+        report = agent.report(job)
+        assert report["verdict"] == ("unhealthy" if job % 5 == 0 else "ready")
+    assert journal.stat().st_size < answered.MAX_BYTES
+
+
+ANSWERS = (
+    b"",
+    b"preflight-agent 1 pas",
+    b"preflight-agent 1 pass",
+    b"preflight-agent 1 pass\nx",
+    b"preflight-agent 1 pass\n\n",
+    b"preflight-agent 2 pass\n",
+    b"preflight-agent 1 one-shot\n",
+    b"PREFLIGHT-AGENT 1 PASS\n",
+    b"\0" * 23,
+    b"pass\n" * 5,
+    b"x" * 50000,
+    wire.WAIT,
+    wire.WAIT * 3,
+    wire.WAIT + b"preflight-agent 1 one-shot\n",
+    wire.WAIT + wire.WAIT + wire.PASS,
+    wire.PASS + wire.PASS,
+)
+
+
+def _serve(path: Path, answer: bytes) -> subprocess.Popen[bytes]:
+    """Listen at ``path`` and give everybody the same answer."""
+    code = (
+        "import socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(8); print(flush=True)\n"
+        "data = bytes.fromhex(sys.argv[2])\n"
+        "while True:\n"
+        "    c = s.accept()[0]; c.recv(65536)\n"
+        "    c.settimeout(1)\n"
+        "    try: c.sendall(data); c.recv(64)\n"
+        "    except OSError: pass\n"
+        "    c.close()\n"
+    )
+    process = subprocess.Popen(["/usr/bin/python3", "-c", code, str(path), answer.hex()], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_only_the_one_answer_lets_a_job_start(idle: AgentSite, tmp_path: Path) -> None:
+    sanitized = build(
+        tmp_path / "asan", "LINK=", "CFLAGS=-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+    )
+    idle.write_client(sanitized / "preflight-client", wait_ms=2000, otherwise=_marker(tmp_path))
+    wire.private_directory(str(idle.site.run_dir))
+    path = Path(wire.socket_path(str(idle.site.run_dir), "n1"))
+    chance = random.Random(3)
+    mutated = []
+    for _ in range(12):
+        data = bytearray(wire.PASS)
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        mutated.append(bytes(data))
+    for answer in (*ANSWERS, *mutated):
+        server = _serve(path, answer)
+        try:
+            way, done = idle.prolog(**GPUS)
+        finally:
+            server.kill()
+            server.wait()
+            path.unlink()
+        assert (way, done.returncode, done.stderr) == ("one-shot", 0, ""), answer
+    for answer in (wire.PASS, wire.WAIT + wire.PASS):  # the control: these do
+        server = _serve(path, answer)
+        try:
+            assert idle.prolog(**GPUS)[0] == "agent"
+        finally:
+            server.kill()
+            server.wait()
+            path.unlink()
+
+
+def _marker(place: Path) -> str:
+    script = place / "marker"
+    script.write_text("#!/bin/sh\necho one-shot\n")
+    script.chmod(0o755)
+    return str(script)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"SLURM_JOB_COMMENT": "x" * 70000},
+        {"SLURMD_NODENAME": "../../tmp/x"},
+        {"SLURMD_NODENAME": ""},
+        {"SLURMD_NODENAME": "n" * 300},
+        {"SLURMD_NODENAME": "of-another-node"},
+    ],
+    ids=["too long", "a path", "none", "a long name", "another node"],
+)
+def test_what_cannot_be_asked_is_judged_by_the_hook(agent: AgentSite, tmp_path: Path, job: dict[str, str]) -> None:
+    program = Path(agent.client.read_text().split("\n")[0][2:])
+    agent.write_client(program, otherwise=_marker(tmp_path))
+    way, done = agent.prolog(**{**GPUS, **job})
+    assert (way, done.returncode, done.stderr) == ("one-shot", 0, "")
+
+
+@pytest.mark.parametrize("text", ["", "run-dir /x\n", "\0\0\0", "x" * 9000, "wait-ms 99999\n", "otherwise /none\n"])
+def test_a_client_without_its_settings_stops_no_job(programs: Path, tmp_path: Path, text: str) -> None:
+    script = tmp_path / "script"
+    script.write_text(text)
+    done = subprocess.run([programs / "preflight-client", script], env={}, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_garbage_hurts_nothing(agent: AgentSite) -> None:
+    chance = random.Random(5)
+    path = wire.socket_path(str(agent.site.run_dir), "n1")
+    good = wire.request("0", "prolog", 1e9, {"SLURM_JOB_ID": "7"})
+    payloads = [
+        b"",
+        b"\0",
+        b"\0\0\0\0",
+        b"\xff" * 8,
+        struct.pack(">I", 1 << 31) + b"x",
+        struct.pack(">I", 5) + b"hello",
+    ]
+    payloads += [struct.pack(">I", 65536) + b"\0" * 65536, good + good, good[:-1], b"\x80" * 70000]
+    for _ in range(150):
+        data = bytearray(good)
+        for _ in range(chance.randrange(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        payloads.append(bytes(data[: chance.randrange(len(data) + 1)]))
+    for payload in payloads:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(path)
+            connection.settimeout(30)
+            with suppress(ConnectionError):
+                connection.sendall(payload)
+                connection.shutdown(socket.SHUT_WR)
+                assert not connection.recv(4096).startswith(wire.PASS)
+    slow = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(50)]
+    for one in slow:
+        one.connect(path)
+        one.send(b"\0")
+    assert agent.prolog(**GPUS)[0] == "agent"
+    for one in slow:
+        one.close()
+    assert agent.ask("status")["answers"]["malformed"] > 10
+
+
+def test_nobody_but_root_is_heard(agent: AgentSite) -> None:
+    run_dir = agent.site.run_dir
+    path = wire.socket_path(str(run_dir), "n1")
+    assert (os.stat(path).st_mode & 0o777, os.stat(os.path.dirname(path)).st_mode & 0o777) == (0o600, 0o700)
+    code = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(9))"
+    nobody = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups"]
+    asks = ["/usr/bin/python3", "-c", code, path]
+    assert b"PermissionError" in subprocess.run([*nobody, *asks], capture_output=True, check=False).stderr
+    # Should somebody open the doors: who asks counts, and root of a user namespace is not root.
+    place = agent.site.place
+    while place != Path("/tmp") and place != Path("/"):
+        os.chmod(place, os.stat(place).st_mode | 0o055)
+        place = place.parent
+    os.chmod(os.path.dirname(path), 0o755)
+    os.chmod(path, 0o666)
+    for number, before in enumerate((nobody, [*nobody, "unshare", "--user", "--map-root-user"]), 1):
+        done = subprocess.run([*before, *asks], capture_output=True, check=False)
+        assert (done.stdout.strip(), done.returncode) == (b"b''", 0), done.stderr
+        assert agent.ask("status")["answers"]["refused"] == number
+    assert agent.prolog(**GPUS)[0] == "agent"
+
+
+def test_a_full_table_of_descriptors_costs_the_answer_and_no_more(idle: AgentSite, programs: Path) -> None:
+    idle.start("prlimit", "--nofile=40:40")
+    path = wire.socket_path(str(idle.site.run_dir), "n1")
+    idle.write_client(programs / "preflight-client", wait_ms=300)
+    held = []
+    for _ in range(60):
+        one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        one.connect(path)
+        held.append(one)
+    assert idle.prolog(**GPUS)[1].returncode == 0
+    assert idle.site.place.joinpath("agent.err").read_text() == ""
+    for one in held:
+        one.close()
+    idle.write_client(programs / "preflight-client")
+    until(lambda: idle.prolog(**{**GPUS, "SLURM_JOB_ID": "8"})[0] == "agent", "the agent's answer")
+
+
+def test_a_policy_that_changes_holds_for_the_next_prolog(agent: AgentSite) -> None:
+    assert agent.prolog(**GPUS)[0] == "agent"
+    agent.site.policy('[[expect]]\nrequire = "gpu=a100"\n')
+    assert agent.prolog(**{**GPUS, "SLURM_JOB_ID": "8"})[0] == "one-shot"
+    (agent.site.spool / "streaks-n1.json").unlink()
+    agent.site.policy()
+    assert agent.prolog(**{**GPUS, "SLURM_JOB_ID": "9"})[0] == "agent"
+    reports = agent.site.place / "reports"
+    text = agent.site.config.read_text().replace("[report]\n", f'[report]\ndir = "{reports}"\n')
+    agent.site.config.write_text(text)
+    os.utime(agent.site.config, (1, 1))
+    assert agent.prolog(**{**GPUS, "SLURM_JOB_ID": "10"})[0] == "agent"
+    copy = reports / "10/n1.0.prolog.json"
+    until(copy.exists, "the user's copy")
+    assert os.stat(copy).st_uid == 4242
+
+
+def test_a_driver_that_is_replaced_is_read_anew(agent: AgentSite) -> None:
+    assert agent.prolog(**GPUS)[0] == "agent"
+    child = agent.ask("status")["nvml"]["pid"]
+    agent.site.scenario(H100X2, {"ret.nvmlInitWithFlags": 18})
+    until(lambda: agent.ask("status")["nvml"]["pid"] != child, "another child")
+    agent.site.scenario(H100X2, {"driver": "560.35.03"})
+    until(lambda: agent.prolog(**{**GPUS, "SLURM_JOB_ID": "8"})[0] == "agent", "the agent's answer")
+    assert agent.report(8)["facts"]["driver"]["version"] == "560.35.03"
+
+
+def test_the_command_says_what_the_agent_knows(agent: AgentSite) -> None:
+    run_dir = str(agent.site.run_dir)
+    agent.prolog(**GPUS)
+    status = agent.site.run("agent", "status", "--run-dir", run_dir)
+    assert status.returncode == 0, status.stderr
+    assert "passed    1 prologs" in status.stdout
+    assert max(map(len, status.stdout.splitlines())) <= 80 or "tmp" in status.stdout
+    facts = json.loads(agent.site.run("agent", "facts", "--json", "--run-dir", run_dir).stdout)
+    assert facts["document"]["facts"]["gpus"]["count"] == 2
+    assert facts["missing"] == {}
+    good = agent.site.run("agent", "check", "--run-dir", run_dir)
+    assert (good.returncode, good.stdout.split(",")[0]) == (0, "ready")
+    assert agent.site.run("agent", "check", "--require", "gpu=a100", "--run-dir", run_dir).returncode == 3
+    assert "NVML is closed" in agent.site.run("agent", "--release", "--run-dir", run_dir).stdout
+    assert agent.site.run("agent", "check", "--run-dir", run_dir).returncode == 4
+    assert agent.site.run("agent", "--resume", "--run-dir", run_dir).returncode == 0
+    agent.stop()
+    gone = agent.site.run("agent", "status", "--run-dir", run_dir)
+    assert (gone.returncode, gone.stderr.count("\n")) == (2, 1)
+    assert "systemctl restart preflight-agent" in gone.stderr
+
+
+def test_a_second_agent_of_a_node_is_refused(agent: AgentSite) -> None:
+    second = agent.site.run("agent", "--run-dir", str(agent.site.run_dir))
+    assert (second.returncode, second.stderr) == (2, "preflight agent: another agent of n1 runs\n")
+    assert agent.prolog(**GPUS)[0] == "agent"
+
+
+def test_systemd_keeps_the_socket_while_the_agent_is_restarted(
+    idle: AgentSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(60)
+    told = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+    plain = idle.site.environment
+    monkeypatch.setattr(idle.site, "environment", lambda **more: plain(**{**told, **more}))
+    idle.start()
+    said = [socket.recv_fds(manager, 4096, 4) for _ in range(2)]
+    assert [one[0] for one in said] == [b"READY=1", b"FDSTORE=1\nFDNAME=agent"]
+    (kept,) = said[1][1]
+    idle.stop()
+    hook = subprocess.Popen([str(idle.client)], env=plain(**GPUS), stdout=subprocess.PIPE)
+    time.sleep(0.2)
+    assert hook.poll() is None  # it waits in the queue of a socket that nobody reads
+    _start_with(idle, ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0', "sh"], kept)
+    assert (hook.communicate(timeout=60)[0], hook.returncode) == (b"", 0)
+    assert idle.report()["source"] == "agent"
+    os.close(kept)
+    manager.close()
+
+
+def _start_with(idle: AgentSite, before: list[str], kept: int) -> None:
+    """Start the agent with the kept socket as descriptor 3, as systemd does."""
+    command = [*before, sys.executable, "-I", "-S", idle.site.main, "agent"]
+    command += ["--config", str(idle.site.config), "--run-dir", str(idle.site.run_dir)]
+    with open(idle.site.place / "agent.err", "ab") as errors:
+        idle.process = subprocess.Popen(command, env=idle.site.environment(), cwd="/", stdin=kept, stderr=errors)
+
+
+def test_at_rest_the_agent_is_small(agent: AgentSite) -> None:
+    agent.site.scenario(sim.example("h100x8"))
+    agent.seen()
+    agent.prolog(**GPUS)
+    assert agent.process is not None
+    agent.report()
+    pids = [agent.process.pid, *agent.children()]
+    sizes = [Path(f"/proc/{pid}/smaps_rollup").read_text().split("Pss:")[1].split()[0] for pid in pids]
+    assert sum(map(int, sizes)) <= 40 << 10
+
+
+def test_many_prologs_at_once_are_all_answered_and_recorded(agent: AgentSite) -> None:
+    jobs = range(3000, 3040)
+    agent.write_client(Path(agent.client.read_text().split("\n")[0][2:]), wait_ms=5000)
+    hooks = [
+        subprocess.Popen([str(agent.client)], env=agent.site.environment(**{**GPUS, "SLURM_JOB_ID": str(job)}))
+        for job in jobs
+    ]
+    assert [hook.wait(60) for hook in hooks] == [0] * len(hooks)
+    assert {agent.report(job)["source"] for job in jobs} == {"agent"}
+    assert agent.ask("status")["answers"]["one-shot"] == 0

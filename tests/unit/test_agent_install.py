@@ -1,0 +1,121 @@
+"""Installing the agent's client: what is built and written, that it stays over an upgrade, and how it is taken away."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from preflight import __version__
+from preflight.cli.install import lines
+from preflight.deploy import install
+from preflight.deploy.install import uninstall
+from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target
+
+PYTHON = os.path.realpath(sys.executable)
+
+
+@pytest.fixture
+def target(tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """Where it is installed; copies by links: the copying itself is tested apart."""
+    lib = os.path.dirname(os.path.dirname(package))
+
+    def linked(to: str) -> None:
+        os.makedirs(os.path.dirname(to))
+        subprocess.run(["cp", "-al", lib, to], check=True)
+
+    monkeypatch.setattr(install, "copy_package", linked)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/p.toml").write_text(f'version = 1\n[report]\nspool = "{tmp_path}/spool"\n[agent]\nwait_ms = 400\n')
+    return Target(f"{tmp_path}/opt", f"{tmp_path}/etc/p.toml", f"{tmp_path}/run", PYTHON)
+
+
+def test_the_client_stands_beside_the_hooks_and_becomes_one(target: Target) -> None:
+    assert not target.with_agent
+    install.install(target, plugin=False, agent=True)
+    assert target.with_agent
+    libexec = Path(target.libexec)
+    text = (libexec / "client-prolog").read_text()
+    assert text.startswith(f"#!{libexec}/preflight-client\n")
+    settings = dict(line.split(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    expected = {"run-dir": target.run_dir, "version": __version__, "wait-ms": "400", "otherwise": f"{libexec}/prolog"}
+    assert settings == expected
+    assert "@" not in text + (libexec / "client-taskprolog").read_text()
+    unit = Path(target.agent_unit).read_text()
+    assert f"ExecStart={target.program} agent --run-dir {target.run_dir}\n" in unit
+    for name in PROGRAMS:
+        said = subprocess.run([libexec / name, "--version"], capture_output=True, text=True, env={}, check=True)
+        assert said.stdout.split()[0] == name
+        header = subprocess.run(["readelf", "-ldh", libexec / name], capture_output=True, text=True, check=True).stdout
+        assert "DYN (" in header  # at another address in each run
+        assert "INTERP" not in header  # and needs no library
+        assert "NEEDED" not in header
+        assert "GNU_RELRO" in header
+        assert "BIND_NOW" in header or "NOW" in header
+        stack = header[header.index("GNU_STACK") :]
+        assert " RWE " not in stack[:120]
+    said = lines(target, False, True)
+    assert f"Prolog={libexec}/client-prolog" in said
+    assert f"TaskProlog={libexec}/client-taskprolog" in said
+    assert f"Epilog={libexec}/epilog" in said
+    assert f"systemctl enable --now {target.agent_unit}" in said
+    # No agent runs: the hook itself judges, with what is left of its deadline.
+    job = {"SLURMD_NODENAME": "n1", "SLURM_JOB_ID": "7", "SLURM_JOB_UID": "4242"}
+    done = subprocess.run([libexec / "client-prolog"], env=job, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (Path(target.config).parent.parent / "spool/reports/7/n1.0.prolog.json").exists()
+    task = subprocess.run([libexec / "client-taskprolog"], env=job, capture_output=True, text=True, check=False)
+    own = subprocess.run([libexec / "taskprolog"], env=job, capture_output=True, text=True, check=False)
+    assert "export PREFLIGHT_VERDICT=" in own.stdout
+    assert (task.returncode, task.stdout) == (0, own.stdout)
+
+
+def test_uninstalling_leaves_slurmd_scripts_that_run(target: Target) -> None:
+    install.install(target, plugin=False, agent=True)
+    run_dir = Path(target.run_dir)
+    (run_dir / "agent").mkdir(mode=0o700)
+    for name in ("n1.sock", "n1.journal"):
+        (run_dir / "agent" / name).touch()
+    (run_dir / "agent.sock").symlink_to("agent/n1.sock")
+    uninstall(target, everything=False)
+    assert not os.path.exists(target.agent_unit)
+    for name in CLIENTS.values():
+        assert subprocess.run([f"{target.libexec}/{name}"], env={}, check=False).returncode == 0
+    uninstall(target, everything=True)
+    assert not os.path.lexists(target.libexec)
+    assert not run_dir.exists()
+
+
+def test_a_client_that_does_not_build_changes_nothing(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    install.install(target, plugin=False, agent=True)
+    before = {path.name: path.read_bytes() for path in Path(target.libexec).iterdir()}
+    versions = sorted(os.listdir(target.versions))
+    monkeypatch.setenv("CC", "false")
+    with pytest.raises(DeployError, match="the client does not build"):
+        install.install(target, plugin=False, agent=True)
+    assert {path.name: path.read_bytes() for path in Path(target.libexec).iterdir()} == before
+    assert sorted(os.listdir(target.versions)) == versions
+
+
+def test_doctor_says_what_an_absent_agent_costs(target: Target) -> None:
+    from preflight.deploy.doctor.agent import look
+    from preflight.deploy.doctor.host import gather
+
+    def found() -> dict[str, tuple[str, str]]:
+        host = gather("n1", target.prefix, target.config, target.run_dir, frozenset({"node"}))
+        return {one.subject: (one.status, f"{one.text} {one.fix}") for one in look(host)}
+
+    install.install(target, plugin=False)
+    assert found() == {}  # neither installed nor named in slurm.conf
+    install.install(target, plugin=False, agent=True)
+    status, text = found()["agent"]
+    assert status == "warn"
+    assert "no agent runs here" in text
+    assert "each prolog judges by itself" in text
+    assert f"systemctl enable --now {target.agent_unit}" in text
+    other = Path(target.libexec, "preflight-client")
+    other.write_bytes(b"\x7fELF of another machine")
+    status, text = found()["preflight-client"]
+    assert status == "fail"
+    assert "it does not run here: slurmd fails each prolog" in text
