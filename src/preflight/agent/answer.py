@@ -89,6 +89,8 @@ def judged(request: Request, policy: Policy, run: Run, kept: Kept, memo: Memo, d
         raise OneShot(f"policy: {policy.problem}")
     if os.path.exists(f"{policy.report.spool}/streaks-{run.node}.json"):
         raise OneShot("something has failed within a day")
+    if policy.host_rows("prolog"):
+        raise OneShot("the policy has [[host]] rows for prologs")
     if any_files(policy):
         from preflight.hooks.site.run import asks
 

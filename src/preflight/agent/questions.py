@@ -6,7 +6,7 @@ import time
 
 from preflight.agent.answer import OneShot, assessed
 from preflight.hooks.assess import Question
-from preflight.policy.model import seconds
+from preflight.times import seconds
 from preflight.verdict import verdict
 
 TYPE_CHECKING = False  # as typing's, without importing it
