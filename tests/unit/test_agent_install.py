@@ -106,7 +106,6 @@ def test_doctor_says_what_an_absent_agent_costs(target: Target) -> None:
         host = gather("n1", target.prefix, target.config, target.run_dir, frozenset({"node"}))
         return {one.subject: (one.status, f"{one.text} {one.fix}") for one in look(host)}
 
-    install.install(target, plugin=False)
     assert found() == {}  # neither installed nor named in slurm.conf
     install.install(target, plugin=False, agent=True)
     status, text = found()["agent"]

@@ -33,7 +33,8 @@ FULL_MAX_S = 30.0  # nor anything else of it older than this
 STUCK_S = 5.0  # from which on a call is said to be stuck
 KILL_S = 30.0  # from which on the child is ended for it
 # Calls of gpu.CALLS that are looked at every second: a lost GPU and one that needs a reset say so in any of them.
-SIGNALS = ("nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetRemappedRows", "nvmlDeviceGetMigMode")
+PROCESSES = "nvmlDeviceGetComputeRunningProcesses"  # which, not how much memory they have just now
+SIGNALS = ("nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetRemappedRows", "nvmlDeviceGetMigMode", PROCESSES)
 _TIMES = struct.Struct("dd")  # the last look; the beginning of the call that the child is in, 0 between looks
 _CALL = 256
 _ROOM = 4096
@@ -269,9 +270,10 @@ def _value(shared: _Shared, index: int, name: str, read: Any, *arguments: Any) -
 
     shared.begins(f"gpu {index} {name}")
     try:
-        return read(*arguments)
+        found = read(*arguments)
     except Fault as fault:
         return fault.name
+    return [one["pid"] for one in found[0]] if name == PROCESSES else found
 
 
 def _close(nvml: Any) -> None:

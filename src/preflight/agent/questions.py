@@ -38,6 +38,7 @@ def status(agent: Agent, request: Request) -> dict[str, Any]:
         "answers": agent.counts,
         "one_shot_because": agent.reasons,
         "reports_waiting": agent.journal.pending,
+        "writer_pid": agent.writer.helper.pid or None,
         "writer_stuck_s": round(agent.writer.stuck_s(), 1),
         "nvml": None if gpus is None else gpus.state(),
         "ages_s": agent.kept.all_ages(),
