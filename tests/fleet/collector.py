@@ -53,6 +53,12 @@ class Collector:
             else:
                 return self
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it at once."""
         if self._process is not None:

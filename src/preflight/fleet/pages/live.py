@@ -16,7 +16,7 @@ from preflight.fleet.keys import HOUR_MS
 from preflight.fleet.store.interface import Store, StoreError
 
 LEAST_S = 2.0  # between two events
-EACH_S = 0.05  # more for each open page: a hundred pages hear every five seconds
+EACH_S = 0.02  # more for each open page: a hundred pages hear every four seconds
 MOST = 400  # open pages; further ones ask again later
 KEEP_ALIVE_S = 15.0
 LOOK_BACK_H = 72  # reports that are older when they come wake nobody up

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from preflight.hostlist import folded
@@ -120,6 +121,10 @@ def _cell(kind: str, value: Any) -> object:
 
 def fold(names: Iterable[str]) -> str:
     """Return node names as a host list; where one is of no host list, as they are."""
-    its = list(names)
+    return _folded(tuple(names))
+
+
+@lru_cache(maxsize=256)
+def _folded(its: tuple[str, ...]) -> str:
     listed = all(one.isascii() and one.replace("-", "").replace(".", "").isalnum() for one in its)
     return folded(its) if listed else ", ".join(its)

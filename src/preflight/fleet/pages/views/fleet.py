@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
 from preflight.fleet.entry import DAY_MS
@@ -43,7 +43,8 @@ def page(ask: Ask) -> Page:
     would = actions.would(store, window)
     broken = _broken(ask, nodes, drains)
     trips = [one for one in would if one.kind == "drain" and one.detail.startswith(BREAKER)]
-    counts = {verdict: sum(1 for one in nodes if one.verdict == verdict) for verdict in VERDICTS}
+    tally = Counter(one.verdict for one in nodes)
+    counts = {verdict: tally[verdict] for verdict in VERDICTS}
     figures: dict[str, Any] = {
         "nodes": len(nodes),
         "verdicts": counts,
