@@ -52,6 +52,8 @@ def lines(root: Root) -> list[str]:
         text = (holder.read_text(f"{DIRECTORY}/{file}", 4096) or "").strip()
         if text:
             found.append(f"{part}: {field}: {text}")
+    if not found:
+        raise CannotTell("the firmware fills no field of SMBIOS")
     return found
 
 

@@ -76,7 +76,11 @@ class Kind(NamedTuple):
         for key in self.names:
             value = args.get(key)
             if value:
-                return (",".join(map(str, value)) if isinstance(value, list) else str(value)).replace(":", " ")
+                return (
+                    (",".join(map(str, value)) if isinstance(value, list) else str(value))
+                    .replace(": ", " ")
+                    .replace(":", " ")
+                )
         return self.name
 
 
