@@ -65,6 +65,7 @@ def serve(
         fail(f"--proxy-from: {error}")
     watch = Watch(None if no_slurm else _slurm(config))
     store = opened(store_url)
+    _alone(store_url)
     scheme = "https" if tls_cert else "http"
     write_out(f"Collector on {scheme}://{listen}, store {_shown(store_url)}")
     write_out(f"A node's token: preflight fleet token NODE --store {_shown(store_url)}")
@@ -102,6 +103,21 @@ def serve(
         server.run()
     finally:
         store.close()
+
+
+def _alone(url: str) -> None:
+    """Take a store on SQLite for this process, and say where its file system is no place for it."""
+    from preflight.fleet.store import place
+    from preflight.fleet.store.interface import StoreError
+
+    try:
+        place.claim(url)
+    except StoreError as error:
+        fail(f"--store: {error}")
+    if kind := place.network(url):
+        click.echo(
+            f"preflight: {_shown(url)} lies on {kind}: SQLite needs a local disk; take one, or PostgreSQL", err=True
+        )
 
 
 def _slurm(config: str | None) -> Callable[[float], Slurm]:

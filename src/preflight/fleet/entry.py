@@ -33,7 +33,7 @@ class RefusedError(ValueError):
 
 
 # Optional[...]: msgspec evaluates these annotations, and Python 3.9 has no X | None.
-class _Job(msgspec.Struct):
+class _Job(msgspec.Struct, gc=False):
     id: int
     array_job_id: Optional[int] = None
     array_task_id: Optional[int] = None
@@ -44,32 +44,32 @@ class _Job(msgspec.Struct):
     nodes: Optional[str] = None
 
 
-class _Finding(msgspec.Struct):
+class _Finding(msgspec.Struct, gc=False):
     check: str
     status: _Status
     blame: _Blame
     subject: str
 
 
-class _Action(msgspec.Struct):
+class _Action(msgspec.Struct, gc=False):
     kind: _Kind
     detail: Optional[str]
     enforced: bool
 
 
-class _Software(msgspec.Struct):
+class _Software(msgspec.Struct, gc=False):
     preflight: str
     python: str
     policy_sha256: Optional[str]
     catalog: Optional[str]
 
 
-class _Boot(msgspec.Struct):
+class _Boot(msgspec.Struct, gc=False):
     id: str
     at: datetime
 
 
-class _Report(msgspec.Struct):
+class _Report(msgspec.Struct, gc=False):
     format: str
     id: str
     cluster: str

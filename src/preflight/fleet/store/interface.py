@@ -35,7 +35,11 @@ class Refused(NamedTuple):
 
 def text(value: str | None) -> str:
     """Return a text for a column: PostgreSQL's holds no NUL, no database a lone surrogate."""
-    return (value or "").replace("\0", "?").encode("utf-8", "replace").decode()
+    if not value:
+        return ""
+    if not value.isascii():
+        value = value.encode("utf-8", "replace").decode()
+    return value.replace("\0", "?")
 
 
 class Reader(Protocol):

@@ -19,7 +19,7 @@ def open_store(url: str, make: bool = True) -> Store:
     ``make``: a SQLite store that is missing is made.
     ``sqlite:///fleet.db`` is relative to the working directory, ``sqlite:////var/lib/preflight/fleet.db`` is not.
     """
-    path = _sqlite(url, make)
+    path = sqlite_path(url, make)
     if path is None:
         from preflight.fleet.store.postgres import PostgresStore
 
@@ -31,7 +31,7 @@ def open_store(url: str, make: bool = True) -> Store:
 
 def open_reader(url: str) -> Reader:
     """Open the store at ``url`` for questions; raises StoreError, also for one of another version, which stays so."""
-    path = _sqlite(url, make=False)
+    path = sqlite_path(url, make=False)
     if path is None:
         from preflight.fleet.store.postgres_reader import PostgresReader
 
@@ -44,8 +44,11 @@ def open_reader(url: str) -> Reader:
     return reader
 
 
-def _sqlite(url: str, make: bool) -> str | None:
-    """Return the path of a store on SQLite, None for one on PostgreSQL; raises StoreError for what is neither."""
+def sqlite_path(url: str, make: bool = True) -> str | None:
+    """Return the path of a store on SQLite, None for one on PostgreSQL; raises StoreError for what is neither.
+
+    Without ``make`` one that is missing is an error, too.
+    """
     kind, separator, rest = url.partition("://")
     if kind == "sqlite" and separator and rest.startswith("/") and len(rest) > 1:
         if not make and not os.path.exists(rest[1:]):
