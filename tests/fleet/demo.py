@@ -19,7 +19,7 @@ COMMANDS = (
     "drains --since 3d",
     "would --since 30d",
     "drift",
-    "node gpu0005 --since 30d",
+    "node gpu0102 --since 30d",
     "jobs --verdict mismatch --limit 5",
 )
 BATCH = 1000

@@ -11,6 +11,8 @@ import click
 from preflight.cli.columns import columns
 from preflight.cli.common import fail, write_out
 from preflight.cli.stores import asked, opened, store_option
+from preflight.digits import is_whole
+from preflight.fleet.keys import DAY_MS
 from preflight.fleet.query.window import Window, instant, length, parse_window
 from preflight.fleet.store.interface import Reader
 from preflight.report.model import VERDICTS
@@ -61,7 +63,7 @@ def status_(store_url: str, as_json: bool, silent_after: str) -> None:
     drained = [(one.node, instant(one.begin_ms), length(now - one.begin_ms), _why(one)) for one in open_drains[:20]]
     _say("drained by Preflight", drained, len(open_drains))
     _say(
-        "did not pass today",
+        f"did not pass since {_date(day)}",
         [(one.check, one.status, f"{one.nodes} nodes", f"{one.runs} runs") for one in failing[:15]],
         len(failing),
     )
@@ -89,7 +91,7 @@ def since_(span: str, store_url: str, as_json: bool) -> None:
     rows = [(one.check, f"{one.times} drains", f"{one.nodes} nodes") for one in actions.drained_for(store, window)]
     _say("drained for", rows, len(rows))
     _say(
-        "did not pass",
+        f"did not pass since {_date(window)}",
         [(one.check, one.status, f"{one.nodes} nodes", f"{one.runs} runs") for one in failing[:15]],
         len(failing),
     )
@@ -115,7 +117,7 @@ def node_(name: str, store_url: str, as_json: bool, since: str, cluster: str | N
     for line in latest.failing[:10]:
         write_out(f"  {line}")
     shown = ("os.name", "kernel.release", "driver.version", "gpus.count", "gpus.name", "memory.total")
-    rows = [(fact, its.facts[fact]) for fact in shown if fact in its.facts]
+    rows = [(fact, _measure(fact, its.facts[fact])) for fact in shown if fact in its.facts]
     rows += [("preflight", latest.preflight), ("policy", latest.policy[:12] or "-")]
     _say("is", rows, len(rows))
     runs = {verdict: sum(day.runs[verdict] for day in its.days) for verdict in VERDICTS}
@@ -221,10 +223,13 @@ def drift_(store_url: str, as_json: bool) -> None:
         return
     if not found:
         write_out("nodes of one kind are alike")
-    for one in found:
-        when = f", since {instant(one.since_ms)}" if one.since_ms else ""
-        write_out(f"{one.fact}: {one.value} on {_names(one.nodes)}{when}")
-        write_out(f"  {one.majority} on most of {one.of} nodes: {one.kind}")
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for one in found:  # of one cause several facts differ: driver.version and driver.module
+        alike.setdefault((one.value, one.majority, one.nodes, one.since_ms, one.of, one.kind), []).append(one.fact)
+    for (value, majority, nodes, since, of, kind), facts in alike.items():
+        when = f", since {instant(since)}" if isinstance(since, int) else ""
+        write_out(f"{', '.join(facts)}: {value} on {_names(nodes)}{when}")  # type: ignore[arg-type]
+        write_out(f"  {majority} on most of {of} nodes: {kind}")
 
 
 @click.command("token")
@@ -275,6 +280,15 @@ def _of_summary(title: str, summary: status.Summary, unenforced: int) -> str:
         f"  not enforced: {unenforced} actions" if unenforced else "",
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _date(window: Window) -> str:
+    """Return the first day of which findings are counted: whole days, UTC."""
+    return instant(window.days[0] * DAY_MS)[:10]
+
+
+def _measure(fact: str, value: str) -> str:
+    return f"{int(value) / 2**30:.0f} GiB" if fact == "memory.total" and is_whole(value) else value
 
 
 DRAIN_HEAD = ("since", "lasted", "ended by", "for")
