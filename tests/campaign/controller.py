@@ -29,6 +29,7 @@ BEFORE = (
     "crash",
     "denied",
     "nothing",
+    "success-late",
     "wrong-words",
     "missing-library",
     "stop",
@@ -125,6 +126,9 @@ def before(how: str) -> int:
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "nothing":  # success is said, nothing is done
         return 0
+    if how == "success-late":  # success is said, and it is done when nobody looks
+        later()
+        return 0
     if how == "wrong-words":
         sys.stdout.write("slurm_load: this is not the slurmctld that you are looking for\n" * 3)
         return 0
@@ -136,13 +140,21 @@ def before(how: str) -> int:
 
 def late(name: str, arguments) -> int:
     """Hang, and carry it out seconds after its caller has given it up, as from the queue of a stopped slurmctld."""
-    if os.fork() == 0:
-        os.setsid()
-        time.sleep(6)
-        carry_out(name, arguments)
-        os._exit(0)
+    later()
     time.sleep(600)
     return 1
+
+
+def later() -> None:
+    """Carry the command out in six seconds."""
+    if os.fork() == 0:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        time.sleep(6)
+        carry_out(os.path.basename(sys.argv[0]), sys.argv[1:])
+        os._exit(0)
 
 
 def spoil(how: str, number: int, status: int, out: bytes):

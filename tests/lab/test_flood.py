@@ -31,9 +31,10 @@ def _is_over(cluster: Cluster, job: str) -> bool:
     return all((state, priority) == ("PENDING", 0) for state, priority, _ in found)
 
 
-@pytest.mark.parametrize("how", ["by requirement", "by name"])
+@pytest.mark.parametrize("how", ["by requirement", "by name", "two nodes each"])
 def test_an_array_that_fits_nowhere_is_held_at_few_commands(cluster: Cluster, how: str) -> None:
-    where = ("--nodelist=rocky1",) if how == "by name" else ("--gpus=1",)
+    several = ("--gpus-per-node=1", "-N2", "--ntasks-per-node=1")
+    where = {"by name": ("--nodelist=rocky1",), "two nodes each": several}.get(how, ("--gpus=1",))
     job = cluster.lab.sbatch("true", "--require=gpu=b200", f"--array=0-{TASKS - 1}", "-c1", *where)
     cluster.lab.wait_until(lambda: _is_over(cluster, job), 240, "all tasks to be held")
     # What the last prolog still does counts as well.

@@ -16,6 +16,16 @@ from campaign.processes import adopting
 from campaign.table import Rows, counts, summary
 from campaign.world import Assets, World, build_shim
 
+# Commands that say that they succeeded and do nothing: each of these went wrong once.
+MENDED = (
+    "controller/misfit/nothing at command 6",  # the exclusion: the job was released without it
+    "controller/misfit-array/nothing at command 6",
+    "controller/misfit-no-requeue/nothing at command 2",  # the mark: cancelled without it
+    "controller/health-half-moved/nothing at command 1",  # an empty answer was taken for a job that is gone
+    "controller/health-half-moved/nothing at command 4",
+    "controller/health-past-limit/nothing at command 2",  # the resume: our record of the drain was forgotten
+    "controller/misfit/nothing at command 7 and all after it",
+)
 SAMPLE = chosen([fault for fault in families.every() if not fault.slow], 60, seed=7)
 
 
@@ -25,7 +35,10 @@ def campaign_assets(package: str, nvml_library: str, tmp_path_factory: pytest.Te
     return Assets(package, nvml_library, build_shim(tmp_path_factory.mktemp("shim")))
 
 
-@pytest.mark.parametrize("fault", SAMPLE, ids=lambda fault: fault.id)
+PLAYED = [*SAMPLE, *(fault for fault in families.every() if fault.id in MENDED and fault not in SAMPLE)]
+
+
+@pytest.mark.parametrize("fault", PLAYED, ids=lambda fault: fault.id)
 def test_a_fault_costs_nothing_that_it_must_not(fault: Fault, campaign_assets: Assets, tmp_path: Path) -> None:
     row = runner.run(fault, tmp_path, campaign_assets, timed=False)
     if row.result == "not run":

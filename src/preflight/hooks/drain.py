@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 
+from preflight.files import tolerate
 from preflight.hooks.drained import LATE_S, Cause, adopt, forget, is_ours, ours, remember
 from preflight.hooks.pending import Pending, begin, left_over
 from preflight.hooks.run import Run
@@ -78,9 +79,8 @@ def _drain(run: Run, slurm: Slurm, cause: Cause, pending: Pending, earlier: list
     pace.settle()
     seen = pace.look(run.node)
     remember(run, seen.state, cause)
-    if not seen.state.away:
-        sent.done()
-        return Drained(f"resumed by another hand at once: {cause.reason}", False)
+    if not seen.state.away:  # `sent` stays: a command that said that it succeeded may be carried out later
+        return Drained(f"Slurm has not drained the node, or another hand resumed it: {cause.reason}", False)
     if seen.rank(run.node) < limit:
         sent.done()
         return Drained(cause.reason, True)
@@ -167,16 +167,25 @@ class Pace:
 
 
 def _undo(run: Run, slurm: Slurm, seen: slurm_node.Look) -> bool:
-    """Resume the node where the drain just seen is ours; return whether it was. Raises SlurmError.
-
-    Where the command fails the record stays, and the next health check tries again.
-    """
+    """Resume the node where the drain just seen is ours; return whether it was. Raises SlurmError."""
     record = ours(run)
     if record is None or not seen.state.drained or not is_ours(slurm, seen.state, record):
         return False
+    return _resume(run, slurm)
+
+
+def _resume(run: Run, slurm: Slurm) -> bool:
+    """Resume the node, and forget our drain where that is seen to be over; return whether it is.
+
+    Where the command fails, does nothing, or is carried out later, the record stays for the next health check. Raises
+    SlurmError.
+    """
     slurm_node.resume(slurm, run.node)
-    forget(run)
-    return True
+    with tolerate(SlurmError):
+        if "DRAIN" not in slurm_node.read(slurm, run.node).flags:
+            forget(run)
+            return True
+    return False
 
 
 def correct(run: Run, slurm: Slurm) -> Drained | None:
@@ -200,8 +209,9 @@ def correct(run: Run, slurm: Slurm) -> Drained | None:
             forget(run)  # an admin resumed it, or wrote a reason: it is theirs now
             return None
         limit = most(run.policy.drain.max_nodes, seen.nodes)
-        if _past(seen, run.node, limit) and _undo(run, slurm, seen):
-            return Drained(f"resumed, past the drain breaker's limit of {limit}: {record['reason']}", True)
+        if _past(seen, run.node, limit):
+            undone = _undo(run, slurm, seen)
+            return Drained(f"resumed, past the drain breaker's limit of {limit}: {record['reason']}", undone)
     except SlurmError as error:
         return Drained(f"our drain was not ranked: {error}", False)
     return None
@@ -222,8 +232,8 @@ def resume_ours(run: Run, slurm: Slurm) -> Drained | None:
             return None
         if not (state.only_drained or state.came_back_drained):
             return None
-        slurm_node.resume(slurm, run.node)
+        if not _resume(run, slurm):
+            return Drained("resumed, but the node is not seen to be: the next health check looks again", False)
     except SlurmError as error:
         return Drained(f"not resumed: {error}", False)
-    forget(run)
     return Drained(f"resumed, drained for: {record['reason']}", True)

@@ -11,11 +11,10 @@ from preflight.hooks.clock import jump
 from preflight.hooks.drain import Drained, correct, resume_ours
 from preflight.hooks.drained import cause_check, count_well, is_replaced, is_well, ours, waits
 from preflight.hooks.ends import ends
-from preflight.hooks.pending import Pending, left_over
 from preflight.hooks.prolog import act, flaps, gres, over_time
+from preflight.hooks.repair import repair
 from preflight.hooks.run import Run
 from preflight.report.store import prune_spool
-from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.gres import conf_directory
 from preflight.slurm.node_conf import configured
 from preflight.verdict import decide
@@ -24,14 +23,10 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
-    from preflight.slurm.job import JobState
 
 DAY_S = 86400
 FLAPPING = "flapping"
-SAVED_S = 10.0  # slurmctld saves its state within 5 s
-RECOVERED = "job requeued in held state"  # squeue's reason after requeuehold; a hold by hand has another
 LEAST_S = 1.0  # for the probes, where a slow controller has used up their time
-WAITING = ("PENDING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD")  # a requeued job may still be leaving its nodes
 
 
 def health(run: Run) -> int:
@@ -129,60 +124,3 @@ def _flaps(found: Assessment, record: dict[str, Any]) -> str:
     if any(one.check == FLAPPING and one.status != "pass" and one.subject == check for one in found.findings):
         return f"{check} flaps"
     return ""
-
-
-def repair(run: Run) -> None:
-    """Finish or drop the actions that a kill, a crash or a controller that was down left half done."""
-    if run.killed:
-        return  # until the admin takes the switch away
-    slurm = run.slurm()
-    for pending in list(left_over(run.policy.report.spool, run.run_dir, run.node)):
-        with tolerate((SlurmError, ValueError)):
-            if "move" in pending.entry:
-                _repair_move(run, slurm, pending)
-    if run.policy.mode == "enforce":
-        for pending in list(left_over(run.policy.report.spool, run.run_dir, run.node, "released")):
-            with tolerate((SlurmError, ValueError)):
-                _repair_move(run, slurm, pending, looking=True)
-
-
-def _repair_move(run: Run, slurm: Slurm, pending: Pending, looking: bool = False) -> None:
-    """A job that waits in the queue, requeued by us, gets its exclusion and its release; one that runs is left alone.
-
-    A controller that cannot be reached leaves the entry for the next health check. ``looking``: the job was
-    released, or held for good, and a controller that died just after recovers it as it was before: held by our requeue,
-    by nobody else.
-    """
-    from preflight.hooks.move import Move, finish, is_half_done
-    from preflight.slurm import job as slurm_job
-    from preflight.slurm.environment import Job
-
-    try:
-        told = pending.entry["move"]
-        job = Job(**{**told, "gpus": tuple(told["gpus"]), "visible": tuple(told.get("visible", ()))})
-        every = pending.entry.get("every") is True
-        what = Move(job, run.node, pending.entry["cause"], run.policy.hook.max_requeues, every)
-    except (KeyError, TypeError):
-        pending.done()
-        return
-    try:
-        state = slurm_job.find(slurm, job.id)
-    except SlurmError as error:
-        if "not in the queue" in str(error) or "Invalid job id" in str(error):
-            pending.done()
-            return
-        raise
-    waits = state.state in WAITING and state.priority == 0 and is_half_done(slurm, what, state)
-    if pending.entry.get("step") not in ("requeue", "held"):
-        pending.done()
-    elif not looking:
-        pending.ended(finish(slurm, what, _before(state, pending), pending).kind if waits else "requeue")
-    elif waits and slurm_job.letter(slurm, state.name, "r").replace("_", " ") == RECOVERED:
-        pending.ended(finish(slurm, what, _before(state, pending), pending).kind)
-    elif pending.age() > SAVED_S:
-        pending.done()
-
-
-def _before(state: JobState, pending: Pending) -> JobState:
-    """Return the job's state with the priority that it had before it was requeued."""
-    return state._replace(priority=pending.entry.get("priority") or 0)

@@ -6,22 +6,20 @@ moved for, how often we moved it, and whether some node decided that it must sta
 
 from __future__ import annotations
 
-import random
-import time
-
-from preflight.digits import is_whole
 from preflight.files import tolerate
 from preflight.hooks import tasks
+from preflight.hooks.marking import entries, held_by_another, mark, mark_excluded, one_line
 from preflight.hooks.pending import Pending
 from preflight.hostlist import HostlistError, folded, names
 from preflight.slurm import job as slurm_job
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.environment import Job
-from preflight.slurm.job import JobState
-from preflight.slurm.marks import CANCELLED, HELD, MOVED
+from preflight.slurm.job import JobState, Queued
+from preflight.slurm.marks import CANCELLED, HELD, MOVED, appended
 from preflight.slurm.prefer import drop_vain_preference
 from preflight.tuples import NamedTuple
 
+NOT_REQUEUED = "scontrol requeuehold has not requeued job {}"
 MOVABLE = ("RUNNING", "CONFIGURING", "PENDING", "SUSPENDED")
 
 
@@ -55,11 +53,15 @@ class Move(NamedTuple):
         """Return the marker of this node and run."""
         return f"{self.node}:run{self.run}"
 
+    @property
+    def shared(self) -> bool:
+        """Return whether other nodes run a prolog of the same job."""
+        return len(names(self.job.nodes)) > 1
 
-def one_line(text: str, limit: int = 300) -> str:
-    """Return user text as one printable line that cannot be taken for another entry of AdminComment."""
-    cleaned = "".join(c if c.isprintable() else " " for c in text).replace(";", ",").replace("preflight:", "preflight ")
-    return cleaned[:limit].strip()
+    @property
+    def alone(self) -> bool:
+        """Return whether no other prolog can act on the job: it has one node, and is no component of another."""
+        return not self.job.het_job_id and not self.shared
 
 
 def move(slurm: Slurm, what: Move, pending: Pending) -> Outcome:
@@ -74,38 +76,45 @@ def move(slurm: Slurm, what: Move, pending: Pending) -> Outcome:
             outcome = _requeue(slurm, what, state, pending)
     except (SlurmError, HostlistError) as error:
         return Outcome(kind, f"not done: {error}", False)
-    pending.ended(outcome.kind)
+    pending.ended(outcome.kind, outcome.detail)
     return outcome
 
 
 def _cancel(slurm: Slurm, what: Move, state: JobState) -> Outcome:
-    """End a job that cannot be requeued, telling it why where it can be told."""
+    """End a job that cannot be requeued, telling it why where it can be told; never one without our mark."""
     text = f"preflight: job {what.job.id} cannot run on {what.node}: {what.cause}"
     why = "it was submitted with --no-requeue" if state.batch else "an interactive job cannot be moved"
-    _mark(slurm, state.name, CANCELLED, what, why, state.admin_comment)
+    mark(slurm, state.name, CANCELLED, what, why, state.admin_comment, sure=True)
     with tolerate(SlurmError):  # nobody listens to a batch job yet
         slurm_job.notify(slurm, state.name, text)
     slurm_job.cancel(slurm, state.name)
+    now = ""
+    with tolerate(SlurmError):  # it is gone already
+        now = slurm_job.letter(slurm, state.name, "T")
+    if now in MOVABLE:
+        raise SlurmError(f"scancel has not ended job {state.name}: it is {now.lower()}")
     return Outcome("cancel", f"cancelled, since {why}: {what.cause}", True)
 
 
 def _requeue(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outcome:
     leader = str(what.job.het_job_id) if what.job.het_job_id else state.name
     try:  # first of all, and harmless: a job that cannot be updated (scrontab) or has ended is only reported
-        state = state._replace(admin_comment=_mark(slurm, state.name, MOVED, what, now=state.admin_comment))
+        state = state._replace(admin_comment=mark(slurm, state.name, MOVED, what, now=state.admin_comment))
     except SlurmError as error:
         return Outcome("none", f"the job cannot be updated, so it is only reported: {error}", False)
     if leader != state.name:  # what is released at the end is the leader: its priority is the one to keep
         state = state._replace(priority=slurm_job.priority(slurm, leader))
     pending = pending.step("requeue", priority=state.priority)
-    if _alone(what):
+    if what.alone:
         restarts, now = state.restarts, state.state
     else:  # another node of the job may have been first since
         restarts, now = slurm_job.restarts(slurm, leader), slurm_job.letter(slurm, leader, "T")
     if restarts <= what.run:
         if now in MOVABLE:
             slurm_job.requeue_held(slurm, leader)
-        elif _alone(what) or slurm_job.restarts(slurm, leader) <= what.run:
+            if not what.alone and slurm_job.restarts(slurm, leader) <= what.run:
+                raise SlurmError(NOT_REQUEUED.format(leader))
+        elif what.alone or slurm_job.restarts(slurm, leader) <= what.run:
             # Its user cancelled it, or it ended: a requeue would bring it back.
             return Outcome("none", f"the job is {now.lower()} already: {what.cause}", True)
     return finish(slurm, what, state, pending.step("held"))
@@ -116,25 +125,45 @@ def finish(slurm: Slurm, what: Move, state: JobState, pending: Pending) -> Outco
 
     Also called by the health check for a move that stopped here.
     """
-    if _alone(what):
+    if what.alone:
         return _finish_alone(slurm, what, state)
+    outcome, rows, partition, left = _finish_shared(slurm, what, state)
+    if rows and tasks.is_first(slurm, what, state):
+        with tolerate((SlurmError, HostlistError)):  # what is not shared now, each task finds out by itself
+            tasks.share(slurm, what, state, rows, partition, left)
+    return outcome
+
+
+def _finish_shared(slurm: Slurm, what: Move, state: JobState) -> tuple[Outcome, list[Queued], str, set[str]]:
+    """As `finish`, of a job whose fields other nodes write too.
+
+    Returns what came of it, the rows of its array ([] where others learn nothing), its partition, the nodes left.
+    """
     leader = str(what.job.het_job_id) if what.job.het_job_id else state.name
+    rows = slurm_job.queued(slurm, state.array) if what.every and state.array else []
+    known = tasks.lessons(slurm, what, state, rows)
     reason = _must_hold(what, state)
     if not reason:
-        slurm_job.exclude(slurm, state.name, what.node)
-        partition = slurm_job.partition(slurm, state.name)  # read again: while it ran it was only the one it ran in
-        reason = _too_few(what, state, partition, _left(slurm, what, partition, slurm_job.excluded(slurm, state.name)))
+        slurm_job.exclude(slurm, state.name, {what.node, *known})
+        mark_excluded(slurm, state.name, known, what)
+    partition = slurm_job.partition(slurm, state.name)  # read again: while it ran it was only the one it ran in
+    left = _left(slurm, what, partition, slurm_job.excluded(slurm, state.name)) - {what.node}
+    reason = reason or _too_few(what, state, partition, left)
+    return _hold_or_release(slurm, what, state, leader, reason), rows, partition, left
+
+
+def _hold_or_release(slurm: Slurm, what: Move, state: JobState, leader: str, reason: str) -> Outcome:
     if reason:
-        _mark(slurm, leader, HELD, what, reason)  # on the leader: all components of a heterogeneous job look there
+        mark(slurm, leader, HELD, what, reason)  # on the leader: all components of a heterogeneous job look there
         slurm_job.hold(slurm, leader)
         return Outcome("hold", f"held, since {reason}: {what.cause}", True)
-    if _held_by_another(slurm, what, leader):
+    if held_by_another(slurm, what, leader):
         return Outcome("hold", f"left held as another node of the job decided: {what.cause}", True)
     with tolerate(SlurmError):
         drop_vain_preference(slurm, state.name)
     if slurm_job.held(slurm, leader):  # else another node was first, and a release would compute its priority anew
         slurm_job.release(slurm, leader)
-    if _held_by_another(slurm, what, leader):
+    if held_by_another(slurm, what, leader):
         slurm_job.hold(slurm, leader)
         return Outcome("hold", f"left held as another node of the job decided: {what.cause}", True)
     _keep_priority(slurm, leader, state.priority)
@@ -147,23 +176,24 @@ def _finish_alone(slurm: Slurm, what: Move, state: JobState) -> Outcome:
     own = next((row for row in rows if row.name == state.name), None)
     if own is None:
         raise SlurmError(f"job {state.name} is not in the queue")
-    others = tasks.others(slurm, state, rows) if what.every and len(rows) > 1 else ()
-    again = tasks.cleared(state.admin_comment, names(own.excluded))
-    known = {node: text for node, text in tasks.shared(others).items() if node not in again}
+    if own.priority and own.state in MOVABLE and own.state != "PENDING":
+        raise SlurmError(NOT_REQUEUED.format(state.name))
+    siblings = what.every and len(rows) > 1
+    known = tasks.lessons(slurm, what, state, rows)
     out = names(own.excluded) | {what.node} | set(known)
     reason = _must_hold(what, state)
-    left = _left(slurm, what, own.partition, folded(out)) if others or not reason else set()
-    entries: list[str] = []
+    left = _left(slurm, what, own.partition, folded(out)) if siblings or not reason else set()
+    more: list[str] = []
     values: dict[str, str] = {}
     if not reason:
         reason = _too_few(what, state, own.partition, left)
-        entries = tasks.excluded_entries(known, state.admin_comment, state.restarts)
+        more = tasks.excluded_entries(known, state.admin_comment, state.restarts)
         if out != names(own.excluded):
             values["ExcNodeList"] = folded(out)
     if reason and f"{HELD}{what.marker}:" not in state.admin_comment:
-        entries.append(f"{HELD}{what.marker}: {one_line(f'{reason}: {what.cause}')}")
-    if entries:
-        values["AdminComment"] = tasks.appended(state.admin_comment, *entries)
+        more.append(f"{HELD}{what.marker}: {one_line(f'{reason}: {what.cause}')}")
+    if more:
+        values["AdminComment"] = appended(state.admin_comment, *more)
     if values:
         slurm_job.update(slurm, state.name, **values)
     if reason:
@@ -177,39 +207,16 @@ def _finish_alone(slurm: Slurm, what: Move, state: JobState) -> Outcome:
             slurm_job.release(slurm, state.name)
         _keep_priority(slurm, state.name, state.priority)
         outcome = Outcome("requeue", f"requeued without {what.node}: {what.cause}", True)
-    if others:
+    if siblings:
         with tolerate((SlurmError, HostlistError)):  # what is not shared now, each task finds out by itself
-            tasks.share(slurm, what, state, others, own.partition, left)
+            tasks.share(slurm, what, state, rows, own.partition, left)
     return outcome
-
-
-def is_half_done(slurm: Slurm, what: Move, state: JobState) -> bool:
-    """Return whether a waiting job is one that this very move requeued, and nobody has decided about since."""
-    entries = _entries(state.admin_comment)
-    marked = any(entry.startswith(f"{MOVED}{what.marker}:") for entry in entries)
-    held = any(entry.startswith(HELD) and _run_of(entry) >= what.run for entry in _since(entries, what, state.array))
-    same = what.job.uid is None or state.uid == what.job.uid
-    return marked and not held and same and state.restarts == what.run + 1
-
-
-def _since(entries: list[str], what: Move, array: str) -> list[str]:
-    """Return the entries behind the first one of this run: a task of an array may have one from before it ran."""
-    if not array:
-        return entries
-    began = [place for place, entry in enumerate(entries) if entry.startswith(MOVED) and _run_of(entry) == what.run]
-    return entries[began[0] :] if began else []
-
-
-def _run_of(entry: str) -> int:
-    parts = entry.split(":")
-    digits = parts[3].removeprefix("run") if len(parts) > 3 else ""
-    return int(digits) if is_whole(digits) else 0
 
 
 def _must_hold(what: Move, state: JobState) -> str:
     if what.node in names(state.required):
         return tasks.BY_NAME.format(what.node)
-    parts = (entry.split(":") for entry in _entries(state.admin_comment) if entry.startswith(MOVED))
+    parts = (entry.split(":") for entry in entries(state.admin_comment) if entry.startswith(MOVED))
     runs = {part[3] for part in parts if len(part) > 3}
     if len(runs - {f"run{what.run}"}) >= what.max_requeues:
         return f"it was moved {what.max_requeues} times already ([hook] max_requeues)"
@@ -228,55 +235,8 @@ def _too_few(what: Move, state: JobState, partition: str, left: set[str]) -> str
     return tasks.NONE_LEFT.format(len(left), partition, max(state.nodes, 1))
 
 
-def _mark(slurm: Slurm, name: str, kind: str, what: Move, why: str = "", now: str | None = None) -> str:
-    """Append our marker to AdminComment, keeping what others wrote, and return all of it.
-
-    Where other nodes of the job write it too: again until it stays, as for ExcNodeList. ``now``: as it was just read.
-    """
-    every = tasks.EVERY if what.every and kind == MOVED else ""
-    entry = f"{kind}{what.marker}: {one_line(f'{why}: {what.cause}' if why else what.cause)}{every}"
-    if _alone(what):
-        now = slurm_job.admin_comment(slurm, name) if now is None else now
-        if f"{kind}{what.marker}:" in now:
-            return now
-        slurm_job.update(slurm, name, AdminComment=tasks.appended(now, entry))
-        return tasks.appended(now, entry)
-    seen = 0
-    for attempt in range(slurm_job.ROUNDS):
-        now = slurm_job.admin_comment(slurm, name)
-        seen = seen + 1 if f"{kind}{what.marker}:" in now else 0
-        if seen == 2 or (seen and not _shared(what)):
-            return now
-        if not seen:
-            slurm_job.update(slurm, name, AdminComment=tasks.appended(now, entry))
-        if _shared(what):
-            time.sleep(random.uniform(0.03, 0.08) * (1 + attempt / 4))
-    raise SlurmError(f"AdminComment of job {name} does not keep what is written to it")
-
-
-def _alone(what: Move) -> bool:
-    """Return whether no other prolog can act on the job: it has one node, and is no component of another."""
-    return not what.job.het_job_id and not _shared(what)
-
-
-def _shared(what: Move) -> bool:
-    """Return whether other nodes run a prolog of the same job."""
-    return len(names(what.job.nodes)) > 1
-
-
-def _held_by_another(slurm: Slurm, what: Move, name: str) -> bool:
-    ending = f":run{what.run}"
-    array = name.partition("_")[0] if "_" in name else ""
-    entries = _since(_entries(slurm_job.admin_comment(slurm, name)), what, array)
-    return any(entry.startswith(HELD) and entry.split(": ")[0].endswith(ending) for entry in entries)
-
-
 def _keep_priority(slurm: Slurm, name: str, before: int) -> None:
     """Give back a priority that an admin had set: releasing a job computes it anew."""
     if before and slurm_job.set_by_hand(slurm, name, before):
         with tolerate(SlurmError):
             slurm_job.update(slurm, name, Priority=str(before))
-
-
-def _entries(comment: str) -> list[str]:
-    return [entry.strip() for entry in comment.split(";")]

@@ -28,28 +28,29 @@ class Pending(NamedTuple):
 
     def step(self, name: str, **more: Any) -> Pending:
         """Record that the action has come as far as ``name``, with what going on from there needs."""
-        entry = {**self.entry, **more, "step": name}
+        self.entry.update(more, step=name)
         with tolerate(OSError):
-            disk.write_json(self.path, entry)
-        return self._replace(entry=entry)
+            disk.write_json(self.path, self.entry)
+        return self
 
     def done(self) -> None:
         """Forget the action: it is complete, or there is nothing left to do about it."""
         disk.unlink(self.path)
 
-    def ended(self, kind: str) -> None:
-        """Forget the action, unless it left the job in the queue ("requeue", "hold"): see `released`."""
-        if kind in ("requeue", "hold"):
-            self.released()
-        else:
-            self.done()
+    def ended(self, kind: str, detail: str = "") -> None:
+        """Forget the action, unless it left the job in the queue ("requeue", "hold"): that waits for a later look.
 
-    def released(self) -> None:
-        """Keep the action until a later look: a controller that dies now recovers the job held, without our mark."""
+        A controller that dies now recovers the job held, without our mark; and a command may have said that it
+        succeeded, and done nothing (hooks/repair.py).
+        """
+        if kind not in ("requeue", "hold"):
+            self.done()
+            return
         folder = f"{os.path.dirname(os.path.dirname(self.path))}/released"
-        path = f"{folder}/{os.path.basename(self.path)}"
         try:
-            disk.move(self.path, path, fresh=True)
+            disk.carry(
+                self.path, f"{folder}/{os.path.basename(self.path)}", {**self.entry, "kind": kind, "detail": detail}
+            )
         except OSError:
             disk.unlink(self.path)
 

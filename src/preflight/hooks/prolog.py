@@ -74,7 +74,8 @@ def act(run: Run, found: Assessment, decision: Decision, report: Report) -> bool
         report["action"] = {"kind": drained.kind, "detail": drained.detail, "enforced": drained.enforced}
         return drained.enforced
     if run.job is not None:
-        from preflight.hooks.move import Move, move, one_line
+        from preflight.hooks.marking import one_line
+        from preflight.hooks.move import Move, move
         from preflight.hooks.tasks import sends_every_task_away
 
         every = sends_every_task_away(found.findings, found.document, run.job)

@@ -50,16 +50,19 @@ def unlink(path: str) -> None:
             _change(path, lambda: files.unlink(path))
 
 
-def move(path: str, to: str, fresh: bool = False) -> None:
-    """Rename ``path``, whose new directory is made where it is missing; ``fresh``: as of now. Raises OSError."""
+def move(path: str, to: str) -> None:
+    """Rename ``path``. Raises OSError."""
+    _change(path, lambda: os.rename(path, to))
 
-    def rename() -> None:
-        os.makedirs(os.path.dirname(to), mode=0o700, exist_ok=True)
-        os.rename(path, to)
-        if fresh:
-            os.utime(to)
 
-    _change(path, rename)
+def carry(path: str, to: str, data: Any) -> None:
+    """Write ``data`` to ``to``, on the disk, and remove ``path``: all by one child. Raises OSError."""
+
+    def both() -> None:
+        files.write_json(to, data, durable=True)
+        files.unlink(path)
+
+    _change(path, both)
 
 
 def _change(path: str, what: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ same --require, and with the same comment. A task that somebody holds is left al
 
 from __future__ import annotations
 
+from preflight.digits import is_whole
 from preflight.files import tolerate
 from preflight.hostlist import folded, names
 from preflight.requirements import names as requirement_names
@@ -15,7 +16,7 @@ from preflight.requirements.grammar import Predicate, RequirementError, parse
 from preflight.slurm import job as slurm_job
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.job import JobState, Queued
-from preflight.slurm.marks import EXCLUDED, HELD, marks
+from preflight.slurm.marks import EVERY, EXCLUDED, HELD, appended, marks
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from preflight.hooks.move import Move
     from preflight.slurm.environment import Job
 
-EVERY = " (every task of the array)"  # ends a "moved" entry that says so of its node
 BY_NAME = "it asks for {} by name (--nodelist), and that node does not fit"
+ELSEWHERE = "another task of the array found no node that could fit"
 NONE_LEFT = "no node is left that could fit: {} of partition {}, {} needed"
 FIELDS = ("JobID", "ArrayJobID", "ArrayTaskID", "RestartCnt", "ReqNodes", "Comment", "admin_comment")
+LATER = ("JobID", "ArrayJobID", "ArrayTaskID", "State", "PriorityLong", "admin_comment")
 SHOWN = 120  # characters of the cause in an entry about another task
 ROOM = 32768  # characters of an AdminComment from which on excluded nodes are no longer told
 LONGEST = 150  # characters of a clause
@@ -48,11 +50,6 @@ class Other(NamedTuple):
     restarts: int
     required: str
     admin_comment: str
-
-    @property
-    def waits(self) -> bool:
-        """Return whether it waits and nobody holds it."""
-        return self.row.state == "PENDING" and self.row.priority > 0
 
 
 def sends_every_task_away(findings: Iterable[Finding], document: FactsDocument, job: Job) -> bool:
@@ -125,36 +122,88 @@ def why(name: str, cause: str) -> str:
     return f"task {name} was sent away: {cause[:SHOWN].strip()}"
 
 
-def share(slurm: Slurm, what: Move, state: JobState, found: Iterable[Other], partition: str, left: set[str]) -> None:
+def lessons(slurm: Slurm, what: Move, state: JobState, rows: list[Queued]) -> dict[str, str]:
+    """Return the nodes from which other tasks say that every task is sent away, and why; raises SlurmError.
+
+    ``rows``: all of the array. Slurm is asked only where another task excludes a node that this one does not.
+    """
+    own = next((names(row.excluded) for row in rows if row.name == state.name), set())
+    if not what.every or all(names(row.excluded) <= own | {what.node} for row in rows):
+        return {}
+    again = cleared(state.admin_comment, own)
+    return {node: text for node, text in shared(others(slurm, state, rows)).items() if node not in again}
+
+
+def is_first(slurm: Slurm, what: Move, state: JobState) -> bool:
+    """Return whether the node is the first of those that sent this run of the job away: it tells the other tasks.
+
+    Raises SlurmError.
+    """
+    found = marks(slurm_job.admin_comment(slurm, state.name))
+    return next((one.node for one in found if (one.kind, one.run) == ("moved", what.run)), "") == what.node
+
+
+def share(slurm: Slurm, what: Move, state: JobState, rows: list[Queued], partition: str, left: set[str]) -> None:
     """Exclude the node from the tasks that have not run yet, or hold those to which no node is left.
 
-    ``left``: the nodes of ``partition`` that the task itself may still go to. Raises SlurmError.
+    ``rows``: all of the array; ``left``: the nodes of ``partition`` that the task itself may still go to. Raises
+    SlurmError.
     """
-    if not any(_written(one, left, state) for one in found):
+    none_left = len(left) < max(state.nodes, 1)
+    waiting = [row for row in rows if row.waits and row.name != state.name and row.partition == partition]
+    fresh = [row for row in waiting if row.fresh and what.node not in names(row.excluded)]
+    if not what.every or not (waiting if none_left else len(fresh) > 1):
         return
     # Read again, since a task that has started meanwhile writes its own fields.
-    found = others(slurm, state, slurm_job.queued(slurm, state.array))
-    nodes = shared(found)
-    nodes[what.node] = why(state.name, what.cause)
+    everyone = others(slurm, state, slurm_job.queued(slurm, state.array))
+    nodes = {**shared(everyone), what.node: why(state.name, what.cause)}
+    found = [one for one in everyone if one.row.partition == partition and _written(one, none_left)]
     groups: dict[tuple[str, str, int, str], list[int]] = {}
     for one in found:
-        if one.row.partition == partition and _written(one, left, state):
-            alike = (one.row.excluded, one.admin_comment, one.restarts, one.required)
-            groups.setdefault(alike, []).append(one.number)
+        alike = (one.row.excluded, one.admin_comment, one.restarts, one.required)
+        groups.setdefault(alike, []).append(one.number)
     held: list[int] = []
+    written: dict[int, str] = {}
     for alike, numbers in sorted(groups.items(), key=lambda group: -len(group[1]))[:GROUPS]:
         values, reason = _answer(what, state, alike, nodes, partition, left)
         with tolerate(SlurmError):  # one of them has started meanwhile: without our mark none is held
             if values:
                 slurm_job.update(slurm, f"{state.array}_[{ranges(numbers)}]", **values)
+                written.update(dict.fromkeys(numbers, _held_entry(what, alike[2], reason or ELSEWHERE)))
             held += numbers if reason else []
     if held:
         slurm_job.hold(slurm, f"{state.array}_[{ranges(held)}]")
+    if written:
+        _look_again(slurm, state, written)
 
 
-def _written(one: Other, left: set[str], state: JobState) -> bool:
+def _look_again(slurm: Slurm, state: JobState, written: dict[int, str]) -> None:
+    """Mark what is held without our mark: another node wrote AdminComment at the same time, or one of us did nothing.
+
+    ``written``: the entry that each task gets then. Whoever writes last, or holds last, looks after it.
+    """
+    bare: dict[tuple[str, str], list[int]] = {}
+    for _, _, task, now, priority, comment in slurm_job.rows_of(slurm, state.array, LATER):
+        number = slurm_job.count(task) if is_whole(task.strip()) else -1
+        if number in written and (slurm_job.text(now), slurm_job.count(priority)) == ("PENDING", 0):
+            entry, kept = written[number], slurm_job.text(comment)
+            if entry.partition(": ")[0].rpartition(":")[2] not in _held_runs(kept):
+                bare.setdefault((kept, entry), []).append(number)
+    for (kept, entry), numbers in sorted(bare.items())[:GROUPS]:
+        slurm_job.update(slurm, f"{state.array}_[{ranges(numbers)}]", AdminComment=appended(kept, entry))
+
+
+def _held_runs(comment: str) -> set[str]:
+    return {f"run{mark.run}" for mark in marks(comment) if mark.kind == "held"}
+
+
+def _held_entry(what: Move, restarts: int, reason: str) -> str:
+    return f"{HELD}{what.node}:run{max(restarts - 1, 0)}: {reason}: {what.cause}"
+
+
+def _written(one: Other, none_left: bool) -> bool:
     """Return whether a task is told anything: one that has run only where no node is left, the rest it finds itself."""
-    return one.waits and (one.restarts == 0 or len(left) < max(state.nodes, 1))
+    return one.row.waits and (one.restarts == 0 or none_left)
 
 
 def _answer(
@@ -177,7 +226,7 @@ def _answer(
     entries = [] if by_name else excluded_entries(nodes, comment, restarts)
     run = max(restarts - 1, 0)
     if reason and not any((mark.kind, mark.run) == ("held", run) for mark in marks(comment)):
-        entries.append(f"{HELD}{what.node}:run{run}: {reason}: {what.cause}")
+        entries.append(_held_entry(what, restarts, reason))
     values = {"AdminComment": appended(comment, *entries)} if entries else {}
     if not by_name and out != names(excluded):
         values["ExcNodeList"] = folded(out)
@@ -190,11 +239,6 @@ def excluded_entries(nodes: dict[str, str], comment: str, run: int) -> list[str]
         return []
     told = {mark.node for mark in marks(comment)}
     return [f"{EXCLUDED}{node}:run{run}: {nodes[node]}" for node in sorted(nodes) if node not in told]
-
-
-def appended(comment: str, *entries: str) -> str:
-    """Return an AdminComment with entries of ours behind what others keep there."""
-    return "; ".join([*([comment] if comment else []), *entries])
 
 
 def ranges(numbers: Iterable[int]) -> str:

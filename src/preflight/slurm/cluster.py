@@ -92,7 +92,7 @@ class Cluster:
         The prolog does the same in steps, with a record and a decision between them (hooks/move.py).
         """
         slurm_job.requeue_held(self.slurm, name)
-        slurm_job.exclude(self.slurm, name, off)
+        slurm_job.exclude(self.slurm, name, {off})
         slurm_job.release(self.slurm, name)
 
     def notify(self, name: str, text: str) -> None:

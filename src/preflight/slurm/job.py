@@ -23,6 +23,10 @@ FIELDS = (
 )  # fmt: skip
 WIDTH = 65536  # squeue -O cuts there, and what is cut would be lost when we write it back
 ID = 40  # columns for a job's names, "ARRAY_TASK" among them
+OVER = (
+    "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
+    "TIMEOUT",
+)  # fmt: skip
 NOTHING = ("", "N/A", "(null)", "None assigned")
 
 
@@ -49,13 +53,23 @@ class JobState(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """One row of the queue: a job, or a task of an array; ``partition`` all of them while it waits."""
+    """One row of the queue: a job, or a task of an array; ``partition`` all of them while it waits.
+
+    ``fresh``: slurmctld has no record of its own for the task, so it has never run; one task of an array, which has
+    its number, looks so too.
+    """
 
     name: str
     state: str
     priority: int
     partition: str
     excluded: str
+    fresh: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Return whether it waits and nobody holds it."""
+        return self.state == "PENDING" and self.priority > 0
 
 
 def find(slurm: Slurm, job_id: int) -> JobState:
@@ -87,6 +101,15 @@ def find(slurm: Slurm, job_id: int) -> JobState:
     raise SlurmError(f"job {job_id} is not in the queue")
 
 
+def is_over(slurm: Slurm, job_id: int) -> bool:
+    """Return whether the job has ended and is known yet; an empty answer of squeue's may be no answer.
+
+    Raises SlurmError, of a job that Slurm has forgotten too.
+    """
+    states = slurm.run("squeue", "-h", "-r", "-t", "all", "-j", str(job_id), "-o", "%A %T").split("\n")
+    return any(row.partition(" ")[0] == str(job_id) and row.partition(" ")[2] in OVER for row in states)
+
+
 def rows_of(slurm: Slurm, name: str, fields: tuple[str, ...]) -> list[list[str]]:
     """Return the fields of a job, of each task of an array, or of each component of a heterogeneous job."""
     return ask(slurm._replace(limit=WHOLE), "squeue", ("-r", "-j", name), fields)
@@ -99,8 +122,9 @@ def queued(slurm: Slurm, name: str) -> list[Queued]:
     found = []
     for line in out.splitlines():
         number, array, task, state, priority, partition, excluded = [*line.split("|", 6), *[""] * 7][:7]
-        called = f"{array}_{task}" if is_whole(task) else number
-        found.append(Queued(called, state, count(priority), partition, text(excluded)))
+        in_array = is_whole(task)
+        called = f"{array}_{task}" if in_array else number
+        found.append(Queued(called, state, count(priority), partition, text(excluded), in_array and number == array))
     return found
 
 
@@ -204,21 +228,21 @@ def update(slurm: Slurm, name: str, **values: str) -> None:
     slurm.run("scontrol", "update", f"JobId={name}", *(f"{key}={value}" for key, value in values.items()))
 
 
-def exclude(slurm: Slurm, name: str, node: str) -> None:
-    """Add ``node`` to the job's excluded nodes. The field can only be replaced, and other nodes write it too: write
-    the union and read again until ours is in it twice, a random moment apart."""
+def exclude(slurm: Slurm, name: str, nodes: set[str]) -> None:
+    """Add ``nodes`` to the job's excluded ones. The field can only be replaced, and other nodes write it too: write
+    the union and read again until ours are in it twice, a random moment apart."""
     from preflight.hostlist import folded, names
 
     seen = 0
     for attempt in range(ROUNDS):
         now = names(excluded(slurm, name))
-        seen = seen + 1 if node in now else 0
+        seen = seen + 1 if nodes <= now else 0
         if seen == 2:
             return
         if not seen:
-            update(slurm, name, ExcNodeList=folded(now | {node}))
+            update(slurm, name, ExcNodeList=folded(now | nodes))
         time.sleep(random.uniform(0.05, 0.15) * (1 + attempt / 4))
-    raise SlurmError(f"{node} does not stay in ExcNodeList of job {name}: another program writes it")
+    raise SlurmError(f"{folded(nodes)} does not stay in ExcNodeList of job {name}: another program writes it")
 
 
 def release(slurm: Slurm, name: str) -> None:

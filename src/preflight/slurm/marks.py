@@ -9,6 +9,7 @@ from preflight.digits import is_whole
 from preflight.tuples import NamedTuple
 
 MOVED, HELD, CANCELLED = "preflight:moved:", "preflight:held:", "preflight:cancelled:"
+EVERY = " (every task of the array)"  # ends a "moved" entry that says so of its node
 EXCLUDED = "preflight:excluded:"  # of a task that waits: another task of its array was sent away from the node
 _KINDS = {MOVED: "moved", HELD: "held", CANCELLED: "cancelled", EXCLUDED: "excluded"}
 
@@ -33,3 +34,8 @@ def marks(comment: str) -> list[Mark]:
         if kind and is_whole(digits, 9):
             found.append(Mark(kind, parts[2], int(digits), text.strip()))
     return found
+
+
+def appended(comment: str, *entries: str) -> str:
+    """Return an AdminComment with entries of ours behind what others keep there."""
+    return "; ".join([*([comment] if comment else []), *entries])

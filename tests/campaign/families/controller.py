@@ -25,7 +25,8 @@ ACTING = {
     "health-past-limit": 3,
     "health-by-admin": 1,
 }
-LASTING = ("fail", "silent", "hang", "slow", "slower", "denied", "empty", "garbled", "huge", "stop", "missing-library")
+LASTING = ("fail", "silent", "nothing", "hang", "slow", "slower", "denied", "empty", "garbled", "huge", "stop", "missing-library")
+SLOW = ("late", "success-late")
 LATE_S = 7.0  # a command that is carried out late has been by then
 
 
@@ -41,7 +42,7 @@ def failing(world: World, at: int, how: str, on: bool) -> Iterator[None]:
     if len(calls) < at:
         raise NotHere(f"the scene runs {len(calls) - at} commands fewer")
     world.notes.append(" ".join(calls[at - 1].split()[:3])[:60])
-    if how == "late":
+    if how in SLOW:
         time.sleep(LATE_S)
 
 
@@ -93,4 +94,4 @@ def lies() -> Iterator[Fault]:
                 for on in (False, True) if how in LASTING else (False,):
                     more = " and all after it" if on else ""
                     inject = partial(failing, at=at, how=how, on=on)
-                    yield Fault("controller", f"{how} at command {at}{more}", scene, inject, slow=how == "late")
+                    yield Fault("controller", f"{how} at command {at}{more}", scene, inject, slow=how in SLOW)
