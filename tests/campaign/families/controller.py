@@ -25,7 +25,20 @@ ACTING = {
     "health-past-limit": 3,
     "health-by-admin": 1,
 }
-LASTING = ("fail", "silent", "nothing", "hang", "slow", "slower", "denied", "empty", "garbled", "huge", "stop", "missing-library")
+LASTING = (
+    "fail",
+    "silent",
+    "nothing",
+    "hang",
+    "slow",
+    "slower",
+    "denied",
+    "empty",
+    "garbled",
+    "huge",
+    "stop",
+    "missing-library",
+)
 SLOW = ("late", "success-late")
 LATE_S = 7.0  # a command that is carried out late has been by then
 
