@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from preflight import jsonio
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 OWN = os.O_NOFOLLOW | os.O_CLOEXEC if hasattr(os, "O_NOFOLLOW") else 0
+
+
+class _Guard:
+    """The directory in which nothing is changed before it is asked whether it answers; "" for none."""
+
+    prefix = ""
+    answers: Callable[[], bool] | None = None
+
+
+def guard(prefix: str, answers: Callable[[], bool] | None) -> None:
+    """Have ``answers`` asked before anything below ``prefix`` is changed (hooks/rundir.py); "" ends that."""
+    _Guard.prefix, _Guard.answers = prefix, answers
+
+
+def check(path: str) -> None:
+    """Raise OSError, ETIMEDOUT, where ``path`` stands in a directory that hangs."""
+    answers = _Guard.answers
+    if answers is not None and path.startswith(_Guard.prefix) and not answers():
+        raise OSError(errno.ETIMEDOUT, "the directory hangs", path)
 
 
 def write_atomic(path: str, data: bytes, mode: int = 0o600, durable: bool = False) -> None:
@@ -18,6 +39,7 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600, durable: bool = Fals
 
     ``durable``: it is on the disk when this returns, and a power cut leaves the old file or the new one.
     """
+    check(path)
     directory, name = os.path.split(path)
     temporary = f"{directory}/.{name}.{os.getpid()}"
     try:
@@ -35,6 +57,7 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600, durable: bool = Fals
 
 def write_json(path: str, data: Any, mode: int = 0o600, durable: bool = False) -> None:
     """Replace ``path`` by ``data`` as JSON, making its directory (0700) where it is missing. Raises OSError."""
+    check(path)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     write_atomic(path, jsonio.dumps(data).encode(), mode, durable)
 
@@ -99,6 +122,7 @@ class tolerate:
 def unlink(path: str) -> None:
     """Remove ``path``; one that is not there, or cannot be removed, is no error."""
     try:
+        check(path)
         os.unlink(path)
     except OSError:
         return

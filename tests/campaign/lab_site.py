@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -19,7 +22,10 @@ from nvml import sim
 H100, OLD = sim.example("h100x2"), sim.example("a100x2-old-driver")
 NODES = ("a1", "b1", "b2", "c1")
 REFUSED = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+FLEET = 64
+LATE_S = 7.0  # what is carried out late has been by then
 _cluster: list[Cluster] = []
+_many: list[Cluster] = []
 _pid = 0
 
 
@@ -30,6 +36,7 @@ def cluster() -> Cluster:
         return _cluster[0]
     if reason := unavailable():
         raise NotHere(reason)
+    renew()
     # The first node is the one that Slurm takes first, and does not fit.
     sites = [Site("a1", "rocky", OLD, 2), Site("b1", "ubuntu", H100, 2), Site("b2", "ubuntu", H100, 2), Site("c1")]
     made = Cluster(sites)
@@ -40,10 +47,27 @@ def cluster() -> Cluster:
     return made
 
 
+def fleet() -> Cluster:
+    """Return this process's cluster of many nodes, each with a slurmd; the other one is ended for it."""
+    global _pid
+    if _many and _pid == os.getpid():
+        return _many[0]
+    if reason := unavailable():
+        raise NotHere(reason)
+    renew()
+    made = Cluster([Site(f"n{number}") for number in range(1, FLEET + 1)])
+    made.__enter__()
+    _many[:], _pid = [made], os.getpid()
+    Finalize(made, made.stop, exitpriority=10)
+    return made
+
+
 def renew() -> None:
     """End the cluster, which did not come back to its beginning; the next fault gets another."""
     if _cluster:
         _cluster.pop().stop()
+    if _many:
+        _many.pop().stop()
 
 
 def _commands(cluster: Cluster) -> None:
@@ -67,6 +91,15 @@ if read -r at how 2>/dev/null <fault; then
             hang) exec sleep 30 ;;
             hang-after) {real} "$@"; exec sleep 30 ;;
             empty) {real} "$@" >/dev/null; exit 0 ;;
+            nothing) exit 0 ;;
+            success-late) (sleep 6; {real} "$@") >/dev/null 2>&1 & exit 0 ;;
+            slow) sleep 1 ;;
+            crash) kill -SEGV $$ ;;
+            crash-after) {real} "$@"; kill -SEGV $$ ;;
+            cut) {real} "$@" | head -c 40; exit 0 ;;
+            twice) {real} "$@"; exec {real} "$@" ;;
+            denied) echo "slurm_update error: Access/permission denied" >&2; exit 1 ;;
+            ctld-restarted-after) {real} "$@"; status=$?; kill -TERM "$(cat run/slurmctld.pid)"; exit $status ;;
             ctld-killed) kill -9 "$(cat run/slurmctld.pid)" ;;
             ctld-killed-after) {real} "$@"; status=$?; kill -9 "$(cat run/slurmctld.pid)"; exit $status ;;
             ctld-stopped) kill -STOP "$(cat run/slurmctld.pid)" ;;
@@ -89,6 +122,8 @@ def failing(cluster: Cluster, at: int, how: str) -> Iterator[Path]:
         yield struck
     finally:
         Path(cluster.directory, "fault").unlink()
+        if how == "success-late" and struck.exists():
+            time.sleep(LATE_S)
         if how.startswith("ctld") and struck.exists():
             _bring_back(cluster, how)
 
@@ -97,7 +132,7 @@ def _bring_back(cluster: Cluster, how: str) -> None:
     pid = cluster.lab.pids().get("slurmctld")
     if how == "ctld-stopped" and pid:
         os.kill(pid, signal.SIGCONT)
-    elif pid is None:
+    elif how == "ctld-restarted-after" or pid is None:  # killed, or on its way down
         cluster.lab.stop_slurmctld()
         cluster.lab.start_slurmctld()
 
@@ -115,7 +150,7 @@ def wait(what: object, seconds: float) -> bool:
 def aged(cluster: Cluster, node: str) -> None:
     """Make what the node's hooks released, or sent, as old as the health check wants it, without waiting."""
     for path in cluster.node_dir(node).glob("spool/released/*.json"):
-        os.utime(path, (time.time() - 60,) * 2)
+        os.utime(path, (time.time() - 30,) * 2)
     for path in cluster.node_dir(node).glob("spool/pending/*-sent.json"):
         with suppress(ValueError, KeyError):
             entry = json.loads(path.read_text())
@@ -126,3 +161,38 @@ def reasons(cluster: Cluster) -> dict[str, str]:
     """Return {node: reason} of the drained nodes."""
     text = cluster.lab.check_run(["sinfo", "-h", "-N", "-t", "drain", "-O", "NodeList:16,Reason:200"])
     return {row[:16].strip(): row[16:].strip() for row in text.splitlines()}
+
+
+@contextmanager
+def stopping(cluster: Cluster, stop_s: float) -> Iterator[None]:
+    """Stop slurmctld for ``stop_s`` seconds, let it go on for half a second, and again; 0 leaves it alone."""
+    pid, over = cluster.lab.pids()["slurmctld"], threading.Event()
+
+    def beat() -> None:
+        while stop_s and not over.is_set():
+            os.kill(pid, signal.SIGSTOP)
+            over.wait(stop_s)
+            os.kill(pid, signal.SIGCONT)
+            over.wait(0.5)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def everywhere(cluster: Cluster, script: str, **variables: str) -> list[float]:
+    """Run a hook on every node at once; return the seconds of each, -1 where it stopped its job."""
+
+    def one(node: str) -> float:
+        began = time.monotonic()
+        path = f"{cluster.prefix}/libexec/{script}"
+        words = cluster.release.argv(path, [])
+        done = subprocess.run(words, env={"SLURMD_NODENAME": node, **variables}, capture_output=True, check=False)
+        return -1.0 if done.returncode else time.monotonic() - began
+
+    with ThreadPoolExecutor(FLEET) as pool:
+        return list(pool.map(one, [site.name for site in cluster.sites]))

@@ -170,6 +170,19 @@ def test_the_runtime_directory(sound: DoctorSite) -> None:
     assert sound.findings() == []
 
 
+def test_a_runtime_directory_on_a_disk_where_run_is_in_memory(
+    sound: DoctorSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {"/run": "tmpfs"}
+    monkeypatch.setattr(places, "file_system", lambda path: kinds.get(path, "xfs"))
+    subject, text = only(sound)
+    assert (subject, text.partition(":")[0]) == ("runtime directory", "it is on xfs")
+    kinds["/run"] = "xfs"  # a host without anything better
+    assert sound.findings() == []
+    kinds.update({"/run": "tmpfs", str(sound.target.run_dir): "tmpfs"})
+    assert sound.findings() == []
+
+
 def test_the_users_directory(sound: DoctorSite) -> None:
     shared = sound.place / "shared"
     with_dir = f'[report]\nspool = "{sound.place}/spool"\n'

@@ -93,6 +93,44 @@ def test_a_frozen_spool_holds_no_hook_that_acts(hooked: Site, disk: Path, what: 
         assert (hooked.run_dir / "drain-n1.json").exists() == drained
 
 
+@pytest.mark.parametrize("both", [False, True], ids=["alone", "with the spool"])
+@pytest.mark.parametrize("phase", ["prolog", "misfit", "epilog", "health"])
+def test_a_frozen_runtime_directory_holds_no_hook(hooked: Site, disk: Path, phase: str, both: bool) -> None:
+    """It belongs in memory; on a disk that hangs a hook does without its caches, and leaves one child there at most."""
+    hooked.run_dir = disk / "run"
+    if not both:
+        hooked.spool = hooked.place / "spool"
+        hooked.policy(deadline_s=12)  # a child that hangs is waited for, and this machine may be slow
+    assert hooked.hook("prolog", **GPUS).returncode == 0
+    assert (hooked.run_dir / "task/n1.7").exists()
+    subprocess.run(["fsfreeze", "-f", disk], check=True)
+    try:
+        hooks = []
+        for job in ("8", "9"):
+            of_job = {**GPUS, "SLURM_JOB_ID": job, **({REQUIRE: "gpu=a100"} if phase == "misfit" else {})}
+            variables = {} if phase == "health" else of_job
+            command = [sys.executable, "-I", "-S", hooked.main, "hook", "prolog" if phase == "misfit" else phase]
+            command += ["--config", str(hooked.config), "--run-dir", str(hooked.run_dir)]
+            hooks.append(subprocess.Popen(command, env=hooked.environment(**variables)))
+            hooks[-1].wait(timeout=60)
+        stuck = [pid for pid in os.listdir("/proc") if pid.isdigit() and _is_stuck(pid, str(hooked.run_dir))]
+    finally:
+        subprocess.run(["fsfreeze", "-u", disk], check=True)
+    assert [hook.returncode for hook in hooks] == [0, 0]
+    if not both:
+        assert len(stuck) == 1
+        folder = "node" if phase == "health" else "8"
+        assert list((hooked.spool / "reports" / folder).iterdir()) != []
+
+
+def _is_stuck(pid: str, run_dir: str) -> bool:
+    try:
+        stat = Path("/proc", pid, "stat").read_text()
+        return run_dir in Path("/proc", pid, "cmdline").read_text() and stat.rpartition(")")[2].split()[0] == "D"
+    except OSError:
+        return False
+
+
 def test_a_full_spool_keeps_the_report_in_memory(hooked: Site, disk: Path) -> None:
     hooked.hook("prolog", **GPUS)
     filler = disk / "filler"

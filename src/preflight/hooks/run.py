@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from preflight.hooks import spool
+from preflight.hooks import rundir, spool
 from preflight.hooks.reading import Reading, reading_of
 from preflight.policy.cache import cached_policy
 from preflight.policy.model import Policy
@@ -62,7 +62,7 @@ class Run(NamedTuple):
 def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str], began: float) -> Run:
     """Return the run that Slurm's ``environment`` describes; never fails for a wrong policy."""
     node = environment.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
-    make_run_dir(run_dir)
+    rundir.watch(run_dir)
     spool.watch(run_dir, node)
     policy = cached_policy(config, node, run_dir, _unknown_checks)
     slurm_conf = environment.get("SLURM_CONF", "")
@@ -81,11 +81,3 @@ def _unknown_checks(policy: Policy) -> list[str]:
     from preflight.hooks.site.run import names
 
     return unknown_checks(policy, lambda: names(policy))
-
-
-def make_run_dir(run_dir: str) -> None:
-    """Make root's runtime directory: users may pass through it (task prolog), and write nowhere in it."""
-    try:
-        os.makedirs(f"{run_dir}/task", mode=0o755, exist_ok=True)
-    except OSError:
-        return  # without it the hook is slower and the task prolog silent, no more

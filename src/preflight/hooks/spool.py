@@ -67,6 +67,7 @@ def carry(path: str, to: str, data: Any) -> None:
 
 def _change(path: str, what: Callable[[], None]) -> None:
     if path.startswith(_State.memory):
+        files.check(path)
         what()
         return
     if not _State.gone and _State.guard is not None and _State.guard.stuck():

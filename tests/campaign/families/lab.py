@@ -15,12 +15,23 @@ from lab.cluster import Cluster
 from lab.daemons import LabError
 
 HOWS = (
-    *("kill-before", "kill-after", "fail", "fail-after", "hang", "hang-after", "empty"),
-    *("ctld-killed", "ctld-killed-after", "ctld-stopped"),
+    *("kill-before", "kill-after", "fail", "fail-after", "hang", "hang-after", "empty", "nothing", "success-late"),
+    *("slow", "crash", "crash-after", "cut", "twice", "denied"),
+    *("ctld-killed", "ctld-killed-after", "ctld-stopped", "ctld-restarted-after"),
 )
 ECC = {"gpu.*.ecc.uncorrected.volatile": 3}
-SCENES = {"moved": 12, "held": 10, "cancelled": 10, "drained": 3, "drained by the health check": 4, "resumed": 3}
+SCENES = {
+    "moved": 8,
+    "moved, a task": 8,
+    "held": 7,
+    "cancelled": 6,
+    "drained": 3,
+    "drained by the health check": 4,
+    "resumed": 3,
+}
 SETTLED_S = 40
+SPEEDS = {"at once": (0.0, 0.0), "0.1 to 0.3 s": (0.1, 0.3), "0.6 to 1.2 s": (0.6, 1.2), "0 to 4 s": (0.0, 4.0)}
+STOPS = (0.0, 1.0, 2.0, 5.0)
 
 
 def faults() -> Iterator[Fault]:
@@ -31,6 +42,43 @@ def faults() -> Iterator[Fault]:
                 name = f"{how} at command {at}"
                 whole = partial(_play, scene=scene, at=at, how=how)
                 yield Fault("lab", name, scene, whole=whole, slow=True)
+    for speed, (least, most_s) in SPEEDS.items():
+        for stop_s in STOPS:
+            for limit in (1, 3):
+                name = f"commands {speed}, slurmctld stopped {stop_s} s at a time, limit {limit}"
+                expected = f"at most {limit} of {lab_site.FLEET} nodes drained two health checks later, 8 s kept"
+                whole = partial(_fleet, slow=(least, most_s), stop_s=stop_s, limit=limit)
+                yield Fault("lab-fleet", name, "64 nodes", whole=whole, slow=True, expected=expected)
+
+
+def _fleet(place: Path, assets: Assets, slow: tuple[float, float], stop_s: float, limit: int) -> tuple[str, list[str]]:
+    """A policy that is wrong for every node, and a prolog on each at once; then two health checks of each."""
+    cluster = lab_site.fleet()
+    try:
+        cluster.reset()
+        cluster.write_policy('[[expect]]\nrequire = "kernel>=99"\n', drain=f"max_nodes = {limit}")
+        if slow[1]:
+            Path(cluster.directory, "slurm-slow").write_text(f"{slow[0]} {slow[1]}\n")
+        with lab_site.stopping(cluster, stop_s):
+            seconds = lab_site.everywhere(cluster, "prolog", SLURM_JOB_ID="1", SLURM_JOB_UID="4242")
+        stopped = seconds.count(-1.0)
+        Path(cluster.directory, "slurm-slow").unlink(missing_ok=True)
+        for _ in range(2):
+            for site in cluster.sites:
+                lab_site.aged(cluster, site.name)
+            seconds += lab_site.everywhere(cluster, "healthcheck")
+        drained = lab_site.reasons(cluster)
+    except LabError as error:
+        lab_site.renew()
+        raise NotHere(f"the lab: {str(error).splitlines()[0]}") from error
+    wrong = [f"{len(drained)} nodes stay drained: {sorted(drained)[:9]}"] if len(drained) > limit else []
+    wrong += [f"{node}: {why}" for node, why in drained.items() if not why.startswith("preflight:expectation")]
+    if stopped > limit:
+        wrong.append(f"{stopped} prologs stopped a job")
+    lost = [one.name for one in cluster.sites if not list(cluster.node_dir(one.name).glob("spool/reports/1/*"))]
+    if lost:
+        wrong.append(f"no report of {lost[:9]}")
+    return f"{len(drained)} drained, {stopped} prologs stopped a job, slowest hook {max(seconds):.1f} s", wrong
 
 
 def _play(place: Path, assets: Assets, scene: str, at: int, how: str) -> tuple[str, list[str]]:
@@ -49,9 +97,11 @@ def _play(place: Path, assets: Assets, scene: str, at: int, how: str) -> tuple[s
 
 
 def _moved(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[str]]:
-    options = ["--gpus=1", "--require=cuda>=12.4", "-x", "c1" if scene == "moved" else "b1,b2,c1"]
+    options = ["--gpus=1", "--require=cuda>=12.4", "-x", "c1" if scene.startswith("moved") else "b1,b2,c1"]
     if scene == "cancelled":
         options.append("--no-requeue")
+    if scene == "moved, a task":
+        options.append("--array=0")
     with lab_site.failing(cluster, at, how) as struck:
         job = cluster.lab.sbatch("echo ran", *options)
         lab_site.wait(lambda: struck.exists() or _settled(cluster, job), SETTLED_S)
@@ -65,6 +115,8 @@ def _moved(cluster: Cluster, scene: str, at: int, how: str) -> tuple[str, list[s
         cluster.health("a1")
     now = cluster.lab.job(job)
     wrong = []
+    if "admin_comment" not in now:
+        raise NotHere("slurmctld has lost the job, which it had not saved yet")
     comment, state, held = now["admin_comment"], now["state"], now["priority"] == "0"
     if held and state == "PENDING" and "preflight:held:a1" not in comment:
         wrong.append(f"held without our mark: {comment!r}")

@@ -13,6 +13,7 @@ from preflight.deploy.doctor.host import LOGIN, NODE, Host
 from preflight.deploy.doctor.mounts import file_system, is_remote
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.facts.isolate import Channel, start
+from preflight.facts.mounted import MEMORY
 from preflight.hooks.aside import SUFFIX
 from preflight.policy.model import Policy
 
@@ -198,7 +199,14 @@ def _run_dir(host: Host) -> Result:
     if foreign:
         text = "not root's: hooks do not read it"
         return wrong(subject, text, foreign[0], f"rm {quote(foreign[0])}")
-    return ok(subject, f"root's, on {file_system(path) or 'a local disk'}", path)
+    kind = file_system(path)
+    if kind not in MEMORY and file_system("/run") in MEMORY:
+        text = (
+            f"it is on {kind or 'a local disk'}: a disk that hangs costs every hook its caches, and a child to see it"
+        )
+        return warn(subject, text, path, "preflight install --run-dir /run/preflight")
+    more = "" if kind in MEMORY else ", a disk; /run of this host is no better"
+    return ok(subject, f"root's, on {kind or 'a local disk'}{more}", path)
 
 
 def _left_behind(host: Host) -> Iterator[Result]:

@@ -1,0 +1,85 @@
+"""The runtime directory belongs in memory (/run). On a disk nothing is changed before it is seen to answer.
+
+A child touches it while the hook reads its facts; only before the hook's own first change is it waited for.
+Where it hangs the directory counts as gone for this run: no caches, no note for the task prolog. A lock, which needs
+no writing, keeps the next runs from leaving a second child in it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from preflight import files
+from preflight.facts.isolate import Channel, Child, start
+from preflight.facts.mounted import in_memory
+
+BUDGET_S = 0.6  # for the child, in all
+LOCK_S = 0.3  # of it for the lock: other hooks of this node hold it for a millisecond each
+TRUST_S = 1.0  # how long what was seen is believed
+
+
+class _Watch:
+    """Whether the directory answers; asked before each change in it."""
+
+    def __init__(self, run_dir: str) -> None:
+        self._run_dir, self._pid = run_dir, os.getpid()
+        self._seen, self._gone = 0.0, False
+        self._child: Child | None = None
+        self._start()
+
+    def _start(self) -> None:
+        try:
+            self._child = start("runtime directory", self._write, BUDGET_S)
+        except OSError:
+            self._child = None  # no process to be had: trusted, as it is everywhere else
+
+    def _write(self, channel: Channel) -> None:
+        import fcntl
+
+        try:
+            descriptor = os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            os.makedirs(self._run_dir, mode=0o755, exist_ok=True)
+            descriptor = os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY)
+        until = time.monotonic() + LOCK_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    return
+                time.sleep(0.005)
+        if not os.path.isdir(f"{self._run_dir}/task"):
+            os.makedirs(f"{self._run_dir}/task", mode=0o755, exist_ok=True)
+        os.utime(descriptor)
+        channel.tell({"alive": True})
+
+    def answers(self) -> bool:
+        """Return whether the directory may be changed now."""
+        if self._gone or os.getpid() != self._pid:  # a child of ours is left alone where it hangs
+            return not self._gone
+        if self._child is None:
+            if time.monotonic() - self._seen < TRUST_S:
+                return True
+            self._start()
+        if self._child is not None:
+            outcome = self._child.collect(time.monotonic() + BUDGET_S)
+            self._child = None
+            # What failed at once, a full disk or one that is read-only, fails the next writer at once as well.
+            self._gone = not outcome.messages and outcome.died is None
+        self._seen = time.monotonic()
+        return not self._gone
+
+
+def watch(run_dir: str) -> None:
+    """Make root's runtime directory and guard it; users may pass through it (task prolog), and write nowhere in it."""
+    if in_memory(run_dir):
+        files.guard("", None)
+        try:
+            os.makedirs(f"{run_dir}/task", mode=0o755, exist_ok=True)
+        except OSError:
+            return  # without it the hook is slower and the task prolog silent, no more
+    else:
+        files.guard(f"{run_dir}/", _Watch(run_dir).answers)
