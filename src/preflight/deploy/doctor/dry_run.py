@@ -57,6 +57,7 @@ def look(host: Host) -> Iterator[Result]:
     with _ended_by_signals():
         try:
             _fill(place, run_dir)
+            os.mkdir(f"{place}/run/task")  # what is there no child of a hook makes when all this is removed
             yield from _hooks(host, place)
         finally:
             _keep_stuck(place, run_dir)
