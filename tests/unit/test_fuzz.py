@@ -11,6 +11,7 @@ from fuzz.targets.squeue import past
 
 SAMPLE = 50  # inputs a target; `make fuzz` runs as many as one has patience for
 LONG = b"9" * 4400  # int refuses as many digits since Python 3.11, and takes long before
+NODE = load("sinfo").seeds[0]
 FOUND = {  # what long runs found, made short: a line each of the faults that were mended
     "a NUL in a path of gres.conf": ("gres_conf", b"NodeName=n1 Gres=gpu:1\nGresTypes=gpu\n\0Name=gpu File=/a\0b"),
     "hundreds of brackets in a file of gres.conf": ("gres_conf", b"\0Name=gpu File=/dev/n" + b"[0]" * 999),
@@ -20,6 +21,8 @@ FOUND = {  # what long runs found, made short: a line each of the faults that we
     "lists within lists in the site's catalog": ("policy", b"a=" + b"[" * 3000),
     "Extra with a number that JSON cannot hold": ("sinfo", b'{"a": 1e999}'),
     "a release of thousands of digits": ("sinfo", b"slurm 22.05." + LONG),
+    "a node with thousands of digits of CPUs": ("sinfo", NODE.replace(b"CPUTot=4", b"CPUTot=" + LONG)),
+    "a node with thousands of digits of memory": ("sinfo", NODE.replace(b"RealMemory=4096", b"RealMemory=" + LONG)),
     "a time-out of thousands of digits": ("slurm_conf", b"BatchStartTimeout=" + LONG),
     "a NUL in an include of slurm.conf": ("slurm_conf", b"include a\0/b*"),
     "a number that is infinite": (

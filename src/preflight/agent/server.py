@@ -21,7 +21,8 @@ from preflight.agent.writer import Writer
 from preflight.files import tolerate
 from preflight.hooks import answered, record
 from preflight.hooks.reading import reading_of
-from preflight.hooks.run import Run, make_run_dir
+from preflight.hooks.run import Run
+from preflight.hooks.rundir import make_run_dir
 from preflight.policy.model import Policy
 from preflight.report.model import Report
 from preflight.slurm.gres.cache import Daemon

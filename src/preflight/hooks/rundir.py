@@ -78,9 +78,14 @@ def watch(run_dir: str) -> None:
     """Make root's runtime directory and guard it; users may pass through it (task prolog), and write nowhere in it."""
     if in_memory(run_dir):
         files.guard("", None)
-        try:
-            os.makedirs(f"{run_dir}/task", mode=0o755, exist_ok=True)
-        except OSError:
-            return  # without it the hook is slower and the task prolog silent, no more
+        make_run_dir(run_dir)
     else:
         files.guard(f"{run_dir}/", _Watch(run_dir).answers)
+
+
+def make_run_dir(run_dir: str) -> None:
+    """Make root's runtime directory; where it cannot be made the hook is slower and the task prolog silent, no more."""
+    try:
+        os.makedirs(f"{run_dir}/task", mode=0o755, exist_ok=True)
+    except OSError:
+        return

@@ -26,8 +26,8 @@ TRIES = 3  # of reading both forms, where nodes changed in between so that the o
 JOINT = "\n   "  # parts fields in the long form; " " does in the other
 START = "NodeName="
 # "   CPUAlloc=0 CPUEfctv=4 CPUTot=4 CPULoad=0.30": of these lines the words are numbers and names of Slurm's.
-_CPUS = re.compile(r"CPUAlloc=\d+ (?:CPUEfctv=\d+ )?CPUTot=(\d+) ")
-_MEMORY = re.compile(r"RealMemory=(\d+) ")
+_CPUS = re.compile(r"CPUAlloc=\d+ (?:CPUEfctv=\d+ )?CPUTot=(\d{1,18}) ")
+_MEMORY = re.compile(r"RealMemory=(\d{1,18}) ")
 _STATE = re.compile(r"State=(\S+) ")
 _SET_BY = re.compile(r" \[[^][\s@]+@[^][\s@]+\]$")  # who set the reason, and when
 _KEY = re.compile(r"[A-Za-z]\w*=")
