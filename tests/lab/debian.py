@@ -16,11 +16,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import tomllib
-
 from lab.daemons import LabError
 from lab.mounts import unmount_all
 from lab.users import USERS, ensure_users
+from preflight import toml
 
 CACHE = Path(os.environ.get("PREFLIGHT_LAB_CACHE", "/var/cache/preflight-lab"))
 REPOSITORY = Path(__file__).parents[2]
@@ -111,7 +110,7 @@ def chroot_program() -> str:
 def dependencies() -> list[str]:
     """Return the requirements of the checkout's pyproject.toml."""
     with open(REPOSITORY / "pyproject.toml", "rb") as text:
-        listed: list[str] = tomllib.load(text)["project"]["dependencies"]
+        listed: list[str] = toml.loads(text.read().decode())["project"]["dependencies"]
     return listed
 
 

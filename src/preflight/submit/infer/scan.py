@@ -109,6 +109,9 @@ def _look(node: "Node", parent: "Node | None", found: _Found) -> None:
             for one in node.named_children:
                 if one.type in ("variable_name", "word", "subscript"):
                     found.add(one)
+    elif kind == "test_command" and source(node).startswith("(("):
+        if _ASSIGNING.search(source(node)):  # the grammar before 0.25, which Python 3.9 has, sees one word in it
+            found.add(node, ANY)
     elif kind == "expansion":
         if any(one.type in ("=", ":=") for one in node.children):
             found.add(next((one for one in node.named_children if one.type == "variable_name"), None))

@@ -20,11 +20,14 @@ def parsed(parser: "Parser", text: str, deadline: float) -> "Node":
     def is_late(*_: object) -> bool:
         return time.process_time() > deadline
 
+    tree: Tree | None = None
     try:
-        tree: Tree | None = parser.parse(lambda at, _: data[at : at + _CHUNK], progress_callback=is_late)
-    except TypeError:  # before tree-sitter 0.25
-        parser.timeout_micros = int(min(max(deadline - time.process_time(), 0.1), 60) * 1e6)  # type: ignore[attr-defined]
-        tree = parser.parse(data)
+        try:
+            tree = parser.parse(lambda at, _: data[at : at + _CHUNK], progress_callback=is_late)
+        except TypeError:  # before tree-sitter 0.25
+            seconds = min(max(deadline - time.process_time(), 0.1), 60)
+            parser.timeout_micros = int(seconds * 1e6)  # type: ignore[attr-defined]
+            tree = parser.parse(data)
     except ValueError:  # so it says that it was stopped
         tree = None
     if tree is None:
