@@ -159,7 +159,7 @@ def test_what_publishing_cannot_settle_stays_with_the_prolog() -> None:
 
 @VIAS
 def test_a_node_with_fewer_gpus_than_asked_does_not_fit_whatever_its_gres(extra: bool) -> None:
-    nodes = [node("a1", A100, extra, gres="gpu:8"), node("c1", CPU, extra, gres="gpu:8"), node("h1", H100, extra)]
+    nodes = [node("a1", A100, extra, gres="gpu:8"), node("c1", CPU, extra, gres="gpu:h100:8"), node("h1", H100, extra)]
     state = ClusterState(nodes, "gpu", extra)
     found = part("--gpus-per-node=8", state=state)
     assert found.nodes is not None
@@ -207,7 +207,8 @@ def test_gpus_are_those_that_the_job_gets(words: list[str], fit: tuple[str, ...]
         ("gpu:8", None, 8),
         ("gpu:h100:8(S:0-1)", None, 8),
         ("gpu:h100:4(S:0,2),gpu:a100:2(S:1)", None, 6),
-        ("gpu:h100:4(S:0,2),gpu:a100:2(S:1)", "A100", 2),
+        ("gpu:h100:4(S:0,2),gpu:a100:2(S:1)", "a100", 2),
+        ("gpu:h100:4(S:0,2),gpu:a100:2(S:1)", "A100", 0),
         ("gpu:h100:4", "b200", 0),
         ("craynetwork:4,gpu", None, 1),
         ("", None, 0),
@@ -216,6 +217,42 @@ def test_gpus_are_those_that_the_job_gets(words: list[str], fit: tuple[str, ...]
 )
 def test_gpus_of_a_node(gres: str, kind: str | None, count: int) -> None:
     assert gpus_of(gres, kind) == count
+
+
+def test_a_type_in_other_letters_is_another_type_to_slurm() -> None:
+    """As sbatch, which refuses it (tests/lab/test_sbatch_reference.py)."""
+    nodes = part("--gres=gpu:H100:1").nodes
+    assert nodes is not None
+    assert nodes.fit == ()
+    assert ("H100 GPUs < 1", "Slurm calls them h100") in [(one.what, one.detail) for one in nodes.misfit]
+
+
+@pytest.mark.parametrize(
+    ("words", "fit"), [("fs:2", ("n1",)), ("fs:lustre:3", ()), ("GPU:1", ()), ("none", ("n1",)), ("fs:2K", ())]
+)
+def test_other_generic_resources_are_counted_as_slurm_does(words: str, fit: tuple[str, ...]) -> None:
+    state = ClusterState([node("n1", CPU, gres="fs:lustre:no_consume:2,fs:nfs:1,gpu:h100:1")], "gpu", True)
+    found = part(f"--gres={words}", state=state).nodes
+    assert found is not None
+    assert found.fit == fit
+
+
+@VIAS
+def test_gpus_of_no_type_on_a_node_without_nvidias_driver_are_slurms_to_count(extra: bool) -> None:
+    """They may be another vendor's: nothing that the script shows keeps the job away."""
+    nodes = [
+        node("amd1", CPU, extra, gres="gpu:4"),
+        node("amd2", CPU, extra, gres="gpu:mi250:4"),
+        node("h1", H100, extra),
+    ]
+    state = ClusterState(nodes, "gpu", extra)
+    script = "#!/bin/bash\n#SBATCH -p gpu -N1\n{}\n./a\n"
+    for ask in ("--gres=gpu:2", "--gpus=2", "--gpus-per-node=2", "--gres=gpu:1\ntorchrun --nproc_per_node=2 t.py"):
+        plan = planned(script.format(f"#SBATCH {ask}"), mode="require", state=state)
+        (one,) = plan.parts
+        assert one.nodes is not None
+        assert one.nodes.fit == ("amd1", "amd2", "h1"), ask
+        assert [need for need in one.wants.needs if need.source == "inferred"] == []
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_json_says_all_of_it() -> None:
         "what": "driver < 550", "detail": "driver 535.129.03", "count": 2, "nodes": "a[1-2]",
     }  # fmt: skip
     assert one["placement"]["value"] == "driver>=550000000"
-    assert [need["clause"] for need in one["inferred"]] == ["gpu.count>=1", "module=cuda/12.4", "cuda>=12.4"]
+    assert [need["clause"] for need in one["inferred"]] == ["module=cuda/12.4", "cuda>=12.4"]
     assert found["inference"]["unread"][0]["line"] == 5
 
 

@@ -26,14 +26,14 @@ def of(*words: str, site: Site = SITE, mode: str = "require", state: ClusterStat
 
 
 def test_what_is_added_is_told_with_its_lines_and_what_fits() -> None:
-    require = "--require='gpu.count>=2, module=cuda/12.4, cuda>=12.4'"
+    require = "--require='module=cuda/12.4, cuda>=12.4'"
     (line,) = of(SCRIPT, site=FILTERED)
-    assert line == f"added {require} (lines 2, 3); 1 of 4 nodes may fit now"  # modules are not published
+    assert line == f"added {require} (line 3); 1 of 4 nodes may fit now"  # modules are not published
     (line,) = of(SCRIPT)
-    assert line.startswith(f"added {require} (lines 2, 3) and --extra='")
+    assert line.startswith(f"added {require} (line 3) and --extra='")
     assert line.endswith("'; 1 of 4 nodes may fit now")
     (line,) = of(SCRIPT, site=BARE)
-    assert line.startswith("added --comment='require: gpu.count>=2, module=cuda/12.4, cuda>=12.4' (lines 2, 3) and")
+    assert line.startswith("added --comment='require: module=cuda/12.4, cuda>=12.4' (line 3) and")
     (line,) = of("--require=driver>=465", mode="warn")
     assert line == "added --extra='driver>=465000000'; 2 of 4 nodes fit now"
     (line,) = of("--require=driver>=550", mode="warn")
@@ -41,13 +41,14 @@ def test_what_is_added_is_told_with_its_lines_and_what_fits() -> None:
 
 
 def test_needs_from_the_command_line_have_no_line() -> None:
-    (line,) = of("-p", "gpu", "--gres=gpu:2", "#!/bin/sh\n", site=FILTERED)
-    assert line == "added --require='gpu.count>=2' (your options); 4 of 4 nodes fit now"
+    (line,) = of("-p", "gpu", "--gres=gpu:2", "--container-image=nvidia/cuda:12.4.1-base", "#!/bin/sh\n", site=FILTERED)
+    assert line.startswith("added --require='container=enroot, ")
+    assert " (your options)" in line
 
 
 def test_nothing_is_told_where_nothing_is_new() -> None:
     assert of(SCRIPT, mode="warn") == []
-    assert of("--require=gpu.count>=2, module=cuda/12.4, cuda>=12.4", SCRIPT, site=FILTERED) == []
+    assert of("--require=module=cuda/12.4, cuda>=12.4", SCRIPT, site=FILTERED) == []
     assert of("--require=driver>=535", site=FILTERED) == []
 
 

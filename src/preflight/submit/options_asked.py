@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from preflight.report.clean import clean
 from preflight.submit.options import Option, OptionError
-from preflight.submit.options_values import gres_counts, gres_shares, mebibytes, minutes, node_counts, whole, with_type
+from preflight.submit.options_values import gres_counts, gres_others, gres_shares, mebibytes, minutes, node_counts, whole, with_type
 from preflight.tuples import NamedTuple
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Asked(NamedTuple):
 
     ``nodes``: least and most; ``mem``, ``mem_per_cpu``, ``mem_per_gpu``, ``tmp`` in MiB (``mem`` 0: all of a node's);
     ``time`` in minutes, -1 where it is unlimited. ``nodelist`` and ``exclude`` are host lists, a file of them read.
-    ``exclusive``: None, or what --exclusive says, "" alone. ``mem…`` of the command line or the script silences one of
+    ``others``: what --gres asks beside GPUs, by name and type. ``exclusive``: None, or what --exclusive says, "" alone. ``mem…`` of the command line or the script silences one of
     another kind from the environment, as in sbatch.
     """
 
@@ -61,6 +61,7 @@ class Asked(NamedTuple):
     require: str
     gpus: Gpus | None
     gres: str
+    others: dict[str, dict[str, int]]
     ntasks: int | None
     ntasks_per_node: int | None
     cpus_per_task: int | None
@@ -106,6 +107,7 @@ def asked(component: Component, cwd: str = ".") -> Asked:
         require=values.text("require"),
         gpus=_gpus(values, ntasks),
         gres=values.text("gres"),
+        others=values.counts("gres", gres_others),
         ntasks=ntasks,
         ntasks_per_node=values.number("ntasks-per-node"),
         cpus_per_task=values.number("cpus-per-task"),

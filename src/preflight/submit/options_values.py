@@ -1,12 +1,14 @@
 """Values as Slurm writes them: counts, sizes, times. Each raises ValueError for a text that is none."""
 
+from __future__ import annotations
+
 import re
 
 from preflight.digits import is_whole
 
 _NODE = re.compile(r"(\d+)([kK]?)([mM]?)")
 _SIZE = re.compile(r"(\d+)([kKmMgGtT]?)[bB]?")
-_COUNT = re.compile(r"(\d+)([kKmMgGtTpP]?)")
+_COUNT = re.compile(r"([0-9]{1,18})([kKmMgGtTpP]?)")
 _STEPS = re.compile(r"(\d+)(?:-(\d+))?(?::(\d+))?")
 SHARES = ("shard", "mps")  # a share of a GPU, by Slurm's own plugins
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
@@ -107,28 +109,52 @@ def gres_shares(text: str) -> dict[str, dict[str, int]]:
     return {name: counts for name, counts in found.items() if counts}
 
 
+def gres_others(text: str) -> dict[str, dict[str, int]]:
+    """Return what a text for --gres asks beside GPUs and shares of them: name -> type -> number.
+
+    Names and types are as written: Slurm tells upper from lower case in both, so "GPU" is another resource than "gpu".
+    """
+    found: dict[str, dict[str, int]] = {}
+    for item in _items(text):
+        name = _name(item)
+        if name and name not in ("gpu", "none", *SHARES):
+            kind, count = _typed(item[len(name) + 1 :])
+            counts = found.setdefault(name, {})
+            counts[kind] = counts.get(kind, 0) + count
+    return found
+
+
+def counted(text: str) -> int | None:
+    """Return a number of a generic resource ("4", "2K"), None of a text that is none."""
+    found = _COUNT.fullmatch(text)
+    return int(found[1]) * _FACTORS[found[2].lower()] if found else None
+
+
 def _named(text: str, wanted: str) -> dict[str, int]:
     """Return how many of one generic resource a text asks, by type."""
     found: dict[str, int] = {}
-    for part in text.split(","):
-        item = part.strip()
-        for prefix in ("gres/", "gres:"):
-            item = item.removeprefix(prefix)
-        name = re.split("[:=]", item, maxsplit=1)[0]
-        if name.lower() != wanted:
-            continue
-        kind, count = _typed(item[len(name) + 1 :])
-        found[kind] = found.get(kind, 0) + count
+    for item in _items(text):
+        if _name(item) == wanted:
+            kind, count = _typed(item[len(wanted) + 1 :])
+            found[kind] = found.get(kind, 0) + count
     return found
+
+
+def _items(text: str) -> list[str]:
+    return [one.strip().removeprefix("gres/").removeprefix("gres:") for one in text.split(",")]
+
+
+def _name(item: str) -> str:
+    return re.split("[:=]", item, maxsplit=1)[0]
 
 
 def _typed(text: str) -> tuple[str, int]:
     if not text:
         return "", 1
     kind, _, last = re.sub("=", ":", text).rpartition(":")
-    number = _COUNT.fullmatch(last)
+    number = counted(last)
     if number is not None:
-        return kind, int(number[1]) * _FACTORS[number[2].lower()]
+        return kind, number
     if kind:
         raise ValueError(text)
     return last, 1

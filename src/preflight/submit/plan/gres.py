@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from preflight.digits import is_whole
 from preflight.facts.view import Unknown, View
 from preflight.requirements import mig
 from preflight.submit.gpu_types import is_other, profile_of
+from preflight.submit.options_values import counted
 
 
 def gpus_of(gres: str, kind: str | None = None) -> int:
-    """Return the number of GPUs in a node's Gres ("gpu:h100:8(S:0-1),gpu:a100:2"), of one type where it is named."""
-    return sum(count for name, count in _listed(gres) if kind is None or name.casefold() == kind.casefold())
+    """Return the number of GPUs in a node's Gres ("gpu:h100:8(S:0-1),gpu:a100:2"), of one type where it is named.
+
+    Slurm tells upper from lower case in types: of gpu:H100 a job for h100 gets none.
+    """
+    return sum(count for name, count in _listed(gres) if not kind or name == kind)
 
 
 def shares_of(gres: str, name: str, kind: str | None = None) -> int:
     """Return the number of shares of GPUs ("shard", "mps") in a node's Gres; those without a type are any type's."""
-    return sum(count for of, count in _listed(gres, name) if kind is None or not of or of.casefold() == kind.casefold())
+    return sum(count for of, count in _listed(gres, name) if not kind or not of or of == kind)
+
+
+def others_of(gres: str, name: str, kind: str = "") -> int:
+    """Return how many a node's Gres has of another generic resource, of one type where it is named."""
+    return sum(count for of, count in _listed(gres, name) if not kind or of == kind)
+
+
+def written(gres: str, kind: str) -> str:
+    """Return a type of a node's GPUs that is ``kind`` but for upper and lower case, "" where there is none."""
+    return next((name for name, _ in _listed(gres) if name != kind and name.casefold() == kind.casefold()), "")
 
 
 def _listed(gres: str, wanted: str = "gpu") -> list[tuple[str, int]]:
@@ -23,11 +36,10 @@ def _listed(gres: str, wanted: str = "gpu") -> list[tuple[str, int]]:
     found = []
     for one in _parts(gres):
         name, *rest = one.partition("(")[0].strip().split(":")
-        last = rest[-1] if rest else ""
-        counted = is_whole(last)
-        types = rest[:-1] if counted else rest
+        number = counted(rest[-1]) if rest else None
+        types = [one for one in (rest if number is None else rest[:-1]) if one != "no_consume"]
         if name == wanted:
-            found.append((types[0] if types else "", int(last[:9]) if counted else 1))
+            found.append((types[0] if types else "", 1 if number is None else number))
     return found
 
 
@@ -62,7 +74,8 @@ def published(view: View, kind: str | None, gres: str) -> int | None:
     if some:
         return None
     kinds = [kind] if kind else [name for name, _ in _listed(gres)]
-    if number == 0 and kinds and all(is_other(one) for one in kinds):
+    # Without NVIDIA's driver, GPUs of no type may be another vendor's.
+    if number == 0 and kinds and all(not one or is_other(one) for one in kinds):
         return None
     return number
 

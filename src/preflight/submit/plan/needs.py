@@ -23,10 +23,11 @@ def wants(components: Sequence[Component], inference: Inference, infer: str, fil
         needs = [*_stated(component.options.get("require"), "--require", values.require, file)]
         needs += _stated(component.options.get("comment"), "comment", from_comment(values.comment), file)
         known = {need.clause.text for need in needs}
-        inferred = _inferred(inference, known, position, len(components) > 1)
+        inferred = _inferred(inference, known, position) if infer != OFF else []
         if infer == REQUIRE:
-            needs, inferred = needs + inferred, []
-        found.append(Wants(values, tuple(needs), tuple(inferred if infer == WARN else ())))
+            needs += [need for need in inferred if not _counts_gpus(need)]
+            inferred = [need for need in inferred if _counts_gpus(need)]
+        found.append(Wants(values, tuple(needs), tuple(inferred)))
     return tuple(found)
 
 
@@ -41,19 +42,25 @@ def _stated(option: Option | None, source: str, text: str | None, file: str) -> 
     return [Need(clause, source, option.line, option.text) for clause in requirement.clauses]
 
 
-def _inferred(inference: Inference, known: set[str], position: int, several: bool) -> list[Need]:
-    """Return the inferred needs that are not stated. Of ``several`` components each has GPU options of its own."""
+def _inferred(inference: Inference, known: set[str], position: int) -> list[Need]:
+    """Return the inferred needs that are not stated, but for numbers of GPUs that Slurm itself gives."""
     return [
         Need(clause, "inferred", one.line, one.text, one.why)
         for one in inference.needs
         for clause in parse(one.clause).clauses
-        if one.component == position and clause.text not in known and not (several and _of_options(one))
+        if one.component == position and clause.text not in known and not _of_options(one)
     ]
 
 
 def _of_options(one: Inferred) -> bool:
-    """Tell whether a need comes from an option for GPUs, which Slurm itself sees to."""
+    """Tell whether a need comes from an option for GPUs: Slurm itself sees to it, on another vendor's nodes too."""
     return one.clause.startswith("gpu.count") and (one.line == 0 or one.text.startswith("#S"))
+
+
+def _counts_gpus(need: Need) -> bool:
+    """Tell whether a need is for a number of GPUs. It never binds: the job gets those that Slurm gives it, and
+    gpu.count is of NVIDIA's alone."""
+    return need.clause.text.startswith("gpu.count")
 
 
 def requirement_of(needs: Sequence[Need]) -> Requirement:

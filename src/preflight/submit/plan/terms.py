@@ -6,7 +6,7 @@ from preflight.hostlist import HostlistError, names
 from preflight.slurm.models import Node
 from preflight.submit.gpu_types import profile_of
 from preflight.submit.plan import constraint
-from preflight.submit.plan.gres import gpus_of, noun, shares_of
+from preflight.submit.plan.gres import gpus_of, noun, others_of, shares_of, written
 from preflight.submit.plan.model import PlanError
 from preflight.submit.script import Asked
 from preflight.tuples import NamedTuple
@@ -33,7 +33,10 @@ class Lack(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What a component's options ask, made ready. ``only``: hosts it is confined to, None where it is not."""
+    """What a component's options ask, made ready. ``only``: hosts it is confined to, None where it is not.
+
+    ``others``: generic resources beside GPUs: name, type ("" for any), number.
+    """
 
     excluded: frozenset[str]
     required: frozenset[str]
@@ -44,6 +47,7 @@ class Terms(NamedTuple):
     memory: int
     cpus: int
     needed: int
+    others: tuple[tuple[str, str, int], ...] = ()
 
     def left_out(self, node: Node) -> tuple[str, ...]:
         """Return the user's own options that keep the job from a node."""
@@ -67,10 +71,12 @@ class Terms(NamedTuple):
             kind = f"{self.gpus.type} " if self.gpus.type else ""
             what = f"{kind}{'MIG devices' if profile_of(self.gpus.type) else 'GPUs'} < {self.gpus.least}"
             if have < self.gpus.least:
-                found.append(Lack(what, noun(have, self.gpus.type), True))
+                other = written(node.gres, self.gpus.type or "")
+                found.append(Lack(what, f"Slurm calls them {other}" if other else noun(have, self.gpus.type), True))
             elif published is not None and published < self.gpus.least:
                 found.append(Lack(what, f"publishes {noun(published, self.gpus.type)}", True))
             found += _lacking_shares(node, self.gpus)
+        found += _lacking_others(node, self.others)
         if node.memory and self.memory > node.memory:
             found.append(Lack(f"memory < {self.memory} MiB", f"{node.memory} MiB"))
         if node.cpus and self.cpus > node.cpus:
@@ -84,6 +90,15 @@ def _lacking_shares(node: Node, gpus: Gpus) -> list[Lack]:
         have = shares_of(node.gres, name, gpus.type)
         if have < number:
             found.append(Lack(f"{name} < {number}", f"{have or 'no'} {name}"))
+    return found
+
+
+def _lacking_others(node: Node, others: tuple[tuple[str, str, int], ...]) -> list[Lack]:
+    found = []
+    for name, kind, number in others:
+        have = others_of(node.gres, name, kind)
+        if have < number:
+            found.append(Lack(f"{name}{':' if kind else ''}{kind} < {number}", f"{have or 'no'} {name}"))
     return found
 
 
@@ -102,6 +117,7 @@ def terms_of(asked: Asked) -> Terms:
         asked.mem or 0,
         max((asked.cpus_per_task or 1) * tasks, asked.mincpus or 1),
         max(least, len(required)),
+        tuple((name, kind, number) for name, kinds in asked.others.items() for kind, number in kinds.items()),
     )
 
 
