@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from preflight.deploy.doctor.conf import parse_shown, read_conf
+from preflight.deploy.doctor.conf import _read_files, parse_shown, read_conf
 from preflight.deploy.doctor.elf import ElfError, plugin_release
 from preflight.slurm.commands import Slurm
 from unit.doctor_site import DATA, RELEASES, DoctorSite
@@ -275,6 +275,20 @@ def test_a_line_that_is_included_counts(sound: DoctorSite) -> None:
     assert sound.findings() == []
     row = next(one for one in sound.results() if one.subject == "plugstack.conf")
     assert row.where == f"{sound.slurm}/plugstack.conf.d/preflight.conf:2"
+
+
+def test_slurm_conf_includes_a_name_as_it_is_written(tmp_path: Path) -> None:
+    """No release expands * there, as each says of itself; %c is the cluster's name. (plugstack.conf is another matter.)"""
+    (tmp_path / "d").mkdir()
+    for name in ("a", "lab"):
+        (tmp_path / f"d/{name}.conf").write_text(f"Epilog=/{name}\n")
+    (tmp_path / "slurm.conf").write_text("Include d/%c.conf\nInclude d/*.conf\nClusterName=lab\n")
+    settings, files, problem = _read_files(str(tmp_path / "slurm.conf"))
+    assert settings == [("Epilog", "/lab"), ("ClusterName", "lab")]
+    assert files == (f"{tmp_path}/slurm.conf", f"{tmp_path}/d/lab.conf")
+    assert problem == f"{tmp_path}/d/*.conf: No such file or directory"
+    (tmp_path / "d/*.conf").write_text("Prolog=/p\n")
+    assert ("Prolog", "/p") in _read_files(str(tmp_path / "slurm.conf"))[0]
 
 
 def test_a_plugin_for_another_release_is_refused_by_slurm(sound: DoctorSite, plugin: Callable[[str], Path]) -> None:

@@ -221,10 +221,11 @@ def test_gpus_of_a_node(gres: str, kind: str | None, count: int) -> None:
 
 def test_a_type_in_other_letters_is_another_type_to_slurm() -> None:
     """As sbatch, which refuses it (tests/lab/test_sbatch_reference.py)."""
-    nodes = part("--gres=gpu:H100:1").nodes
+    state = ClusterState([node("h1", H100, gres="gpu:h100:4"), node("h2", H100, gres="gpu:H100:4(S:0)")], "gpu", True)
+    nodes = part("--gres=gpu:H100:1", state=state).nodes
     assert nodes is not None
-    assert nodes.fit == ()
-    assert ("H100 GPUs < 1", "Slurm calls them h100") in [(one.what, one.detail) for one in nodes.misfit]
+    assert nodes.fit == ("h2",)
+    assert said(nodes.misfit) == {"h1": ("H100 GPUs < 1", "Slurm calls them h100")}
 
 
 @pytest.mark.parametrize(

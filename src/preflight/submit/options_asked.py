@@ -10,7 +10,16 @@ from typing import TypeVar
 
 from preflight.report.clean import clean
 from preflight.submit.options import Option, OptionError
-from preflight.submit.options_values import gres_counts, gres_others, gres_shares, mebibytes, minutes, node_counts, whole, with_type
+from preflight.submit.options_values import (
+    gres_counts,
+    gres_others,
+    gres_shares,
+    mebibytes,
+    minutes,
+    node_counts,
+    whole,
+    with_type,
+)
 from preflight.tuples import NamedTuple
 
 T = TypeVar("T")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import time
 from collections.abc import Iterator
@@ -130,7 +129,7 @@ def _read_files(path: str) -> tuple[list[tuple[str, str]], tuple[str, ...], str]
     return settings, tuple(files), "; ".join(problems)
 
 
-def _settings(path: str, files: list[str], problems: list[str]) -> Iterator[tuple[str, str]]:
+def _settings(path: str, files: list[str], problems: list[str], cluster: str = "") -> Iterator[tuple[str, str]]:
     if path in files or len(files) >= MAX_FILES:
         return
     try:
@@ -141,12 +140,15 @@ def _settings(path: str, files: list[str], problems: list[str]) -> Iterator[tupl
     files.append(path)
     if "\0" in text:
         problems.append(f"{path}: a NUL byte in it: the file is damaged")
-    for line in logical_lines(text):
+    lines = logical_lines(text)
+    named = (line.partition("=") for line in lines)
+    cluster = cluster or next((one.strip() for key, _, one in named if key.strip().lower() == "clustername"), "")
+    for line in lines:
         words = line.split(None, 1)
         if words[0].lower() == "include" and len(words) == 2:
-            pattern = os.path.join(os.path.dirname(path), words[1].strip())
-            for one in sorted(glob.glob(pattern)):
-                yield from _settings(one, files, problems)
+            # Slurm takes the name as it is written (no release expands * there), but for %c, the cluster's name.
+            name = words[1].strip().replace("%c", cluster)
+            yield from _settings(os.path.join(os.path.dirname(path), name), files, problems, cluster)
             continue
         key, equals, value = line.partition("=")
         if equals:
