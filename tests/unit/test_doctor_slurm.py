@@ -278,7 +278,7 @@ def test_a_line_that_is_included_counts(sound: DoctorSite) -> None:
 
 
 def test_slurm_conf_includes_a_name_as_it_is_written(tmp_path: Path) -> None:
-    """No release expands * there, as each says of itself; %c is the cluster's name. (plugstack.conf is another matter.)"""
+    """No release expands * there (but in plugstack.conf); %c is the cluster's name."""
     (tmp_path / "d").mkdir()
     for name in ("a", "lab"):
         (tmp_path / f"d/{name}.conf").write_text(f"Epilog=/{name}\n")

@@ -58,7 +58,7 @@ def _run(own: Taken) -> int:
     from preflight.slurm.cluster import slurm_for
     from preflight.submit.infer import Inference, infer
     from preflight.submit.plan import plan as make_plan
-    from preflight.submit.plan.ask import ask, is_installed
+    from preflight.submit.plan.ask import ask, is_installed, with_shares
     from preflight.submit.script import read
     from preflight.submit.script_file import is_anothers
 
@@ -68,6 +68,8 @@ def _run(own: Taken) -> int:
     plugins, cluster, problem = ask(slurm, policy.publish.via) if slurm else ((), None, "")
     problem = clean(problem)
     submission = read(own.words, os.environ, _stdin() if own.by_stdin else None, cwd, plugins)
+    if slurm is not None and cluster is not None:
+        cluster = with_shares(slurm, cluster, submission.components, cwd)
     inference = Inference((), (), ())
     if is_anothers(submission.script):
         note = "its lines are not read for needs: root follows no paths of a user's script; plan as its user"

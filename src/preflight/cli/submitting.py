@@ -7,11 +7,12 @@ from preflight.policy.load import load_policy
 from preflight.policy.model import Policy
 from preflight.slurm.at_once import at_once
 from preflight.slurm.cluster import slurm_for
+from preflight.slurm.commands import Slurm
 from preflight.slurm.ping import awaited
 from preflight.submit.additions import added, elsewhere
 from preflight.submit.options_help import plugin_rows
 from preflight.submit.options_table import Row
-from preflight.submit.plan.ask import read_cluster
+from preflight.submit.plan.ask import read_cluster, with_shares
 from preflight.submit.plan.make import ClusterState
 from preflight.submit.said import said, told
 from preflight.submit.script import Submission
@@ -26,6 +27,7 @@ class Connected(NamedTuple):
     policy: Policy
     site: Site
     state: ClusterState
+    slurm: Slurm
 
 
 class Prepared(NamedTuple):
@@ -46,7 +48,7 @@ def connect(deadline: float) -> Connected:
     policy = load_policy(None)
     slurm, sbatch = awaited(slurm_for(policy, deadline)), real_sbatch(os.environ.get("PATH", os.defpath))
     site, state = at_once(lambda: ask_site(slurm, sbatch), lambda: read_cluster(slurm, policy.publish.via))
-    return Connected(policy, site, state)
+    return Connected(policy, site, state, slurm)
 
 
 def plugins_here(deadline: float) -> tuple[Row, ...]:
@@ -71,7 +73,8 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
     else:
         home = os.path.expanduser("~")
         needs = read_needs(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
-    planned = plan(submission, needs, cluster.state, cluster.policy, infer, cwd)
+    state = with_shares(cluster.slurm, cluster.state, submission.components, cwd)
+    planned = plan(submission, needs, state, cluster.policy, infer, cwd)
     more = added(planned, cluster.site, cluster.policy.cluster)
     lines = (*more.remarks, *said(planned, command))
     # Nodes of another cluster, or those that a reservation keeps in maintenance, were not judged: nothing to refuse by.

@@ -55,8 +55,8 @@ class Asked(NamedTuple):
 
     ``nodes``: least and most; ``mem``, ``mem_per_cpu``, ``mem_per_gpu``, ``tmp`` in MiB (``mem`` 0: all of a node's);
     ``time`` in minutes, -1 where it is unlimited. ``nodelist`` and ``exclude`` are host lists, a file of them read.
-    ``others``: what --gres asks beside GPUs, by name and type. ``exclusive``: None, or what --exclusive says, "" alone. ``mem…`` of the command line or the script silences one of
-    another kind from the environment, as in sbatch.
+    ``others``: what --gres asks beside GPUs, by name and type. ``exclusive``: None, or what --exclusive says, "" alone.
+    ``mem…`` of the command line or the script silences one of another kind from the environment, as in sbatch.
     """
 
     partition: tuple[str, ...]

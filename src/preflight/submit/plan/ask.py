@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from preflight.policy.model import Policy
 from preflight.slurm.at_once import at_once
 from preflight.slurm.cluster import Cluster
 from preflight.slurm.commands import Slurm, SlurmError, find
 from preflight.slurm.ping import reached
 from preflight.slurm.publish import uses_extra
+from preflight.slurm.shares import of_one_gpu
 from preflight.submit.options_help import plugin_rows
 from preflight.submit.options_table import Row
 from preflight.submit.plan.make import ClusterState
+from preflight.submit.script import Component, asked
 
 
 def is_installed(policy: Policy) -> bool:
@@ -46,6 +50,20 @@ def read_cluster(slurm: Slurm, via: str = "auto") -> ClusterState:
         cluster.nodes, lambda: default_partition(slurm), lambda: via != "features" and uses_extra(slurm)
     )
     return ClusterState(nodes, default, by_extra)
+
+
+def with_shares(slurm: Slurm, state: ClusterState, components: Sequence[Component], cwd: str) -> ClusterState:
+    """Return the cluster with the shares of one GPU, where a job asks for any; what cannot be read is left out.
+
+    Raises OptionError as `asked`.
+    """
+    wanted = [gpus.shares for one in components if (gpus := asked(one, cwd).gpus) is not None]
+    if not any(wanted):
+        return state
+    try:
+        return state._replace(shares=of_one_gpu(slurm))
+    except SlurmError:
+        return state
 
 
 def default_partition(slurm: Slurm) -> str:

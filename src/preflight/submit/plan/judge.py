@@ -66,12 +66,12 @@ def rows(nodes: Iterable[Node], terms: Terms, answers: Sequence[list[ClauseResul
     """Return the nodes of a component's partitions, judged. ``answers`` by kind."""
     fails = [tuple(one.text for one in answer if one.status == "fail") for answer in answers]
     asked = terms.gpus.type if terms.gpus else None
-    lacks: dict[tuple[str, int, int, int], tuple[Lack, ...]] = {}
+    lacks: dict[tuple[object, ...], tuple[Lack, ...]] = {}
     away: dict[tuple[str, ...], bool] = {}
     found = []
     for node in nodes:
         kind = kinds.of[node.name]
-        size = (node.gres, node.cpus, node.memory, kind)
+        size = (node.gres, node.cpus, node.memory, kind, *terms.one_gpu.get(node.name, {}).items())
         if size not in lacks:
             lacks[size] = tuple(terms.lacks(node, published(kinds.views[kind], asked, node.gres)))
         if node.state not in away:

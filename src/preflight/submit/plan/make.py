@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from preflight.policy.model import Policy
 from preflight.requirements import names
@@ -21,11 +21,16 @@ from preflight.tuples import NamedTuple
 
 
 class ClusterState(NamedTuple):
-    """What was read of the cluster: its ``nodes``, the ``default`` partition ("" for none), whether Extra places."""
+    """What was read of the cluster: its ``nodes``, the ``default`` partition ("" for none), whether Extra places.
+
+    ``shares``: the most that one GPU of a node has ("shard", "mps"), where jobs can have those of one GPU alone; read
+    only for jobs that ask for shares (`ask.with_shares`).
+    """
 
     nodes: Sequence[Node]
     default: str
     by_extra: bool
+    shares: Mapping[str, Mapping[str, int]] = {}
 
 
 def plan(
@@ -44,7 +49,8 @@ def plan(
     """
     file = submission.script or "script"
     asked = wants(submission.components, inference, infer, file, cwd)
-    terms = [terms_of(one.asked) for one in asked]
+    shares = cluster.shares if cluster is not None else {}
+    terms = [terms_of(one.asked)._replace(one_gpu=shares) for one in asked]
     if cluster is None:
         parts = tuple(_unasked(*one) for one in zip(asked, terms))
     else:

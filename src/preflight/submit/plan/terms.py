@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from preflight.hostlist import HostlistError, names
 from preflight.slurm.models import Node
 from preflight.submit.gpu_types import profile_of
@@ -35,7 +37,8 @@ class Lack(NamedTuple):
 class Terms(NamedTuple):
     """What a component's options ask, made ready. ``only``: hosts it is confined to, None where it is not.
 
-    ``others``: generic resources beside GPUs: name, type ("" for any), number.
+    ``others``: generic resources beside GPUs: name, type ("" for any), number. ``one_gpu``: the most shares that one
+    GPU of a node has, where a job can have no more.
     """
 
     excluded: frozenset[str]
@@ -48,6 +51,8 @@ class Terms(NamedTuple):
     cpus: int
     needed: int
     others: tuple[tuple[str, str, int], ...] = ()
+    exclusive: bool = False
+    one_gpu: Mapping[str, Mapping[str, int]] = {}
 
     def left_out(self, node: Node) -> tuple[str, ...]:
         """Return the user's own options that keep the job from a node."""
@@ -75,7 +80,7 @@ class Terms(NamedTuple):
                 found.append(Lack(what, f"Slurm calls them {other}" if other else noun(have, self.gpus.type), True))
             elif published is not None and published < self.gpus.least:
                 found.append(Lack(what, f"publishes {noun(published, self.gpus.type)}", True))
-            found += _lacking_shares(node, self.gpus)
+            found += _lacking_shares(node, self.gpus, self.one_gpu.get(node.name, {}), self.exclusive)
         found += _lacking_others(node, self.others)
         if node.memory and self.memory > node.memory:
             found.append(Lack(f"memory < {self.memory} MiB", f"{node.memory} MiB"))
@@ -84,12 +89,16 @@ class Terms(NamedTuple):
         return found
 
 
-def _lacking_shares(node: Node, gpus: Gpus) -> list[Lack]:
+def _lacking_shares(node: Node, gpus: Gpus, one_gpu: Mapping[str, int], exclusive: bool) -> list[Lack]:
+    """Return the shares of which a node, or one GPU of it, has too few; a job that is alone there takes all of them."""
     found = []
     for name, number in gpus.shares:
         have = shares_of(node.gres, name, gpus.type)
         if have < number:
             found.append(Lack(f"{name} < {number}", f"{have or 'no'} {name}"))
+        elif name in one_gpu and one_gpu[name] < (have if exclusive else number):
+            what = f"{name} on one GPU < {have if exclusive else number}"
+            found.append(Lack(what, f"{one_gpu[name]}; Slurm gives a job those of one GPU, --exclusive takes all"))
     return found
 
 
@@ -118,6 +127,7 @@ def terms_of(asked: Asked) -> Terms:
         max((asked.cpus_per_task or 1) * tasks, asked.mincpus or 1),
         max(least, len(required)),
         tuple((name, kind, number) for name, kinds in asked.others.items() for kind, number in kinds.items()),
+        asked.exclusive == "",
     )
 
 
