@@ -215,14 +215,14 @@ def test_needs_of_the_script_warn(cluster: Cluster) -> None:
 
 
 def test_needs_of_the_script_bind(cluster: Cluster) -> None:
-    text = NEEDS.replace(
-        "module load cuda/12.4", "srun --container-image=nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04 true"
-    )
+    text = f"{NEEDS}srun --container-image=nvcr.io/nvidia/cuda:12.6.3-base-ubuntu22.04 true\n"
     done = submit(cluster, "--parsable", "-H", "--infer", "require", script(cluster, text))
     assert done.returncode == 0, done.stderr
     job = cluster.lab.job(done.stdout.strip())
     assert "cuda_runs_" in job["features"]
-    assert "preflight: added --require='gpu.count>=1" in done.stderr
+    said = " ".join(done.stderr.replace("preflight:", "").split())
+    # A number of GPUs is Slurm's to count; of an image that is not here only its name tells a CUDA.
+    assert "added --require='module=cuda/12.4, cuda>=12.4, container=enroot'" in said
     assert done.stdout.strip().isdigit()
 
 

@@ -1,4 +1,4 @@
-"""What plan says of generic resources is what Slurm does: types are told apart by their case, shares come of one GPU."""
+"""What plan says of generic resources is what Slurm does: case tells types apart, shares come of one GPU."""
 
 from collections.abc import Iterator
 

@@ -109,11 +109,14 @@ def test_without_the_plugin_needs_go_into_the_comment(filtered: Cluster) -> None
     stack.write_bytes(b"")
     try:
         done = submit(
-            filtered, "-H", "--infer=require", "--comment=mine", stdin=NEEDS.replace("\nmodule load cuda/12.4", "")
+            filtered,
+            "-H",
+            "--infer=require",
+            "--comment=mine",
+            stdin=NEEDS.replace("module load cuda/12.4", "srun apptainer exec a.sif ./a"),
         )
     finally:
         stack.write_bytes(kept)
     assert done.returncode == 0, done.stderr
     job = filtered.lab.job(done.stdout.strip())
-    assert job["comment"] == "mine; require: gpu.count>=1"
-    assert "gpu_count_2" in job["features"]
+    assert job["comment"] == "mine; require: container=apptainer"

@@ -489,7 +489,7 @@ def test_an_inferred_need_binds_the_component_whose_step_has_it() -> None:
     # What binds is added to that component's options and to no other's.
     row = PLUGIN_ROWS["require"]
     made = added(planned(script, mode="require"), Site((row,), True))
-    assert [one.get("require") for one in made.components] == [None, "container=enroot, cuda>=12.2"]
+    assert [one.get("require") for one in made.components] == [None, "container=enroot"]
 
 
 def test_partitions() -> None:
@@ -554,3 +554,14 @@ def test_a_gpu_newer_than_the_asked_cuda_fits_with_a_caveat_and_a_dropped_one_do
     assert by_name["v9"].what == "not cuda>=13.0"  # its driver is of CUDA 13.0
     assert "dropped" in by_name["v9"].detail
     assert "b1" not in by_name or by_name["b1"].what == "cuda < 13.0"
+
+
+def test_what_only_an_images_name_says_does_not_bind() -> None:
+    """nvidia/cuda's images bring cuda-compat: an older driver of a data center GPU may run them."""
+    script = "#!/bin/bash\n#SBATCH -p gpu -N1 --gpus=1\nsrun --container-image=nvidia/cuda:12.4.1-base ./a\n"
+    (one,) = planned(script, mode="require").parts
+    assert [need.clause.text for need in one.wants.needs] == ["container=enroot"]
+    assert [need.clause.text for need in one.wants.inferred] == ["cuda>=12.4"]
+    (one,) = planned(f"{script}module load cuda/12.4\n", mode="require").parts  # that says it too
+    assert [need.clause.text for need in one.wants.needs] == ["container=enroot", "cuda>=12.4", "module=cuda/12.4"]
+    assert one.wants.inferred == ()

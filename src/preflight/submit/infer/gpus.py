@@ -59,7 +59,7 @@ def counts(collector: Collector, components: Sequence[Component], cwd: str) -> N
 
 def _count(collector: Collector, option: Option, number: int, why: str, place: int) -> None:
     text = None if option.line else option.text
-    collector.need(f"gpu.count>={number}", option.line, f"{option.text} {why}", text=text, groups=(place,))
+    collector.need(f"gpu.count>={number}", option.line, f"{option.text} {why}", text=text, groups=(place,), binds=False)
 
 
 def torchrun(session: Session, command: Command) -> None:
@@ -72,4 +72,4 @@ def processes(session: Session, command: Command, words: Sequence[Word]) -> None
     value = arguments(words, _TORCH, clusters=False).value("--nproc_per_node", "--nproc-per-node")
     if value is not None and is_whole(value.text) and 0 < int(value.text[:6]) < 1000:
         why = f"torchrun starts {int(value.text)} processes on a node, one a GPU"
-        session.need(command, f"gpu.count>={int(value.text)}", value.line, why)
+        session.need(command, f"gpu.count>={int(value.text)}", value.line, why, binds=False)

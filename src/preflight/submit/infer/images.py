@@ -102,7 +102,8 @@ def _reference(session: Session, command: Command, reference: str, line: int, gp
         if session.seeks_gpus(command, line):
             session.collector.note(line, f"{why} and {rest}; the image itself is not here to be read")
     else:
-        session.need(command if gpus[0] else _doubted(command, gpus[1]), f"cuda>={version}", line, why)
+        # Which drivers it takes is known from the image alone: nvidia/cuda's bring cuda-compat, and so may others.
+        session.need(command if gpus[0] else _doubted(command, gpus[1]), f"cuda>={version}", line, why, binds=False)
 
 
 def _doubted(command: Command, why: str) -> Command:

@@ -21,13 +21,16 @@ GPU_NAMES = ("cuda", "driver", "gpu", "nvlink", "ecc", "mig")
 class Inferred(NamedTuple):
     """A need: ``clause`` of the requirement language, the ``line`` it comes from (1-based; 0: not in the script, but on
     the command line or in the environment), that line's ``text``, and ``why``: the evidence, in a sentence.
-    ``component``: of a heterogeneous job, which one it is a need of; the script itself runs in the first, 0."""
+    ``component``: of a heterogeneous job, which one it is a need of; the script itself runs in the first, 0.
+    ``binds``: with --infer=require. A number of GPUs does not (Slurm itself gives them), nor what only the name of an
+    image says."""
 
     clause: str
     line: int
     text: str
     why: str
     component: int = 0
+    binds: bool = True
 
 
 class Unread(NamedTuple):
@@ -66,6 +69,7 @@ class Collector:
         self._gpus = tuple(gpus) or (False,)  # which of the job's components ask for GPUs
         self._unsought: int | None = None  # the first line of which a GPU's needs were left out
         self._needs: dict[tuple[str, int], Inferred] = {}
+        self._binding: set[tuple[str, int]] = set()
         self._doubtful: list[tuple[str, int, int, str]] = []  # clause, component, line, why it does not bind
         self._unread: dict[int, Unread] = {}
         self._notes: dict[tuple[int, str], Noted] = {}
@@ -85,6 +89,7 @@ class Collector:
         doubt: str = "",
         text: str | None = None,
         groups: tuple[int, ...] = (),
+        binds: bool = True,
     ) -> None:
         """Add a need; with a ``doubt`` (why the line may not run) the line is unread, unless it runs elsewhere.
 
@@ -96,6 +101,8 @@ class Collector:
             self.unread(line, f"{clause}: {problem}")
         for place in places:
             self._need(clause, line, why, doubt, text, place)
+            if binds and not doubt:
+                self._binding.add((clause, place))
 
     def _places(self, clause: str, line: int, groups: tuple[int, ...]) -> tuple[Sequence[int], str]:
         """Return the components of a need, and what is unknown of them."""
@@ -153,7 +160,10 @@ class Collector:
         if self._unsought is not None:
             self.note(self._unsought, _UNSOUGHT)
         return Inference(
-            tuple(sorted(self._needs.values(), key=lambda one: one.line)),
+            tuple(
+                one._replace(binds=key in self._binding)
+                for key, one in sorted(self._needs.items(), key=lambda each: each[1].line)
+            ),
             tuple(sorted(self._unread.values())),
             tuple(sorted(self._notes.values())),
         )

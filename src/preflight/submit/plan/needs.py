@@ -25,9 +25,9 @@ def wants(components: Sequence[Component], inference: Inference, infer: str, fil
         known = {need.clause.text for need in needs}
         inferred = _inferred(inference, known, position) if infer != OFF else []
         if infer == REQUIRE:
-            needs += [need for need in inferred if not _counts_gpus(need)]
-            inferred = [need for need in inferred if _counts_gpus(need)]
-        found.append(Wants(values, tuple(needs), tuple(inferred)))
+            needs += [need for need, binds in inferred if binds]
+        left = tuple(need for need, binds in inferred if infer == WARN or not binds)
+        found.append(Wants(values, tuple(needs), left))
     return tuple(found)
 
 
@@ -42,10 +42,11 @@ def _stated(option: Option | None, source: str, text: str | None, file: str) -> 
     return [Need(clause, source, option.line, option.text) for clause in requirement.clauses]
 
 
-def _inferred(inference: Inference, known: set[str], position: int) -> list[Need]:
-    """Return the inferred needs that are not stated, but for numbers of GPUs that Slurm itself gives."""
+def _inferred(inference: Inference, known: set[str], position: int) -> list[tuple[Need, bool]]:
+    """Return the inferred needs that are not stated, but for numbers of GPUs that Slurm itself gives, and whether each
+    may bind."""
     return [
-        Need(clause, "inferred", one.line, one.text, one.why)
+        (Need(clause, "inferred", one.line, one.text, one.why), one.binds)
         for one in inference.needs
         for clause in parse(one.clause).clauses
         if one.component == position and clause.text not in known and not _of_options(one)
@@ -55,12 +56,6 @@ def _inferred(inference: Inference, known: set[str], position: int) -> list[Need
 def _of_options(one: Inferred) -> bool:
     """Tell whether a need comes from an option for GPUs: Slurm itself sees to it, on another vendor's nodes too."""
     return one.clause.startswith("gpu.count") and (one.line == 0 or one.text.startswith("#S"))
-
-
-def _counts_gpus(need: Need) -> bool:
-    """Tell whether a need is for a number of GPUs. It never binds: the job gets those that Slurm gives it, and
-    gpu.count is of NVIDIA's alone."""
-    return need.clause.text.startswith("gpu.count")
 
 
 def requirement_of(needs: Sequence[Need]) -> Requirement:

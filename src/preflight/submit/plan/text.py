@@ -45,8 +45,8 @@ def _part(part: Part, plan: Plan) -> Iterator[str]:
         yield from _section("Named in --nodelist, but", _groups(nodes.lacking, head=False))
         yield from _section("Fit with a caveat", _groups(nodes.caveats))
         yield from _section("What you could change", _changes(part))
-    binds = "Slurm itself counts GPUs" if plan.infer == "require" else "--infer=require makes it bind"
-    yield from _section(f"Inferred from the script; a warning only ({binds})", _inferred(part))
+    binds = "" if plan.infer == "require" else " (--infer=require makes it bind)"
+    yield from _section(f"Inferred from the script; a warning only{binds}", _inferred(part))
     yield from _section("Verified on the node by the prolog", _verified(part))
     yield from _section("For Slurm's scheduler", _placement(part.placement))
     yield from _section("Notes", [line for note in part.notes for line in _wrapped(note, "  ", "    ")])
