@@ -220,7 +220,7 @@ def test_gpus_of_a_node(gres: str, kind: str | None, count: int) -> None:
 
 
 def test_a_type_in_other_letters_is_another_type_to_slurm() -> None:
-    """As sbatch, which refuses it (tests/lab/test_sbatch_reference.py)."""
+    """As sbatch, which refuses it (seen on 22.05, 24.11 and 26.05)."""
     state = ClusterState([node("h1", H100, gres="gpu:h100:4"), node("h2", H100, gres="gpu:H100:4(S:0)")], "gpu", True)
     nodes = part("--gres=gpu:H100:1", state=state).nodes
     assert nodes is not None

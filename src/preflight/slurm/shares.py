@@ -1,8 +1,7 @@
 """How many shares ("shard", "mps") one GPU of a node has: a job gets those of one GPU, unless the site allows more.
 
 Source: SelectTypeParameters in slurm.conf(5), MULTIPLE_SHARING_GRES_PJ (since 23.11). Without it Slurm 22.05, 24.11
-and 26.05 take a job that asks more than one GPU has, up to what all have, and never start it
-(tests/lab/test_sbatch_gres.py).
+and 26.05 take a job that asks more than one GPU has, up to what all have, and never start it.
 """
 
 from __future__ import annotations
