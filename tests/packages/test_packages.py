@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BASE = Path("/var/cache/preflight-lab/bookworm")
+BASE = Path("/var/cache/preflight-systems/bookworm")
 PACKAGES = "python3,gcc,libc6-dev,make,libslurm-dev"
 PREFIX = "/opt/preflight"
 pytestmark = pytest.mark.skipif(
