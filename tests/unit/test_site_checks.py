@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import preflight
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context
 from preflight.checks.run import run_checks
@@ -57,6 +58,9 @@ for _ in range(6):
             os.execvp("sleep", ["sleep", MARK])
         time.sleep(600)
 """
+
+
+CLOSED = any(not os.stat(one).st_mode & 0o001 for one in Path(preflight.__file__).parents)
 
 
 def context(policy: Policy, phase: str = "health") -> Context:
@@ -156,6 +160,7 @@ def test_it_has_no_descriptor_environment_or_time_of_ours(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(CLOSED, reason="the checkout is closed to other users")
 def test_it_runs_as_another_user_where_one_is_named(judge: Callable[..., list[Finding]], place: Path) -> None:
     (place / "a.py").write_text(f"{HEAD}    yield passed(f'{{os.getuid()}} {{os.getgroups()}}')\n")
     (place / "a.py").chmod(0o600)

@@ -69,7 +69,7 @@ def confined(run: Callable[[Tell], None], seconds: float, user: str = "", node: 
         os.close(one)
     left, last = _end_all(pid)
     status = last if status is None else status
-    if broken:
+    if broken and not (status is not None and os.WIFSIGNALED(status)):  # what a crash writes stands there, too
         why = f"cannot be started: {broken.decode('utf-8', 'replace')}"
     if why or status is None:
         return Ended(None, 0, output, errors, told, why or "did not end", left)
