@@ -151,6 +151,49 @@ def test_a_report_that_is_none_costs_one_line_and_the_others_are_kept(
     assert [kept for day in store.days() for kept in store.frames(day)] == [good]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"550.54.15"', b'"550.\xff.15"'),
+        (b'"started": "', b'"started": "9999-12-31T23:59:59-12:00", "was": "'),
+        (b'"started":"', b'"started":"9999-12-31T23:59:59-12:00","was":"'),
+        (b'"restart":null', b'"restart":2147483648'),
+        (b'"restart": null', b'"restart": 2147483648'),
+    ],
+)
+def test_whatever_a_report_holds_it_stops_no_queue(
+    client: TestClient, store: Store, before: bytes, after: bytes
+) -> None:
+    token = tokens.make(store, samples.CLUSTER, "n1")
+    sound = samples.report("n1", samples.START + 1, job=2)
+    odd = samples.report("n1", samples.START, job=1).replace(before, after)
+    status, said = send(client, token, odd, sound)
+    assert status == 200
+    assert int(str(said["accepted"])) + int(str(said["refused"])) == 2
+    assert sound in [raw for day in store.days() for raw in store.frames(day)]
+
+
+def test_long_names_of_software_are_cut(client: TestClient, store: Store) -> None:
+    token = tokens.make(store, samples.CLUSTER, "n1")
+    long = "".join(chr(33 + (at * 7919) % 90) for at in range(9000)).replace("\\", "x").replace('"', "y")
+    raw = samples.report("n1", samples.START, job=1, policy=long)
+    assert send(client, token, raw)[0] == 200
+    ((kept,),) = store.rows("SELECT policy FROM node_software")
+    assert 0 < len(kept) < 300
+
+
+def test_health_tells_strangers_nothing_of_a_fault(
+    client: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> list[object]:
+        raise StoreError("connection to 10.1.2.3 as preflight failed")
+
+    monkeypatch.setattr(store, "rows", fails)
+    answer = client.get("/healthz")
+    assert answer.status_code == 503
+    assert "10.1.2.3" not in answer.text
+
+
 def test_plain_lines_are_taken_too_and_other_encodings_are_not(client: TestClient, store: Store) -> None:
     token = tokens.make(store, samples.CLUSTER, "n1")
     raw = samples.report().rstrip(b"\n")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import pytest
 
 from fleet import reckoning, samples
-from preflight.fleet.entry import Entry, EntryReader
+from fleet.server import Postgres, programs
+from preflight.fleet.entry import EntryReader
 from preflight.fleet.query import actions
 from preflight.fleet.query.window import Window
-from preflight.fleet.store.interface import Store, StoreError
+from preflight.fleet.store import postgres
+from preflight.fleet.store.interface import Store
 from preflight.fleet.store.open import open_store
 
 BEGIN = round(samples.START * 1000)
@@ -76,15 +77,6 @@ def test_drains_equal_the_reckoning_whatever_comes_first(store: Store, seed: int
     assert sum(one.times for one in actions.drained_for(store, ALWAYS)) == len(expected)
 
 
-def send(store: Store, entries: list[Entry]) -> None:
-    """Add reports as a shipper sends them: what met another collector is sent again."""
-    for _ in range(20):
-        with suppress(StoreError):
-            store.add(entries)
-            return
-    raise AssertionError("the store takes nothing")
-
-
 def test_two_collectors_that_have_reports_of_one_node_at_once(url: str) -> None:
     stores = [open_store(url), open_store(url)]
     reader = EntryReader()
@@ -93,7 +85,7 @@ def test_two_collectors_that_have_reports_of_one_node_at_once(url: str) -> None:
     random.Random(3).shuffle(order)
     with ThreadPoolExecutor(2) as pool:
         shares = [order[at : at + 2] for at in range(0, len(order), 2)]
-        list(pool.map(lambda at: send(stores[at % 2], shares[at]), range(len(shares))))
+        list(pool.map(lambda at: stores[at % 2].add(shares[at]), range(len(shares))))
     assert kept(stores[0]) == reckoning.drains(reckoning.load(raws), *ALWAYS)
     for store in stores:
         store.close()
@@ -106,3 +98,25 @@ def test_a_drain_whose_day_was_forgotten_still_ends(store: Store) -> None:
     store.drop_day(store.days()[0])
     store.add([reader.read(samples.report(at=samples.START + 3 * samples.DAY_S, job=2))])
     assert kept(store) == [("n1", BEGIN, BEGIN + 3 * reckoning.DAY_MS, "others")]
+
+
+@pytest.mark.skipif(programs() is None, reason="needs PostgreSQL")
+def test_collectors_that_come_and_go_on_one_day_do_not_stop_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector that has just begun looks whether the day's tables are there while others write to them."""
+    monkeypatch.setattr(postgres, "TRIES", 1)
+    raws = [samples.report(f"n{at}", samples.START + at, job=at + 1) for at in range(48)]
+
+    def send(share: list[bytes]) -> None:
+        reader = EntryReader()
+        for raw in share:
+            store = open_store(url)
+            store.add([reader.read(raw)])
+            store.close()
+
+    with Postgres() as server, server.database() as url:
+        open_store(url).close()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(send, [raws[at::4] for at in range(4)]))
+        store = open_store(url)
+        assert sum(len(list(store.frames(day))) for day in store.days()) == len(raws)
+        store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import os
 import sys
 from collections.abc import Callable
 
@@ -70,7 +71,9 @@ def serve(
     write_out(f"Collector on {scheme}://{listen}, store {_shown(store_url)}")
     write_out(f"A node's token: preflight fleet token NODE --store {_shown(store_url)}")
     write_out(f"Dashboard: {scheme}://{listen}/")
-    if not access.any_reader(store) and proxy is None:
+    if "JOURNAL_STREAM" in os.environ and not access.any_reader(store) and proxy is None:  # a journal has many readers
+        write_out(f"No reader yet: preflight fleet reader NAME --admin --store {_shown(store_url)}")
+    elif not access.any_reader(store) and proxy is None:
         write_out(f"The first reader's token (an admin's), shown this once: {access.make(store, 'admin', 'admin')}")
     else:
         write_out(f"A reader's token: preflight fleet reader NAME --store {_shown(store_url)}")

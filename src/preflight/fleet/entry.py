@@ -194,8 +194,8 @@ class EntryReader:
                 if one.status in LOUD
             ),
             profile=self._profiles.read(report.facts),
-            preflight=text(report.software.preflight),
-            policy=text(report.software.policy_sha256),
+            preflight=text(report.software.preflight)[:MAX_NAME],
+            policy=text(report.software.policy_sha256)[:MAX_NAME],
             boot=_boot(report.boot),
         )
 
@@ -224,6 +224,8 @@ def _check(report: _Report) -> None:
     for number in numbers:
         if number is not None and not 0 <= number < 1 << 32:
             raise RefusedError(f"job has a number that Slurm never gives: {str(number)[:40]}")
+    if job is not None and job.restart is not None and job.restart >= 1 << 31:
+        raise RefusedError(f"job has a number that Slurm never gives: {job.restart}")
 
 
 def _check_time(started_ms: int, now_ms: int) -> None:

@@ -90,7 +90,7 @@ class ProfileReader:
     def _kept(self, subject: str, raw: bytes | msgspec.Raw) -> bytes:
         try:
             return self._encoder.encode(self._kept_of[subject].decode(raw))
-        except (msgspec.DecodeError, TypeError):
+        except (msgspec.DecodeError, TypeError, UnicodeDecodeError):
             return b"{}"
 
     def _made(self, parts: list[bytes]) -> Profile:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -349,8 +350,10 @@ class Pages:
     async def _known(self, request: Request) -> access.Reader | None:
         try:
             its: access.Reader | None = await self._aside(self.access.reader, request)
-        except StoreError:
-            return None
+        except StoreError as error:  # not the reader's fault: no login form, and no "you are nobody" for programs
+            raise HTTPException(
+                503, "The store does not answer; try again.", {**HEADERS, "retry-after": "5"}
+            ) from error
         return its
 
     async def _aside(self, function: Callable[..., T], *arguments: object) -> T:

@@ -112,7 +112,7 @@ class Page(NamedTuple):
         raise AskedError(f"table: {clean(name, 40)!r} is none of {names}")
 
 
-def link(path: str, **values: Any) -> str:
+def link(path: str, /, **values: Any) -> str:
     """Return a URL of ours; values that are empty or None are left out."""
     query = urlencode({name: value for name, value in values.items() if value not in ("", None)}, errors="replace")
     return f"{path}?{query}" if query else path

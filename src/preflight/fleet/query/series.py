@@ -103,14 +103,15 @@ def failing_days(store: Reader, window: Window, check: str = "") -> list[Day]:
 def blamed(store: Reader, window: Window) -> list[Blamed]:
     """Return every check that did not pass on the days of a window, by status and blame, most nodes first."""
     begin, end = window.days[0], window.days[-1]
-    sql = f"SELECT check_id, status, blame, count(*) FROM check_nodes n WHERE {WITHIN} GROUP BY 1, 2, 3"
-    on = {tuple(key): number for *key, number in store.rows(sql, (begin, end, begin, end))}
     rows = store.rows(
         "SELECT t.check_id, t.status, t.blame, c.name, sum(t.runs), min(t.day), max(t.day) FROM check_totals t"
         " JOIN checks c ON c.check_id = t.check_id WHERE t.day >= ? AND t.day <= ?"
         " GROUP BY t.check_id, t.status, t.blame, c.name",
         (begin, end),
     )
+    # After the rows, so that what comes between the two questions has its number of nodes.
+    sql = f"SELECT check_id, status, blame, count(*) FROM check_nodes n WHERE {WITHIN} GROUP BY 1, 2, 3"
+    on = {tuple(key): number for *key, number in store.rows(sql, (begin, end, begin, end))}
     found = [
         Blamed(name, STATUSES[status], blame, on[check, status, blame], *rest)
         for check, status, blame, name, *rest in rows
@@ -147,7 +148,11 @@ def costs(store: Reader) -> dict[str, Cost]:
         ((last,),) = store.day_rows((day,), "SELECT coalesce(max(seq), 0) FROM {reports}") or [(0,)]
         for raw in store.frames(day, "WHERE seq > ?", (last - SAMPLE,)) if last else ():
             once: Counter[str] = Counter()
-            for one in decoder.decode(raw).findings:
+            try:
+                report = decoder.decode(raw)
+            except (msgspec.DecodeError, UnicodeDecodeError):  # a duration that is none: nobody looked at it on the way
+                continue
+            for one in report.findings:
                 once[one.check] += one.duration_ms or 0.0  # type: ignore[assignment]
             for check, ms in once.items():
                 took[check].append(ms)

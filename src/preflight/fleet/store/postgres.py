@@ -7,7 +7,9 @@ Rows are written in the order of their keys, so two collectors wait for each oth
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,17 +48,20 @@ class PostgresStore(PostgresReader):
             return 0
         once = {entry.key: entry for entry in reversed(entries)}  # of one key the first
         batch = sorted(once.values(), key=lambda entry: entry.key)
-        for day in sorted({entry.day for entry in batch}):
-            self._make_day(day)
-        if not self._frames.number:
-            self._train(batch)
         for left in range(TRIES - 1, -1, -1):
             try:
+                for day in sorted({entry.day for entry in batch}):  # another collector may have dropped one
+                    self._make_day(day)
+                if not self._frames.number:
+                    self._train(batch)
                 with self._connection() as connection, connection.transaction():
+                    # Those who make or drop a day lock these two first, and so do we: nobody waits in a circle.
+                    connection.execute("LOCK TABLE reports, findings IN ACCESS SHARE MODE")
                     return self._add(connection, batch)
             except AgainError as error:
                 if not left:
                     raise StoreError(str(error)) from error
+                time.sleep(random.uniform(0, 0.1))  # so that two that met do not meet again
         raise AssertionError("unreachable")
 
     def _add(self, connection: psycopg.Connection[Any], batch: list[Entry]) -> int:
@@ -95,9 +100,19 @@ class PostgresStore(PostgresReader):
             return
         with self._connection() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            for statement in POSTGRES_DAY:
-                connection.execute(statement.format(day=day, next=day + 1))
+            # Making what is there already would lock the day's tables all the same, against those that write to them.
+            (there,) = self._one(connection, "SELECT to_regclass(%s) IS NOT NULL", (f"findings_{day}_check",))
+            if not there:
+                connection.execute("LOCK TABLE reports, findings IN ACCESS EXCLUSIVE MODE")
+                for statement in POSTGRES_DAY:
+                    connection.execute(statement.format(day=day, next=day + 1))
         self._made.add(day)
+
+    @staticmethod
+    def _one(connection: psycopg.Connection[Any], sql: str, args: Sequence[Any]) -> tuple[Any, ...]:
+        row = connection.execute(sql, args).fetchone()
+        assert row is not None
+        return tuple(row)
 
     def _train(self, batch: list[Entry]) -> None:
         """Make the store's dictionary as soon as there are reports to make it from."""
@@ -136,6 +151,7 @@ class PostgresStore(PostgresReader):
         """Forget the reports of ``day``; what was derived from them stays."""
         with self._connection() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            connection.execute("LOCK TABLE reports, findings IN ACCESS EXCLUSIVE MODE")
             connection.execute(f"DROP TABLE IF EXISTS reports_{day}, findings_{day}")
         self._made.discard(day)
 

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from preflight.fleet.store.frames import Frames
 
 
+# A server that is gone without a word is noticed within half a minute (by default never), so that the next try
+# may reach the one that took its place. Milliseconds for the last, seconds for the others.
+PATIENCE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+
 class PostgresReader:
     """A store on PostgreSQL that is asked; for several threads at once, each with a connection of its own."""
 
@@ -107,7 +118,7 @@ class PostgresReader:
         connection = getattr(self._local, "connection", None)
         try:
             if connection is None or connection.closed:
-                connection = self._local.connection = psycopg.connect(self._url, autocommit=True)
+                connection = self._local.connection = psycopg.connect(self._url, autocommit=True, **PATIENCE)
                 self._open.append(connection)
             yield connection
         except (

@@ -73,6 +73,9 @@ def read(text: bytes, sender: Sender, reader: EntryReader) -> Batch:
             _own(entry, sender)
         except RefusedError as error:
             refused.append((place, Refused(now_ms, sender.node, str(error), len(line), line[:HEAD])))
+        except Exception as error:  # whatever a text does to us, it stops no node's queue
+            why = f"{type(error).__name__}: {ascii(str(error))[:160]}"
+            refused.append((place, Refused(now_ms, sender.node, why, len(line), line[:HEAD])))
         else:
             entries.append(entry)
     return Batch(entries, refused)

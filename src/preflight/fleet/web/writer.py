@@ -32,9 +32,16 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pool = ThreadPoolExecutor(1, "write")
-        self._queue: asyncio.Queue[_Work] = asyncio.Queue()
+        self._made: asyncio.Queue[_Work] | None = None
         self._waiting = 0
         self.new = self.taken = self.refused = 0
+
+    @property
+    def _queue(self) -> asyncio.Queue[_Work]:
+        """The queue, made where a loop runs: Python 3.9 binds it to the one of its making."""
+        if self._made is None:
+            self._made = asyncio.Queue()
+        return self._made
 
     async def write(self, entries: list[Entry], refused: list[Refused]) -> int:
         """Return how many of ``entries`` were new, once they are on the disk; raises StoreError or BusyError."""

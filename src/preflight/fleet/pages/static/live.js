@@ -40,7 +40,13 @@
       wanted = event.data;
       refresh();
     });
-    source.onerror = () => { holder.dataset.state = "off"; };
+    source.onerror = () => {
+      holder.dataset.state = "off";
+      if (source && source.readyState === EventSource.CLOSED) {  // refused: the browser itself tries no more
+        close();
+        setTimeout(open, 15000 + Math.random() * 15000);
+      }
+    };
   }
 
   function close() {
