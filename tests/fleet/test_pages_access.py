@@ -107,6 +107,19 @@ def test_another_users_job_is_as_one_that_there_is_not(client: TestClient, fille
         assert his.text.replace(str(OTHERS), "999") == none.text
 
 
+def test_the_jobs_on_a_nodes_page_are_looked_at_too(
+    client: TestClient, filled: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = bearer(access.make(filled, "carol", "admin"))
+    ((name,),) = filled.rows(
+        "SELECT n.name FROM latest l JOIN nodes n ON n.node = l.node WHERE l.job IS NOT NULL ORDER BY 1 LIMIT 1"
+    )
+    with caplog.at_level(logging.INFO, "preflight.audit"):
+        figures = client.get(f"/node?name={name}&since=30d&format=json", headers=headers).json()
+    lines = [one.getMessage() for one in caplog.records if one.name == "preflight.audit"]
+    assert bool(figures["tables"]["jobs"]) == bool(lines)
+
+
 def test_an_admin_sees_all_and_one_line_says_so(
     client: TestClient, filled: Store, caplog: pytest.LogCaptureFixture
 ) -> None:

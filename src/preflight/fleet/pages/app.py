@@ -248,7 +248,7 @@ class Pages:
             return self._refuse(request, 404, str(error))
         except StoreError as error:
             return self._refuse(request, 503, str(error))
-        self._note(request, reader, tuple((search.label(one), one.user) for one in found if one.user != reader.name))
+        self._note(request, reader, tuple((search.label(one), one.user) for one in found))
         return await self._aside(_file, view)
 
     async def _live(self, request: Request) -> Response:
@@ -328,7 +328,11 @@ class Pages:
         return Response(text, status, HEADERS, "text/html; charset=utf-8")
 
     def _note(self, request: Request, reader: access.Reader, looked: tuple[tuple[str, str], ...]) -> None:
-        """Write who looked at whose jobs: one line, once an hour for the same page."""
+        """Write who looked at whose jobs: one line, once an hour for the same page; nobody's own are noted.
+
+        A page is made once for several readers: what is each one's own is left out here.
+        """
+        looked = tuple((job, user) for job, user in looked if user != reader.name)
         if not looked:
             return
         here = f"{request.url.path}?{request.url.query}"

@@ -93,7 +93,7 @@ class Pager(NamedTuple):
 class Page(NamedTuple):
     """An answer: ``figures`` and ``tables`` are what HTML, JSON and CSV share; ``values`` only the template needs.
 
-    ``looked``: (job, user) of jobs of others that the reader was shown, for the audit line.
+    ``looked``: (job, user) of the jobs that it shows, for the audit line.
     """
 
     name: str

@@ -36,6 +36,11 @@ def message(reason: str) -> str:
     return words if head.startswith("preflight:") and words else reason
 
 
+def looked(found: Iterable[Job]) -> tuple[tuple[str, str], ...]:
+    """Return the jobs that a page shows, with their users, for the audit line."""
+    return tuple((search.label(one), one.user) for one in found)
+
+
 def job_rows(found: Iterable[Job]) -> list[tuple[Any, ...]]:
     """Return the rows of a table with JOB_COLUMNS."""
     return [

@@ -43,7 +43,7 @@ def listing(ask: Ask) -> Page:
         "verdicts": VERDICTS,
         "pager": pager(ask, "/jobs", len(found), more),
     }
-    return Page("jobs", "Jobs", {"shown": len(found), "more": more}, (table,), values, _looked(ask, found))
+    return Page("jobs", "Jobs", {"shown": len(found), "more": more}, (table,), values, common.looked(found))
 
 
 def page(ask: Ask) -> Page:
@@ -58,7 +58,7 @@ def page(ask: Ask) -> Page:
         "reports": sum(len(one.reports) for one in view.tries),
     }
     values = {"view": view, "advice": advise(view), "url": _url(ask)}
-    return Page("job", f"Job {view.label}", figures, (moves, _findings(view)), values, _looked(ask, found))
+    return Page("job", f"Job {view.label}", figures, (moves, _findings(view)), values, common.looked(found))
 
 
 def read(ask: Ask) -> tuple[list[Job], View, list[dict[str, Any]]]:
@@ -97,10 +97,6 @@ def _loaded(raw: bytes) -> dict[str, Any] | None:
 
 def _url(ask: Ask) -> dict[str, str]:
     return {name: ask.values[name] for name in ("cluster", "id") if name in ask.values}
-
-
-def _looked(ask: Ask, found: list[Job]) -> tuple[tuple[str, str], ...]:
-    return tuple((search.label(one), one.user) for one in found if one.user != ask.reader.name)
 
 
 def _moves(view: View) -> Table:

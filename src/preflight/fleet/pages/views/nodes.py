@@ -166,7 +166,7 @@ def page(ask: Ask) -> Page:
         "silent": ask.now_ms - now.started_ms > status.SILENT_MS,
         "silent_for": length(ask.now_ms - now.started_ms),
     }
-    return Page("node", name, figures, tables, values)
+    return Page("node", name, figures, tables, values, common.looked(jobs))
 
 
 def _asked(ask: Ask) -> tuple[str, str]:
