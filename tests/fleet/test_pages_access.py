@@ -65,7 +65,7 @@ def every_url() -> list[str]:
     for path in app.VIEWS:
         for values in ("", f"id={OTHERS}", f"id={SHARED}", f"id={MINE}", "name=n1", "user=bob", "q=bob", "since=30d"):
             its += [f"{path}?{values}&format={form}" for form in FORMS]
-    its += [f"{path}?id={OTHERS}" for path in ("/report",)]
+    its += [f"{path}?id={OTHERS}" for path in ("/report", "/why")]
     its += [f"/search?q={text}" for text in ("bob", str(OTHERS), "n1", "requirement")]
     return [*its, "/", f"/job?id={OTHERS}&cluster=lab", "/jobs?node=n2&since=30d", "/jobs?partition=gpu&size=500"]
 

@@ -81,6 +81,12 @@ def look(lines: list[str]) -> None:
         body = driver.find_element(By.TAG_NAME, "body").text
         assert "rocky1" in body
         assert "Requeue" in body
+        driver.find_element(By.PARTIAL_LINK_TEXT, "Why it waits").click()
+        wait(lambda: "/why" in driver.current_url)
+        assert "moved" in driver.find_element(By.TAG_NAME, "pre").text
+        driver.get(f"{url}why?id=4")
+        assert "held" in driver.find_element(By.TAG_NAME, "pre").text
+        assert (browser.console(), browser.violations()) == ([], [])
         driver.get(f"{url}jobs?user={USER}")
         wait(lambda: driver.execute_script("return document.getElementById('live').dataset.state") == "on")
         driver.execute_script("window.here = 1")

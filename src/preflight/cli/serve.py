@@ -6,6 +6,7 @@ import gc
 import ipaddress
 import os
 import sys
+import time
 from collections.abc import Callable
 
 import click
@@ -14,6 +15,8 @@ from preflight.cli.common import config_option, fail, policy_for, write_out
 from preflight.cli.stores import NEEDS, opened, store_option
 from preflight.digits import is_whole
 from preflight.slurm.commands import Slurm
+
+WHY_S = 15.0  # seconds that Slurm has to say why a job waits
 
 
 @click.command()
@@ -81,7 +84,7 @@ def serve(
     _audit()
     if not tls_cert and not _is_loopback(host):
         click.echo("preflight: without --tls-cert tokens and reports cross the network in the clear", err=True)
-    app = make_app(store, keep_days, Options(proxy, watch, bool(tls_cert)))
+    app = make_app(store, keep_days, Options(proxy, watch, bool(tls_cert), None if no_slurm else _why(config)))
     its = uvicorn.Config(
         app,
         host=host,
@@ -129,6 +132,26 @@ def _slurm(config: str | None) -> Callable[[float], Slurm]:
 
     policy = policy_for(config)
     return lambda deadline: slurm_for(policy, deadline)
+
+
+def _why(config: str | None) -> Callable[[str], str]:
+    """Return what says of a job what `preflight why` says; it raises ValueError with one line."""
+    policy = policy_for(config)
+
+    def why(text: str) -> str:
+        from preflight.report.find import ReportPlaces
+        from preflight.slurm.cluster import cluster_for
+        from preflight.submit.why.fits import Fitting
+        from preflight.submit.why.gather import Reader, parse
+        from preflight.submit.why.several import tell
+        from preflight.submit.why.text import render
+
+        asked = parse(text)
+        cluster = cluster_for(policy, time.monotonic() + WHY_S)
+        places = ReportPlaces(policy.report.spool, policy.report.dir, policy.report.search)
+        return render(tell(Reader(cluster, places, Fitting(cluster.slurm, policy)), asked), time.time())
+
+    return why
 
 
 def _audit() -> None:

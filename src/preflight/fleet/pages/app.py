@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gzip
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -71,11 +73,15 @@ VIEWS: dict[str, tuple[str, Callable[[Ask], Page]]] = {
 
 
 class Options(NamedTuple):
-    """``proxy``: who is believed about users; ``watch``: asks Slurm; ``secure``: the cookie goes over TLS alone."""
+    """``proxy``: who is believed about users; ``watch``: asks Slurm; ``secure``: the cookie goes over TLS alone.
+
+    ``why``: says of a job what became of it, from Slurm and its reports; raises ValueError with one line.
+    """
 
     proxy: access.Proxy | None = None
     watch: Watch | None = None
     secure: bool = False
+    why: Callable[[str], str] | None = None
 
 
 class _Made(NamedTuple):
@@ -98,6 +104,7 @@ class Pages:
         self.access = access.Access(store, options.proxy)
         self.watch = options.watch or Watch(None)
         self._pool = ThreadPoolExecutor(THREADS, "page")
+        self._asking = threading.Lock()  # one question to Slurm at a time: a stuck controller stops no page
         self.hub = Hub(store, self._aside)
         self._kept: OrderedDict[tuple[str, str], _Made] = OrderedDict()
         self._making: dict[tuple[str, str], asyncio.Future[_Made]] = {}
@@ -111,6 +118,7 @@ class Pages:
             Route("/", self._home, methods=["GET"]),
             Route("/search", self._search, methods=["GET"]),
             Route("/report", self._report, methods=["GET"]),
+            Route("/why", self._why, methods=["GET"]),
             Route("/live", self._live, methods=["GET"]),
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),
@@ -250,6 +258,26 @@ class Pages:
             return self._refuse(request, 503, str(error))
         self._note(request, reader, tuple((search.label(one), one.user) for one in found))
         return await self._aside(_file, view)
+
+    async def _why(self, request: Request) -> Response:
+        """What `preflight why` says of a job, asked now: for admins, for Slurm tells it of anybody's job."""
+        reader = await self._known(request)
+        if reader is None:
+            return self._stranger(request)
+        if not reader.admin or self.options.why is None:
+            return self._refuse(request, 403, "ask where the job was submitted: preflight why JOB")
+        text = request.query_params.get("id", "")[:40]
+        if not self._asking.acquire(blocking=False):
+            return self._refuse(request, 503, "Slurm is being asked about another job: try again")
+        try:
+            said = await run_in_threadpool(self.options.why, text)
+        except ValueError as error:
+            return self._refuse(request, 404, str(error))
+        finally:
+            self._asking.release()
+        self._note(request, reader, ((clean(text, 40), "-"),))
+        page = Page("why", f"Why: job {text}", {"job": text}, (), {"said": said})
+        return Response(show.html(page, reader, "/why"), 200, HEADERS, "text/html; charset=utf-8")
 
     async def _live(self, request: Request) -> Response:
         """The stream of events for one open page."""

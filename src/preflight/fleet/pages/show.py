@@ -27,7 +27,7 @@ NAVIGATION = (
     ("drift", "Drift", "/drift"),
     ("lifecycle", "Lifecycle", "/lifecycle"),
 )
-WITHIN = {"node": "nodes", "job": "jobs", "check": "checks"}
+WITHIN = {"node": "nodes", "job": "jobs", "why": "jobs", "check": "checks"}
 FOR_USERS = ("jobs", "job")  # the pages that a reader who is no admin may see
 
 

@@ -57,7 +57,7 @@ def page(ask: Ask) -> Page:
         "nodes": list(view.nodes),
         "reports": sum(len(one.reports) for one in view.tries),
     }
-    values = {"view": view, "advice": advise(view), "url": _url(ask)}
+    values = {"view": view, "advice": advise(view), "url": _url(ask), "asked_here": bool(ask.states.nodes)}
     return Page("job", f"Job {view.label}", figures, (moves, _findings(view)), values, common.looked(found))
 
 
