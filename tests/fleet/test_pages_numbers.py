@@ -171,6 +171,7 @@ def test_slurms_states_are_read_as_sinfo_writes_them() -> None:
         "gpu2|drained*|root|1795478400|preflight:gpu.ecc.uncorrected:gpu0: 3 | errors\n"
         "gpu3|mixed-|Unknown|Unknown|none\n"
         "a line of no node\n"
+        "gpu[05-06]|idle|Unknown|Unknown|none\n"
         "gpu4|down*|slurm|N/A|Not responding\n"
     )
     found = states.parse(text)
@@ -179,6 +180,8 @@ def test_slurms_states_are_read_as_sinfo_writes_them() -> None:
         "gpu2": ("drained", True, True),
         "gpu3": ("mixed", False, False),
         "gpu4": ("down", True, False),
+        "gpu05": ("idle", False, False),
+        "gpu06": ("idle", False, False),
     }
     assert found["gpu2"].reason.endswith("3 | errors")
     assert found["gpu2"].since_ms == 1795478400_000

@@ -28,6 +28,20 @@ TRIES = (
 )
 
 
+def _policy(cluster: Cluster) -> str:
+    """Return the path of the lab's policy for a server outside the release's system, as a collector's host is."""
+    programs = Path(cluster.directory, "serve-bin")
+    programs.mkdir(exist_ok=True)
+    for name in PROGRAMS:
+        path = programs / name
+        path.write_text(f'#!/bin/sh\nexec {shlex.join(cluster.release.argv(name, ()))} "$@"\n', encoding="utf-8")
+        path.chmod(0o755)
+    policy = Path(cluster.directory, "serve.toml")
+    inside = Path(cluster.config).read_text(encoding="utf-8")
+    policy.write_text(inside.replace(f"{cluster.directory}/slurm-bin", str(programs)), encoding="utf-8")
+    return str(policy)
+
+
 class Dashboard:
     """`preflight serve` on a store of the demonstration's own, and its nodes' reports brought there each second."""
 
@@ -43,7 +57,7 @@ class Dashboard:
         """Start both; raises LabError where the server does not come up."""
         self.bring()
         port = _free(PORT)
-        listen = ["--listen", f"127.0.0.1:{port}", "--store", self.store, "--config", self.cluster.config]
+        listen = ["--listen", f"127.0.0.1:{port}", "--store", self.store, "--config", _policy(self.cluster)]
         with open(f"{self.cluster.directory}/serve.log", "wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "preflight", "serve", *listen],
