@@ -87,6 +87,19 @@ def test_a_disk_that_fails_for_a_moment_costs_no_file(tmp_path: Path, monkeypatc
     assert Path(path).read_bytes() == whole
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_a_job_that_was_released_and_is_released_again_goes_on_being_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    begin(str(tmp_path), str(tmp_path / "run"), "move-n1-8", {"node": "n1", "move": {}}).ended("requeue")
+    (again,) = left_over(str(tmp_path), str(tmp_path / "run"), "n1", "released")
+    if full:
+        monkeypatch.setattr("preflight.files.os.rename", lambda path, to: (_ for _ in ()).throw(OSError(28, "full")))
+    again.ended("requeue", "anew")
+    (entry,) = left_over(str(tmp_path), str(tmp_path / "run"), "n1", "released")
+    assert entry.entry["detail"] == ("" if full else "anew")
+
+
 def test_the_drains_record_outlives_a_torn_one(hooked: Site) -> None:
     """Without it nobody could undo a drain past the limit: it stands on the disk and in memory."""
     hooked.scenario(H100X2, {"gpu.1.ecc.uncorrected.volatile": 2})

@@ -46,13 +46,12 @@ class Pending(NamedTuple):
         if kind not in ("requeue", "hold"):
             self.done()
             return
-        folder = f"{os.path.dirname(os.path.dirname(self.path))}/released"
+        to = f"{os.path.dirname(os.path.dirname(self.path))}/released/{os.path.basename(self.path)}"
         try:
-            disk.carry(
-                self.path, f"{folder}/{os.path.basename(self.path)}", {**self.entry, "kind": kind, "detail": detail}
-            )
+            disk.carry(self.path, to, {**self.entry, "kind": kind, "detail": detail})
         except OSError:
-            disk.unlink(self.path)
+            if to != self.path:  # one that waits already goes on waiting, as it was written
+                disk.unlink(self.path)
 
     def age(self) -> float:
         """Return the seconds since the entry was written last, or was released."""

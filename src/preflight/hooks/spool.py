@@ -56,11 +56,12 @@ def move(path: str, to: str) -> None:
 
 
 def carry(path: str, to: str, data: Any) -> None:
-    """Write ``data`` to ``to``, on the disk, and remove ``path``: all by one child. Raises OSError."""
+    """Write ``data`` to ``to``, on the disk, and remove another ``path``: all by one child. Raises OSError."""
 
     def both() -> None:
         files.write_json(to, data, durable=True)
-        files.unlink(path)
+        if to != path:
+            files.unlink(path)
 
     _change(path, both)
 
