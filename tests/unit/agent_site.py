@@ -28,7 +28,8 @@ def build(place: Path, *options: str) -> Path:
     for file in source.iterdir():
         if file.suffix in (".c", ".h") or file.name == "Makefile":
             shutil.copy(file, place)
-    subprocess.run(["make", "-s", "-C", str(place), *options], check=True)
+    patient = "CPPFLAGS=-DWAIT_MAX_MS=5000"  # this machine may be slow
+    subprocess.run(["make", "-s", "-C", str(place), patient, *options], check=True)
     return place
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import select
 import signal
 import socket
 import struct
@@ -12,12 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from nvml import sim
 from preflight.agent import wire
+from preflight.agent.journal import Journal
+from preflight.agent.server import Agent, Connection
 from preflight.hooks import answered
 from preflight.report.schema import schema
 from unit.agent_site import GPUS, AgentSite, build, until
@@ -473,6 +477,74 @@ def test_a_policy_that_changes_holds_for_the_next_prolog(agent: AgentSite) -> No
     copy = reports / "10/n1.0.prolog.json"
     until(copy.exists, "the user's copy")
     assert os.stat(copy).st_uid == 4242
+    until(lambda: not any(_is_zombie(pid) for pid in agent.children()), "the earlier policies' writers waited for")
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+def test_users_pass_through_the_runtime_directory_whatever_the_umask(idle: AgentSite) -> None:
+    idle.start("sh", "-c", 'umask 077; exec "$@"', "sh")
+    assert idle.prolog(**GPUS)[0] == "agent"
+    modes = {name: (idle.site.run_dir / name).stat().st_mode & 0o777 for name in ("", "task", "agent")}
+    assert modes == {"": 0o755, "task": 0o755, "agent": 0o700}
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_what_was_taken_before_the_end_counts_though_nobody_had_read_it(taken: bool) -> None:
+    ours, theirs = socket.socketpair()
+    one, ends = Connection(ours, 1), list[str]()  # type: ignore[arg-type]
+    one.number = 3
+    if taken:
+        theirs.send(wire.TAKEN)
+
+    def counted(one: Connection) -> None:
+        ends.append("taken")
+        one.number = 0
+
+    agent: Any = SimpleNamespace(
+        counts={"not_taken": 0}, _connections={}, _taken=counted, _done=lambda number: ends.append("done")
+    )
+    Agent._close(agent, one)
+    assert ends == ["taken" if taken else "done"]
+    with theirs, pytest.raises(BrokenPipeError):
+        theirs.send(wire.TAKEN)
+
+
+def test_a_number_that_comes_again_was_not_taken(tmp_path: Path) -> None:
+    report = {"node": "n1", "phase": "prolog", "started": "", "job": {}, "action": {}}
+    (tmp_path / "agent").mkdir()
+    with open(answered.journal_path(str(tmp_path), "n1"), "wb") as file:
+        for entry in ({"n": 1, "report": report}, {"taken": 1}, {"done": 1}, {"n": 1, "report": report}):
+            file.write(answered.line(**entry))
+    journal = Journal(str(tmp_path), "n1")
+    assert [(one.number, one.taken) for one in journal.left] == [(1, False)]
+    journal.done(1)
+    journal.close()
+    assert Journal(str(tmp_path), "n1").left == []
+    assert os.stat(answered.journal_path(str(tmp_path), "n1")).st_size == 0
+
+
+def test_a_client_that_has_a_childs_old_descriptor_is_heard() -> None:
+    ours, theirs = socket.socketpair()
+    helper = SimpleNamespace(socket=ours)
+    agent: Any = SimpleNamespace(
+        kept=SimpleNamespace(gpus=None), writer=SimpleNamespace(helper=helper, hungry=False), _registered={}
+    )
+    with select.epoll() as agent._poll, theirs:
+        Agent._follow(agent)
+        number = ours.fileno()
+        ours.close()
+        client = os.dup2(theirs.fileno(), number)
+        agent._poll.register(client, 1)
+        helper.socket = None
+        Agent._follow(agent)
+        agent._poll.modify(client, 1)  # it is still there
+        os.close(client)
 
 
 def test_a_driver_that_is_replaced_is_read_anew(agent: AgentSite) -> None:

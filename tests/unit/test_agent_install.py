@@ -11,7 +11,7 @@ from preflight import __version__
 from preflight.cli.install import lines
 from preflight.deploy import install
 from preflight.deploy.install import uninstall
-from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target
+from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target, assets
 
 PYTHON = os.path.realpath(sys.executable)
 
@@ -85,6 +85,47 @@ def test_uninstalling_leaves_slurmd_scripts_that_run(target: Target) -> None:
     uninstall(target, everything=True)
     assert not os.path.lexists(target.libexec)
     assert not run_dir.exists()
+
+
+def test_an_upgrade_without_a_compiler_asks_in_the_new_versions_name(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install.install(target, plugin=False, agent=True)
+    script = Path(target.libexec, "client-prolog")
+    program = Path(target.libexec, "preflight-client").stat()
+    monkeypatch.setattr(install, "__version__", "9.9")
+    install.install(target, plugin=False, agent=False)
+    assert "version 9.9\n" in script.read_text()
+    assert Path(target.libexec, "preflight-client").stat() == program
+    uninstall(target, everything=False)
+    install.install(target, plugin=False, agent=False)
+    assert script.read_text().startswith("#!/bin/sh\n")  # the program is gone: what cannot run would drain the node
+
+
+def test_what_is_swapped_in_is_on_the_disk_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr("preflight.deploy.install.os.fsync", lambda file: sizes.append(os.fstat(file).st_size))
+    install._swap(str(tmp_path / "a"), b"12345")
+    assert sizes == [5]
+
+
+# systemd.exec(5): each gives the service a mount table of its own, or another root.
+MOUNT_NAMESPACE = (
+    *("ProtectSystem", "ProtectHome", "ProtectHostname", "ProtectProc", "ProcSubset", "ProtectKernelTunables"),
+    *("ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups", "PrivateTmp", "PrivateDevices"),
+    *("PrivateMounts", "PrivateUsers", "PrivateIPC", "PrivateNetwork", "DynamicUser", "RootDirectory", "RootImage"),
+    *("ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths", "TemporaryFileSystem"),
+    *("BindPaths", "BindReadOnlyPaths", "MountImages", "ExtensionImages", "ExtensionDirectories", "MountFlags"),
+    *("MountAPIVFS", "LogNamespace", "JoinsNamespaceOf", "IPCNamespacePath", "NetworkNamespacePath"),
+)
+
+
+def test_the_agent_sees_the_hosts_mounts_and_devices() -> None:
+    lines = Path(assets(), "site-config/preflight-agent.service").read_text().splitlines()
+    keys = {line.partition("=")[0] for line in lines if "=" in line and not line.startswith("#")}
+    assert "ExecStart" in keys
+    assert keys & {*MOUNT_NAMESPACE, "ProtectClock", "DevicePolicy", "DeviceAllow"} == set()
+    assert "UMask=0022" in lines
 
 
 def test_a_client_that_does_not_build_changes_nothing(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:

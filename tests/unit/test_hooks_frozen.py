@@ -1,5 +1,6 @@
 """A spool that hangs holds no hook: a file system that is frozen, a policy on a server that is gone."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from preflight.hooks.rundir import _Watch
 from unit.hook_site import H100X2, JOB, REQUIRE, Site, settle
 from unit.test_hooks_run import slurm_of
 
@@ -203,3 +205,13 @@ def test_a_torn_copy_in_the_outbox_is_set_aside_and_holds_up_no_other(hooked: Si
     assert hooked.hook("health").returncode == 0
     assert sorted(path.name for path in outbox.iterdir()) == [f"{at}.n1.0.prolog.json.unreadable" for at in range(3)]
     assert (shared / "7/n1.0.prolog.json").exists()
+
+
+def test_a_user_who_locks_the_runtime_directory_takes_nothing_from_the_hooks(tmp_path: Path) -> None:
+    (tmp_path / "task").mkdir()
+    assert _Watch(str(tmp_path)).answers()
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert _Watch(str(tmp_path)).answers()
+    os.close(descriptor)
+    assert (tmp_path / ".alive").stat().st_mode & 0o777 == 0o600

@@ -99,6 +99,7 @@ def test_the_keys_of_time_and_of_xids() -> None:
         ("[checks.a]\nfor = 10", "p.toml:4: checks.a.for: needs a time such as"),
         ("[checks.a]\nafter = 0", "p.toml:4: checks.a.after: needs 1 to 1000 times in a row, not 0"),
         ("[drain]\nresume_after = true", "p.toml:4: drain.resume_after: needs 1 to 1000"),
+        ("[agent]\nwait_ms = 1001", "p.toml:4: agent.wait_ms: needs 10 to 1000 milliseconds, not 1001"),
         ('[drain]\nhold_down = ""', "p.toml:4: drain.hold_down: needs a time such as"),
         ('[xids]\n79 = "kill"', "needs one of drain, warn, off, not 'kill'"),
         ('[xids]\nlost = "drain"', "p.toml:4: xids.lost: is no Xid's number, such as 79"),

@@ -25,6 +25,8 @@ class Journal:
         self.left = answered.read(self._file)
         self._open = {one.number for one in self.left}
         self._next = max(self._open, default=0) + 1
+        if not self.left:
+            os.ftruncate(self._file, 0)
         self._size = os.fstat(self._file).st_size
 
     @property

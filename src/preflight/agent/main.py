@@ -25,6 +25,7 @@ def serve(config: str, run_dir: str) -> int:
 
     if os.geteuid() != 0:
         return _refuse("the agent is root's: it answers slurmd's prologs")
+    os.umask(0o022)  # users pass through the runtime directory; what is private has a mode of its own
     node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
     _many_descriptors()
     try:

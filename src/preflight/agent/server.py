@@ -13,6 +13,7 @@ import time
 from preflight import __version__, jsonio
 from preflight.agent import wire
 from preflight.agent.answer import Daemons, OneShot, job_of, judged, policy_of, run_of, usual_subjects
+from preflight.agent.child import Helper
 from preflight.agent.journal import Journal
 from preflight.agent.kept import Kept
 from preflight.agent.memo import Memo
@@ -65,6 +66,7 @@ class Agent:
         make_run_dir(run_dir)
         wire.private_directory(run_dir)
         self.journal = Journal(run_dir, node)
+        self._ending: list[Helper] = []  # writers under earlier policies, until they are gone
         self.policy = policy_of(config, node, run_dir)
         self._use(self.policy)
         self._poll = epoll()
@@ -72,7 +74,7 @@ class Agent:
         self._listener.setblocking(False)
         self._poll.register(self._listener.fileno(), 1)
         self._connections: dict[int, Connection] = {}
-        self._registered: dict[str, tuple[int, int]] = {}
+        self._registered: dict[str, tuple[Socket, int]] = {}
         self._paused_until = 0.0
         self._daemons = Daemons()
         self._unsettled = [(time.monotonic() + SETTLE_S, one) for one in self.journal.left if not one.taken]
@@ -149,6 +151,7 @@ class Agent:
     def _tend(self) -> float:
         """Do what is due; return the seconds until something is again."""
         patience = self.kept.tend()
+        self._ending = [one for one in self._ending if one.pid and not one.ended()]
         now = time.monotonic()
         if self._paused_until and now >= self._paused_until:
             self._paused_until = 0.0
@@ -169,22 +172,22 @@ class Agent:
     def _follow(self) -> None:
         """Watch the children's descriptors, which change as they come and go."""
         gpus = self.kept.gpus
-        wanted = {"gpus": (gpus.descriptor if gpus else None, 1), "writer": (self.writer.descriptor, 1)}
-        if self.writer.hungry:
-            wanted["writer"] = (self.writer.descriptor, 5)
-        for name, (descriptor, events) in wanted.items():
-            before = self._registered.get(name)
-            now = None if descriptor is None else (descriptor, events)
-            if before == now:
+        wanted = {
+            "gpus": (gpus.helper.socket if gpus else None, 1),
+            "writer": (self.writer.helper.socket, 5 if self.writer.hungry else 1),
+        }
+        for name, (socket, events) in wanted.items():
+            before, was = self._registered.get(name, (None, 0))
+            if before is socket and was == events:
                 continue
-            if before is not None:
+            if before is not None:  # one that was closed has no number: that may be a client's by now
                 with tolerate((OSError, ValueError)):
-                    self._poll.unregister(before[0])
+                    self._poll.unregister(before.fileno())
                 del self._registered[name]
-            if now is not None:
+            if socket is not None:
                 with tolerate(FileExistsError):
-                    self._poll.register(*now)
-                self._registered[name] = now
+                    self._poll.register(socket.fileno(), events)
+                self._registered[name] = socket, events
 
     def _settle_written(self) -> None:
         for number in self.writer.tend():
@@ -279,6 +282,8 @@ class Agent:
         self._serve(one, request)
 
     def _close(self, one: Connection) -> None:
+        if one.number and _has_taken(one.socket):
+            self._taken(one)
         if one.number:  # the hook has not taken the answer: it goes its own way
             self.counts["not_taken"] += 1
             self._done(one.number)
@@ -375,10 +380,21 @@ class Agent:
         """Take another policy; reports that wait are written under it."""
         waiting = self.writer.unwritten()
         self.writer.stop()
+        self._ending.append(self.writer.helper)
         self._use(policy)
         for number, text in waiting:
             self.writer.put(number, text)
         self.kept.tend()
+
+
+def _has_taken(connection: Socket) -> bool:
+    """Return whether a client has taken its answer, unread so far; from now on it cannot, and knows that (EPIPE)."""
+    import _socket
+
+    with tolerate(OSError):
+        connection.shutdown(_socket.SHUT_RD)
+        return connection.recv(wire.REQUEST_MAX) == wire.TAKEN
+    return False
 
 
 def encoded(report: Report) -> str:

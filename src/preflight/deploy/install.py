@@ -13,6 +13,8 @@ import time
 from preflight import __version__
 from preflight.deploy.copy import copy_package, runs_by
 from preflight.deploy.layout import CLIENTS, HOOKS, PROGRAMS, DeployError, Target, assets
+from preflight.files import OWN
+from preflight.hooks.rundir import ALIVE
 from preflight.policy.load import PolicyError, load_policy
 from preflight.policy.model import DEFAULT_PATH, Policy
 
@@ -50,13 +52,19 @@ def install(target: Target, plugin: bool, cppflags: str = "", agent: bool = Fals
     for name in HOOKS:
         with open(f"{source}/prolog/{name}", encoding="utf-8") as file:
             _swap(f"{target.libexec}/{name}", filled(file.read(), target, main).encode())
+    # Programs that are there stay, and ask in the new version's name: the agent answers no other.
+    client = agent or (target.with_agent and all(os.path.isfile(f"{target.libexec}/{name}") for name in PROGRAMS))
     if agent:
-        _put_clients(source, new, target, policy)
+        for name in PROGRAMS:
+            with open(f"{new}/{name}", "rb") as built:
+                _swap(f"{target.libexec}/{name}", built.read())
+    if client:
+        _put_client_scripts(source, target, policy)
     _swap(target.program, wrapper(target, main).encode())
     if plugin:
         with open(f"{new}/preflight.so", "rb") as built:
             _swap(target.plugin, built.read())
-    for path, text in _shared(source, target, agent).items():
+    for path, text in _shared(source, target, client).items():
         _swap(path, text.encode(), 0o644)
     _forget_old(target, new)
     return new
@@ -107,6 +115,7 @@ def _policy(target: Target) -> Policy:
 def _make_directories(target: Target, policy: Policy) -> None:
     for path in (target.libexec, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", target.share, target.run_dir):
         os.makedirs(path, mode=0o755, exist_ok=True)
+    os.close(os.open(f"{target.run_dir}/{ALIVE}", os.O_RDONLY | os.O_CREAT | OWN, 0o600))
     if "%n" not in policy.report.spool:
         os.makedirs(policy.report.spool, exist_ok=True)
         os.chmod(policy.report.spool, 0o700)
@@ -146,11 +155,8 @@ def _build_clients(source: str, staging: str) -> None:
                 raise DeployError(f"the client {name} was built and does not run here (--no-agent)")
 
 
-def _put_clients(source: str, new: str, target: Target, policy: Policy) -> None:
-    """Swap in the programs, then the scripts that they interpret."""
-    for name in PROGRAMS:
-        with open(f"{new}/{name}", "rb") as built:
-            _swap(f"{target.libexec}/{name}", built.read())
+def _put_client_scripts(source: str, target: Target, policy: Policy) -> None:
+    """Swap in the scripts that the two programs interpret."""
     values = {
         "@LIBEXEC@": target.libexec,
         "@RUN_DIR@": target.run_dir,
@@ -172,6 +178,8 @@ def _swap(path: str, data: bytes, mode: int = 0o755) -> None:
     with open(descriptor, "wb") as file:
         file.write(data)
         os.fchmod(descriptor, mode)
+        file.flush()
+        os.fsync(descriptor)  # an empty script after a power cut would fail each prolog
     os.rename(temporary, path)
 
 
@@ -225,6 +233,7 @@ def _kept_between_runs(target: Target) -> list[str]:
         *(f"{name}-*.json" for name in names),
         *(f"{name}/*" for name in ("task", "pending", "released", "unkept", "agent")),
         "agent.sock",
+        ALIVE,
     )
     return [path for kind in kinds for path in sorted(glob.glob(f"{glob.escape(target.run_dir)}/{kind}"))]
 

@@ -58,7 +58,9 @@ def read(descriptor: int) -> list[Entry]:
         with tolerate((ValueError, TypeError, KeyError, AttributeError)):
             entry = jsonio.loads(line)
             if "report" in entry and {"node", "phase", "started", "job", "action"} <= entry["report"].keys():
-                reports[int(entry["n"])] = entry["report"]
+                number = int(entry["n"])
+                reports[number] = entry["report"]
+                taken.discard(number)  # that was an earlier report's, of an agent before
             elif "taken" in entry:
                 taken.add(entry["taken"])
             elif "done" in entry:

@@ -14,6 +14,7 @@ from preflight import files
 from preflight.facts.isolate import Channel, Child, start
 from preflight.facts.mounted import in_memory
 
+ALIVE = ".alive"  # in the directory: root's, which no user can lock
 BUDGET_S = 1.0  # for the child, in all
 LOCK_S = 0.3  # of it for the lock: other hooks of this node hold it for a millisecond each
 TRUST_S = 1.0  # how long what was seen is believed
@@ -24,7 +25,7 @@ class _Watch:
 
     def __init__(self, run_dir: str) -> None:
         self._run_dir, self._pid = run_dir, os.getpid()
-        self._seen, self._gone = 0.0, False
+        self._seen, self._gone, self._unlocked = 0.0, False, False
         self._child: Child | None = None
         self._missing = not os.path.isdir(f"{run_dir}/task")
         self._start()
@@ -42,7 +43,7 @@ class _Watch:
 
         if self._missing:
             os.makedirs(self._run_dir, mode=0o755, exist_ok=True)
-        descriptor = os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = self._lock_file()
         until = time.monotonic() + LOCK_S
         while True:
             try:
@@ -55,7 +56,20 @@ class _Watch:
         if self._missing:
             os.makedirs(f"{self._run_dir}/task", mode=0o755, exist_ok=True)
         os.utime(descriptor)
+        if self._unlocked:
+            os.close(os.open(f"{self._run_dir}/{ALIVE}", os.O_RDONLY | os.O_CREAT | files.OWN, 0o600))
         channel.tell({"alive": True})
+
+    def _lock_file(self) -> int:
+        """Open what is locked: a file that only root may open; the directory where there is none yet.
+
+        Making it may hang, so that is done under the lock.
+        """
+        try:
+            return os.open(f"{self._run_dir}/{ALIVE}", os.O_RDONLY | files.OWN)  # for writing it would hang
+        except FileNotFoundError:
+            self._unlocked = True
+            return os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def answers(self) -> bool:
         """Return whether the directory may be changed now."""
