@@ -121,7 +121,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "timesync": {"synchronised": True, "error_s": 0.012},
     "cgroup": {"version": "v2", "controllers": ["cpuset", "cpu", "io", "memory", "pids"]},
     "slurmd": {"running": True, "memlock": None, "open_files": 131072, "max_processes": None, "stack": None},
-    "lsm": {"selinux": "enforcing", "selinux_config": "enforcing", "apparmor": False},
+    "lsm": {"selinux": "enforcing", "selinux_config": "enforcing", "selinux_off": None, "apparmor": False},
     "taint": {"flags": ["P", "O"]},
     "readonly": {"mounts": [], "fstab": True},
     "disks": {
@@ -158,7 +158,7 @@ PLAIN: dict[str, tuple[dict[str, Any], str, dict[str, Any] | None]] = {
         {"ib.ports": []},
     ),
     "kernel.taint": ({"taint.flags": ["P", "D"]}, "taint", None),
-    "lsm.selinux": ({"lsm.selinux": "permissive"}, "lsm", {"lsm.selinux": None, "lsm.selinux_config": None}),
+    "lsm.selinux": ({"lsm.selinux": "permissive"}, "lsm", {"lsm.selinux": None, "lsm.selinux_off": "selinux=0"}),
     "memory.uncorrected": ({"edac.controllers.0.uncorrected": 1}, "edac", {"edac.controllers": []}),
     "mount.readonly": (
         {"readonly.mounts": [{"path": "/var", "type": "ext4", "source": "/dev/sda2"}]},
@@ -177,8 +177,12 @@ PLAIN: dict[str, tuple[dict[str, Any], str, dict[str, Any] | None]] = {
     "numa.memory": ({"numa.nodes.1.memory": 0}, "numa", {"numa.nodes": []}),
     "slurmd.memlock": ({"slurmd.memlock": 64 << 10}, "slurmd", {"slurmd.running": False}),
     "slurmd.open_files": ({"slurmd.open_files": 1024}, "slurmd", {"slurmd.running": False}),
-    "time.error": ({"timesync.error_s": 2.5}, "timesync", {"timesync.synchronised": False}),
+    "time.error": ({"timesync.error_s": 4.5}, "timesync", {"timesync.synchronised": False}),
     "slurm.cpus": ({"topology.cores": 63}, "topology", None),
     "slurm.memory": ({"memory.total": 512 << 30}, "memory.total", None),
-    "time.synchronised": ({"timesync.synchronised": False}, "timesync", None),
+    "time.synchronised": (
+        {"timesync.synchronised": False, "timesync.error_s": 16.0},
+        "timesync",
+        {"timesync.synchronised": False},
+    ),
 }

@@ -16,8 +16,8 @@ import pytest
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Context
 from preflight.checks.run import run_checks
-from preflight.facts.collect import collect
-from preflight.facts.commands import unlike
+from preflight.facts.collect import begin, collect
+from preflight.facts.commands import AT_A_TIME, unlike
 from preflight.facts.source import Source
 from preflight.policy.load import PolicyError, for_node, parse_policy
 from preflight.policy.model import Policy
@@ -115,6 +115,56 @@ def test_it_runs_as_another_user_with_nothing_of_ours(monkeypatch: pytest.Monkey
     row += 'output = ["65534", "HOME LC_ALL PATH PWD SLURMD_NODENAME*", "0 1 2 3", "!/SECRET/"]'
     (found,) = judge(policy(row))
     assert found.status == "pass", found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("how", ["mode", "owner", "directory", "link", "fine", "user"])
+def test_what_others_can_write_does_not_run_as_root(tmp_path: Path, how: str) -> None:
+    tmp_path.chmod(0o755)
+    place = tmp_path / "bin"
+    place.mkdir(mode=0o755)
+    program, asked = place / "ours", place / "ours"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    if how == "mode":
+        program.chmod(0o777)
+    elif how == "owner":
+        os.chown(program, 1000, 0)
+    elif how == "directory":
+        place.chmod(0o777)
+    elif how == "link":
+        (tmp_path / "open").mkdir()
+        (tmp_path / "open").chmod(0o777)
+        asked = tmp_path / "open/ours"
+        asked.symlink_to(program)
+    user = '\nuser = "root"' if how == "user" else ""
+    program.chmod(0o777) if how == "user" else None
+    (found,) = judge(policy(f'run = ["{asked}"]{user}'))
+    assert found.status == ("pass" if how == "fine" else "unknown"), found
+    assert how == "fine" or "must be root's" in found.message or "can be written by others" in found.message
+
+
+def test_each_row_is_told_as_it_ends() -> None:
+    """The reader is ended amid the batch: what had answered by then counts."""
+    said = policy('shell = "sleep 60; :"\ntimeout = "50s"\nname = "slow"', 'run = ["true"]\nname = "fine"')
+    source = Source(node="n1", host=said.host_asked("health"))
+    collection = begin(["commands"], source, 60.0)
+    child = collection.probes["commands"].child
+    assert child is not None
+    _until(lambda: any("told" in one.get("item", ()) for one in child.so_far()))
+    assert sum("told" in one.get("item", ()) for one in child.so_far()) == 1
+    os.kill(child.pid, 9)
+    view = collection.finish(time.monotonic() + 30).view()
+    found = run_checks(Context("health", view, view, said))
+    assert {one.check: one.status for one in found if "command" in one.check} == {
+        "command.slow": "unknown",
+        "command.fine": "pass",
+    }
+
+
+def test_a_slow_row_holds_up_none_that_waits_its_turn() -> None:
+    rows = ['shell = "sleep 60; :"\ntimeout = "50s"'] + [f'run = ["true"]\nname = "n{at}"' for at in range(AT_A_TIME)]
+    assert [one.status for one in judge(policy(*rows), 6.0)] == ["unknown"] + ["pass"] * AT_A_TIME
 
 
 def test_it_does_not_run_in_another_root(tmp_path: Path) -> None:

@@ -85,6 +85,21 @@ def test_a_gpu_less_and_a_gpu_more(node: Node, boots: Boots) -> None:
     assert told(more) == [("warn", "node"), ("warn", "gpu7")]
 
 
+@pytest.mark.parametrize("how", ["gone", "silent"])
+def test_a_gpu_that_fell_off_the_bus_and_is_back_is_no_new_one(node: Node, boots: Boots, how: str) -> None:
+    boots.health(node)
+    if how == "gone":
+        last = next(line for line in EXAMPLE.splitlines() if line.startswith("gpu.7."))
+        boots.example = EXAMPLE.replace(f"{last}\n", "")
+        for _ in range(2):
+            boots.health(node, {"gpus": 7})
+        boots.example = EXAMPLE
+    else:
+        boots.health(node, {"gpu.7.lost": 1})
+    boots.boot("second")
+    assert told(boots.health(node)) == [("pass", "node")]
+
+
 def test_two_gpus_that_changed_places_moved_and_are_no_others(node: Node, boots: Boots) -> None:
     boots.health(node, {"gpu.1.bus_id": "00000000:21:00.0", "gpu.2.bus_id": "00000000:22:00.0"})
     boots.boot("second")

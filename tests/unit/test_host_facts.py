@@ -23,6 +23,7 @@ from preflight.facts import (
     topology,
 )
 from preflight.facts.document import FactsDocument
+from preflight.facts.registry import fact_of
 from preflight.facts.rootfs import Root
 from preflight.hooks import ends as ends_module
 from preflight.hooks import samples
@@ -71,6 +72,7 @@ def test_disks_and_their_errors(tmp_path: Path) -> None:
     }
     root = node(tmp_path, files)
     found = disks.read(root).values
+    assert fact_of("disks").child == "disks"  # a drive that does not answer blinds no other fact
     assert found["nvme"] == [
         {"name": "nvme0", "state": "dead", "alarm": True, "temperature": 84.85},
         {"name": "nvme1", "state": "live", "alarm": None, "temperature": None},
@@ -124,7 +126,11 @@ def test_slurmd_zombies_and_who_waits(tmp_path: Path) -> None:
         "proc/sys/kernel/pid_max": "32768\n",
         "proc/sys/kernel/threads-max": "99999\n",
         "proc/1/stat": stat(1, "systemd", "S"),
+        "proc/6/stat": stat(6, "slurmd", "S"),  # a user's: anybody may name a program so
+        "proc/6/status": "Name:\tslurmd\nUid:\t1000\t0\t0\t0\n",
+        "proc/6/limits": LIMITS.replace("65536 ", "1     "),
         "proc/7/stat": stat(7, "slurmd", "S"),
+        "proc/7/status": "Name:\tslurmd\nUid:\t0\t0\t0\t0\n",
         "proc/7/limits": LIMITS,
         "proc/8/stat": stat(8, "cp", "D"),
         "proc/9/stat": stat(9, "x", "Z"),
@@ -139,7 +145,7 @@ def test_slurmd_zombies_and_who_waits(tmp_path: Path) -> None:
         "memlock": 65536,
     }
     found = processes.read(root).values
-    assert (found["count"], found["zombies"], found["threads"], found["threads_max"]) == (4, 1, 345, 32768)
+    assert (found["count"], found["zombies"], found["threads"], found["threads_max"]) == (5, 1, 345, 32768)
     assert [one["name"] for one in found["waiting"]] == ["cp"]
 
 
@@ -155,9 +161,24 @@ def test_taint_selinux_and_bonds(tmp_path: Path) -> None:
     }
     root = node(tmp_path, files)
     assert taint.read(root).values["flags"] == ["P", "D", "O"]
-    assert lsm.read(root).values == {"selinux": "permissive", "selinux_config": "enforcing", "apparmor": False}
+    found = {"selinux": "permissive", "selinux_config": "enforcing", "selinux_off": None, "apparmor": False}
+    assert lsm.read(root).values == found
     members = bonds.read(root).values["bonds"][0]["members"]
     assert members == [{"name": "eth0", "up": True}, {"name": "eth1", "up": False}]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("proc/cmdline", "quiet selinux=0 ro\n", "selinux=0"),
+        ("run/.containerenv", "", "a container"),
+        ("proc/cmdline", "ro\n", None),
+    ],
+)
+def test_where_selinux_cannot_be_in_force(tmp_path: Path, name: str, text: str, why: str | None) -> None:
+    files = {"etc/selinux/config": "SELINUX=enforcing\n", "sys/kernel/x": "", name: text}
+    off = lsm.read(node(tmp_path, files)).values["selinux_off"]
+    assert off is None if why is None else why in off
 
 
 def test_the_clock_of_this_machine_tells_whether_it_is_synchronised() -> None:
@@ -184,6 +205,14 @@ def test_the_clock_of_this_machine_tells_whether_it_is_synchronised() -> None:
 def test_the_line_of_a_node(tmp_path: Path, lines: str, expected: tuple[Any, ...]) -> None:
     (tmp_path / "slurm.conf").write_text(f"ClusterName=x\n{lines}\n")
     assert tuple(configured(str(tmp_path), "n1")) == expected
+
+
+def test_where_slurm_conf_overrides_the_node_nothing_is_compared(tmp_path: Path) -> None:
+    text = "SlurmdParameters=l3cache_as_socket,Config_Overrides\nNodeName=n1 CPUs=512 RealMemory=9999999\n"
+    (tmp_path / "slurm.conf").write_text(f"ClusterName=x\n{text}")
+    found = configured(str(tmp_path), "n1")
+    assert (found.cpus, found.memory_mib) == (0, 0)
+    assert "config_overrides" in found.problem
 
 
 def test_without_slurm_conf_nothing_is_known(tmp_path: Path) -> None:

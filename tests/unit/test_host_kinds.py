@@ -71,6 +71,8 @@ MOUNTS = """\
 /dev/sda1 / ext4 rw,relatime 0 0
 fs1:/home /home nfs4 rw,hard,vers=4.2 0 0
 tmpfs /dev/shm tmpfs rw,nosuid 0 0
+mine /dev/shm/x fuse.sshfs rw,user_id=1000,group_id=1000 0 0
+mine /home fuse.sshfs rw,user_id=1000,group_id=1000 0 0
 /dev/sdb1 /data\\040disk xfs ro,noatime 0 0
 """
 
@@ -92,6 +94,7 @@ tmpfs /dev/shm tmpfs rw,nosuid 0 0
         ({"path": "/home", "present": False, "type": "ext4"}, "pass"),
         ({"path": "/data disk", "options": ["ro"]}, "pass"),
         ({"path": "/h*"}, "pass"),
+        ({"path": "/dev/shm/*", "present": False}, "pass"),  # a user's own by FUSE is nobody's fault
     ],
 )
 def test_mounts(tmp_path: Path, keys: dict[str, Any], status: str) -> None:
@@ -290,6 +293,13 @@ def test_who_is_to_blame_for_a_process(busy: Path) -> None:
     assert blame(name="sssd", user="root", count_max=0) == ("fail", "node")
 
 
+def test_a_setuid_program_is_its_callers(busy: Path) -> None:
+    process(busy, 32, "su", uid=1001)
+    write(busy, "proc/32/status", "Name:\tsu\nUid:\t1001\t0\t0\t0\n")
+    assert said(row("process", name="su", user="root"), busy) == [("su", "warn")]
+    assert said(row("process", name="su", user="1001"), busy) == [("su", "pass")]
+
+
 def test_users_without_a_job(busy: Path) -> None:
     (one,) = judge(row("users"), busy)
     assert (one.status, one.blame) == ("warn", "user")
@@ -338,8 +348,40 @@ def test_services(tmp_path: Path) -> None:
         ("loops.service", "warn"),
         ("gone.service", "warn"),
     ]
+    assert said(row("service", unit=["sshd", "ssh"]), tmp_path)[1] == ("ssh.service", "warn")
+    (tmp_path / "usr/lib/systemd/system/ssh.service").symlink_to("sshd.service")
+    write(tmp_path, "usr/lib/systemd/system/sshd.service", "[Service]\nType=notify\n")
+    assert said(row("service", unit=["ssh"]), tmp_path) == [("ssh.service", "pass")]
     assert said(row("service", unit="gone", state="inactive"), tmp_path) == [("gone.service", "pass")]
     assert said(row("service", unit="sshd"), tmp_path / "nothing") == [("sshd", "unknown")]
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "status"),
+    [
+        (
+            "a-b@1.service",
+            {"sys/fs/cgroup/system.slice/system-a\\x2db.slice/a-b@1.service/cgroup.procs": "7\n"},
+            "pass",
+        ),
+        ("deep.service", {"sys/fs/cgroup/system.slice/deep.service/cgroup.events": "populated 1\nfrozen 0\n"}, "pass"),
+        ("else.service", {"etc/systemd/system/else.service": "[Service]\nSlice=gpu.slice\n"}, "pass"),
+        ("made.service", {"run/systemd/generator.late/made.service": "[Service]\nRemainAfterExit=yes\n"}, "pass"),
+        ("once.service", {"etc/systemd/system/once.service.d/10.conf": "[Service]\nType=oneshot\n"}, "pass"),
+        ("a@1.service", {"etc/systemd/system/a@.service.d/10.conf": "[Service]\nType = oneshot\n"}, "pass"),
+        ("a-b.service", {"etc/systemd/system/a-.service.d/10.conf": "[Service]\nSlice=gpu.slice\n"}, "pass"),
+        ("unknown.service", {"etc/systemd/system/other.service": "[Service]\n"}, "pass"),
+        ("x@1.service", {"etc/systemd/system/x@.service": "[Service]\nType=simple\n"}, "warn"),
+        ("x.service", {"run/systemd/generator/x.service": "[Service]\nType=simple\n"}, "warn"),
+    ],
+)
+def test_a_service_outside_its_usual_place(tmp_path: Path, name: str, files: dict[str, str], status: str) -> None:
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/system.slice").mkdir(parents=True)
+    unit(tmp_path, name)
+    for path, text in files.items():
+        write(tmp_path, path, text)
+    assert said(row("service", unit=name), tmp_path) == [(name, status)]
 
 
 def test_sockets_of_this_machine(tmp_path: Path) -> None:
@@ -410,6 +452,27 @@ def test_files(tree: Path, keys: dict[str, Any], wrong: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize(
+    ("keys", "whose"),
+    [
+        ({"path": "/tmp/x"}, "user"),
+        ({"path": "/dev/shm/a*"}, "user"),
+        ({"path": "/*/x/y"}, "user"),
+        ({"path": "/etc/../tmp/x"}, "user"),
+        ({"path": "/tmp", "age_max": "1s"}, "user"),
+        ({"path": "/etc/x", "newer_than": ["/tmp/x"]}, "user"),
+        ({"path": "/tmp", "mode": "1777"}, "node"),
+        ({"path": "/etc/x"}, "node"),
+        ({"path": "/dev/nvidia0"}, "node"),
+        ({"path": "/tmp/x", "writers": "root"}, "node"),
+        ({"path": "/etc/x", "writers": "users"}, "user"),
+    ],
+)
+def test_a_file_that_users_can_change_drains_nothing(keys: dict[str, Any], whose: str) -> None:
+    (found,) = parse_policy(HEAD + row("file", action="drain", **keys), "p.toml").host_rows("health")
+    assert bool(found.users) is (whose == "user")
+
+
 def test_owners(tree: Path) -> None:
     os.chown(tree / "etc/motd", 4242, 4243)
     (one,) = judge(row("file", path="/etc/motd", owner="root", group="root"), tree)

@@ -39,8 +39,8 @@ def collect(
     Never raises for what a node's files hold: that is unknown, with its reason. An unknown subject raises ValueError.
     """
     deadline = time.monotonic() + deadline_s
-    started = begin(subjects, source, deadline_s if source.run_dir else 2 * deadline_s)
-    return started.finish(deadline, deadline_s if source.run_dir is None else 0.0)
+    longer_s = deadline_s if source.run_dir is None else 0.0
+    return begin(subjects, source, deadline_s, longer_s=longer_s).finish(deadline, longer_s)
 
 
 class Collection:
@@ -67,6 +67,8 @@ class Collection:
             probe.settle_earlier(deadline)
         self._wait(deadline)
         if longer_s and self.nvml is not None:
+            for probe in self.probes.values():  # theirs is over, and with it their own alarm's
+                probe.conclude()
             self.nvml.wait_longer(deadline + longer_s)
         for probe in probes:
             probe.conclude()
@@ -141,18 +143,20 @@ def begin(
     source: Source = Source(),  # noqa: B008 - immutable
     deadline_s: float = 8.0,
     nvml: Probe | None = None,
+    longer_s: float = 0.0,
 ) -> Collection:
     """Start the probe children, read the local facts and return; parameters as `collect`.
 
-    ``deadline_s`` only bounds how long a child outlives a parent that never calls `Collection.finish`. ``nvml``: a
-    probe that `begin_nvml` started before, to be used instead of starting one.
+    ``deadline_s``: seconds until `Collection.finish`'s deadline, by which a child may plan; it outlives a parent that
+    never calls that by little. ``longer_s``: as there. ``nvml``: a probe that `begin_nvml` started before, to be used
+    instead of starting one.
     """
     asked = tuple(every_fact() if subjects is None else subjects)
     found = {fact.subject: fact for fact in map(fact_of, asked)}
     collection = Collection(source, list(found.values()))
     by_nvml = [path for path in asked if found[path.split(".")[0]].child == NVML]
     if source.reads_live and any(path not in WITHOUT_NVML for path in by_nvml):
-        collection.nvml = nvml or begin_nvml(source, deadline_s, "gpus" in found)
+        collection.nvml = nvml or begin_nvml(source, deadline_s + longer_s, "gpus" in found)
     if source.phase == "prolog":
         collection.take_kept()
     for name in dict.fromkeys(fact.child for fact in found.values() if fact.child not in ("", NVML)):

@@ -9,7 +9,7 @@ import time
 from preflight import jsonio
 from preflight.facts import isolate
 from preflight.facts.answer import NOT_LIVE, Answer, unknown
-from preflight.facts.confine import confined, end_with_parent
+from preflight.facts.confine import PATH, confined, end_with_parent
 from preflight.facts.host import KEYS, unfinished
 from preflight.facts.host.command import TIMEOUT
 from preflight.facts.host.kind import kind_of
@@ -41,13 +41,7 @@ def read(root: Root) -> Answer:
     if not root.live:
         return unknown(NOT_LIVE)
     end_with_parent()
-    for args in asked:  # first of all: what is still so at the end did not answer
-        root.part({"kind": KIND, "args": args, "hung": kind_of(KIND).subject(args)})
-    deadline = time.monotonic() + min(BUDGET_S, _left_s()) - SPARE_S
-    found = []
-    for at in range(0, len(asked), AT_A_TIME):
-        found += _run(asked[at : at + AT_A_TIME], root, deadline)
-    return Answer({"rows": found, "stuck_at": None})
+    return Answer({"rows": _run(asked, root, time.monotonic() + min(BUDGET_S, _left_s()) - SPARE_S), "stuck_at": None})
 
 
 def _left_s() -> float:
@@ -58,33 +52,63 @@ def _left_s() -> float:
 
 
 def _run(rows: list[dict[str, Any]], root: Root, deadline: float) -> list[dict[str, Any]]:
-    """Return {kind, args, told} of each row, {kind, args, error} of one that could not be started."""
+    """Return {kind, args, told} of each row, {kind, args, error} of one that could not be started, as they end.
+
+    Each is told at once: one that does not end costs no other row its result. AT_A_TIME run side by side.
+    """
+    from select import POLLIN, poll
+
     found: list[dict[str, Any]] = []
-    children: list[tuple[dict[str, Any], isolate.Child]] = []
-    for args in rows:
-        hangs = _guard(root, args).stuck()
-        if hangs:
-            found.append({"kind": KIND, "args": args, "error": f"it still hangs from an earlier run: {hangs}"})
-            continue
-        left_s = min(deadline - time.monotonic(), seconds(args.get("timeout", TIMEOUT)))
-        if left_s <= 0:
-            found.append({"kind": KIND, "args": args, "error": "no time was left to run it"})
-            continue
-        try:
-            children.append((args, isolate.start(KIND, _judged(args, left_s, root.source.node), left_s + SPARE_S)))
-        except OSError as error:
-            found.append({"kind": KIND, "args": args, "error": f"no process could be started: {error.strerror}"})
-    isolate.wait([child for _, child in children], deadline + SPARE_S)
-    for args, child in children:
-        outcome = child.conclude()
-        told = next((one for one in outcome.messages if "why" in one), None)
-        entry = {"kind": KIND, "args": args}
-        if told and told["left"]:
-            _guard(root, args).remember(told["left"][0], kind_of(KIND).subject(args))
-        found.append({**entry, "told": told} if told else {**entry, "error": outcome.why()})
-    for one in found:
-        root.part(one)
+    waiter, waiting = poll(), list(reversed(rows))
+    running: dict[int, tuple[dict[str, Any], isolate.Child]] = {}
+
+    def tell(args: dict[str, Any], **more: Any) -> None:
+        found.append({"kind": KIND, "args": args, **more})
+        root.part(found[-1])
+
+    while waiting or running:
+        while waiting and len(running) < AT_A_TIME:
+            args = waiting.pop()
+            # first of all: what is still so at the end did not answer
+            root.part({"kind": KIND, "args": args, "hung": kind_of(KIND).subject(args)})
+            child = _started(args, root, deadline)
+            if isinstance(child, str):
+                tell(args, error=child)
+            else:
+                running[child.descriptor] = (args, child)
+                waiter.register(child.descriptor, POLLIN)
+        if not running:
+            break
+        ended = [one for one, _ in waiter.poll(max(0.0, 1000 * (deadline + SPARE_S - time.monotonic())))]
+        for one in ended or list(running):  # at the end all that still run
+            args, child = running.pop(one)
+            waiter.unregister(one)
+            if ended:
+                child.read()
+            tell(args, **_concluded(child, args, root))
     return found
+
+
+def _started(args: dict[str, Any], root: Root, deadline: float) -> isolate.Child | str:
+    """Return the child that runs a row, or why there is none."""
+    hangs = _guard(root, args).stuck()
+    if hangs:
+        return f"it still hangs from an earlier run: {hangs}"
+    left_s = min(deadline - time.monotonic(), seconds(args.get("timeout", TIMEOUT)))
+    if left_s <= 0:
+        return "no time was left to run it"
+    try:
+        return isolate.start(KIND, _judged(args, left_s, root.source.node), left_s + SPARE_S)
+    except OSError as error:
+        return f"no process could be started: {error.strerror}"
+
+
+def _concluded(child: isolate.Child, args: dict[str, Any], root: Root) -> dict[str, Any]:
+    outcome = child.conclude()
+    told = next((one for one in outcome.messages if "why" in one), None)
+    if told and told["left"]:
+        _guard(root, args).remember(told["left"][0], kind_of(KIND).subject(args))
+    return {"told": told} if told else {"error": outcome.why()}
 
 
 def _guard(root: Root, args: dict[str, Any]) -> StuckGuard:
@@ -101,10 +125,13 @@ def _judged(args: dict[str, Any], left_s: float, node: str) -> Callable[[isolate
         words = args.get("run") or ["/bin/sh", "-c", args["shell"]]
 
         def run(tell: Tell) -> None:
+            program = _program(words[0])
+            if args.get("user", "root") in ("", "root") and "run" in args:
+                _refuse_what_others_wrote(program)
             try:
-                os.execvpe(words[0], words, os.environ)
+                os.execve(program, words, os.environ)
             except FileNotFoundError:
-                raise FileNotFoundError(errno.ENOENT, "no such program", words[0]) from None
+                raise FileNotFoundError(errno.ENOENT, "what its first line names is not there", program) from None
 
         ended = confined(run, left_s, args.get("user", ""), node)
         why = f"was ended by signal {ended.signal}" if ended.signal else ended.why
@@ -115,6 +142,25 @@ def _judged(args: dict[str, Any], left_s: float, node: str) -> Callable[[isolate
         channel.tell({"why": why, "status": ended.status, "wrong": wrong, "last": shown, "left": list(ended.left)})
 
     return child
+
+
+def _program(name: str) -> str:
+    """Return where a program is, as execvp(3) looks for it; raises FileNotFoundError."""
+    places = [name] if "/" in name else [f"{one}/{name}" for one in os.environ.get("PATH", PATH).split(":")]
+    there = [one for one in places if os.path.isfile(one)]
+    found = next((one for one in there if os.access(one, os.X_OK)), there[0] if there else "")
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, "no such program", name)
+    return found
+
+
+def _refuse_what_others_wrote(program: str) -> None:
+    """Raise PermissionError where somebody but root may have written what runs as root."""
+    from preflight.owned import refused_program
+
+    why = refused_program(program)
+    if why:
+        raise PermissionError(errno.EPERM, f"not run: {why if why.startswith('/') else f'{program} {why}'}")
 
 
 def unlike(patterns: list[str], lines: list[str]) -> str:

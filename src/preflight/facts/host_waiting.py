@@ -24,8 +24,6 @@ def read(root: Root) -> Answer:
     """What the policy's [[host]] rows ask: those that may hang, all asked at once."""
     asked = [(kind, args) for kind, args in root.source.host if kind_of(kind).fact == WAITING]
     found: list[dict[str, Any]] = []
-    for kind, args in asked:  # first of all: what is still so at the end did not answer
-        root.part({"kind": kind, "args": args, "hung": kind_of(kind).subject(args)})
     root.touch(", ".join(dict.fromkeys(kind_of(kind).subject(args) for kind, args in asked))[:200])
     for at in range(0, len(asked), MAX_THREADS):
         _ask(root, asked[at : at + MAX_THREADS], found)
@@ -49,6 +47,8 @@ def _ask(root: Root, rows: list[tuple[str, dict[str, Any]]], found: list[dict[st
 
     for (kind, args), end in zip(rows, ended):
         end.acquire()
+        with telling:  # ahead of its answer: what is still so at the end did not answer
+            root.part({"kind": kind, "args": args, "hung": kind_of(kind).subject(args)})
         _thread.start_new_thread(ask, (kind, args, end))
     for end in ended:
         end.acquire()

@@ -8,6 +8,8 @@ from preflight.facts.rootfs import Root
 
 ENFORCE = "/sys/fs/selinux/enforce"
 CONFIG = "/etc/selinux/config"
+# systemd, podman and docker leave one of them in a container.
+CONTAINERS = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
 APPARMOR = "/sys/module/apparmor/parameters/enabled"
 
 
@@ -16,6 +18,7 @@ APPARMOR = "/sys/module/apparmor/parameters/enabled"
     keys={
         "selinux": "text?: enforcing or permissive, null where it is off",
         "selinux_config": "text?: enforcing, permissive or disabled, as /etc/selinux/config says; null without it",
+        "selinux_off": "text?: why it cannot be in force here: selinux=0 on the kernel's command line, or a container",
         "apparmor": "flag: it is in force",
     },
 )
@@ -31,4 +34,11 @@ def read(root: Root) -> Answer:
             config = value.strip().lower()
     apparmor = (root.live_read(APPARMOR, 16) or "").strip()
     in_force = {"1": "enforcing", "0": "permissive"}.get(enforce)
-    return Answer({"selinux": in_force, "selinux_config": config, "apparmor": apparmor == "Y"})
+    off = None if in_force else _off(root)
+    return Answer({"selinux": in_force, "selinux_config": config, "selinux_off": off, "apparmor": apparmor == "Y"})
+
+
+def _off(root: Root) -> str | None:
+    if "selinux=0" in (root.live_read("/proc/cmdline") or "").split():
+        return "selinux=0 on the kernel's command line"
+    return next((f"a container ({one})" for one in CONTAINERS if root.stat(one) is not None), None)

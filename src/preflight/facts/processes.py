@@ -106,8 +106,10 @@ def command_line(root: Root, pid: int) -> str:
 
 
 def owner(root: Root, pid: int) -> int | None:
-    """Return a process's effective uid, None where it is gone.
+    """Return a process's real uid, None where it is gone.
 
+    Not the effective one, which is root's in a setuid program (su, sudo, passwd) that a user runs by a name and with
+    arguments of his choice: the real one stays his until the program has let him become another (credentials(7)).
     Not the owner of its files in /proc: those are root's where the process asked not to be dumped (proc(5)), which any
     user's process may.
     """
@@ -117,7 +119,7 @@ def owner(root: Root, pid: int) -> int | None:
     except OSError:
         return None
     words = next((line.split() for line in text.splitlines() if line.startswith("Uid:")), [])
-    return whole(words[2]) if len(words) > 2 else None
+    return whole(words[1]) if len(words) > 1 else None
 
 
 def control_group(root: Root, pid: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from preflight.digits import whole
 from preflight.facts.answer import Answer, unknown
-from preflight.facts.processes import proc_of, processes, why_none
+from preflight.facts.processes import owner, proc_of, processes, why_none
 from preflight.facts.registry import FILES, fact
 from preflight.facts.rootfs import Root
 
@@ -30,13 +30,13 @@ ROWS = {
     budget_s=1.5,
 )
 def read(root: Root) -> Answer:
-    """Whether slurmd runs, and its soft limits."""
+    """Whether root's slurmd runs, and its soft limits."""
     every = processes(root)
     if every is None:
         return unknown(why_none(root))
     holder = proc_of(root)
     for one in every:
-        if one.name != NAME or holder is None:
+        if one.name != NAME or holder is None or owner(root, one.pid) != 0:  # anybody may name a program so
             continue
         try:
             text = holder.read_text(f"/proc/{one.pid}/limits", 1 << 14)

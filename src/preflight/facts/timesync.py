@@ -2,7 +2,9 @@
 
 struct timex: include/uapi/linux/timex.h. Every NTP daemon (chronyd, ntpd, systemd-timesyncd) and ptp's phc2sys tell the
 kernel; without news of them the maximum error grows by 500 ppm until the kernel says STA_UNSYNC at 16 s
-(kernel/time/ntp.c: MAXFREQ, NTP_PHASE_LIMIT).
+(kernel/time/ntp.c: MAXFREQ, NTP_PHASE_LIMIT). chronyd without rtcsync leaves STA_UNSYNC set, so that
+the kernel does not set the hardware clock, and tells the errors all the same (chrony's sys_timex.c): the flag with an
+error below 16 s is no proof that nothing synchronises the clock.
 """
 
 from __future__ import annotations

@@ -37,18 +37,33 @@ def keep(spool: str, node: str, document: FactsDocument) -> None:
         return
     stored, boot = _read(spool, node), boot_id()
     same = stored.get("boot") == boot
-    then = _gpus(stored.get("now")) or []
-    now = [_merged(device, then if same else []) for device in devices[:MAX_GPUS]]
+    now = _together(devices[:MAX_GPUS], (_gpus(stored.get("now")) or []) if same else [])
     made = {"boot": boot, "now": now, "before": _gpus(stored.get("before" if same else "now"))}
     if made != stored:
         with tolerate(OSError):
             disk.write_json(_place(spool, node), made)
 
 
-def _merged(device: dict[str, Any], then: list[dict[str, Any]]) -> dict[str, Any]:
-    own = {key: device[key] for key in KEYS if isinstance(device.get(key), str)}
-    known = next((one for one in then if one.get("uuid") and one["uuid"] == own.get("uuid")), {})
-    return {**known, **own}
+def _together(devices: list[dict[str, Any]], then: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the GPUs that this boot has shown: those there are, and those that have fallen off the bus since.
+
+    Else one that is back after the next boot was "not there at the last". One that does not say who it is is the one
+    that was in its slot, or if it does not tell that either, one of those that are missing.
+    """
+    left, found, nameless = list(then), [], []
+    for device in devices:
+        own = {key: device[key] for key in KEYS if isinstance(device.get(key), str)}
+        known = next((one for one in left if own.get("uuid") and one.get("uuid") == own["uuid"]), None)
+        if known is None and own.get("bus_id"):
+            known = next((one for one in left if one.get("bus_id") == own["bus_id"]), None)
+        if known is not None:
+            left.remove(known)
+        if known is None and not own.get("uuid") and not own.get("bus_id"):
+            nameless.append(own)
+            continue
+        another = known is not None and own.get("uuid") and known.get("uuid") not in (None, own["uuid"])
+        found.append({**(known or {}), **own} if not another else own)
+    return [*found, *left, *nameless[len(left) :]][:MAX_GPUS]
 
 
 def _read(spool: str, node: str) -> dict[str, Any]:

@@ -31,8 +31,8 @@ class Reading(NamedTuple):
 
     def collect(self, subjects: frozenset[str], deadline: float) -> FactsDocument:
         """Return the facts of ``subjects`` as far as they came by ``deadline`` (time.monotonic)."""
-        limit_s = deadline - time.monotonic() + self.longer_s
-        return begin(sorted(subjects), self.source, limit_s, self.nvml).finish(deadline, self.longer_s)
+        limit_s = deadline - time.monotonic()
+        return begin(sorted(subjects), self.source, limit_s, self.nvml, self.longer_s).finish(deadline, self.longer_s)
 
 
 def reading_of(policy: Policy, node: str, run_dir: str | None, phase: str = "") -> Reading:

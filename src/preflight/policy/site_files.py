@@ -6,7 +6,6 @@ On the hook's path only where there are any.
 from __future__ import annotations
 
 import os
-import stat
 import sys
 
 from preflight.policy.files import identity
@@ -41,10 +40,12 @@ class SiteFile(NamedTuple):
 
 def site_files(policy: Policy) -> list[SiteFile]:
     """Return the site's files in order of name, then its entry points; [] where it has none. Never raises."""
+    from preflight.owned import refused, refused_directory
+
     found = [SiteFile(path, problem=refused(path)) for path in _paths(policy.site.directory)]
     points = policy.site_points if policy.site_points is not None else entry_points(policy)
     for directory, entry in points:
-        found.append(SiteFile(directory, entry, _refused(directory)))
+        found.append(SiteFile(directory, entry, refused_directory(directory)))
     return found
 
 
@@ -62,49 +63,16 @@ def _paths(directory: str) -> list[str]:
     return [f"{directory}/{name}" for name in mine[:MAX_FILES]]
 
 
-def refused(path: str) -> str:
-    """Return why a file is not run, "" where only root can have written it."""
-    try:
-        info = os.lstat(path)
-    except OSError as error:
-        return error.strerror or "cannot be read"
-    if not stat.S_ISREG(info.st_mode):
-        return "is no regular file"
-    return _refused(os.path.dirname(path)) or _others(path, info)
-
-
-def _refused(directory: str) -> str:
-    """Return why nothing in ``directory`` is run: somebody else may write there, or replace a directory above it."""
-    last = os.path.realpath(directory)
-    path = last
-    while True:
-        try:
-            info = os.lstat(path)
-        except OSError as error:
-            return f"{path}: {error.strerror}"
-        why = _others(path, info, sticky=path != last)
-        if why or path == "/":
-            return why
-        path = os.path.dirname(path)
-
-
-def _others(path: str, info: os.stat_result, sticky: bool = False) -> str:
-    """Return who else may change the file or directory; with ``sticky`` a sticky directory keeps what is root's."""
-    if info.st_uid not in (0, os.geteuid()):
-        return f"{path} belongs to uid {info.st_uid}; it must be root's"
-    if info.st_mode & 0o022 and not (sticky and info.st_mode & stat.S_ISVTX):
-        return f"{path} can be written by others (mode {info.st_mode & 0o7777:04o})"
-    return ""
-
-
 def source_of(path: str) -> bytes:
     """Return the text of a file that `site_files` found, which is looked at again once it is open.
 
     Raises OSError, PermissionError where it has become somebody else's.
     """
+    from preflight.owned import others
+
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
-        why = _others(path, os.fstat(descriptor))
+        why = others(path, os.fstat(descriptor))
         if why:
             raise PermissionError(1, why, path)
         return file.read(MAX_BYTES)

@@ -9,14 +9,20 @@ from preflight.slurm.gres.syntax import ConfError, Files, pairs
 
 KEYS = ("boards", "sockets", "socketsperboard", "corespersocket", "threadspercore", "cpus", "procs", "realmemory")
 
+# slurm.conf(5): the node is taken for what slurm.conf says, and one that has less is not set INVAL.
+PARAMETERS, OVERRIDES = "slurmdparameters", "config_overrides"
+
 
 def configured(directory: str, node: str) -> Configured:
     """Return what ``directory``/slurm.conf gives ``node``; never raises. A later line adds to an earlier one."""
     default: dict[str, int] = {}
     found: dict[str, int] = {}
     known = False
+    parameters = ""
     try:
         for line in Files().lines(directory, "slurm.conf"):
+            if PARAMETERS in line.lower():
+                parameters = pairs(line).get(PARAMETERS, parameters)
             if line[:8].lower() != "nodename":
                 continue
             keys = pairs(line)
@@ -29,6 +35,8 @@ def configured(directory: str, node: str) -> Configured:
                 found.update({**default, **numbers})
     except ConfError as error:
         return Configured(problem=str(error))
+    if OVERRIDES in parameters.lower():
+        return Configured(problem=f"SlurmdParameters={OVERRIDES}: what slurm.conf gives counts, whatever the node has")
     if not known:
         return Configured(problem=f"slurm.conf does not name {node}")
     boards = found.get("boards", 1)

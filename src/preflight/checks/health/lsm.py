@@ -18,11 +18,14 @@ CONFIG = "getenforce; setenforce, or a reboot after /etc/selinux/config"
 def selinux(context: Context, limit: float | None) -> Iterator[Finding]:
     """SELinux is in force as /etc/selinux/config says."""
     now, wanted = context.node.get("lsm.selinux"), context.node.get("lsm.selinux_config")
+    off = context.node.get("lsm.selinux_off")
     unclear = first_unknown(now, wanted)
     if unclear:
         yield untold(unclear)
     elif wanted is None:
         yield skipped("SELinux is not configured here")
+    elif isinstance(off, str) and wanted != "disabled":
+        yield skipped(f"SELinux is off by {off}")
     elif (now or "disabled") == wanted:
         yield passed(f"SELinux is {wanted}", observed=wanted)
     else:

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 @host_check("command", remedy="run it by hand as the row says, and look at what it reports")
 def command(args: dict[str, Any], told: dict[str, Any]) -> Iterator[Finding]:
     """Each command of the policy's [[command]] rows ends, and writes, as its row asks."""
-    for finding in _judged(args, told):
-        yield finding._replace(check=f"command.{args['name']}") if "name" in args else finding
-
-
-def _judged(args: dict[str, Any], told: dict[str, Any]) -> Iterator[Finding]:
     wanted = args.get("status") or [0]
     asked = f"status {' or '.join(map(str, wanted))}"
     last = f": {told['last']}" if told["last"] else ""

@@ -100,7 +100,7 @@ def growth(samples: Iterable[tuple[float, int]], value: int, window_s: float) ->
 
 def _settled(finding: Finding, row: HostRow, kind: Kind, action: str, blame: str) -> Finding:
     subject = finding.subject or kind.subject(row.args)
-    changed = finding._replace(subject=subject, source=finding.source or "policy")
+    changed = finding._replace(subject=subject, source=finding.source or "policy", check=row.own_name or finding.check)
     if finding.status == "fail":
         whose = finding.blame or ("user" if row.users else blame)
         changed = changed._replace(blame=whose)

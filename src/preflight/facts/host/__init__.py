@@ -47,6 +47,8 @@ def entry(root: Root, kind: str, args: Args, shared: Shared) -> dict[str, Any]:
         return {"kind": kind, "args": args, "error": str(error)}
     except OSError as error:
         return {"kind": kind, "args": args, "error": explain(error)}
+    except Exception as error:  # what a file or a kernel holds that no reader expects costs its own row only
+        return {"kind": kind, "args": args, "error": f"{type(error).__name__}: {error}"[:200]}
 
 
 @fact("host", keys=KEYS, child="host", budget_s=4, unfinished=unfinished)

@@ -9,6 +9,7 @@ import time
 from preflight.facts.accounts import gid_of, uid_of
 from preflight.facts.host.kind import WAITING, Args, CannotTell, Shared, kind
 from preflight.facts.host.match import any_matches, size
+from preflight.facts.host.space import PUBLIC
 from preflight.facts.rootfs import Root
 from preflight.times import seconds
 
@@ -37,6 +38,36 @@ BITS = {
 }
 TESTS = ("exists", "absent", "link", "empty", "nonempty", *TYPES, *BITS)
 
+# Where every user may make files and directories: those of file systems, and others that hold little.
+PLACES = (*PUBLIC, "/run/lock", "/var/lock", "/dev/mqueue")
+# What a user changes of such a directory itself, which is root's: its size and its age, by what he makes in it.
+OF_CONTENTS = {"size_min", "size_max", "age_max", "age_min", "newer_than", "older_than"}
+
+
+def users(args: Args) -> str:
+    """Return why users can make a row fail: what it looks at stands where everybody writes; ``writers`` has its way."""
+    writers = args.get("writers")
+    compared = [*(args.get("newer_than") or ()), *(args.get("older_than") or ())]
+    tests = args.get("tests") or ()
+    contents = bool(OF_CONTENTS & set(args)) or "empty" in tests or "nonempty" in tests
+    public = any(_public(path, contents) for path in args["path"]) or any(_public(path, True) for path in compared)
+    if writers == "root" or (writers is None and not public):
+        return ""
+    return 'users can change it; where only root writes, writers = "root" lets it drain'
+
+
+def _public(path: str, itself: bool) -> bool:
+    """Return whether a path, or one that its glob may match, is below one of PLACES, or with ``itself`` one of them."""
+    from fnmatch import fnmatchcase
+
+    parts = [part for part in os.path.normpath(path).split("/") if part]
+    for place in PLACES:
+        names = place.split("/")[1:]
+        deep = len(parts) > len(names) or (itself and len(parts) == len(names))
+        if deep and all(fnmatchcase(name, part) for name, part in zip(names, parts)):
+            return True
+    return False
+
 
 @kind(
     "file",
@@ -55,9 +86,11 @@ TESTS = ("exists", "absent", "link", "empty", "nonempty", *TYPES, *BITS)
         "older_than": "paths: written before each of these",
         "contents": "patterns: each must match a line of it, and of one with ! none may",
         "target": "pattern: of a link",
+        "writers": "choice root|users: who can change it; left out: users below /tmp and the like, root elsewhere",
     },
     names=("path",),
     fact=WAITING,
+    users=users,
 )
 def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:
     """Files and directories are there, or are not, with the mode, owner, age, size and contents that are asked for."""

@@ -39,8 +39,11 @@ def _table(root: Root) -> list[Mount]:
     phases=("prolog", "epilog", "health"),
 )
 def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:
-    """A file system is mounted, of the type and with the options that are asked for."""
-    latest = {row.path: row for row in shared.of(_table)}
+    """A file system is mounted, of the type and with the options that are asked for.
+
+    What users mounted by FUSE counts for nothing: it must neither pass for a mount of the site's nor drain a node.
+    """
+    latest = {row.path: row for row in shared.of(_table) if not row.user}
     found = [row for path, row in latest.items() if matches(args["path"], path) or path == args["path"]]
     told = [{"path": row.path, "source": row.source, "type": row.kind, "options": row.options} for row in found]
     return {"mounts": told[:MAX_TOLD]}

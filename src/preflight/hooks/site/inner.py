@@ -11,7 +11,8 @@ from preflight.checks import registry
 from preflight.checks.finding import untold
 from preflight.checks.registry import Check, Context
 from preflight.hooks.site.results import MAX_FINDINGS, MAX_TEXT, REMEDY, SITE
-from preflight.policy.site_files import SiteFile, refused, source_of
+from preflight.owned import refused
+from preflight.policy.site_files import SiteFile, source_of
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
