@@ -130,7 +130,8 @@ def test_gpus_without_a_type_are_slurms_to_count(cluster: Cluster) -> None:
     publish(cluster, "ubuntu1")
     assert plan(cluster, "--gpus-per-node=1", "--wrap=true")["nodes"]["fit"]["nodes"] == "rocky1,ubuntu[1-2]"
     found = plan(cluster, "--require=gpu.count>=1", "--gpus-per-node=1", "--wrap=true")
-    assert found["nodes"]["fit"]["nodes"] == "rocky1,ubuntu2"
+    assert found["nodes"]["fit"]["nodes"] == "rocky1"  # ubuntu2 publishes nothing
+    assert reasons(found["nodes"]["misfit"])["debian1,ubuntu1"] == "gpu.count < 1 (no GPU)"
 
 
 def test_a_job_that_is_placed_starts_on_a_node_that_plan_named(cluster: Cluster) -> None:
