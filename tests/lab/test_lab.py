@@ -220,7 +220,8 @@ def test_prolog_can_move_its_own_job(lab: Lab) -> None:
     finally:
         lab.reconfigure(prolog=None)
     assert (fields["nodes"], fields["restarts"], fields["excluded_nodes"]) == ("n2", "1", "n1")
-    assert lab.node_state("n1") == "IDLE"
+    # Just reconfigured: slurmctld has not heard of the node yet, and calls it UNKNOWN.
+    lab.wait_until(lambda: lab.node_state("n1") == "IDLE", 30, "n1 to be idle")
 
 
 def test_waiting_too_long_shows_the_logs(lab: Lab) -> None:
