@@ -101,18 +101,11 @@ class PostgresStore(PostgresReader):
         with self._connection() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             # Making what is there already would lock the day's tables all the same, against those that write to them.
-            (there,) = self._one(connection, "SELECT to_regclass(%s) IS NOT NULL", (f"findings_{day}_check",))
-            if not there:
+            if connection.execute("SELECT to_regclass(%s)", (f"findings_{day}_check",)).fetchone() == (None,):
                 connection.execute("LOCK TABLE reports, findings IN ACCESS EXCLUSIVE MODE")
                 for statement in POSTGRES_DAY:
                     connection.execute(statement.format(day=day, next=day + 1))
         self._made.add(day)
-
-    @staticmethod
-    def _one(connection: psycopg.Connection[Any], sql: str, args: Sequence[Any]) -> tuple[Any, ...]:
-        row = connection.execute(sql, args).fetchone()
-        assert row is not None
-        return tuple(row)
 
     def _train(self, batch: list[Entry]) -> None:
         """Make the store's dictionary as soon as there are reports to make it from."""
