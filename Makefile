@@ -5,6 +5,7 @@
 # make unit    the tests that need no Slurm
 # make lab     the lab's tests on this machine's Slurm
 # make test-matrix   the lab's tests on this machine's Slurm and, in chroots, on 24.11 and 26.05
+# make test-agent    the lab's tests with a node agent on every node, on the releases that RELEASES names (all three)
 # make bench   what the hooks cost
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
 # make fuzz     malformed inputs to everything that reads what others wrote: make fuzz N=1000000 TARGET=hostlist
@@ -12,13 +13,13 @@
 # make onefile   dist/preflight.pyz, which runs and installs without network; make packages: a .deb and an .rpm of it
 # make test-packages   the packages in fresh systems: install, upgrade under running prologs, remove
 # make clean   remove what the others made
-# demo, test, lab, test-matrix and bench start a private Slurm on loopback: they need root. scripts/setup installs what is
-# missing.
+# demo, test, lab, test-matrix, test-agent and bench start a private Slurm on loopback: they need root. scripts/setup installs
+# what is missing.
 
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-matrix lint unit lab bench campaign fuzz format clean fleet-demo \
+.PHONY: demo test test-agent test-matrix lint unit lab bench campaign fuzz format clean fleet-demo \
 	packages onefile test-packages
 
 export SERVE
@@ -59,6 +60,11 @@ fleet-demo:
 test-matrix:
 	@scripts/setup matrix
 	@scripts/test-matrix
+
+RELEASES = host 24.11 26.05
+test-agent:
+	@scripts/setup matrix
+	@PREFLIGHT_LAB_AGENT=1 PREFLIGHT_LAB_RELEASES="$(RELEASES)" scripts/test-matrix
 
 packages:
 	@scripts/packages

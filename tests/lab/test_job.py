@@ -147,7 +147,8 @@ def test_a_multi_node_script_does_not_start_while_a_node_still_decides(cluster: 
         began = time.mktime(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) - time.timezone + float(f"0.{rest[:-1]}")
         ends.append(began + report["duration_ms"] / 1000)
     assert len(ends) == 2
-    assert max(ends) - min(ends) > 1
+    if not cluster.agent:  # an agent has read the slow GPUs ahead: neither node takes long to decide
+        assert max(ends) - min(ends) > 1
     assert float(cluster.lab.output(job).split()[0]) >= max(ends)
 
 

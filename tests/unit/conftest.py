@@ -1,13 +1,15 @@
 """What several unit tests share: the simulated driver's library, and a node's site that uses it."""
 
+import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nvml import sim
 from preflight.deploy.copy import copy_package
+from unit.agent_site import AgentSite, build
 from unit.hook_site import Site
 
 
@@ -52,3 +54,26 @@ def hooked(site: Site, package: str) -> Site:
 def site(tmp_path: Path, nvml_library: str) -> Site:
     """A sound node with two H100s, and Slurm commands that only record that they were called."""
     return Site(tmp_path, nvml_library)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The client, built once."""
+    return build(tmp_path_factory.mktemp("client"))
+
+
+@pytest.fixture
+def idle(hooked: Site, programs: Path) -> Iterator[AgentSite]:
+    """A site whose agent is not started."""
+    (hooked.place / "reports").mkdir()
+    one = AgentSite(hooked, programs)
+    yield one
+    if one.process is not None:
+        one.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def agent(idle: AgentSite) -> AgentSite:
+    """A site with an agent that answers."""
+    idle.start()
+    return idle

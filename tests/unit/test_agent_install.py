@@ -12,6 +12,8 @@ from preflight.cli.install import lines
 from preflight.deploy import install
 from preflight.deploy.install import uninstall
 from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target, assets
+from unit.agent_site import GPUS, AgentSite
+from unit.hook_site import H100X2
 
 PYTHON = os.path.realpath(sys.executable)
 
@@ -85,6 +87,34 @@ def test_uninstalling_leaves_slurmd_scripts_that_run(target: Target) -> None:
     uninstall(target, everything=True)
     assert not os.path.lexists(target.libexec)
     assert not run_dir.exists()
+
+
+def test_nothing_of_the_hooks_is_left_in_the_runtime_directory(target: Target, agent: AgentSite) -> None:
+    """Whatever hooks, health check and agent keep there, on a node on which something has failed."""
+    site = agent.site
+    site.files({"dev/kmsg": "3,9001,5000000,-;NVRM: Xid (PCI:0000:10:00): 79, pid=1, name=python\n"})
+    site.scenario(H100X2, {"gpu.1.ecc.uncorrected.volatile": 2})
+    agent.seen()
+    for phase in ("prolog", "epilog", "health"):
+        site.hook(phase, **GPUS)
+    agent.stop()
+    kept = {path.name.split("-")[0] for path in site.run_dir.iterdir()}
+    assert {"policy", "gres", "counters", "kept", "kernel", "clock", "agent"} <= kept
+    uninstall(target._replace(run_dir=str(site.run_dir)), everything=True)
+    assert not site.run_dir.exists(), sorted(site.run_dir.rglob("*"))
+
+
+def test_client_scripts_without_their_program_are_the_hooks_again(target: Target) -> None:
+    """slurm.conf names them still: an uninstalled client's must neither fail jobs nor leave them unchecked for good."""
+    install.install(target, plugin=False, agent=True)
+    uninstall(target, everything=False)
+    install.install(target, plugin=False, agent=False)
+    job = {"SLURMD_NODENAME": "n1", "SLURM_JOB_ID": "7", "SLURM_JOB_UID": "4242"}
+    for hook, name in CLIENTS.items():
+        done = subprocess.run([f"{target.libexec}/{name}"], env=job, capture_output=True, text=True, check=False)
+        own = subprocess.run([f"{target.libexec}/{hook}"], env=job, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (own.returncode, own.stdout) == (0, own.stdout)
+    assert (Path(target.config).parent.parent / "spool/reports/7/n1.0.prolog.json").exists()
 
 
 def test_an_upgrade_without_a_compiler_asks_in_the_new_versions_name(

@@ -1,4 +1,4 @@
-"""The agent's loop: its socket, its children, its journal. One thread, and nothing in it waits.
+"""The agent's loop: its clients, its children, its journal. One thread, and nothing in it waits.
 
 A prolog's request becomes a report, which is in the journal before the answer goes out. It goes to the writer once the
 hook has taken the answer; a hook that did not has gone its own way, and writes its own.
@@ -6,7 +6,6 @@ hook has taken the answer; a hook that did not has gone its own way, and writes 
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 
@@ -14,6 +13,7 @@ from preflight import __version__, jsonio
 from preflight.agent import wire
 from preflight.agent.answer import Daemons, OneShot, job_of, judged, policy_of, run_of, usual_subjects
 from preflight.agent.child import Helper
+from preflight.agent.connections import AT_ONCE, Connection, Connections, listen
 from preflight.agent.journal import Journal
 from preflight.agent.kept import Kept
 from preflight.agent.memo import Memo
@@ -33,26 +33,10 @@ if TYPE_CHECKING:
     from _socket import socket as Socket
     from typing import Any
 
-BACKLOG = 4096
-AT_ONCE = 64  # connections that are accepted between two looks at the rest
-IDLE_S = 5.0  # for a request to come whole, and for its answer to be taken
 PENDING_MAX = 2500  # reports that are not on record; past that the one-shot hook is slower, and a bound
 WARM_S = 2.0
-PAUSE_S = 0.05  # without descriptors
 SETTLE_S = answered.SETTLE_S
 WHY_MAX = 32  # reasons that are counted apart
-
-
-class Connection:
-    """One client: what has come of its request, and the report whose answer it is to take."""
-
-    def __init__(self, connection: Socket, pid: int) -> None:
-        self.socket, self.pid = connection, pid
-        self.data = bytearray()
-        self.until = time.monotonic() + IDLE_S
-        self.waits = False  # it was told that it has to
-        self.number = 0  # in the journal, once it was answered
-        self.text = ""
 
 
 class Agent:
@@ -70,18 +54,14 @@ class Agent:
         self.policy = policy_of(config, node, run_dir)
         self._use(self.policy)
         self._poll = epoll()
-        self._listener = listener or listen(run_dir, node)
-        self._listener.setblocking(False)
-        self._poll.register(self._listener.fileno(), 1)
-        self._connections: dict[int, Connection] = {}
+        self._clients = Connections(listener or listen(run_dir, node), self._poll, self._serve, self._settle)
         self._registered: dict[str, tuple[Socket, int]] = {}
-        self._paused_until = 0.0
         self._daemons = Daemons()
         self._unsettled = [(time.monotonic() + SETTLE_S, one) for one in self.journal.left if not one.taken]
         for one in self.journal.left:
             if one.taken:
                 self.writer.put(one.number, jsonio.dumps(one.report))
-        self.counts = {"pass": 0, "one-shot": 0, "not_taken": 0, "refused": 0, "malformed": 0}
+        self._counts = {"pass": 0, "one-shot": 0, "not_taken": 0}
         self.reasons: dict[str, int] = {}
         self.stopping = self.outdated = False
 
@@ -98,7 +78,12 @@ class Agent:
     @property
     def listener_descriptor(self) -> int:
         """Return the listening socket's descriptor, for whom keeps it while the agent is restarted."""
-        return self._listener.fileno()
+        return self._clients.listener.fileno()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many requests were answered in which way."""
+        return {**self._counts, "refused": self._clients.refused, "malformed": self._clients.malformed}
 
     def warm_up(self) -> None:
         """Read ahead what a prolog asks for before the first one is heard; those that wait longer judge themselves."""
@@ -119,18 +104,13 @@ class Agent:
                 due = now + self._tend()
             self._follow()
             self._settle_written()
-            self._close_idle()
-            patience = max(0.0, due - time.monotonic())
-            if self._connections:
-                patience = min(patience, 1.0)
+            patience = min(self._clients.tend(), max(0.0, due - time.monotonic()))
             for descriptor, _ in self._poll.poll(patience, AT_ONCE):
-                if descriptor == self._listener.fileno():
-                    self._accept()
-                elif descriptor == wakeup:
+                if self._clients.ready(descriptor):
+                    continue
+                if descriptor == wakeup:
                     with tolerate(OSError):
                         os.read(wakeup, 64)
-                elif descriptor in self._connections:
-                    self._hear(self._connections[descriptor])
                 elif self.kept.gpus is not None and descriptor == self.kept.gpus.descriptor:
                     self.kept.gpus.take()
 
@@ -141,21 +121,16 @@ class Agent:
         while self.writer.waiting and time.monotonic() < limit:
             self._settle_written()
             time.sleep(0.005)
-        for connection in list(self._connections.values()):
-            self._close(connection)
+        self._clients.end()
         self.writer.stop()
         self.kept.stop()
         self.journal.close()
-        self._listener.close()
 
     def _tend(self) -> float:
         """Do what is due; return the seconds until something is again."""
         patience = self.kept.tend()
         self._ending = [one for one in self._ending if one.pid and not one.ended()]
         now = time.monotonic()
-        if self._paused_until and now >= self._paused_until:
-            self._paused_until = 0.0
-            self._poll.register(self._listener.fileno(), 1)
         for at, entry in self._unsettled[:]:
             if now >= at:
                 self._unsettled.remove((at, entry))
@@ -165,9 +140,7 @@ class Agent:
                     self.writer.put(entry.number, jsonio.dumps(entry.report))
         if self.outdated:
             self.stopping = True  # systemd starts what is installed now; until then the hooks go their own way
-        if self._unsettled or self._paused_until:
-            patience = min(patience, PAUSE_S if self._paused_until else 1.0)
-        return patience
+        return min(patience, 1.0) if self._unsettled else patience
 
     def _follow(self) -> None:
         """Watch the children's descriptors, which change as they come and go."""
@@ -197,102 +170,6 @@ class Agent:
         with tolerate(OSError):
             self.journal.done(number)
 
-    # --- connections ----------------------------------------------------------------------------------------
-
-    def _accept(self) -> None:
-        batch: list[Connection] = []
-        for _ in range(AT_ONCE):
-            try:
-                descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
-                    self._pause()
-                break
-            one = self._welcome(descriptor)
-            if one is not None:
-                batch.append(one)
-        for one in batch[1:]:  # they are seen, and wait for it rather than start a hook of their own each
-            with tolerate(OSError):
-                one.waits = one.socket.send(wire.WAIT) == len(wire.WAIT)
-        for one in batch:
-            self._hear(one)
-
-    def _welcome(self, descriptor: int) -> Connection | None:
-        import _socket
-
-        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor)
-        try:
-            connection.setblocking(False)
-            pid, uid = wire.peer(connection)
-            if uid != 0 or pid == 0:  # root of another user namespace is somebody else in this one
-                self.counts["refused"] += 1
-                connection.close()
-                return None
-            one = Connection(connection, pid)
-            self._poll.register(descriptor, 1)
-        except OSError:
-            connection.close()
-            return None
-        self._connections[descriptor] = one
-        return one
-
-    def _pause(self) -> None:
-        """Accept no more for a moment: there are no descriptors, and the queue would wake us without end."""
-        if not self._paused_until:
-            self._poll.unregister(self._listener.fileno())
-            self._paused_until = time.monotonic() + PAUSE_S
-            self._close_idle(0.2)
-
-    def _close_idle(self, least_s: float = 0.0) -> None:
-        now = time.monotonic()
-        for one in [
-            one for one in self._connections.values() if now > one.until - (IDLE_S - least_s if least_s else 0)
-        ]:
-            self._close(one)
-
-    def _hear(self, one: Connection) -> None:
-        try:
-            data = one.socket.recv(wire.REQUEST_MAX)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if one.number:
-            if data == wire.TAKEN:
-                self._taken(one)
-            self._close(one)
-            return
-        if not data:
-            self._close(one)
-            return
-        one.data += data
-        try:
-            length = wire.length_of(one.data)
-            if length is None or len(one.data) < wire.HEADER + length:
-                return
-            if len(one.data) > wire.HEADER + length:
-                raise ValueError("more than one request")
-            request = wire.parse(bytes(one.data[wire.HEADER :]))
-        except ValueError:
-            self.counts["malformed"] += 1
-            self._close(one)
-            return
-        self._serve(one, request)
-
-    def _close(self, one: Connection) -> None:
-        if one.number and _has_taken(one.socket):
-            self._taken(one)
-        if one.number:  # the hook has not taken the answer: it goes its own way
-            self.counts["not_taken"] += 1
-            self._done(one.number)
-            one.number = 0
-        if self._connections.pop(one.socket.fileno(), None) is not None:
-            with tolerate((OSError, ValueError)):
-                self._poll.unregister(one.socket.fileno())
-        one.socket.close()
-
     # --- answers --------------------------------------------------------------------------------------------
 
     def _serve(self, one: Connection, request: Request) -> None:
@@ -319,13 +196,13 @@ class Agent:
             record_bug(error)
             self._one_shot(one, f"{type(error).__name__}")
             return
-        one.number, one.text, one.until = number, text, time.monotonic() + IDLE_S
+        one.answered(number, text)
         try:
             sent = one.socket.send(wire.PASS)
         except OSError:
             sent = 0
         if sent != len(wire.PASS):
-            self._close(one)
+            self._clients.close(one)
 
     def _passed(self, request: Request, pid: int) -> tuple[str, int]:
         """Return the report of a request that passes, as JSON, and its number in the journal; raises OneShot."""
@@ -351,30 +228,33 @@ class Agent:
         except OSError as error:
             raise OneShot(f"journal: {error.strerror}") from None
         record.note_for_tasks(run, report)
-        self.counts["pass"] += 1
+        self._counts["pass"] += 1
         return text, number
 
     def _one_shot(self, one: Connection, why: str) -> None:
-        self.counts["one-shot"] += 1
+        self._counts["one-shot"] += 1
         reason = why[:80]
         if reason in self.reasons or len(self.reasons) < WHY_MAX:
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
         with tolerate(OSError):
             one.socket.send(wire.OTHERWISE)
-        self._close(one)
+        self._clients.close(one)
 
-    def _taken(self, one: Connection) -> None:
+    def _settle(self, one: Connection, taken: bool) -> None:
+        if not taken:  # that hook goes its own way, and writes its own report
+            self._counts["not_taken"] += 1
+            self._done(one.number)
+            return
         with tolerate(OSError):
             self.journal.taken(one.number)
         self.writer.put(one.number, one.text)
-        one.number = 0
 
     def _say(self, one: Connection, data: bytes) -> None:
         """Send an answer to a person, who waits for it; a client that does not read it costs a second at most."""
         with tolerate(OSError):
             one.socket.settimeout(1.0)
             one.socket.sendall(data)
-        self._close(one)
+        self._clients.close(one)
 
     def _change(self, policy: Policy) -> None:
         """Take another policy; reports that wait are written under it."""
@@ -387,16 +267,6 @@ class Agent:
         self.kept.tend()
 
 
-def _has_taken(connection: Socket) -> bool:
-    """Return whether a client has taken its answer, unread so far; from now on it cannot, and knows that (EPIPE)."""
-    import _socket
-
-    with tolerate(OSError):
-        connection.shutdown(_socket.SHUT_RD)
-        return connection.recv(wire.REQUEST_MAX) == wire.TAKEN
-    return False
-
-
 def encoded(report: Report) -> str:
     """Return a report as JSON on one line; raises OneShot for one that is larger than a record may be."""
     from preflight.report.store import MAX_BYTES
@@ -405,32 +275,6 @@ def encoded(report: Report) -> str:
     if len(text) > MAX_BYTES:
         raise OneShot("the report is too large")
     return text
-
-
-def listen(run_dir: str, node: str) -> Socket:
-    """Return a listening socket, 0600, where the hooks look for it; an earlier one is replaced at once."""
-    import _socket
-
-    directory = wire.private_directory(run_dir)
-    path = wire.socket_path(run_dir, node)
-    temporary = f"{directory}/.{os.getpid()}"
-    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
-    before = os.umask(0o177)
-    try:
-        with tolerate(FileNotFoundError):
-            os.unlink(temporary)
-        listener.bind(temporary)
-        listener.listen(BACKLOG)
-        os.rename(temporary, path)
-        with tolerate(FileNotFoundError):
-            os.unlink(wire.alias_path(run_dir))
-        os.symlink(f"agent/{os.path.basename(path)}", wire.alias_path(run_dir))
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.umask(before)
-    return listener
 
 
 def record_bug(error: Exception) -> None:

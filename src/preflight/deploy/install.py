@@ -14,7 +14,7 @@ from preflight import __version__
 from preflight.deploy.copy import copy_package, runs_by
 from preflight.deploy.layout import CLIENTS, HOOKS, PROGRAMS, DeployError, Target, assets
 from preflight.files import OWN
-from preflight.hooks.rundir import ALIVE
+from preflight.hooks.rundir import ALIVE, FOLDERS, KEPT
 from preflight.policy.load import PolicyError, load_policy
 from preflight.policy.model import DEFAULT_PATH, Policy
 
@@ -60,6 +60,8 @@ def install(target: Target, plugin: bool, cppflags: str = "", agent: bool = Fals
                 _swap(f"{target.libexec}/{name}", built.read())
     if client:
         _put_client_scripts(source, target, policy)
+    else:
+        _put_hooks_in_their_place(target)
     _swap(target.program, wrapper(target, main).encode())
     if plugin:
         with open(f"{new}/preflight.so", "rb") as built:
@@ -171,6 +173,14 @@ def _put_client_scripts(source: str, target: Target, policy: Policy) -> None:
         _swap(f"{target.libexec}/{name}", text.encode())
 
 
+def _put_hooks_in_their_place(target: Target) -> None:
+    """Let client scripts that are left of an earlier installation, and slurm.conf may name, be the hooks again."""
+    for hook, name in CLIENTS.items():
+        if os.path.isfile(f"{target.libexec}/{name}"):
+            text = f"#!/bin/sh\n# The node agent's client is not installed.\nexec {target.libexec}/{hook}\n"
+            _swap(f"{target.libexec}/{name}", text.encode())
+
+
 def _swap(path: str, data: bytes, mode: int = 0o755) -> None:
     """Replace a file by a rename: a shell that reads the old one goes on reading it."""
     temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{os.getpid()}"
@@ -212,9 +222,7 @@ def uninstall(target: Target, everything: bool) -> list[str]:
         scripts = (f"{target.libexec}/{name}" for name in (*HOOKS, *CLIENTS.values()))
         for path in (*scripts, *_kept_between_runs(target)):
             removed += _remove(path)
-        removed += _empty(
-            *(f"{target.run_dir}/{name}" for name in ("task", "pending", "released", "unkept", "agent")), target.run_dir
-        )
+        removed += _empty(*(f"{target.run_dir}/{name}" for name in FOLDERS), target.run_dir)
         removed += _empty(target.libexec, target.prefix)
     return removed
 
@@ -228,13 +236,7 @@ def _versions(target: Target) -> list[str]:
 
 def _kept_between_runs(target: Target) -> list[str]:
     """Return the files that hooks keep in the runtime directory."""
-    names = ("policy", "gres", "facts", "stuck", "drain", "clock")
-    kinds = (
-        *(f"{name}-*.json" for name in names),
-        *(f"{name}/*" for name in ("task", "pending", "released", "unkept", "agent")),
-        "agent.sock",
-        ALIVE,
-    )
+    kinds = (*(f"{name}-*.json" for name in KEPT), *(f"{name}/*" for name in FOLDERS), "agent.sock", ALIVE)
     return [path for kind in kinds for path in sorted(glob.glob(f"{glob.escape(target.run_dir)}/{kind}"))]
 
 
