@@ -37,6 +37,7 @@ SIZES = st.sampled_from([0, 80 * 1000**3, 81559 * MIB, 76294 * MIB, 64 << 30, (6
 RATES = st.sampled_from([0, 100, 400, 2.5, None])
 FLAGS = st.sampled_from([True, False, None])
 
+TARGETS = ("sm_50", "sm_80", "sm_87", "sm_90", "sm_90a", "sm_100f", "sm_95", "compute_70", "compute_90a")
 PROFILES = ("3g.40gb", "1g.10gb+me", "1g.24gb-me", "1c.2g.20gb")
 CUT = st.fixed_dictionaries(
     {},
@@ -48,7 +49,7 @@ DEVICE = st.fixed_dictionaries(
     optional={
         "name": GPU_NAMES,
         "memory": SIZES,
-        "compute_capability": st.sampled_from(["9.0", "8.0", "9", "8.9"]),
+        "compute_capability": st.sampled_from(["9.0", "8.0", "9", "8.9", "8.7", "10.3", "10.7", "9.0.0", "9.5"]),
         "ecc": FLAGS,
         "mig": FLAGS,
         "nvlink": st.sampled_from([0, 1, 18, None]),
@@ -105,6 +106,7 @@ def predicates(draw: st.DrawFn) -> Predicate:
         | st.sampled_from(
             ["3g.40gb", "a100_3g.40gb", "h100 mig 1g.10gb+me", "1g.24gb-me", "1g.24gb", "nvidia_1c.2g.20gb"]
         ),
+        "target": st.sampled_from(TARGETS) | st.lists(st.sampled_from(TARGETS), min_size=1, max_size=4).map("+".join),
         "profile": st.builds(
             "{}{}".format, st.sampled_from([*PROFILES, "7g.80gb"]), st.sampled_from([":0", ":1", ":2", ":4"])
         ),

@@ -24,6 +24,7 @@ from preflight.requirements.kinds import Size, Version
 from preflight.requirements.logic import every, negate, some
 from preflight.requirements.words import explain
 
+TARGETS = ("sm_50", "sm_80", "sm_87", "sm_90", "sm_90a", "sm_100f", "sm_95", "compute_70", "compute_90a")
 TRUTH = st.sampled_from([True, False, None])
 PARTS = st.lists(st.integers(0, 999), min_size=1, max_size=4)
 PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1, max_size=12)
@@ -44,6 +45,7 @@ def predicates(draw: st.DrawFn) -> Predicate:
         "size": st.builds("{}{}".format, st.integers(0, 10**6), st.sampled_from("KMGT")),
         "count": st.integers(0, 10**6).map(str),
         "name": PRINTABLE.map(lambda text: "x" + text),
+        "target": st.sampled_from(TARGETS) | st.lists(st.sampled_from(TARGETS), min_size=1, max_size=4).map("+".join),
         "profile": st.builds("{}g.{}gb:{}".format, st.integers(1, 7), st.integers(1, 280), st.integers(0, 9)),
     }
     value = allowed(row, op, None if op is None else draw(values[kind.name]))

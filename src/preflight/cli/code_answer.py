@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from preflight.artifacts.gpu_code.runs import NO, TEGRA, UNKNOWN, YES, Gpu, gpu
+from preflight.artifacts.gpu_code.runs import Gpu, gpu
 from preflight.artifacts.gpu_code.survey import NONE, Outcome, Package, Survey, outcome
 from preflight.catalog.tables import SHIPPED
+from preflight.catalog.targets import NO, TEGRA, UNKNOWN, YES
 
 OLDEST = 50  # Maxwell: older ones are told only where code is for them
 # What an outcome is called: all of it runs as machine code, some by PTX, only some of it runs, …

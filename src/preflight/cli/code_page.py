@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from preflight.artifacts.gpu_code.model import IGNORED
-from preflight.artifacts.gpu_code.runs import NO, UNKNOWN, YES
 from preflight.artifacts.gpu_code.survey import NONE, Demand, Outcome, Package, Survey
+from preflight.catalog.targets import NO, UNKNOWN, YES
 from preflight.catalog.versions import show
 from preflight.cli.code_answer import BY_PTX, IN_PART, RUNS, Answered, generation, table
 from preflight.report.clean import clean

@@ -39,7 +39,7 @@ LONGEST = 150  # characters of a clause
 GROUPS = 4  # of tasks that are written alike, one command each; what is left over, the next misfit finds
 # Of GPUs that are all alike in these any choice fails as the job's did.
 ALIKE = ("name", "memory", "compute_capability", "mig", "mig_devices")
-OF_ALIKE = ("gpu", "gpu.memory", "gpu.arch", "gpu.count", "cuda")
+OF_ALIKE = ("gpu", "gpu.memory", "gpu.arch", "gpu.code", "gpu.count", "cuda")
 
 
 class Other(NamedTuple):

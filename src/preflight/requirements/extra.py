@@ -7,7 +7,7 @@ node that does not state a fact never fits.
 from __future__ import annotations
 
 from preflight.catalog import families
-from preflight.requirements import encode, installed, names
+from preflight.requirements import encode, gpu_code, installed, names
 from preflight.requirements.formula import Node, both, either, leaf, render
 from preflight.requirements.grammar import Predicate, Requirement
 from preflight.requirements.kinds import Count, Flag, Size, Version
@@ -24,6 +24,10 @@ from preflight.requirements.placeable import (
     released_cuda,
 )
 from preflight.requirements.row import Row
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.catalog.targets import Target
 
 _MIB = 1 << 20
 _OPPOSITE = {">=": "<", ">": "<=", "<": ">=", "<=": ">", "=": "!=", "!=": "="}
@@ -65,7 +69,9 @@ def _extra(predicate: Predicate) -> Node:
     if row.extra == encode.MIG:
         profile, least = one_profile(predicate, asked)
         return leaf(encode.MIG + encode.escape(profile), ">=", least)
-    if isinstance(row.kind, Version):
+    if isinstance(row.kind, gpu_code.Targets):
+        formula = _code(row.extra, asked, negated)
+    elif isinstance(row.kind, Version):
         formula = _version(row.extra, str(op), asked, negated)
     elif isinstance(row.kind, Size):
         formula = _size(row, str(op), asked, negated)
@@ -81,6 +87,15 @@ def _extra(predicate: Predicate) -> Node:
         formula = leaf(row.extra, "!=" if negated else "=", encode.escape(str(row.kind.encode(asked))))
     every_gpu = negated and row.scope == "gpu" and row.quantifier == "all"
     return either(leaf("gpu_count", "=", 0), formula) if every_gpu else formula
+
+
+def _code(key: str, asked: tuple[Target, ...], negated: bool) -> Node:
+    """Return the comparisons with the compute capability: each one that is known to run the code, or not to."""
+    known = gpu_code.known(asked, negated)
+    if not known:
+        raise NotPlaceable(f"no GPU is known {'not ' if negated else ''}to run it")
+    equal = [leaf(key, "=", lowest(divmod(sm, 10))) for sm in known]
+    return both(either(*equal), leaf(key + encode.PARTS, "=", 2))
 
 
 def _above(asked: tuple[int, ...]) -> int:

@@ -106,7 +106,7 @@ def _prefix(row: Row) -> str:
     """Return the beginning of the features that state what the row reads; "" where none does."""
     if row.name == "os" or row in names.DISTRIBUTION_ROWS:
         return "os_"
-    if row.name in ("gpu.count", "gpu.arch", "mig.count"):
+    if row.name in ("gpu.count", "gpu.arch", "gpu.code", "mig.count"):
         return str(row.feature)
     return next((group.prefix for group in encode.GROUPS if group.fact == row.fact), "")
 
@@ -143,7 +143,7 @@ def _proves(requirement: Requirement, row: Row, prefix: str, feature: str) -> bo
     elif row.name == "mig.count":
         number = int(value) if is_whole(value, 4) else 0
         facts = {"gpus": {"devices": [{"mig_devices": [{}] * number}]}}
-    elif row.name == "gpu.arch":
+    elif row.fact == "gpus.compute_capability":
         facts = {"gpus": {"devices": [{"compute_capability": value}]}}
     else:
         subject, _, key = row.fact.partition(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from preflight.requirements import judges, mig
+from preflight.requirements import gpu_code, judges, mig
 from preflight.requirements.kinds import Capability, Count, Flag, Size, Version
 from preflight.requirements.kinds_of_names import TokenName
 from preflight.requirements.row import Row
@@ -97,6 +97,23 @@ GPU_ROWS = (
         "compute capability",
         "compute capability of every GPU",
         "the compute capability of every GPU",
+    ),
+    Row(
+        "gpu.code",
+        gpu_code.Targets(),
+        "gpus.compute_capability",
+        gpu_code.judge,
+        "gpu",
+        "all",
+        "gpu_arch",  # published once, as gpu.arch
+        "gpu_arch_",
+        "every GPU runs code that was compiled for it: machine code sm_90, sm_90a, sm_100f, or PTX compute_90; of "
+        "several, joined by +, one",
+        "gpu.code=sm_90",
+        "compute capability",
+        "no GPU",
+        ("every GPU runs code for {}", "not every GPU runs code for {}"),
+        "'preflight code FILE' lists what the code was compiled for: use a build for these GPUs, or ask for other GPUs",
     ),
     _gpu(
         "nvlink",

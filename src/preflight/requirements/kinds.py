@@ -78,7 +78,7 @@ class Version(Kind):
     """
 
     name = "version"
-    operators = ("=", "!=", ">=", ">", "<=", "<", "~=")
+    operators: tuple[str, ...] = ("=", "!=", ">=", ">", "<=", "<", "~=")
     value_help = "a version such as 12.4"
 
     def __init__(self, separators: str = ".", most: int = 0, example: str = "12.4") -> None:

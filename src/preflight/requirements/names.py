@@ -26,6 +26,7 @@ _CALLED = {
     **dict.fromkeys(("cpu", "core", "cores", "ncpus"), "cpus"),
     **dict.fromkeys(("nvidia", "nvidia.driver", "nvidia-driver"), "driver"),
     **dict.fromkeys(("compute.capability", "cc", "sm", "gpu.cc"), "gpu.arch"),
+    **dict.fromkeys(("code", "cubin", "gpu.target", "gpu.sm", "cuda.arch", "cuda.arch.list"), "gpu.code"),
     **dict.fromkeys(("gpu.name", "gpu.type", "gpu.model"), "gpu"),
     **dict.fromkeys(("nvcc", "cuda.toolkit", "cuda-toolkit"), "toolkit"),
     **dict.fromkeys(("cuda.driver", "cuda.own", "driver.cuda.version"), "driver.cuda"),

@@ -1,7 +1,6 @@
 """Does GPU code run on a GPU with a driver? By image, by container, by file; what is not known is never a yes.
 
-The rules are those of NVIDIA's CUDA C++ Programming Guide (binary, PTX, family and architecture-specific
-compatibility) and of the PTX ISA's .target; docs/gpu-code.md lists them.
+Which GPUs run code of a target says `preflight.catalog.targets`.
 """
 
 from __future__ import annotations
@@ -31,16 +30,11 @@ from preflight.catalog.runs import NO as CATALOG_NO
 from preflight.catalog.runs import UNKNOWN as CATALOG_UNKNOWN
 from preflight.catalog.runs import runs as by_catalog
 from preflight.catalog.tables import SHIPPED, Tables
+from preflight.catalog.targets import COMPUTE, NO, SM, UNKNOWN, YES, Target, fits, is_known
 from preflight.digits import is_whole
 
-YES, NO, UNKNOWN = "yes", "no", "unknown"
-# Of a system on a chip: binaries of it and of other GPUs are not promised to run on each other.
-TEGRA = frozenset({32, 53, 62, 72, 87, 88, 101, 110})
-# The families that NVIDIA has named: who is asked of a target with f, and for whom it runs.
-_FAMILIES = {100: (100, 103), 101: (101,), 103: (103,), 110: (110,), 120: (120, 121), 121: (121,)}
 # Libraries whose number is CUDA's own; that of cuFFT is one less.
 NAMED_BY_CUDA = ("libcudart", "libcublas", "libcublasLt", "libnvrtc", "libnvJitLink")
-_RENAMED = frozenset({101})  # sm_110 since CUDA 13.0
 
 
 class Gpu(NamedTuple):
@@ -111,41 +105,14 @@ def part_runs(part: Part, on: Gpu) -> Answer:
     if not on.known or not is_known(part.arch):
         name = "the GPU's architecture" if not on.known else part.target
         return Answer(UNKNOWN, why=f"{name} is not known")
-    fits = _fits(part, on.sm)
+    found = fits(Target(SM if part.kind == CUBIN else COMPUTE, part.arch, part.suffix), on.sm)
     if part.kind == CUBIN:
-        return Answer(fits, CUBIN, None, "" if fits == YES else f"{part.target} alone")
+        return Answer(found, CUBIN, None, "" if found == YES else f"{part.target} alone")
     if part.kind == LTO:
-        return Answer(NO if fits == NO else UNKNOWN, LTO, None, "LTO-IR is for a linker")
-    if fits != YES:
-        return Answer(fits, PTX, None, f"{part.target} alone")
+        return Answer(NO if found == NO else UNKNOWN, LTO, None, "LTO-IR is for a linker")
+    if found != YES:
+        return Answer(found, PTX, None, f"{part.target} alone")
     return _compiles(part, on)
-
-
-def is_known(sm: int, tables: Tables = SHIPPED) -> bool:
-    """Tell whether the catalog has an architecture."""
-    return gpus.architecture(f"{sm // 10}.{sm % 10}", tables) is not None
-
-
-def _fits(part: Part, sm: int) -> str:
-    """Return whether an architecture runs code of a target, the driver left out."""
-    arch, same = part.arch, part.arch // 10 == sm // 10
-    if arch == sm and part.suffix != "?":
-        return YES
-    if part.suffix == "a":
-        return NO
-    if part.suffix == "f":
-        if arch not in _FAMILIES or (same and arch <= sm and sm not in _FAMILIES):
-            return UNKNOWN
-        return YES if sm in _FAMILIES[arch] else NO
-    if part.suffix == "?":
-        return YES if arch == sm else UNKNOWN if same and arch < sm else NO
-    if part.kind == CUBIN:
-        if not same or arch > sm:
-            return UNKNOWN if arch in _RENAMED and sm == 110 else NO
-        return UNKNOWN if arch in TEGRA or sm in TEGRA else YES
-    if arch in _RENAMED:
-        return UNKNOWN
-    return YES if arch <= sm else NO
 
 
 def _compiles(part: Part, on: Gpu) -> Answer:

@@ -23,8 +23,9 @@ from preflight.artifacts.gpu_code.model import (
 from preflight.artifacts.gpu_code.packages import Owner
 from preflight.artifacts.gpu_code.places import Found
 from preflight.artifacts.gpu_code.read import read
-from preflight.artifacts.gpu_code.runs import NO, UNKNOWN, YES, Fit, Gpu, built_with, file_runs
+from preflight.artifacts.gpu_code.runs import Fit, Gpu, built_with, file_runs
 from preflight.catalog.tables import SHIPPED, Tables
+from preflight.catalog.targets import NO, UNKNOWN, YES
 
 NONE = "none"
 _DIGITS = re.compile(r"\d+")

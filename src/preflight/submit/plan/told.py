@@ -11,7 +11,7 @@ from preflight.requirements.grammar import Clause, Predicate, Requirement
 from preflight.requirements.row import Row
 from preflight.tuples import NamedTuple
 
-_BY_FEATURES = frozenset({"os", "gpu", "gpu.count", "gpu.arch"})  # besides distributions and the groups of features
+_BY_FEATURES = frozenset({"os", "gpu", "gpu.count", "gpu.arch", "gpu.code"})  # besides those of encode.GROUPS
 _RANGED = (">=", "=", "~=")  # of cuda: judged by the published range
 
 
