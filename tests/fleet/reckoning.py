@@ -98,6 +98,32 @@ def jobs(reports: list[dict[str, Any]], begin: int, end: int) -> dict[int, tuple
     return {job: (its[0]["job"]["user"], len(its)) for job, its in inside.items()}
 
 
+PHASES, VERDICTS = ("prolog", "epilog", "health"), ("unhealthy", "mismatch", "unknown", "degraded", "ready")
+BUCKETS = (2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192, 16384)
+
+
+def totals(reports: list[dict[str, Any]]) -> Counter[tuple[str, ...]]:
+    """Return what was ever counted, by name, cluster and three labels, as the store writes them."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for one in reports:
+        cluster, phase = one["cluster"], str(PHASES.index(one["phase"]))
+        verdict, action = str(VERDICTS.index(one["verdict"])), one["action"]
+        found["runs", cluster, phase, verdict, ""] += 1
+        found["durations", cluster, phase, str(sum(one["duration_ms"] > limit for limit in BUCKETS)), ""] += 1
+        if one["phase"] == "prolog" and one["job"]:
+            found["prologs", cluster, one["job"]["partition"], verdict, ""] += 1
+        loud = [row for row in one["findings"] if row["status"] in LOUD]
+        for row in loud:
+            status = ("fail", "unknown", "warn").index(row["status"])
+            found["findings", cluster, row["check"], str(status), row["blame"]] += 1
+        if action["kind"] != "none":
+            cause = next((row["check"] for row in loud if row["status"] == "fail"), loud[0]["check"] if loud else "")
+            found["actions", cluster, action["kind"], cause, str(int(action["enforced"]))] += 1
+            if action["kind"] == "drain" and not action["enforced"] and action["detail"].startswith("drain breaker"):
+                found["breaker", cluster, "", "", ""] += 1
+    return found
+
+
 def majority(reports: list[dict[str, Any]], path: tuple[str, str]) -> dict[str, set[str]]:
     """Return value -> nodes whose latest report has it, for one fact."""
     newest = {one["node"]: one for one in reports}

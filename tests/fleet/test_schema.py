@@ -3,9 +3,11 @@
 import hashlib
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,7 +19,7 @@ from preflight.fleet.entry import EntryReader
 from preflight.fleet.query import actions, jobs, status
 from preflight.fleet.query.window import Window
 from preflight.fleet.store import steps
-from preflight.fleet.store.interface import StoreError
+from preflight.fleet.store.interface import Store, StoreError
 from preflight.fleet.store.open import open_reader, open_store
 from preflight.fleet.store.version import VERSION
 
@@ -26,6 +28,7 @@ RELEASED = {
     1: ("89f18072871e7315", "de2e43f335c5802d"),
     2: ("cb46a6d14f2d9470", "b425fd70f15621b7"),
     3: ("0e67578dc7df16a4", "284e155f35a54a89"),
+    4: ("df13fd680778d8d6", "80d80a9469380498"),
 }
 SHARED = (
     *("nodes", "checks", "profiles", "node_profiles", "node_software", "latest", "node_days", "hours", "durations"),
@@ -66,7 +69,16 @@ def first_postgres(postgres: Postgres, raws: list[bytes]) -> Iterator[str]:
     with postgres.database() as url:
         fill(url, raws)
         with psycopg.connect(url) as old:
-            for table in ("drains", "node_boots", "check_nodes", "check_totals", "readers"):
+            for table in (
+                "drains",
+                "node_boots",
+                "check_nodes",
+                "check_totals",
+                "readers",
+                "totals",
+                "events",
+                "sinks",
+            ):
                 old.execute(f"DROP TABLE {table}")
             old.execute("ALTER TABLE check_days DROP CONSTRAINT check_days_pkey")
             old.execute("ALTER TABLE check_days ADD PRIMARY KEY (day, check_id, node, status, blame)")
@@ -95,12 +107,30 @@ def test_a_store_of_the_first_version_answers_as_one_of_this(first: str, raws: l
     assert failing == reckoning.failing(reports, ALWAYS.days)
     known = {one.job: (one.user, one.reports) for one in jobs.jobs(store, ALWAYS, limit=100_000)}
     assert known == reckoning.jobs(reports, *ALWAYS)
+    assert totals(store) == reckoning.totals(reports) - Counter(prologs(reports))
     reader = EntryReader()
     assert store.add([reader.read(raw) for raw in raws]) == 0
     more = samples.report("n1", samples.START + 300 * samples.DAY_S, job=77)
     assert store.add([reader.read(more)]) == 1
     store.close()
     open_reader(first).close()
+
+
+def totals(store: Store) -> Counter[tuple[str, ...]]:
+    return Counter({tuple(key): runs for *key, runs in store.rows("SELECT name, cluster, a, b, c, runs FROM totals")})
+
+
+def prologs(reports: list[dict[str, Any]]) -> Counter[tuple[str, ...]]:
+    return Counter({key: runs for key, runs in reckoning.totals(reports).items() if key[0] == "prologs"})
+
+
+def test_what_was_ever_counted_is_kept_with_the_reports(url: str, raws: list[bytes]) -> None:
+    fill(url, raws)
+    store = open_store(url)
+    assert totals(store) == reckoning.totals(reckoning.load(raws))
+    assert store.add([EntryReader().read(raws[0])]) == 0
+    assert totals(store) == reckoning.totals(reckoning.load(raws))
+    store.close()
 
 
 def test_a_store_of_a_later_version_is_refused_in_one_line(url: str) -> None:

@@ -252,8 +252,9 @@ def token_(name: str, store_url: str, cluster: str, revoke: bool) -> None:
 @click.argument("name", metavar="USER")
 @store_option
 @click.option("--admin", is_flag=True, help="May see every job; without it only jobs of the user of that name.")
+@click.option("--metrics", is_flag=True, help="May ask /metrics, and see nothing else: for Prometheus.")
 @click.option("--revoke", is_flag=True, help="End all of the reader's tokens at once instead.")
-def reader_(name: str, store_url: str, admin: bool, revoke: bool) -> None:
+def reader_(name: str, store_url: str, admin: bool, metrics: bool, revoke: bool) -> None:
     """Make a reader's token for the dashboard of `preflight serve` and print it."""
     from preflight.fleet.pages import access
 
@@ -263,7 +264,9 @@ def reader_(name: str, store_url: str, admin: bool, revoke: bool) -> None:
         return
     if not 0 < len(name) <= access.MAX_NAME or not name.isprintable():
         fail(f"USER: no name of at most {access.MAX_NAME} letters")
-    write_out(access.make(store, name, "admin" if admin else "user"))
+    if admin and metrics:
+        fail("--admin and --metrics: one of the two")
+    write_out(access.make(store, name, "admin" if admin else "metrics" if metrics else "user"))
 
 
 def _say_nodes(nodes: Sequence[status.Latest]) -> None:

@@ -1,6 +1,7 @@
 """Who may see what: readers by a token of their own, or by a reverse proxy that has asked them already.
 
-An admin sees all; a user the jobs whose user is of the reader's name, and nothing else.
+An admin sees all; a user the jobs whose user is of the reader's name, and nothing else. A token for metrics opens
+/metrics alone: whatever its name is, no page and no job.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from preflight.fleet.store.interface import Store
 
 PREFIX = "pfr1_"  # a reader's; a node's begins with pf1_
 COOKIE = "preflight_reader"
-ROLES = ("user", "admin")
+ROLES = ("user", "admin", "metrics")
 FRESH_S = 5.0  # how long an answer about a token is believed
 KNOWN = 10_000
 MAX_NAME = 64
@@ -74,8 +75,8 @@ def revoke(store: Store, name: str) -> int:
 
 
 def any_reader(store: Store) -> bool:
-    """Return whether the store knows a reader. Raises StoreError."""
-    return bool(store.rows("SELECT 1 FROM readers LIMIT 1"))
+    """Return whether the store knows a reader of pages. Raises StoreError."""
+    return bool(store.rows("SELECT 1 FROM readers WHERE role <> 'metrics' LIMIT 1"))
 
 
 class Access:
@@ -84,21 +85,33 @@ class Access:
     def __init__(self, store: Store, proxy: Proxy | None = None) -> None:
         self._store = store
         self.proxy = proxy
-        self._known: dict[bytes, tuple[float, Reader | None]] = {}
+        self._known: dict[bytes, tuple[float, tuple[str, str] | None]] = {}
 
     def reader(self, request: HTTPConnection) -> Reader | None:
         """Return who asks, None for nobody we know. Raises StoreError. May wait for the store.
 
         A token counts before the proxy's header; a header that comes twice is nobody's.
         """
-        kind, _, given = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and given.startswith(PREFIX):
-            return self.of_token(given.strip())
+        if given := _bearer(request):
+            return self.of_token(given)
         its = self._of_proxy(request)
         return its or self.of_token(request.cookies.get(COOKIE, ""))
 
     def of_token(self, token: str) -> Reader | None:
-        """Return whose token it is, None where it is nobody's. Raises StoreError."""
+        """Return whose token it is, None where it is nobody's or opens no page. Raises StoreError."""
+        known = self._role(token)
+        return None if known is None or known[1] == "metrics" else Reader(known[0], known[1] == "admin")
+
+    def scrapes(self, request: HTTPConnection) -> bool:
+        """Return whether who asks may have the metrics: a token made for them, or an admin. Raises StoreError."""
+        known = self._role(_bearer(request))
+        if known is not None and known[1] == "metrics":
+            return True
+        reader = self.reader(request)
+        return reader is not None and reader.admin
+
+    def _role(self, token: str) -> tuple[str, str] | None:
+        """Return name and role of a token."""
         if not token.startswith(PREFIX) or not len(PREFIX) + 40 <= len(token) <= 100:
             return None
         wanted, now = _hash(token), time.monotonic()
@@ -107,8 +120,7 @@ class Access:
             if len(self._known) >= KNOWN:
                 self._known.clear()
             rows = self._store.rows("SELECT name, role FROM readers WHERE hash = ?", (wanted,))
-            its = Reader(rows[0][0], rows[0][1] == "admin") if rows else None
-            known = self._known[wanted] = (now + FRESH_S, its)
+            known = self._known[wanted] = (now + FRESH_S, (rows[0][0], rows[0][1]) if rows else None)
         return known[1]
 
     def _of_proxy(self, request: HTTPConnection) -> Reader | None:
@@ -128,6 +140,12 @@ def same_origin(request: HTTPConnection) -> bool:
     origin = request.headers.get("origin")
     # Without both it is no browser of these years: then no cookie of a person is at stake.
     return origin is None or origin.partition("://")[2] == request.headers.get("host", "")
+
+
+def _bearer(request: HTTPConnection) -> str:
+    """Return the reader's token in the header, "" where there is none."""
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    return given.strip() if kind.lower() == "bearer" and given.startswith(PREFIX) else ""
 
 
 def _hash(token: str) -> bytes:

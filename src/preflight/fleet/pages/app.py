@@ -105,7 +105,7 @@ class Pages:
         self.watch = options.watch or Watch(None)
         self._pool = ThreadPoolExecutor(THREADS, "page")
         self._asking = threading.Lock()  # one question to Slurm at a time: a stuck controller stops no page
-        self.hub = Hub(store, self._aside)
+        self.hub = Hub(store, self.aside)
         self._kept: OrderedDict[tuple[str, str], _Made] = OrderedDict()
         self._making: dict[tuple[str, str], asyncio.Future[_Made]] = {}
         self._audited: dict[tuple[str, str], float] = {}
@@ -143,7 +143,7 @@ class Pages:
         if form not in FORMS:
             return self._refuse(request, 400, f"format: {clean(form, 20)!r} is none of {', '.join(FORMS)}")
         try:
-            reader = await self._aside(self.access.reader, request)
+            reader = await self.aside(self.access.reader, request)
             if reader is None:
                 return self._stranger(request)
             name, function = VIEWS[request.url.path]
@@ -170,14 +170,14 @@ class Pages:
         wanted = request.headers.get("preflight-live", "")
         key = (form, str(request.url.path) + "?" + request.url.query)
         if not (reader.admin and is_whole(wanted)):
-            return await self._aside(self._make, request, reader, function, form, tick)
+            return await self.aside(self._make, request, reader, function, form, tick)
         kept = self._kept.get(key)
         if kept and kept.tick >= int(wanted[:12]) and time.monotonic() - kept.at < AGE_S:
             return kept
         making = self._making.get(key)
         if making is None:
             making = self._making[key] = asyncio.ensure_future(
-                self._aside(self._make, request, reader, function, form, tick)
+                self.aside(self._make, request, reader, function, form, tick)
             )
             making.add_done_callback(lambda _: self._making.pop(key, None))
         made = await asyncio.shield(making)
@@ -220,7 +220,7 @@ class Pages:
         if reader is None:
             return self._stranger(request)
         try:
-            place = await self._aside(self._found, self._ask(request, reader))
+            place = await self.aside(self._found, self._ask(request, reader))
         except AskedError as error:
             return self._refuse(request, 400, str(error))
         except StoreError as error:
@@ -249,7 +249,7 @@ class Pages:
         if reader is None:
             return self._stranger(request)
         try:
-            found, view, _ = await self._aside(jobs.read, self._ask(request, reader))
+            found, view, _ = await self.aside(jobs.read, self._ask(request, reader))
         except AskedError as error:
             return self._refuse(request, 400, str(error))
         except NotFoundError as error:
@@ -257,7 +257,7 @@ class Pages:
         except StoreError as error:
             return self._refuse(request, 503, str(error))
         self._note(request, reader, tuple((search.label(one), one.user) for one in found))
-        return await self._aside(_file, view)
+        return await self.aside(_file, view)
 
     async def _why(self, request: Request) -> Response:
         """What `preflight why` says of a job, asked now: for admins, for Slurm tells it of anybody's job."""
@@ -287,7 +287,7 @@ class Pages:
 
         async def allowed() -> bool:
             with contextlib.suppress(StoreError):
-                return bool(await self._aside(self.access.reader, request) == reader)
+                return bool(await self.aside(self.access.reader, request) == reader)
             return False
 
         stream = self.hub.stream(ADMIN if reader.admin else reader.name, allowed)
@@ -317,7 +317,7 @@ class Pages:
                 return self._form(onward, 413, "That is no token.")
         token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
         try:
-            reader = await self._aside(self.access.of_token, token)
+            reader = await self.aside(self.access.of_token, token)
         except StoreError as error:
             return self._form(onward, 503, str(error))
         if reader is None:
@@ -381,14 +381,15 @@ class Pages:
 
     async def _known(self, request: Request) -> access.Reader | None:
         try:
-            its: access.Reader | None = await self._aside(self.access.reader, request)
+            its: access.Reader | None = await self.aside(self.access.reader, request)
         except StoreError as error:  # not the reader's fault: no login form, and no "you are nobody" for programs
             raise HTTPException(
                 503, "The store does not answer; try again.", {**HEADERS, "retry-after": "5"}
             ) from error
         return its
 
-    async def _aside(self, function: Callable[..., T], *arguments: object) -> T:
+    async def aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run ``function`` beside the event loop, on one of the few threads that ask the store."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
 

@@ -83,6 +83,27 @@ _THIRD = (
     "DROP INDEX node_days_day",
     "DROP INDEX node_profiles_day",
 )
+# 4: what has ever come, counted by cluster, for those who ask every few seconds; and what others are still to be told.
+# `a`, `b` and `c` are labels: names, and the numbers of phase, verdict, status and bucket.
+_FOURTH = (
+    "CREATE TABLE totals (name TEXT, cluster TEXT, a TEXT, b TEXT, c TEXT, runs BIGINT NOT NULL,"
+    " PRIMARY KEY (name, cluster, a, b, c)){clustered}",
+    "INSERT INTO totals SELECT 'runs', cluster, CAST(phase AS TEXT), CAST(verdict AS TEXT), '', sum(runs) FROM hours"
+    " GROUP BY cluster, phase, verdict",
+    "INSERT INTO totals SELECT 'durations', cluster, CAST(phase AS TEXT), CAST(bucket AS TEXT), '', sum(runs)"
+    " FROM durations GROUP BY cluster, phase, bucket",
+    "INSERT INTO totals SELECT 'findings', n.cluster, c.name, CAST(d.status AS TEXT), d.blame, sum(d.runs)"
+    " FROM check_days d JOIN nodes n ON n.node = d.node JOIN checks c ON c.check_id = d.check_id"
+    " GROUP BY n.cluster, c.name, d.status, d.blame",
+    "INSERT INTO totals SELECT 'actions', n.cluster, a.kind, a.check_name, CAST(a.enforced AS TEXT), count(*)"
+    " FROM actions a JOIN nodes n ON n.node = a.node GROUP BY n.cluster, a.kind, a.check_name, a.enforced",
+    "INSERT INTO totals SELECT 'breaker', n.cluster, '', '', '', count(*) FROM actions a"
+    " JOIN nodes n ON n.node = a.node WHERE a.enforced = 0 AND a.kind = 'drain' AND a.detail LIKE 'drain breaker%'"
+    " GROUP BY n.cluster",
+    "CREATE TABLE events (id {serial}, report {bytes} NOT NULL UNIQUE, node BIGINT NOT NULL, at_ms BIGINT NOT NULL,"
+    " phase INTEGER NOT NULL, kind TEXT NOT NULL, check_name TEXT NOT NULL, detail TEXT NOT NULL, job BIGINT)",
+    "CREATE TABLE sinks (name TEXT PRIMARY KEY, since_ms BIGINT NOT NULL, until_ms BIGINT NOT NULL)",
+)
 # Small rows lie in their key's own tree, once instead of twice; and keys begin with what is asked for.
 _REBUILT = {
     "node_profiles": "node BIGINT, day INTEGER, hash BLOB, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,"
@@ -132,6 +153,7 @@ SQLITE: tuple[list[str], ...] = (
     _with(_FIRST, *_IN_SQLITE),
     _with(_SECOND, *_IN_SQLITE),
     [*_with(_THIRD, *_IN_SQLITE), *_rebuilt(), *_JOB_INDEXES],
+    _with(_FOURTH, *_IN_SQLITE),
 )
 POSTGRES: tuple[list[str], ...] = (
     [*_with(_FIRST, *_IN_POSTGRES), *_FIRST_POSTGRES],
@@ -141,5 +163,6 @@ POSTGRES: tuple[list[str], ...] = (
         "ALTER TABLE check_days DROP CONSTRAINT check_days_pkey, ADD PRIMARY KEY (check_id, status, node, blame, day)",
         "ALTER TABLE jobs DROP CONSTRAINT jobs_pkey, ADD PRIMARY KEY (job, cluster)",
     ],
+    _with(_FOURTH, *_IN_POSTGRES),
 )
 DRAINS_SINCE = 3  # the version from which on drains are rows: of an earlier store they are reckoned once

@@ -15,6 +15,7 @@ from preflight.fleet.keys import HOUR_MS, bucket
 from preflight.fleet.keys import STATUSES as STATUSES
 from preflight.fleet.numbers import number as number
 from preflight.fleet.store.frames import Frames
+from preflight.report.advice import BREAKER
 from preflight.report.model import PHASES, VERDICTS
 
 
@@ -97,7 +98,9 @@ class _Tables:
         self.check_totals: Counter[tuple[Any, ...]] = Counter()
         self.check_nodes: dict[tuple[Any, ...], int] = {}
         self.boots: dict[tuple[int, str], list[int]] = {}
+        self.totals: Counter[tuple[str, ...]] = Counter()
         self.actions: list[tuple[Any, ...]] = []
+        self.events: list[tuple[Any, ...]] = []
         self.jobs: dict[tuple[str, int], list[Any]] = {}
         self._numbers: dict[tuple[str, ...], int] = {}
 
@@ -124,14 +127,27 @@ class _Tables:
         if entry.boot is not None:
             self._boot(node, entry.boot, entry.started_ms)
         if entry.action != "none":
-            self.actions.append(
-                (
-                    *(entry.key, node, entry.started_ms, phase, entry.action, int(entry.enforced)),
-                    *(_cause(entry), entry.detail, entry.job.id if entry.job else None),
-                )
-            )
+            its = (*(_cause(entry), entry.detail), entry.job.id if entry.job else None)
+            start = (entry.key, node, entry.started_ms, phase, entry.action)
+            self.actions.append((*start, int(entry.enforced), *its))
+            if event(entry):
+                self.events.append((*start[:-1], event(entry), *its))
+        self._totals(entry, str(phase), str(verdict))
         if entry.job:
             self._job(entry, verdict)
+
+    def _totals(self, entry: Entry, phase: str, verdict: str) -> None:
+        totals, cluster = self.totals, entry.cluster
+        totals["runs", cluster, phase, verdict, ""] += 1
+        totals["durations", cluster, phase, str(bucket(entry.duration_ms)), ""] += 1
+        if entry.phase == "prolog" and entry.job:
+            totals["prologs", cluster, entry.job.partition, verdict, ""] += 1
+        for one in entry.loud:
+            totals["findings", cluster, one.check, str(STATUSES.index(one.status)), one.blame] += 1
+        if entry.action != "none":
+            totals["actions", cluster, entry.action, _cause(entry), str(int(entry.enforced))] += 1
+        if event(entry) == "breaker":
+            totals["breaker", cluster, "", "", ""] += 1
 
     def _number(self, *names: str) -> int:
         known = self._numbers.get(names)
@@ -206,7 +222,15 @@ class _Tables:
                 "",
                 sorted(self.actions, key=lambda row: row[0]),
             ),
+            Upsert(
+                "events",
+                ("report", "node", "at_ms", "phase", "kind", "check_name", "detail", "job"),
+                ("report",),
+                "",
+                sorted(self.events, key=lambda row: (row[2], row[0])),
+            ),
             self._jobs(),
+            _counts("totals", ("name", "cluster", "a", "b", "c"), self.totals),
         ]
         return [one for one in found if one.rows]
 
@@ -240,6 +264,13 @@ def _sorted(rows: dict[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 def _counts(table: str, key: tuple[str, ...], counts: Counter[tuple[Any, ...]]) -> Upsert:
     rows = [(*one, runs) for one, runs in sorted(counts.items())]
     return Upsert(table, (*key, "runs"), key, _COUNT.format(table=table), rows)
+
+
+def event(entry: Entry) -> str:
+    """Return what others are told of a report: "drain", "resume", "breaker", "" where there is nothing."""
+    if entry.action in ("drain", "resume") and entry.enforced:
+        return entry.action
+    return "breaker" if entry.action == "drain" and entry.detail.startswith(BREAKER) else ""
 
 
 def _cause(entry: Entry) -> str:

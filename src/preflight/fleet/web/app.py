@@ -1,4 +1,5 @@
-"""The collector: takes reports (`POST /api/v1/reports`), says how it is (`GET /healthz`), and shows the pages."""
+"""The collector: takes reports (`POST /api/v1/reports`), says how it is (`GET /healthz`, `GET /metrics`), and
+shows the pages."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from starlette.routing import Route
 
 from preflight import __version__
 from preflight.fleet.entry import DAY_MS, EntryReader
+from preflight.fleet.metrics.route import Metrics
 from preflight.fleet.pages.app import Options, Pages
 from preflight.fleet.store.interface import Refused, Store, StoreError
 from preflight.fleet.tokens import Sender, Tokens
@@ -105,6 +107,11 @@ class Collector:
         counts = {"taken": self.writer.taken, "new": self.writer.new, "refused": self.writer.refused}
         return _answer(200, {"status": "ok", "preflight": __version__, **counts})
 
+    def counts(self) -> dict[str, int]:
+        """Return the reports that were taken since the start, by what became of them."""
+        its = self.writer
+        return {"new": its.new, "known": its.taken - its.new, "refused": its.refused}
+
     def _ask_store(self) -> None:
         """Ask the store, once a second at most whoever asks; raises StoreError."""
         if time.monotonic() - self._well > 1:
@@ -143,6 +150,10 @@ def make_app(store: Store, keep_days: int = 0, options: Options | None = None) -
     """Return the ASGI application of a collector on ``store``; ``state.pages`` are its pages."""
     collector = Collector(store, keep_days)
     pages = Pages(store, options)
+    metrics = Metrics(store, pages.access, collector.counts)
+
+    async def scrape(request: Request) -> Response:
+        return await metrics.answer(request, pages.aside)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -152,6 +163,7 @@ def make_app(store: Store, keep_days: int = 0, options: Options | None = None) -
     routes = [
         Route("/api/v1/reports", collector.reports, methods=["POST"]),
         Route("/healthz", collector.healthz, methods=["GET"]),
+        Route("/metrics", scrape, methods=["GET"]),
         *pages.routes(),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
