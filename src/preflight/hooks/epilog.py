@@ -54,6 +54,10 @@ def epilog(run: Run) -> int:
     if decision.kind != "none" and decision.enforced:
         act(run, found, decision, report)
     record.finish(run, report)
+    if run.policy.metrics.textfile:
+        from preflight.hooks import textfile
+
+        textfile.keep(run, report)
     record.forget_note(run)
     if run.job is not None and run.job.ended is not None:
         from preflight.hooks.ends import note

@@ -69,6 +69,10 @@ def health(run: Run) -> int:
             kind = "none" if resumed.kind == "none" else "resume"
             report["action"] = {"kind": kind, "detail": resumed.detail, "enforced": resumed.enforced}
     recorded = record.finish(run, report)
+    if run.policy.metrics.textfile:
+        from preflight.hooks import textfile
+
+        textfile.keep(run, report)
     if corrected is not None and not corrected.enforced:
         correct(run, run.slurm())  # a controller that was too slow before the probes has a second chance
     if not recorded:

@@ -186,7 +186,8 @@ def for_node(policy: Policy, node: str) -> Policy:
     mine = (one for one in policy.expect if selects(one.nodes, node))
     host = (one for one in policy.host if one.action != "off" and selects(one.nodes, node))
     sections = {
-        name: named(getattr(policy, name)) for name in ("facts", "nvml", "hook", "report", "drain", "ship", "site")
+        name: named(getattr(policy, name))
+        for name in ("facts", "nvml", "hook", "report", "drain", "ship", "metrics", "site")
     }
     return policy._replace(expect=tuple(one._replace(nodes=node) for one in mine), host=tuple(host), **sections)
 

@@ -150,6 +150,12 @@ class ShipPolicy(NamedTuple):
     ca_file: str = ""
 
 
+class MetricsPolicy(NamedTuple):
+    """[metrics]: the directory of node_exporter's textfile collector; "" writes no file there."""
+
+    textfile: str = ""
+
+
 class SitePolicy(NamedTuple):
     """[site]: the site's own checks. ``directory`` holds them as files, ``path`` directories of packages with them.
 
@@ -179,6 +185,7 @@ SECTIONS: dict[str, type] = {
     "catalog": CatalogPolicy,
     "publish": PublishPolicy,
     "ship": ShipPolicy,
+    "metrics": MetricsPolicy,
     "site": SitePolicy,
     "agent": AgentPolicy,
 }
@@ -211,6 +218,7 @@ class Policy(NamedTuple):
     catalog: CatalogPolicy = CatalogPolicy()
     publish: PublishPolicy = PublishPolicy()
     ship: ShipPolicy = ShipPolicy()
+    metrics: MetricsPolicy = MetricsPolicy()
     site: SitePolicy = SitePolicy()
     agent: AgentPolicy = AgentPolicy()
     checks: dict[str, CheckPolicy] = {}  # noqa: RUF012 - a NamedTuple default, never written

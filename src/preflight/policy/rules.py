@@ -135,6 +135,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "epilog": {"grace_s": _number(0, 30, "seconds"), "end_processes": _flag},
     "ship": {"url": _url, "token_file": _path, "ca_file": _path},
+    "metrics": {"textfile": _path},
     "agent": {"wait_ms": _number(10, 1000, "milliseconds", int)},
     "publish": {"enabled": _flag, "via": _choice("auto", "extra", "features")},
     "cuda": {"minor_version_compatibility": _choice("accept", "warn", "reject")},
