@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -45,12 +45,19 @@ def _stamps(at: float) -> tuple[bytes, bytes]:
 
 
 def month(
-    nodes: int, days: int, each_day: int, end: float | None = None, seed: int = 1, gpus: int = 8
+    nodes: int,
+    days: int,
+    each_day: int,
+    end: float | None = None,
+    seed: int = 1,
+    gpus: int = 8,
+    kind: Callable[[int, int], str] = lambda slot, number: "",
 ) -> Iterator[bytes]:
     """Yield ``nodes`` x ``days`` x ``each_day`` reports that end at ``end``, in order of time.
 
     Faults with drains and their ends, flapping nodes, misfits, a rolling driver upgrade, two drifting nodes, and one
-    day of a policy that is wrong for a quarter of the nodes, in observe mode.
+    day of a policy that is wrong for a quarter of the nodes, in observe mode. ``kind`` may name another for a slot
+    and a node: a kind, or "silent" for no report at all.
     """
     chance = random.Random(seed)
     begin = (time.time() if end is None else end) - days * samples.DAY_S
@@ -66,8 +73,12 @@ def month(
             age = "new" if new else "old"
             job += 1
             node = f"gpu{number:04d}"
+            other = kind(slot, number)
             luck = chance.random() * (0.05 if number % 97 == 5 else 1)  # some flap
-            if number in drained:
+            if other:
+                if other != "silent":
+                    yield kinds[other, age].make(node, at, job, booted[number])
+            elif number in drained:
                 over = at - drained[number] > samples.DAY_S / 3
                 if over:
                     del drained[number]
@@ -103,6 +114,16 @@ def _kinds(gpus: int) -> dict[tuple[str, str], Template]:
             "action": ("drain", "preflight:expectation:node: gpu.count=9", False),
             "found": [wrong],
             "policy": "b" * 64,
+        },
+        "breaker": {
+            "verdict": "unhealthy",
+            "action": ("drain", "drain breaker: 2 of at most 1 nodes are drained", False),
+            "found": [fault],
+        },
+        "slow": {"took_ms": 5000.0},
+        "unknown": {
+            "verdict": "unknown",
+            "found": [samples.finding("gpu.driver", "unknown", "node", subject="driver", observed=None)],
         },
         "still": {"phase": "health", "verdict": "unhealthy", "found": [fault]},
         "resume": {"phase": "health", "action": ("resume", "gpu.ecc.uncorrected", True)},

@@ -44,6 +44,7 @@ def report(
     seed: int = 0,
     checks: int = 8,
     boot: tuple[str, float] | None = None,
+    took_ms: float | None = None,
     **other: Any,
 ) -> bytes:
     """Return one report's bytes as the spool holds them; ``at`` seconds since the epoch."""
@@ -64,7 +65,7 @@ def report(
             node=node,
             phase=phase,
             started=at,
-            duration_ms=40 + chance.random() * 30,
+            duration_ms=40 + chance.random() * 30 if took_ms is None else took_ms,
             verdict=verdict,
             findings=[*sound, *(found or [])],
             facts=its,

@@ -50,6 +50,12 @@ GAUGES: tuple[_Family, ...] = (
         ("cluster", "check"),
         "drained",
     ),
+    (
+        "preflight_actions_not_enforced",
+        "Actions of the last 24 hours that were only noted: observe mode, the kill switch, the breaker.",
+        ("cluster", "kind"),
+        "withheld",
+    ),
 )
 DURATION = "preflight_hook_duration_seconds"
 NEWEST = "preflight_newest_report_timestamp_seconds"

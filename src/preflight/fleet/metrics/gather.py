@@ -1,4 +1,4 @@
-"""The numbers behind /metrics, in four questions to the store; a small one before says whether they may have changed.
+"""The numbers behind /metrics, in five questions to the store; a small one before says whether they may have changed.
 
 Labels come from reports, so they are cleaned and bounded: one node that invents names must not cost those who watch all
 the others.
@@ -43,6 +43,7 @@ class Numbers(NamedTuple):
     newest_ms: dict[Labels, int]  # cluster
     failing: dict[Labels, int]  # cluster, check, status
     drained: dict[Labels, int]  # cluster, check
+    withheld: dict[Labels, int]  # cluster, kind
 
 
 def changed(store: Reader) -> int:
@@ -100,6 +101,7 @@ def _numbers(store: Reader, now_ms: int, totals: dict[str, list[tuple[str, str, 
         newest_ms=clusters,
         failing=bound.counts(_failing(store).items(), 1),
         drained=bound.counts(_drained(store, now_ms).items(), 1),
+        withheld=bound.counts([*_withheld(store, now_ms).items(), *(((its, "drain"), 0) for its in sizes)], 1),
     )
 
 
@@ -125,6 +127,17 @@ def _drained(store: Reader, now_ms: int) -> dict[Labels, int]:
     found: dict[Labels, int] = {}
     for its, check, number in store.rows(sql, (LASTS_MS, now_ms - BACK_MS)):
         found[its, check] = int(number)
+    return found
+
+
+def _withheld(store: Reader, now_ms: int) -> dict[Labels, int]:
+    sql = (
+        "SELECT n.cluster, a.kind, count(*) FROM actions a JOIN nodes n ON n.node = a.node"
+        " WHERE a.enforced = 0 AND a.at_ms >= ? AND a.at_ms <= ? GROUP BY n.cluster, a.kind"
+    )
+    found: dict[Labels, int] = {}
+    for its, kind, number in store.rows(sql, (now_ms - DAY_MS, now_ms)):
+        found[its, kind] = int(number)
     return found
 
 
