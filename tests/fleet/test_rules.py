@@ -1,4 +1,4 @@
-"""The rules of site-config/prometheus: each fires on troubles, none on a healthy month; and Debian's Prometheus asks."""
+"""The rules of site-config/prometheus: each fires on troubles, none on a healthy month; Debian's Prometheus asks."""
 
 from __future__ import annotations
 
