@@ -27,14 +27,18 @@ ROOMS = ("", "catalog", "facts", "requirements", "policy", "checks", "slurm", "r
 _Spec = type(sys.__spec__)
 
 
-def make(package: str) -> None:
-    """Write the bundle of the package in the directory ``package``; raises OSError or SyntaxError."""
+def make(package: str, named: str = "") -> None:
+    """Write the bundle of the package in the directory ``package``; raises OSError or SyntaxError.
+
+    ``named``: the path by which its code knows itself, where the package is to be moved.
+    """
     index: dict[str, _Entry] = {}
     codes = []
     end = 0
     for name, path in _modules(package):
         with open(path, "rb") as file:
-            code = marshal.dumps(compile(file.read(), path, "exec", dont_inherit=True))
+            known = f"{named or package}{path[len(package) :]}"
+            code = marshal.dumps(compile(file.read(), known, "exec", dont_inherit=True))
             info = os.fstat(file.fileno())
         index[name] = (os.path.basename(path) == "__init__.py", end, len(code), info.st_size, info.st_mtime_ns)
         codes.append(code)

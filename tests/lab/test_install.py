@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.cluster import Cluster
+from lab.placing import features, publish
 
 pytestmark = pytest.mark.lab
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL", "REQUEUE_HOLD")
@@ -61,7 +62,7 @@ def _other_version(cluster: Cluster, version: str) -> None:
     package = Path(preflight.__file__).parent
     checkout, copy = package.parent.parent, Path(cluster.directory, "checkout")
     shutil.rmtree(copy, ignore_errors=True)
-    for name in ("src/preflight", "prolog", "site-config", "slurm_plugin"):
+    for name in ("src/preflight", "prolog", "client", "site-config", "slurm_plugin"):
         shutil.copytree(checkout / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.o"))
     init = copy / "src/preflight/__init__.py"
     text = init.read_text(encoding="utf-8").replace(f'"{preflight.__version__}"', f'"{version}"')
@@ -83,6 +84,11 @@ def test_installing_over_a_running_cluster(cluster: Cluster) -> None:
             for version in ("9.0.1", "9.0.2"):
                 _other_version(cluster, version)
                 traffic.more(len(NODES))
+            rollback = [f"{cluster.prefix}/bin/preflight", "install", "--rollback", "--prefix", cluster.prefix]
+            rollback += ["--config", cluster.config, "--run-dir", cluster.run_dir]
+            cluster.lab.check_run(rollback)
+            assert "9.0.1" in cluster.lab.check_run([f"{cluster.prefix}/bin/preflight", "--version"])
+            traffic.more(len(NODES))
         traffic.all_ran()
         seen = set()
         for job in traffic.jobs:
@@ -99,13 +105,18 @@ def test_installing_over_a_running_cluster(cluster: Cluster) -> None:
 def test_uninstalling_from_a_running_cluster(cluster: Cluster) -> None:
     options = ["--prefix", cluster.prefix, "--run-dir", cluster.run_dir]
     command = cluster.release.python(["-m", "preflight", "uninstall", *options])
+    publish(cluster, "ubuntu1")
+    own = features(cluster, "ubuntu1")
+    assert len(own) > 3
+    node = {**os.environ, "SLURMD_NODENAME": "ubuntu1"}
     try:
         with _Traffic(cluster) as traffic:
             traffic.more(4)
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env=node)
             traffic.more(4)
         traffic.all_ran()
         assert f"removed {cluster.prefix}/versions" in done.stdout
+        assert features(cluster, "ubuntu1") == {"ubuntu"}, own
         assert "scripts that do nothing" in done.stdout
         assert cluster.reports(traffic.jobs[-1], phase=None) == []
         assert cluster.reports(traffic.jobs[0])

@@ -59,6 +59,12 @@ def test_a_change_is_written_once_and_dry_run_writes_nothing(cluster: Cluster) -
     assert "os_ubuntu_22.04" not in features(cluster, "ubuntu1")
 
 
+def test_what_is_cleared_leaves_the_sites_own(cluster: Cluster) -> None:
+    assert "is taken back" in publish(cluster, "ubuntu1", "--clear")
+    assert features(cluster, "ubuntu1") == {"ubuntu"}
+    assert "unchanged" in publish(cluster, "ubuntu1", "--clear")
+
+
 def test_the_health_check_tells_what_slurm_forgot(cluster: Cluster) -> None:
     forget = ["AvailableFeatures=ubuntu", "ActiveFeatures=ubuntu"]
     cluster.lab.check_run(["scontrol", "update", "NodeName=ubuntu1", *forget])

@@ -42,6 +42,12 @@ def test_published_extra_keeps_what_is_not_ours(cluster: Cluster) -> None:
     assert [call.split()[0] for call in cluster.called()] == ["sinfo"]
 
 
+def test_what_is_cleared_leaves_what_is_not_ours(cluster: Cluster) -> None:
+    set_extra(cluster, "ubuntu1", json.dumps({**extra(cluster, "ubuntu1"), "rack": "a7"}))
+    publish(cluster, "ubuntu1", "--clear")
+    assert extra(cluster, "ubuntu1") == {"rack": "a7"}
+
+
 @pytest.mark.parametrize(
     ("spec", "node"),
     [

@@ -128,7 +128,7 @@ class DoctorSite:
 def _install(target: Target, lib: str) -> None:
     """Install by links: the copying itself is tested apart."""
 
-    def linked(to: str) -> None:
+    def linked(to: str, named: str = "") -> None:
         os.makedirs(os.path.dirname(to), exist_ok=True)
         subprocess.run(["cp", "-al", lib, to], check=True)
 

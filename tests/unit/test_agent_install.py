@@ -9,9 +9,9 @@ import pytest
 
 from preflight import __version__
 from preflight.cli.install import lines
-from preflight.deploy import install
-from preflight.deploy.install import uninstall
+from preflight.deploy import install, render
 from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target, assets
+from preflight.deploy.uninstall import uninstall
 from unit.agent_site import GPUS, AgentSite
 from unit.hook_site import H100X2
 
@@ -23,7 +23,7 @@ def target(tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Tar
     """Where it is installed; copies by links: the copying itself is tested apart."""
     lib = os.path.dirname(os.path.dirname(package))
 
-    def linked(to: str) -> None:
+    def linked(to: str, named: str = "") -> None:
         os.makedirs(os.path.dirname(to))
         subprocess.run(["cp", "-al", lib, to], check=True)
 
@@ -123,7 +123,8 @@ def test_an_upgrade_without_a_compiler_asks_in_the_new_versions_name(
     install.install(target, plugin=False, agent=True)
     script = Path(target.libexec, "client-prolog")
     program = Path(target.libexec, "preflight-client").stat()
-    monkeypatch.setattr(install, "__version__", "9.9")
+    for module in (install, render):
+        monkeypatch.setattr(module, "__version__", "9.9")
     install.install(target, plugin=False, agent=False)
     assert "version 9.9\n" in script.read_text()
     assert Path(target.libexec, "preflight-client").stat() == program

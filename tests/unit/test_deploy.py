@@ -7,7 +7,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,10 @@ import pytest
 from preflight import __version__
 from preflight.cli.install import lines
 from preflight.deploy import copy, install, layout
-from preflight.deploy.install import KEEP, filled, uninstall
 from preflight.deploy.layout import HOOKS, DeployError, Target, assets, interpreter
+from preflight.deploy.render import filled
+from preflight.deploy.uninstall import uninstall
+from preflight.deploy.versions import KEEP
 from preflight.policy.model import Policy, ReportPolicy
 from unit.hook_site import JOB, Site
 
@@ -35,7 +36,13 @@ class Node:
         (self.place / "etc/p.toml").write_text(f'version = 1\n[report]\nspool = "{self.place}/spool"\n')
 
     def install(self) -> Path:
-        return Path(install.install(self.target, plugin=False))
+        return Path(install.install(self.target, plugin=False).place)
+
+    def another(self, version: str) -> Path:
+        """Install a version that differs."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(install, "__version__", version)
+            return self.install()
 
     def script(self, name: str) -> Path:
         return Path(self.target.libexec) / name
@@ -46,7 +53,7 @@ def node(tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Node:
     """Copies by links: the copying itself is tested apart."""
     lib = os.path.dirname(os.path.dirname(package))
 
-    def linked(to: str) -> None:
+    def linked(to: str, named: str = "") -> None:
         os.makedirs(os.path.dirname(to))
         subprocess.run(["cp", "-al", lib, to], check=True)
 
@@ -145,13 +152,13 @@ def test_a_failure_leaves_the_running_version_as_it_was(node: Node, monkeypatch:
     before = {name: node.script(name).read_text() for name in HOOKS}
     versions = os.listdir(node.target.versions)
 
-    def full(lib: str) -> None:
+    def full(lib: str, named: str) -> None:
         os.makedirs(lib)
         raise OSError(28, "No space left on device", lib)
 
     monkeypatch.setattr(install, "copy_package", full)
     with pytest.raises(OSError, match="No space left"):
-        node.install()
+        node.another("9.9")
     assert os.listdir(node.target.versions) == versions
     assert {name: node.script(name).read_text() for name in HOOKS} == before
 
@@ -166,8 +173,7 @@ def test_a_hook_that_runs_meanwhile_goes_on_in_its_own_version(node: Node) -> No
     )
     running = subprocess.Popen([str(script)], env={**JOB, "SLURMD_NODENAME": "n1"}, stderr=subprocess.PIPE)
     opened = script.stat().st_ino
-    time.sleep(1.1)  # a version's name has seconds
-    second = node.install()
+    second = node.another("9.9")
     assert second != first
     assert script.stat().st_ino != opened  # replaced by a rename, not written over
     assert str(second) in script.read_text()

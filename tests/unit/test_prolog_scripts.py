@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from preflight.deploy.install import filled
 from preflight.deploy.layout import HOOKS, Target, assets
+from preflight.deploy.render import filled
 
 # A user with no other process: execve answers EAGAIN to one who is past the limit already. The range of systemd's
 # dynamic users, which have no account.

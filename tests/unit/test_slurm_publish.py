@@ -16,7 +16,7 @@ from preflight.facts.view import View
 from preflight.policy.load import PolicyError, parse_policy
 from preflight.policy.model import Policy, PublishPolicy, from_json, to_json
 from preflight.slurm.commands import Slurm, SlurmError
-from preflight.slurm.publish import cluster_features, publish, uses_extra
+from preflight.slurm.publish import Publication, clear, cluster_features, publish, uses_extra
 from unit.hook_site import Site
 
 VIEW = View({"os": {"id": "ubuntu", "version": "22.04"}, "arch": {"machine": "x86_64"}}, {})
@@ -226,3 +226,85 @@ def test_a_name_that_slurm_does_not_know_says_how_to_give_another(site: Site) ->
     assert done.returncode == 2
     assert "does not know node n1 (--node with --facts, or SLURMD_NODENAME)\n" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+ALL = "arch_x86_64,gpu_count_2,os_ubuntu_22.04"  # by gpu_count_ it is known that they are Preflight's
+
+
+@pytest.mark.parametrize(
+    ("has", "written", "via"),
+    [
+        ({"features": f"big,{ALL},gold"}, ["AvailableFeatures=big,gold", "ActiveFeatures=big,gold"], "features"),
+        ({"features": ALL}, ["AvailableFeatures=", "ActiveFeatures="], "features"),
+        ({"extra": '{"pf":1,"os_ubuntu":22004000,"rack":"a7"}'}, ['Extra={"rack":"a7"}'], "extra"),
+        ({"extra": '{"rack":"a7"}', "features": "big"}, [], ""),
+        ({"extra": "free text"}, [], ""),
+        ({"features": "big,gpu_a100"}, [], ""),  # the site's own word, though it begins as ours do
+        ({}, [], ""),
+    ],
+)
+def test_clearing_takes_back_what_is_ours_and_nothing_else(
+    stand: Stand, has: dict[str, str], written: list[str], via: str
+) -> None:
+    if "pf" in has.get("extra", ""):  # as it is really published
+        has = {"extra": json.dumps({**extra_of_ours(), "rack": "a7"})}
+    stand.has(**has)
+    assert clear(stand.slurm(), "n1", dry_run=True).via == via
+    assert stand.calls() == [READ]
+    done = clear(stand.slurm(), "n1")
+    assert done.via == via
+    updates = [call for call in stand.calls() if call.startswith("scontrol update")]
+    assert updates == ([f"scontrol update NodeName=n1 {' '.join(written)}"] if written else [])
+
+
+def extra_of_ours() -> dict[str, object]:
+    from preflight.requirements.encode import extra_of
+
+    return dict(extra_of(VIEW, "warn", Policy().tables()))
+
+
+def test_both_ways_are_cleared_in_one_write(stand: Stand) -> None:
+    stand.has(extra=json.dumps(extra_of_ours()), features=f"{ALL},big")
+    assert clear(stand.slurm(), "n1").via == "both"
+    assert stand.calls()[1:] == ["scontrol update NodeName=n1 Extra= AvailableFeatures=big ActiveFeatures=big"]
+
+
+def test_features_that_a_site_switches_are_not_cleared_behind_it(stand: Stand) -> None:
+    stand.has(features=f"knl,{ALL}", active=ALL)
+    with pytest.raises(SlurmError, match="take those of Preflight out by hand"):
+        clear(stand.slurm(), "n1")
+    assert stand.calls() == [READ]
+
+
+def test_uninstalling_withdraws_where_slurm_knows_the_node(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    from preflight.deploy.uninstall import withdraw
+    from preflight.policy.model import HookPolicy
+
+    monkeypatch.setenv("SLURMD_NODENAME", "n1")
+    hook = HookPolicy(slurm_bin=str(stand.place), slurm_conf=f"{stand.place}/slurm.conf")
+    stand.answer("sinfo", "")
+    assert withdraw(Policy(hook=hook)) is None  # a login node
+    stand.has(features=f"big,{ALL}")
+    done = withdraw(Policy(hook=hook))
+    assert done == Publication("features", f"big,{ALL}", "big")
+    assert stand.calls()[-1] == "scontrol update NodeName=n1 AvailableFeatures=big ActiveFeatures=big"
+    assert withdraw(Policy(hook=hook._replace(slurm_bin="/nowhere"))) is None  # no Slurm here
+    (stand.place / "sinfo").write_text("#!/bin/sh\necho 'sinfo: error: no controller' >&2\nexit 1\n")
+    with pytest.raises(SlurmError, match="no controller"):
+        withdraw(Policy(hook=hook))
+
+
+def test_the_command_clears_and_says_what_stays(stand: Stand, tmp_path: Path) -> None:
+    policy = tmp_path / "p.toml"
+    policy.write_text(
+        f'version = 1\nmode = "observe"\n[hook]\nslurm_bin = "{stand.place}"\nslurm_conf = "{stand.place}/slurm.conf"\n'
+        "[publish]\nenabled = true\n"
+    )
+    stand.has(features=f"big,{ALL}")
+    done = CliRunner().invoke(command, ["--clear", "--node", "n1", "--config", str(policy)])
+    assert done.exit_code == 0
+    assert "n1: what Preflight published in features is taken back; of others there: big\n" in done.output
+    assert "the next health check publishes again" in done.output
+    stand.has(features="big")
+    done = CliRunner().invoke(command, ["--clear", "--node", "n1", "--config", str(policy)])
+    assert "n1: unchanged: nothing is published by Preflight\n" in done.output

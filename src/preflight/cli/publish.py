@@ -17,13 +17,20 @@ LIMIT_S = 60.0
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would be written.")
-@click.option("--node", metavar="NAME", help="Another node: needs --facts.")
+@click.option("--clear", "clearing", is_flag=True, help="Take back what Preflight published; what others did stays.")
+@click.option("--node", metavar="NAME", help="Another node: needs --facts, or --clear.")
 @click.option("--facts", "facts_file", metavar="FILE", help="Recorded or expected facts (preflight facts --json).")
 @click.option("--jitter", type=click.FloatRange(0, 3600), default=0.0, help="Wait up to so many seconds first (boot).")
 @click.option("--via", type=click.Choice(["auto", "extra", "features"]), help="Default: the policy's [publish] via.")
 @config_option
 def publish(
-    dry_run: bool, node: str | None, facts_file: str | None, jitter: float, via: str | None, config: str | None
+    dry_run: bool,
+    clearing: bool,
+    node: str | None,
+    facts_file: str | None,
+    jitter: float,
+    via: str | None,
+    config: str | None,
 ) -> None:
     """Tell Slurm what this node is; what others put there is kept, and nothing is written where nothing changed.
 
@@ -33,6 +40,9 @@ def publish(
     from preflight.slurm.commands import Slurm, SlurmError
     from preflight.slurm.publish import publish as tell
 
+    if clearing:
+        _clear(node or node_name(), dry_run, config)
+        return
     if node and not facts_file:
         fail("--node: the facts of another node must be given with --facts FILE")
     recorded = recorded_facts(facts_file)
@@ -52,6 +62,26 @@ def publish(
     if told.taken_back:
         other = "features" if told.via == "extra" else "Extra"
         write_out(f"{name}: what was published by {other} before {'would be' if dry_run else 'is'} taken back")
+
+
+def _clear(name: str, dry_run: bool, config: str | None) -> None:
+    from preflight.slurm.commands import Slurm, SlurmError
+    from preflight.slurm.publish import clear
+
+    policy = policy_for(config, name)
+    conf = policy.hook.slurm_conf or os.environ.get("SLURM_CONF", "")
+    try:
+        done = clear(Slurm(policy.hook.slurm_bin, conf, time.monotonic() + LIMIT_S, each_s=20.0), name, dry_run)
+    except SlurmError as error:
+        fail(str(error))
+    if not done.via:
+        write_out(f"{name}: unchanged: nothing is published by Preflight")
+        return
+    places = {"extra": "Extra", "features": "features", "both": "Extra and features"}[done.via]
+    left = f"; of others there: {done.after}" if done.after else ""
+    write_out(f"{name}: what Preflight published in {places} {'would be' if dry_run else 'is'} taken back{left}")
+    if policy.publish.enabled:
+        click.echo("preflight: warning: [publish] enabled = true: the next health check publishes again", err=True)
 
 
 def _collect(policy: Policy, node: str) -> FactsDocument:

@@ -20,15 +20,25 @@ def uninstall(prefix: str | None, run_dir: str | None, everything: bool) -> None
     slurm.conf may still name the hooks, and slurmd drains a node whose prolog is missing: without --all they become
     scripts that exit with 0.
     """
-    from preflight.deploy.doctor.host import installed_prefix, used_run_dir
-    from preflight.deploy.install import uninstall as remove
+    from preflight.deploy import uninstall as deploy
+    from preflight.deploy.doctor.host import installed_prefix, used_policy, used_run_dir
+    from preflight.slurm.commands import SlurmError
 
     prefix = os.path.abspath(prefix or installed_prefix())
     if not os.path.isdir(f"{prefix}/libexec"):
         fail(f"{prefix}: no Preflight is installed there (--prefix)")
     run_dir = os.path.abspath(run_dir or used_run_dir(prefix))
+    target, policy = Target(prefix, "", run_dir, ""), used_policy(prefix)
     try:
-        for path in remove(Target(prefix, "", run_dir, ""), everything):
+        deploy.quiet(target)  # the health check would publish again
+        try:
+            published = deploy.withdraw(policy)
+            if published and published.via:
+                click.echo("taken back: what this node had published to Slurm")
+        except SlurmError as error:
+            click.echo(f"preflight: warning: what this node published to Slurm is there still: {error}", err=True)
+            click.echo("preflight: warning: elsewhere: preflight publish --clear --node NAME", err=True)
+        for path in deploy.uninstall(target, everything):
             click.echo(f"removed {path}")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" + (" (uninstall as root)" if error.errno in (1, 13) else ""))

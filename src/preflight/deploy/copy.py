@@ -1,6 +1,7 @@
 """Copying the package and the libraries it runs on into one directory, which needs no environment around it."""
 
 import compileall
+import hashlib
 import os
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ from preflight import bundle
 from preflight.deploy.layout import OLDEST, DeployError
 
 DISTRIBUTION = "slurm-preflight"
+# What the installer of a library wrote, and where that library came from: the same library has others.
+_INSTALLERS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 
 def closure() -> list[metadata.Distribution]:
@@ -56,23 +59,63 @@ def runs_by(python: str) -> None:
         )
 
 
-def copy_package(lib: str) -> None:
-    """Copy everything into the new directory ``lib`` and compile it; raises OSError or DeployError."""
-    os.makedirs(lib)
+def sources() -> dict[str, str]:
+    """Return what an installation copies, path in its lib -> path of the file now; raises DeployError."""
+    found = {}
     for distribution in closure():
         own = distribution.metadata["Name"].lower() == DISTRIBUTION
         for file in distribution.files or []:
             source, name = str(file.locate()), str(file)
             inside = not name.startswith(("..", "/")) and "__pycache__" not in name
             mine = own and not name.split("/")[0].endswith(".dist-info")
-            if inside and not mine and not name.endswith(".pth") and os.path.isfile(source):
-                os.makedirs(os.path.dirname(f"{lib}/{name}"), exist_ok=True)
-                shutil.copyfile(source, f"{lib}/{name}")
-    shutil.copytree(
-        os.path.dirname(preflight.__file__), f"{lib}/preflight", ignore=shutil.ignore_patterns("__pycache__")
-    )
+            from_where = name.endswith(".dist-info/direct_url.json")
+            if inside and not mine and not from_where and not name.endswith(".pth") and os.path.isfile(source):
+                found[name] = source
+    package = os.path.dirname(os.path.abspath(preflight.__file__))
+    found.update((f"preflight/{name}", path) for name, path in files_below(package).items())
+    return found
+
+
+def files_below(directory: str) -> dict[str, str]:
+    """Return the files below a directory, but for what was compiled from them: path in it -> path."""
+    found = {}
+    for place, directories, names in os.walk(directory):
+        directories[:] = [name for name in directories if name != "__pycache__"]
+        for name in names:
+            if name != bundle.NAME:
+                path = f"{place}/{name}"
+                found[os.path.relpath(path, directory)] = path
+    return found
+
+
+def digest(files: dict[str, str]) -> str:
+    """Return one SHA-256 for the names and contents of all ``files``, whoever installed them; raises OSError."""
+    total = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        directory, _, last = name.rpartition("/")
+        if directory.endswith(".dist-info") and last in _INSTALLERS:
+            continue
+        with open(path, "rb") as file:
+            total.update(f"{name}\0{hashlib.sha256(file.read()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def copy_package(lib: str, named: str = "") -> None:
+    """Copy everything into the new directory ``lib`` and compile it; raises OSError or DeployError.
+
+    ``named``: the path by which compiled code knows itself, where ``lib`` is not to be its last place.
+    """
+    os.makedirs(lib)
+    for name, source in sources().items():
+        os.makedirs(os.path.dirname(f"{lib}/{name}"), exist_ok=True)
+        shutil.copyfile(source, f"{lib}/{name}")
+
+    def compiled(directory: str, quiet: int) -> bool:
+        inside = os.path.relpath(directory, lib)
+        place = os.path.normpath(os.path.join(named or lib, inside))
+        return bool(compileall.compile_dir(directory, quiet=quiet, workers=1, ddir=place))
+
     # A library may carry files for other Pythons that do not compile; ours must.
-    compiled = compileall.compile_dir(lib, quiet=2, workers=1) or compileall.compile_dir(f"{lib}/preflight", quiet=1)
-    if not compiled:
+    if not (compiled(lib, 2) or compiled(f"{lib}/preflight", 1)):
         raise DeployError("the package does not compile with this Python: is it 3.9 or later?")
-    bundle.make(f"{lib}/preflight")
+    bundle.make(f"{lib}/preflight", f"{named or lib}/preflight")

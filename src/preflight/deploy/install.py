@@ -1,184 +1,235 @@
 """Installing over whatever is there: a new version beside the old one, then each path swapped by a rename.
 
-A hook that runs meanwhile goes on in its own version's directory, which stays.
+A hook that runs meanwhile goes on in its own version's directory, which stays. Where nothing is new nothing is done.
 """
 
-import glob
+from __future__ import annotations
+
+import hashlib
 import os
 import shutil
-import subprocess
-import tempfile
+import sys
 import time
+from typing import NamedTuple
 
 from preflight import __version__
-from preflight.deploy.copy import copy_package, runs_by
-from preflight.deploy.layout import CLIENTS, HOOKS, PROGRAMS, DeployError, Target, assets
+from preflight.deploy import build, versions
+from preflight.deploy.copy import copy_package, digest, files_below, runs_by, sources
+from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target, assets
+from preflight.deploy.render import File, texts
 from preflight.files import OWN
-from preflight.hooks.rundir import ALIVE, FOLDERS, KEPT
+from preflight.hooks.rundir import ALIVE
 from preflight.policy.load import PolicyError, load_policy
-from preflight.policy.model import DEFAULT_PATH, Policy
+from preflight.policy.model import Policy
 
-KEEP = 3
-PROGRAM = "/opt/preflight/bin/preflight"  # what cli_filter.lua calls where nothing says otherwise
+PLUGIN = "lib/slurm/preflight.so"
 
 
-def install(target: Target, plugin: bool, cppflags: str = "", agent: bool = False) -> str:
-    """Install to ``target`` and return the new version's directory; raises DeployError or OSError, nothing swapped.
+class Outcome(NamedTuple):
+    """What an installation did. ``place``, ``before``: the version's directory now, and the former; "" none.
 
-    ``agent``: with the client that asks the node agent, and the agent's unit.
+    ``changed``: the paths that are not as they were, () where nothing was to be done. ``removed``: old versions.
+    """
+
+    place: str
+    before: str
+    changed: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """Return the version that is in use now."""
+        manifest = versions.read(self.place)
+        return manifest.version if manifest else ""
+
+
+def install(
+    target: Target, plugin: bool, cppflags: str = "", agent: bool = False, plugin_file: str | None = None
+) -> Outcome:
+    """Install to ``target`` and return what changed; raises DeployError or OSError, nothing swapped.
+
+    ``plugin``: with the SPANK plugin, built here with ``cppflags``, or from ``plugin_file``. ``agent``: with the client
+    that asks the node agent, and the agent's unit.
     """
     os.umask(0o022)  # users run the command and the task prolog from here
     source = assets()
     policy = _policy(target)
-    runs_by(target.python)
-    os.makedirs(target.versions, mode=0o755, exist_ok=True)
-    new = f"{target.versions}/{__version__}-{time.strftime('%Y%m%d%H%M%S')}-{os.getpid()}"
-    staging = f"{target.versions}/.new-{os.getpid()}"
+    _stay_inside(target, policy)
+    if not target.destdir:
+        runs_by(target.python)
+    built = {f"libexec/{name}": File(data) for name, data in build.clients(source).items()} if agent else {}
+    if plugin:
+        built[PLUGIN] = File(build.given_plugin(plugin_file) if plugin_file else build.plugin(source, cppflags))
+    with versions.only_one(target):
+        before = versions.current(target)
+        place, new = _version(target, source, policy, built)
+        changed = [new] if new else []
+        changed += _make_directories(target, policy, source)
+        changed += _activate(target, place)
+        removed = versions.forget_old(target, place) if changed else []
+    return Outcome(place, before, tuple(changed), tuple(removed))
+
+
+def rollback(target: Target) -> Outcome:
+    """Go back to the version that was installed before the current one; raises DeployError, nothing swapped then.
+
+    Further rollbacks go further back; the next installation is the latest again.
+    """
+    os.umask(0o022)
+    if not os.path.isdir(target.at(target.versions)):
+        raise DeployError(f"{target.prefix}: no Preflight is installed there (--prefix)")
+    with versions.only_one(target):
+        now = versions.current(target)
+        if not now:
+            raise DeployError(f"{target.program}: it names no version that is there: preflight install")
+        places = versions.places(target)
+        earlier = [place for place in places[: places.index(now)] if versions.read(place)]
+        if not earlier:
+            raise DeployError(f"no version that was installed before {os.path.basename(now)} is kept")
+        fault = versions.fault(earlier[-1])
+        if fault:
+            raise DeployError(f"{earlier[-1]} is not as it was installed: {fault}")
+        return Outcome(earlier[-1], now, tuple(_activate(target, earlier[-1])))
+
+
+def _version(target: Target, source: str, policy: Policy, built: dict[str, File]) -> tuple[str, str]:
+    """Return the directory of a version made of all that is at hand, and again where it is new, else ""."""
+    package = digest(sources())
+    marks = {**texts(source, target, "@MAIN@", policy), **built}
+    made_of = _made_of(package, marks)
+    at = versions.next_time(target)
+    kept = [place for place in versions.places(target) if _same(place, made_of) and not versions.fault(place)]
+    now = versions.current(target)
+    if now in kept:
+        return now, ""
+    if kept:  # it was installed before, and is now the latest again
+        manifest = versions.read(kept[-1])
+        assert manifest is not None
+        versions.write(kept[-1], manifest._replace(installed=at))
+        return kept[-1], ""
+    directory = target.at(target.versions)
+    name = f"{__version__}-{time.strftime('%Y%m%d%H%M%S')}-{os.getpid()}"
+    while os.path.lexists(f"{directory}/{name}"):  # two in one second
+        name += "+"
+    last = f"{target.versions}/{name}"
+    staging = f"{directory}/{versions.STAGING}{os.getpid()}"
     try:
-        copy_package(f"{staging}/lib")
-        if plugin:
-            _build_plugin(source, staging, cppflags)
-        if agent:
-            _build_clients(source, staging)
-        os.rename(staging, new)
+        copy_package(f"{staging}/lib", f"{last}/lib")
+        files = {**texts(source, target, f"{last}/lib/preflight/__main__.py", policy), **built}
+        for path, file in files.items():
+            os.makedirs(os.path.dirname(f"{staging}/files/{path}"), exist_ok=True)
+            with open(f"{staging}/files/{path}", "wb") as out:
+                out.write(file.data)
+            os.chmod(f"{staging}/files/{path}", file.mode)
+        sums = {path: hashlib.sha256(file.data).hexdigest() for path, file in files.items()}
+        lib = digest(files_below(f"{staging}/lib"))
+        versions.write(staging, versions.Manifest(__version__, made_of, lib, at, sums))
+        os.rename(staging, f"{directory}/{name}")
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    _make_directories(target, policy)
-    if not os.path.exists(target.config):
-        os.makedirs(os.path.dirname(target.config), exist_ok=True)
-        shutil.copyfile(f"{source}/site-config/preflight.toml", target.config)
-    main = f"{new}/lib/preflight/__main__.py"
-    for name in HOOKS:
-        with open(f"{source}/prolog/{name}", encoding="utf-8") as file:
-            _swap(f"{target.libexec}/{name}", filled(file.read(), target, main).encode())
-    # Programs that are there stay, and ask in the new version's name: the agent answers no other.
-    client = agent or (target.with_agent and all(os.path.isfile(f"{target.libexec}/{name}") for name in PROGRAMS))
-    if agent:
-        for name in PROGRAMS:
-            with open(f"{new}/{name}", "rb") as built:
-                _swap(f"{target.libexec}/{name}", built.read())
-    if client:
-        _put_client_scripts(source, target, policy)
-    else:
-        _put_hooks_in_their_place(target)
-    _swap(target.program, wrapper(target, main).encode())
-    if plugin:
-        with open(f"{new}/preflight.so", "rb") as built:
-            _swap(target.plugin, built.read())
-    for path, text in _shared(source, target, client).items():
-        _swap(path, text.encode(), 0o644)
-    _forget_old(target, new)
-    return new
+    return f"{directory}/{name}", f"{directory}/{name}"
 
 
-def wrapper(target: Target, main: str) -> str:
-    """Return the command's script; a policy that is elsewhere is known to it, as it is to the hooks."""
-    known = ""
-    if target.config != DEFAULT_PATH:
-        known = f"PREFLIGHT_CONFIG=${{PREFLIGHT_CONFIG:-{target.config}}}\nexport PREFLIGHT_CONFIG\n"
-    return f'#!/bin/sh\n{known}exec {target.python} -I -S {main} "$@"\n'
+def _made_of(package: str, files: dict[str, File]) -> str:
+    """Return one digest of package, files and what compiled it; the version's place is a mark in it."""
+    compiler = f"{sys.implementation.cache_tag} {sys.hexversion:x}"
+    total = hashlib.sha256(f"{__version__}\n{package}\n{compiler}\n".encode())
+    for path, file in sorted(files.items()):
+        total.update(f"{path}\0{file.mode:o}\0{hashlib.sha256(file.data).hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
-def _shared(source: str, target: Target, agent: bool) -> dict[str, str]:
-    """Return what an admin copies or links from the prefix, path -> text."""
-    files = {
-        target.cli_filter: "slurm_plugin/cli_filter.lua",
-        target.publish_unit: "site-config/preflight-publish.service",
-    }
-    if agent:
-        files[target.agent_unit] = "site-config/preflight-agent.service"
-    texts = {}
-    for path, name in files.items():
-        with open(f"{source}/{name}", encoding="utf-8") as file:
-            text = file.read().replace(PROGRAM, target.program).replace("@PROGRAM@", target.program)
-            texts[path] = text.replace("@RUN_DIR@", target.run_dir)
-    return texts
-
-
-def filled(text: str, target: Target, main: str) -> str:
-    """Return a script of prolog/ with the paths written in."""
-    values = {"@PYTHON@": target.python, "@MAIN@": main, "@CONFIG@": target.config, "@RUN_DIR@": target.run_dir}
-    for mark, value in values.items():
-        text = text.replace(mark, value)
-    return text
+def _same(place: str, made_of: str) -> bool:
+    manifest = versions.read(place)
+    return manifest is not None and manifest.made_of == made_of
 
 
 def _policy(target: Target) -> Policy:
     """Return the policy that is there already; a broken one stops the installation before it begins."""
-    if not os.path.exists(target.config):
+    path = target.at(target.config)
+    if not os.path.exists(path):
         return Policy()
     try:
-        return load_policy(target.config)
+        return load_policy(path)
     except PolicyError as error:
         raise DeployError(error.lines[0]) from error
 
 
-def _make_directories(target: Target, policy: Policy) -> None:
-    for path in (target.libexec, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", target.share, target.run_dir):
-        os.makedirs(path, mode=0o755, exist_ok=True)
-    os.close(os.open(f"{target.run_dir}/{ALIVE}", os.O_RDONLY | os.O_CREAT | OWN, 0o600))
+def _stay_inside(target: Target, policy: Policy) -> None:
+    """Refuse an image whose links lead out of it: what is written would be this host's. Raises DeployError."""
+    root = os.path.realpath(target.destdir)
+    for path in (target.prefix, os.path.dirname(target.config), policy.report.spool) if target.destdir else ():
+        real = os.path.realpath(target.at(path))
+        if os.path.commonpath([root, real]) != root:
+            inside = f"{path}: a link in {target.destdir} leads to {real}, out of it"
+            raise DeployError(f"{inside}; name the place that it stands for in the image (--prefix, --config)")
+
+
+def _make_directories(target: Target, policy: Policy, source: str) -> list[str]:
+    """Make what is missing of directories and policy, and return it; an image's /run is empty when it boots."""
+    made = []
+    places = [target.libexec, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", target.share]
+    for path in [target.at(one) for one in places] + ([] if target.destdir else [target.run_dir]):
+        if not os.path.isdir(path):
+            os.makedirs(path, mode=0o755)
+            made.append(path)
+    if not target.destdir:
+        os.close(os.open(f"{target.run_dir}/{ALIVE}", os.O_RDONLY | os.O_CREAT | OWN, 0o600))
     if "%n" not in policy.report.spool:
-        os.makedirs(policy.report.spool, exist_ok=True)
-        os.chmod(policy.report.spool, 0o700)
+        spool = target.at(policy.report.spool)
+        if not os.path.isdir(spool):
+            os.makedirs(spool)
+            made.append(spool)
+        os.chmod(spool, 0o700)
+    config = target.at(target.config)
+    if not os.path.exists(config):
+        os.makedirs(os.path.dirname(config), exist_ok=True)
+        shutil.copyfile(f"{source}/site-config/preflight.toml", config)
+        made.append(config)
+    return made
 
 
-def _build_plugin(source: str, staging: str, cppflags: str) -> None:
-    with tempfile.TemporaryDirectory() as build:
-        shutil.copytree(f"{source}/slurm_plugin", f"{build}/plugin", ignore=shutil.ignore_patterns("*.o", "*.so"))
-        command = ["make", "-s", "-C", f"{build}/plugin", f"CPPFLAGS={cppflags}"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise DeployError(f"the plugin cannot be built: {error} (install make and gcc, or --no-plugin)") from error
-        if done.returncode:
-            line = next((one for one in done.stderr.splitlines() if "error" in one.lower()), done.stderr.strip()[:200])
-            raise DeployError(f"the plugin does not build: {line} (Slurm's headers: libslurm-dev, or --no-plugin)")
-        shutil.copyfile(f"{build}/plugin/preflight.so", f"{staging}/preflight.so")
+def _activate(target: Target, place: str) -> list[str]:
+    """Put a version's files into the prefix, those that are not there as they should be; return these."""
+    inside = files_below(f"{place}/files")
+    own = all(f"libexec/{name}" in inside for name in PROGRAMS)
+    # Programs that are there stay, and ask in the new version's name: the agent answers no other.
+    there = target.with_agent and all(os.path.isfile(f"{target.at(target.libexec)}/{name}") for name in PROGRAMS)
+    clients = {f"libexec/{name}": hook for hook, name in CLIENTS.items()}
+    unit = os.path.relpath(target.agent_unit, target.prefix)
+    changed = []
+    for name in sorted(inside, key=_order):
+        path = f"{target.at(target.prefix)}/{name}"
+        with open(inside[name], "rb") as file:
+            data, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o777
+        if (name in clients or name == unit) and not (own or there):
+            if name == unit or not os.path.isfile(path):
+                continue
+            # Left of an earlier installation, and slurm.conf may name it: it is the hook again.
+            data = f"#!/bin/sh\n# The node agent's client is not installed.\nexec {target.libexec}/{clients[name]}\n".encode()
+        if not _is(path, data, mode):
+            _swap(path, data, mode)
+            changed.append(path)
+    return changed
 
 
-def _build_clients(source: str, staging: str) -> None:
-    """Build the two programs, and run each: one that does not run here would drain the node as a prolog."""
-    with tempfile.TemporaryDirectory() as build:
-        shutil.copytree(f"{source}/client", f"{build}/client", ignore=shutil.ignore_patterns("*.o", *PROGRAMS))
-        command = ["make", "-s", "-C", f"{build}/client"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise DeployError(f"the client cannot be built: {error} (install make and gcc, or --no-agent)") from error
-        if done.returncode:
-            line = next((one for one in done.stderr.splitlines() if "error" in one.lower()), done.stderr.strip()[:200])
-            raise DeployError(f"the client does not build: {line} (a static libc: glibc-static; or --no-agent)")
-        for name in PROGRAMS:
-            shutil.copyfile(f"{build}/client/{name}", f"{staging}/{name}")
-            os.chmod(f"{staging}/{name}", 0o755)
-            said = subprocess.run([f"{staging}/{name}", "--version"], capture_output=True, timeout=10, check=False)
-            if said.returncode or not said.stdout:
-                raise DeployError(f"the client {name} was built and does not run here (--no-agent)")
+def _order(name: str) -> tuple[int, str]:
+    """The hooks first; a script of the client's after the program that it names; then the command."""
+    steps = [*(f"libexec/{one}" for one in PROGRAMS), *(f"libexec/{one}" for one in CLIENTS.values()), "bin/preflight"]
+    if name in steps:
+        return steps.index(name) + 1, name
+    return (0 if name.startswith("libexec/") else len(steps) + 1), name
 
 
-def _put_client_scripts(source: str, target: Target, policy: Policy) -> None:
-    """Swap in the scripts that the two programs interpret."""
-    values = {
-        "@LIBEXEC@": target.libexec,
-        "@RUN_DIR@": target.run_dir,
-        "@VERSION@": __version__,
-        "@WAIT_MS@": str(policy.agent.wait_ms),
-    }
-    for name in CLIENTS.values():
-        with open(f"{source}/client/{name}", encoding="utf-8") as file:
-            text = file.read()
-        for mark, value in values.items():
-            text = text.replace(mark, value)
-        _swap(f"{target.libexec}/{name}", text.encode())
-
-
-def _put_hooks_in_their_place(target: Target) -> None:
-    """Let client scripts that are left of an earlier installation, and slurm.conf may name, be the hooks again."""
-    for hook, name in CLIENTS.items():
-        if os.path.isfile(f"{target.libexec}/{name}"):
-            text = f"#!/bin/sh\n# The node agent's client is not installed.\nexec {target.libexec}/{hook}\n"
-            _swap(f"{target.libexec}/{name}", text.encode())
+def _is(path: str, data: bytes, mode: int) -> bool:
+    """Tell whether a path is a file of that content and mode."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | OWN)
+    except OSError:
+        return False
+    with open(descriptor, "rb") as file:
+        return os.fstat(descriptor).st_mode & 0o7777 == mode and file.read(len(data) + 1) == data
 
 
 def _swap(path: str, data: bytes, mode: int = 0o755) -> None:
@@ -191,72 +242,3 @@ def _swap(path: str, data: bytes, mode: int = 0o755) -> None:
         file.flush()
         os.fsync(descriptor)  # an empty script after a power cut would fail each prolog
     os.rename(temporary, path)
-
-
-def _forget_old(target: Target, new: str) -> None:
-    """Remove all but the latest KEEP versions; a hook of an older one would have to run for days."""
-    places = _versions(target)
-    places.sort(key=lambda place: os.stat(place).st_mtime_ns)
-    for place in places[:-KEEP]:
-        if place != new:
-            shutil.rmtree(place, ignore_errors=True)
-
-
-def uninstall(target: Target, everything: bool) -> list[str]:
-    """Take Preflight off the node and return what was removed.
-
-    slurm.conf may still name the hooks, and a missing prolog drains nodes: they become scripts that exit with 0, until
-    ``everything`` removes these too. Policy and spool stay.
-    """
-    removed = []
-    for name in (*HOOKS, *CLIENTS.values()):
-        if os.path.isfile(f"{target.libexec}/{name}"):
-            _swap(f"{target.libexec}/{name}", b"#!/bin/sh\n# Preflight was uninstalled.\nexit 0\n")
-    shared = (target.cli_filter, target.publish_unit, target.agent_unit)
-    programs = (f"{target.libexec}/{name}" for name in PROGRAMS)  # no script is theirs any more
-    for path in (*_versions(target), target.program, target.plugin, *shared, *programs):
-        removed += _remove(path)
-    removed += _empty(target.versions, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", f"{target.prefix}/lib")
-    removed += _empty(target.share, f"{target.prefix}/share")
-    if everything:
-        scripts = (f"{target.libexec}/{name}" for name in (*HOOKS, *CLIENTS.values()))
-        for path in (*scripts, *_kept_between_runs(target)):
-            removed += _remove(path)
-        removed += _empty(*(f"{target.run_dir}/{name}" for name in FOLDERS), target.run_dir)
-        removed += _empty(target.libexec, target.prefix)
-    return removed
-
-
-def _versions(target: Target) -> list[str]:
-    """Return the directories of our versions; what else stands beside them is not ours."""
-    names = os.listdir(target.versions) if os.path.isdir(target.versions) else []
-    places = [f"{target.versions}/{name}" for name in sorted(names)]
-    return [place for place in places if os.path.isfile(f"{place}/lib/preflight/__main__.py")]
-
-
-def _kept_between_runs(target: Target) -> list[str]:
-    """Return the files that hooks keep in the runtime directory."""
-    kinds = (*(f"{name}-*.json" for name in KEPT), *(f"{name}/*" for name in FOLDERS), "agent.sock", ALIVE)
-    return [path for kind in kinds for path in sorted(glob.glob(f"{glob.escape(target.run_dir)}/{kind}"))]
-
-
-def _remove(path: str) -> list[str]:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
-    else:
-        return []
-    return [path]
-
-
-def _empty(*directories: str) -> list[str]:
-    """Remove directories that hold nothing more; others live on, with whatever is in them."""
-    removed = []
-    for path in directories:
-        try:
-            os.rmdir(path)
-        except OSError:
-            continue
-        removed.append(path)
-    return removed

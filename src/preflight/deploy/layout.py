@@ -6,6 +6,8 @@ import os
 import sys
 from typing import NamedTuple
 
+from preflight.facts.rootfs import Root
+
 OLDEST = (3, 9)  # the Python that hooks need at least
 HOOKS = ("prolog", "epilog", "healthcheck", "taskprolog")
 # In place of the two, on a node with an agent: scripts of small programs, which become the two where they must.
@@ -19,12 +21,20 @@ class DeployError(Exception):
 
 
 class Target(NamedTuple):
-    """Where to install: absolute paths. ``python``: the interpreter that the hooks run."""
+    """Where to install: absolute paths. ``python``: the interpreter that the hooks run.
+
+    ``destdir``: the directory that all is written below, where it is for an image of a node; no file names it.
+    """
 
     prefix: str
     config: str
     run_dir: str
     python: str
+    destdir: str = ""
+
+    def at(self, path: str) -> str:
+        """Return where ``path`` is written now."""
+        return f"{self.destdir}{path}"
 
     @property
     def libexec(self) -> str:
@@ -64,7 +74,7 @@ class Target(NamedTuple):
     @property
     def with_agent(self) -> bool:
         """Return whether the client that asks the node agent is installed."""
-        return os.path.isfile(f"{self.libexec}/{CLIENTS['prolog']}")
+        return os.path.isfile(self.at(f"{self.libexec}/{CLIENTS['prolog']}"))
 
     @property
     def versions(self) -> str:
@@ -81,13 +91,17 @@ def assets() -> str:
     raise DeployError(f"{package}/assets is missing: reinstall the package slurm-preflight")
 
 
-def interpreter(named: str | None) -> str:
+def interpreter(named: str | None, destdir: str = "") -> str:
     """Return the interpreter for the hooks; raises DeployError for one that users or slurmd could not run.
 
-    The default is what this Python was made from: a virtual environment may be deleted, its base rarely is.
+    The default is what this Python was made from: a virtual environment may be deleted, its base rarely is. Below
+    ``destdir`` it is looked for there, where that is the root of a system.
     """
     path = named or getattr(sys, "_base_executable", "") or sys.executable
-    path = os.path.realpath(path) if named is None else os.path.abspath(path)
+    path = os.path.realpath(path) if named is None and not destdir else os.path.abspath(path)
+    if destdir:
+        _of_the_image(path, destdir)
+        return path
     if not os.access(path, os.X_OK):
         raise DeployError(f"--python {path}: not an executable file")
     place = path
@@ -102,3 +116,19 @@ def interpreter(named: str | None) -> str:
             raise DeployError(f"{path}: {place} is not root's, and root is to run it; name another with --python")
         place = os.path.dirname(place)
     return path
+
+
+def _of_the_image(path: str, destdir: str) -> None:
+    """Look whether a system below ``destdir`` has the interpreter, in the version that compiles; a bare tree passes."""
+    if not os.path.isdir(f"{destdir}/usr/bin"):
+        return
+    there = Root(destdir).resolve(path)
+    if there is None:
+        raise DeployError(f"--python {path}: not in {destdir}")
+    version = os.path.basename(there).removeprefix("python")
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if "." in version and version != own:
+        raise DeployError(
+            f"--python {path}: Python {version} in {destdir}, and this one is {own}: install with that one "
+            f"(chroot {destdir}, or the one file made for it)"
+        )

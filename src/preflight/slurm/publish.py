@@ -22,6 +22,10 @@ BY_EXTRA: tuple[str, ...] = ("Extra",)
 BY_FEATURES: tuple[str, ...] = ("AvailableFeatures", "ActiveFeatures")
 
 
+class UnknownNode(SlurmError):
+    """Slurm has no node of that name."""
+
+
 class Publication(NamedTuple):
     """What was published, or would be. ``via`` "extra" or "features"; ``before`` and ``after`` as Slurm has them.
 
@@ -77,11 +81,35 @@ def publish(
     return told._replace(taken_back=others is not None)
 
 
+def clear(slurm: Slurm, node: str, dry_run: bool = False) -> Publication:
+    """Take back all that Preflight published of ``node``, by whichever way; what others put there is kept.
+
+    ``via`` of the answer is how it was published, "" where nothing was. Raises SlurmError; nothing was written then.
+    """
+    extra, available, active = _read(slurm, node)
+    written, via, before, after = [], "", "", ""
+    kept = without_extra(extra)
+    if kept is not None:
+        written, via, before, after = [f"Extra={kept}"], "extra", extra, kept
+    if published_by_features(_words(available)):
+        features = without_features(available, active)
+        if features is None:
+            raise SlurmError(
+                f"features of {node} are available but not active: take those of Preflight out by hand, "
+                f"scontrol update NodeName={node} AvailableFeatures=…"
+            )
+        written += [f"{name}={features}" for name in BY_FEATURES]
+        via, before, after = ("both" if via else "features"), available, features
+    if written and not dry_run:
+        slurm.run("scontrol", "update", f"NodeName={node}", *written)
+    return Publication(via, before, after)
+
+
 def _read(slurm: Slurm, node: str) -> tuple[str, str, str]:
     """Return the node's Extra, its available and its active features, as Slurm has them."""
     rows = ask(slurm, "sinfo", ("-N", "-n", node), ("Extra", "Features", "features_act"))
     if not rows:
-        raise SlurmError(f"Slurm does not know node {node}")
+        raise UnknownNode(f"Slurm does not know node {node}")
     extra, available, active = (one.strip() for one in rows[0])
     return "" if extra in NONE else extra, available, active
 

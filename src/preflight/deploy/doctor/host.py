@@ -12,7 +12,7 @@ from preflight.deploy.doctor.script import Script, read_script
 from preflight.deploy.layout import HOOKS, Target
 from preflight.digits import is_whole
 from preflight.hooks.notes import RUN_DIR
-from preflight.policy.load import PolicyError, load_policy
+from preflight.policy.load import PolicyError, load_policy, node_name
 from preflight.policy.model import DEFAULT_PATH, Policy
 from preflight.slurm.commands import Slurm, SlurmError
 
@@ -106,6 +106,13 @@ def used_run_dir(prefix: str) -> str:
     scripts = dict(_scripts(f"{prefix}/libexec"))
     hook = scripts.get("prolog") or scripts.get("epilog") or scripts.get("healthcheck")
     return (hook.run_dir if hook else "") or RUN_DIR
+
+
+def used_policy(prefix: str) -> Policy:
+    """Return the policy of the hooks that are installed below ``prefix``, as far as it can be read."""
+    scripts = dict(_scripts(f"{prefix}/libexec"))
+    hook = scripts.get("prolog") or scripts.get("epilog") or scripts.get("healthcheck")
+    return _policy(hook.config if hook else os.environ.get("PREFLIGHT_CONFIG", ""), node_name())[0]
 
 
 def _scripts(libexec: str) -> Iterator[tuple[str, Script]]:

@@ -1,0 +1,163 @@
+"""The versions that stand below a prefix: which one is in use, which may go, what each of them put in place.
+
+versions/NAME/lib             the package and its libraries
+versions/NAME/files           what is put into the prefix, as it is put there: libexec/prolog, bin/preflight …
+versions/NAME/manifest.json   what it was made of, when it was installed, the digests of its files
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from preflight.deploy.copy import digest, files_below
+from preflight.deploy.layout import DeployError, Target
+from preflight.digits import is_whole
+
+KEEP = 3
+MANIFEST = "manifest.json"
+FORMAT = 1
+STAGING = ".new-"
+_MAIN = re.compile(r"/versions/([^/\s\"']+)/lib/preflight/__main__\.py")
+
+
+class Manifest(NamedTuple):
+    """``made_of``: digest of all that the version was made of, but for the place where it stands. ``lib``: of lib.
+
+    ``installed``: when it was last chosen by an installation, in ns since 1970; later than that of any other then.
+    ``files``: path below the prefix -> SHA-256.
+    """
+
+    version: str
+    made_of: str
+    lib: str
+    installed: int
+    files: dict[str, str]
+
+
+def places(target: Target) -> list[str]:
+    """Return the directories of our versions, the one that was installed last at the end.
+
+    A version is as old as its manifest says, one without as its directory. What else is there is not ours.
+    """
+    directory = target.at(target.versions)
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    found = [f"{directory}/{name}" for name in sorted(names) if not name.startswith(STAGING)]
+    return sorted((place for place in found if os.path.isfile(f"{place}/lib/preflight/__main__.py")), key=_age)
+
+
+def _age(place: str) -> int:
+    manifest = read(place)
+    return manifest.installed if manifest else os.stat(place).st_mtime_ns
+
+
+def current(target: Target) -> str:
+    """Return the directory of the version that the command runs, "" where there is none."""
+    try:
+        with open(target.at(target.program), encoding="utf-8") as file:
+            found = _MAIN.search(file.read())
+    except (OSError, ValueError):
+        return ""
+    place = f"{target.at(target.versions)}/{found[1]}" if found else ""
+    return place if place and os.path.isdir(place) else ""
+
+
+def read(place: str) -> Manifest | None:
+    """Return a version's manifest; None where it has none that can be read: it cannot be gone back to."""
+    try:
+        with open(f"{place}/{MANIFEST}", encoding="utf-8") as file:
+            said: dict[str, Any] = json.load(file)
+        one = Manifest(said["version"], said["made_of"], said["lib"], said["installed"], said["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    good = said.get("format") == FORMAT and isinstance(one.installed, int) and isinstance(one.files, dict)
+    return one if good else None
+
+
+def write(place: str, manifest: Manifest) -> None:
+    """Write a version's manifest, by a rename; raises OSError."""
+    temporary = f"{place}/.{MANIFEST}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump({"format": FORMAT, **manifest._asdict()}, file, indent=1)
+    os.rename(temporary, f"{place}/{MANIFEST}")
+
+
+def sha256(path: str) -> str:
+    """Return the SHA-256 of a file; raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def fault(place: str) -> str:
+    """Return what of a version is not as its installation left it; "" for one that is whole."""
+    manifest = read(place)
+    if manifest is None:
+        return f"no {MANIFEST} that can be read"
+    try:
+        changed = [name for name, made in manifest.files.items() if sha256(f"{place}/files/{name}") != made]
+        if changed:
+            return f"files/{changed[0]} was changed"
+        return "" if digest(files_below(f"{place}/lib")) == manifest.lib else "lib was changed"
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+
+
+def next_time(target: Target) -> int:
+    """Return an instant for a version that is chosen now, later than all others' though the clock were set back."""
+    return max([time.time_ns(), *(_age(place) + 1 for place in places(target))])
+
+
+def forget_old(target: Target, kept: str) -> list[str]:
+    """Remove all but the latest KEEP versions and return the removed; never ``kept``, never what a process runs."""
+    old = [place for place in places(target)[:-KEEP] if place != kept]
+    running = _running() if old else None
+    removed = []
+    for place in old:
+        if running is None or f"/versions/{os.path.basename(place)}/".encode() in running:
+            continue
+        shutil.rmtree(place, ignore_errors=True)
+        removed.append(place)
+    return removed
+
+
+def _running() -> bytes | None:
+    """Return the command lines of this host's processes; None where they cannot be told (no /proc in a build)."""
+    found = []
+    for pid in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        if is_whole(pid):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    found.append(file.read())
+            except OSError:
+                continue  # it has ended
+    return b"\n".join(found) if found else None
+
+
+@contextmanager
+def only_one(target: Target) -> Iterator[None]:
+    """Let one installation at a time change what stands below the prefix; raises DeployError where another does.
+
+    What one that was killed left half copied is removed.
+    """
+    directory = target.at(target.versions)
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DeployError(f"another installation into {target.prefix} is under way: wait for its end") from None
+        for name in os.listdir(directory):
+            if name.startswith(STAGING):
+                shutil.rmtree(f"{directory}/{name}", ignore_errors=True)
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,349 @@
+"""Installing again, going back, pruning, staging for an image: what changes, and that nothing else does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from preflight.deploy import build, install, uninstall, versions
+from preflight.deploy.layout import DeployError, Target, interpreter
+from unit.hook_site import Site
+
+PYTHON = os.path.realpath(sys.executable)
+
+
+@pytest.fixture
+def target(tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """Where it is installed; copies by links: the copying itself is tested apart."""
+    lib = os.path.dirname(os.path.dirname(package))
+
+    def linked(to: str, named: str = "") -> None:
+        os.makedirs(os.path.dirname(to))
+        subprocess.run(["cp", "-al", lib, to], check=True)
+
+    monkeypatch.setattr(install, "copy_package", linked)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/p.toml").write_text(f'version = 1\nmode = "observe"\n[report]\nspool = "{tmp_path}/spool"\n')
+    return Target(f"{tmp_path}/opt", f"{tmp_path}/etc/p.toml", f"{tmp_path}/run", PYTHON)
+
+
+@pytest.fixture
+def put(target: Target, monkeypatch: pytest.MonkeyPatch) -> Callable[..., install.Outcome]:
+    """Install a version of that name."""
+
+    def run(version: str = "1.0", **more: object) -> install.Outcome:
+        monkeypatch.setattr(install, "__version__", version)
+        return install.install(target, plugin=False, **more)  # type: ignore[arg-type]
+
+    return run
+
+
+Put = Callable[..., install.Outcome]
+
+
+def tree(place: str) -> dict[str, tuple[int, int, int]]:
+    """Return inode, mtime and mode of everything below a directory."""
+    found = {}
+    for directory, directories, names in os.walk(place):
+        for name in (*directories, *names):
+            info = os.lstat(f"{directory}/{name}")
+            found[f"{directory}/{name}"] = (info.st_ino, info.st_mtime_ns, info.st_mode)
+    return found
+
+
+def runs(target: Target) -> str:
+    """Return the directory whose package all scripts and the command call."""
+    texts = [Path(target.program).read_text(), *(path.read_text() for path in Path(target.libexec).iterdir())]
+    found = {place for place in versions.places(target) for text in texts if f"{place}/lib/" in text}
+    assert all(any(f"{place}/lib/" in text for place in found) for text in texts)
+    assert len(found) == 1
+    return found.pop()
+
+
+def test_where_nothing_is_new_nothing_is_done(target: Target, put: Put, tmp_path: Path) -> None:
+    first = put()
+    assert first.changed
+    assert first.before == ""
+    before = tree(str(tmp_path))
+    again = put()
+    assert again == install.Outcome(first.place, first.place, ())
+    assert tree(str(tmp_path)) == before
+
+
+@pytest.mark.parametrize("harm", ["edited", "gone", "mode", "link"])
+def test_what_was_changed_in_the_prefix_is_put_right_and_nothing_else(target: Target, put: Put, harm: str) -> None:
+    place = put().place
+    path = Path(target.libexec, "epilog")
+    good = path.read_bytes()
+    if harm == "mode":
+        path.chmod(0o777)
+    else:
+        path.unlink()
+    if harm == "edited":
+        path.write_bytes(good + b"#")
+        path.chmod(0o755)
+    if harm == "link":
+        path.symlink_to(f"{place}/files/libexec/epilog")
+    done = put()
+    assert (done.place, done.changed) == (place, (str(path),))
+    assert (path.read_bytes(), path.lstat().st_mode) == (good, 0o100755)
+
+
+def test_a_version_that_was_damaged_is_not_taken_for_the_same(target: Target, put: Put) -> None:
+    place = put().place
+    module = Path(place, "lib/preflight/digits.py")
+    data = module.read_bytes()
+    module.unlink()  # a hard link to what other tests use
+    module.write_bytes(data + b"\n")
+    assert versions.fault(place) == "lib was changed"
+    done = put()
+    assert done.place != place
+    assert versions.fault(done.place) == ""
+    assert runs(target) == done.place
+
+
+def test_other_paths_and_another_policys_wait_make_another_version(target: Target, put: Put) -> None:
+    place = put().place
+    other = install.install(target._replace(run_dir=f"{target.run_dir}2"), plugin=False)
+    assert other.place != place
+    assert f"--run-dir {target.run_dir}2" in Path(target.libexec, "prolog").read_text()
+    assert put().place == place  # the first is kept, and chosen again
+    assert runs(target) == place
+
+
+def test_rollbacks_go_back_one_by_one_and_an_installation_is_the_latest_again(target: Target, put: Put) -> None:
+    places = [put(version).place for version in ("1.0", "2.0", "3.0")]
+    assert runs(target) == places[2]
+    for back in (1, 0):
+        done = install.rollback(target)
+        assert (done.place, done.before) == (places[back], places[back + 1])
+        assert runs(target) == places[back]
+    scripts = tree(target.libexec)
+    with pytest.raises(DeployError, match=r"no version that was installed before 1\.0-\S+ is kept"):
+        install.rollback(target)
+    assert tree(target.libexec) == scripts
+    assert put("2.0").place == places[1]  # installed, so it is the latest: back from it is what was before
+    assert [os.path.basename(one)[0] for one in versions.places(target)] == ["1", "3", "2"]
+    assert install.rollback(target).place == places[2]
+
+
+def test_no_rollback_to_what_is_damaged_or_from_nowhere(target: Target, put: Put) -> None:
+    with pytest.raises(DeployError, match="no Preflight is installed there"):
+        install.rollback(target)
+    first, second = put("1.0").place, put("2.0").place
+    Path(first, "files/libexec/prolog").write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(DeployError, match=r"is not as it was installed: files/libexec/prolog was changed"):
+        install.rollback(target)
+    assert runs(target) == second
+    Path(first, "manifest.json").write_text("{")
+    with pytest.raises(DeployError, match="no version that was installed before"):
+        install.rollback(target)
+    Path(target.program).write_text("#!/bin/sh\n")
+    with pytest.raises(DeployError, match="it names no version that is there"):
+        install.rollback(target)
+
+
+def test_a_clock_that_was_set_back_does_not_change_the_order(
+    target: Target, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [put("1.0").place]
+    monkeypatch.setattr(versions.time, "time_ns", lambda: 5)
+    places += [put(version).place for version in ("2.0", "3.0")]
+    assert versions.places(target) == places
+    assert install.rollback(target).place == places[1]
+
+
+def test_what_a_process_runs_is_never_pruned(target: Target, put: Put) -> None:
+    first = put("1.0").place
+    code = "import sys, time; print(flush=True); sys.stdin.read()"
+    main = f"{first}/lib/preflight/__main__.py"  # as the agent has it in its command line
+    with subprocess.Popen([PYTHON, "-c", code, main], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        removed = [place for number in range(2, 6) for place in put(f"{number}.0").removed]
+        assert os.path.isfile(main)
+        assert [os.path.basename(one)[0] for one in removed] == ["2"]
+        running.communicate()
+    assert put("6.0").removed[0] == first
+    assert len(versions.places(target)) == versions.KEEP
+
+
+def test_nothing_is_pruned_where_processes_cannot_be_told(
+    target: Target, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "_running", lambda: None)
+    for number in range(versions.KEEP + 2):
+        assert put(f"{number}.0").removed == ()
+    assert len(versions.places(target)) == versions.KEEP + 2
+
+
+def test_a_rolled_back_version_stays_when_others_are_pruned(target: Target, put: Put) -> None:
+    places = [put(f"{number}.0").place for number in range(3)]
+    install.rollback(target)
+    install.rollback(target)
+    assert versions.current(target) == places[0]
+    fourth = put("4.0")
+    assert fourth.before == places[0]
+    assert os.path.isdir(places[0]) is False  # older than the three that are kept, and it runs nothing now
+    assert versions.places(target) == [places[1], places[2], fourth.place]
+
+
+def test_two_installations_at_once_and_one_that_was_killed(target: Target, put: Put) -> None:
+    half = Path(target.versions, f"{versions.STAGING}77/lib/preflight")
+    half.mkdir(parents=True)
+    (half / "__main__.py").touch()
+    with versions.only_one(target):
+        assert not half.exists()
+        with pytest.raises(DeployError, match="is under way: wait for its end"):
+            put()
+    assert put().changed
+
+
+def test_a_tree_for_an_image_names_no_path_of_the_build(tmp_path: Path) -> None:
+    image = tmp_path / "build-root"
+    for path in ("usr/bin", "etc"):
+        (image / path).mkdir(parents=True)
+    (image / f"usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}").touch()
+    (image / "usr/bin/python3").symlink_to(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}")
+    python = interpreter("/usr/bin/python3", str(image))
+    target = Target("/opt/preflight", "/etc/preflight/preflight.toml", "/run/preflight", python, str(image))
+    done = install.install(target, plugin=False)
+    assert done.place.startswith(f"{image}/opt/preflight/versions/")
+    assert not (image / "run").exists()
+    assert (image / "etc/preflight/preflight.toml").is_file()
+    assert (image / "var/spool/preflight").stat().st_mode & 0o777 == 0o700
+    found = [path for path in image.rglob("*") if path.is_file() and str(tmp_path).encode() in path.read_bytes()]
+    assert found == []
+    checkout = str(Path(__file__).parents[2]).encode()
+    assert [path for path in image.rglob("*") if path.is_file() and checkout in path.read_bytes()] == []
+    assert install.install(target, plugin=False).changed == ()
+    # Moved to where a node has it, it runs: the hooks' package is found by its place alone.
+    main = next(image.glob("opt/preflight/versions/*/lib/preflight/__main__.py"))
+    said = subprocess.run([PYTHON, "-I", "-S", main, "--version"], capture_output=True, text=True, check=True)
+    assert "preflight, version" in said.stdout
+
+
+def test_an_image_of_another_python_or_whose_links_lead_out_is_refused(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    (image / "usr/bin").mkdir(parents=True)
+    with pytest.raises(DeployError, match=r"--python /usr/bin/python3: not in "):
+        interpreter("/usr/bin/python3", str(image))
+    (image / "usr/bin/python3.6").touch()
+    (image / "usr/bin/python3").symlink_to("python3.6")
+    with pytest.raises(DeployError, match=r"Python 3\.6 in \S+, and this one is 3\."):
+        interpreter("/usr/bin/python3", str(image))
+    (image / "opt").symlink_to(tmp_path / "outside")
+    target = Target("/opt/preflight", "/etc/preflight/p.toml", "/run/preflight", PYTHON, str(image))
+    with pytest.raises(DeployError, match=r"leads to .*, out of it"):
+        install.install(target, plugin=False)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_plugin_that_was_built_elsewhere(target: Target, plugin: Callable[[str], Path], tmp_path: Path) -> None:
+    file = str(plugin("24.11"))
+    first = install.install(target, plugin=True, plugin_file=file)
+    assert Path(target.plugin).read_bytes() == Path(file).read_bytes()
+    assert install.install(target, plugin=True, plugin_file=file).changed == ()
+    other = str(plugin("26.05"))
+    assert install.install(target, plugin=True, plugin_file=other).place != first.place
+    assert Path(target.plugin).read_bytes() == Path(other).read_bytes()
+    install.rollback(target)
+    assert Path(target.plugin).read_bytes() == Path(file).read_bytes()
+    wrong = tmp_path / "wrong.so"
+    for data, says in (
+        (b"no ELF", "not a 64-bit little-endian ELF file"),
+        (Path(file).read_bytes().replace(b"preflight", b"otherwise"), "not Preflight's"),
+        (Path(file).read_bytes()[:18] + b"\x02\x00" + Path(file).read_bytes()[20:], "built for another machine"),
+    ):
+        wrong.write_bytes(data)
+        with pytest.raises(DeployError, match=says):
+            install.install(target, plugin=True, plugin_file=str(wrong))
+    with pytest.raises(DeployError, match="No such file"):
+        install.install(target, plugin=True, plugin_file=str(tmp_path / "none.so"))
+
+
+def test_the_same_compiler_makes_the_same_plugin() -> None:
+    from preflight.deploy.layout import assets
+
+    assert build.plugin(assets()) == build.plugin(assets())
+    assert build.clients(assets()) == build.clients(assets())
+
+
+@pytest.mark.parametrize(
+    ("system", "smd", "slurm", "libc"),
+    [
+        ("ID=debian\n", False, "apt-get install libslurm-dev;", "apt-get install libc6-dev,"),
+        ("ID=ubuntu\nID_LIKE=debian\n", True, "apt-get install slurm-smd-dev;", "apt-get install libc6-dev,"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', False, "dnf install slurm-devel;", "dnf install glibc-devel,"),
+        ('ID="sles"\nID_LIKE="suse"\n', False, "zypper install slurm-devel;", "zypper install glibc-devel,"),
+    ],
+)
+def test_what_is_missing_for_a_build_is_named_as_the_distribution_names_it(
+    system: str, smd: bool, slurm: str, libc: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import distro
+
+    (tmp_path / "os-release").write_text(system)
+    known = distro.LinuxDistribution(include_lsb=False, os_release_file=str(tmp_path / "os-release"))
+    monkeypatch.setattr(distro, "id", known.id)
+    monkeypatch.setattr(distro, "like", known.like)
+    monkeypatch.setattr(build, "SMD", str(tmp_path) if smd else str(tmp_path / "none"))
+    source = tmp_path / "slurm_plugin"
+    source.mkdir()
+    makefile = "all:\n\techo '#include <{}>' | $(CC) $(CPPFLAGS) -E - >/dev/null\n"
+    for header, says in (("slurm/no_such_spank.h", slurm), ("no_such_stdlib.h", libc)):
+        (source / "Makefile").write_text(makefile.format(header))
+        with pytest.raises(DeployError) as failed:
+            build.plugin(str(tmp_path))
+        assert says in str(failed.value)
+        assert "--plugin FILE.so, or --no-plugin)" in str(failed.value)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeployError, match=r"gcc and make are not installed here \(.* install gcc make, or --plugin"):
+        build.plugin(str(tmp_path))
+    assert not build.has_compiler()
+
+
+def test_a_program_is_told_what_changed(site: Site, target: Target) -> None:
+    options = ["--prefix", target.prefix, "--run-dir", target.run_dir, "--config", target.config, "--no-plugin"]
+    options += ["--python", PYTHON, "--json", "--detailed-exitcode"]
+    done = site.run("install", *options)
+    first = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, first["changed"]) == (3, "", True)
+    assert first["directory"] in first["paths_changed"]
+    assert f"Prolog={target.libexec}/prolog" in first["slurm_conf"]
+    done = site.run("install", *options)
+    again = json.loads(done.stdout)
+    assert (done.returncode, again["changed"], again["paths_changed"]) == (0, False, [])
+    assert again["directory"] == first["directory"]
+    said = site.run("install", *options[:-2])
+    assert said.stdout.startswith(f"unchanged {first['directory']}\n")
+    done = site.run("install", "--rollback", "--prefix", target.prefix, "--config", target.config)
+    assert done.returncode == 2
+    assert "no version that was installed before" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_units_that_lead_to_the_prefix_go_with_it_dangling_or_not(target: Target, put: Put, tmp_path: Path) -> None:
+    put()
+    systemd = tmp_path / "systemd"
+    wants = systemd / "multi-user.target.wants"
+    wants.mkdir(parents=True)
+    link, wanted = systemd / "preflight-publish.service", wants / "preflight-publish.service"
+    link.symlink_to(target.publish_unit)
+    wanted.symlink_to(link)
+    other = systemd / "other.service"
+    other.symlink_to("/usr/lib/systemd/system/other.service")
+    own = systemd / "preflight-own.service"
+    own.write_text("[Unit]\n")
+    os.unlink(target.publish_unit)  # dangling since an uninstallation that left it
+    assert uninstall.disable(target, str(systemd)) == [str(wanted), str(link)]
+    assert sorted(os.listdir(systemd)) == ["multi-user.target.wants", "other.service", "preflight-own.service"]
+    assert os.listdir(wants) == []
+    shutil.rmtree(target.prefix)
