@@ -207,7 +207,8 @@ def _activate(target: Target, place: str) -> list[str]:
             if name == unit or not os.path.isfile(path):
                 continue
             # Left of an earlier installation, and slurm.conf may name it: it is the hook again.
-            data = f"#!/bin/sh\n# The node agent's client is not installed.\nexec {target.libexec}/{clients[name]}\n".encode()
+            text = f"#!/bin/sh\n# The node agent's client is not installed.\nexec {target.libexec}/{clients[name]}\n"
+            data = text.encode()
         if not _is(path, data, mode):
             _swap(path, data, mode)
             changed.append(path)
