@@ -425,9 +425,7 @@ def test_environments_that_are_not_found_are_unread(command: str, tmp_path: Path
     [
         "source env/bin/activate",
         "conda deactivate",
-        "conda install x",
         "conda env list",
-        "uv sync",
         "poetry install",
         "python train.py",
         "/usr/bin/python3 train.py",

@@ -145,6 +145,49 @@ def test_facts_of_a_tree(tree: Path, tmp_path: Path) -> None:
         'module_version("hdf5/1.14", "new")\nmodule_alias("h5", "hdf5/1.14")\n'
     )
     found = read(Root(str(tmp_path), live=False), ("/sw",)).values
-    assert found == {"names": ["hdf5/1.14"], "aliases": ["h5", "hdf5/new"], "unread": False, "system": "lmod"}
+    assert found == {"names": ["hdf5/1.14"], "aliases": ["h5", "hdf5/new"], "unread": False, "behind": None, "system": "lmod"}
     (tmp_path / "sw/hdf5/.modulerc").write_text("#%Module\nforeach v {1 2} { module-version hdf5/$v s$v }\n")
     assert read(Root(str(tmp_path), live=False), ("/sw",)).values["unread"] is True
+
+
+HIERARCHY = [
+    'prepend_path("MODULEPATH", "/sw/Compiler/gcc/13")\n',
+    "#%Module\nmodule use /sw/2024\n",
+    "#%Module\nprepend-path MODULEPATH $root/gcc\n",
+]
+
+
+@pytest.mark.parametrize("text", HIERARCHY)
+def test_a_module_that_may_stand_behind_another_is_no_misfit(text: str, tmp_path: Path) -> None:
+    """As in a hierarchy: `module load gcc/13 hdf5/1.14` finds hdf5 only behind gcc."""
+    (tmp_path / "sw/Core/gcc").mkdir(parents=True)
+    (tmp_path / "sw/Core/gcc/13.lua").write_text(text)
+    (tmp_path / "sw/Core/cuda").mkdir()
+    (tmp_path / "sw/Core/cuda/12.4.lua").write_text('setenv("CUDA_HOME", "/cuda")\n')
+    facts = {"modules": read(Root(str(tmp_path), live=False), ("/sw/Core",)).values}
+    asked = evaluate(parse("module=cuda/12.4, module=hdf5/1.14, module!=hdf5/1.14, python>=3.12"), View(facts, {}))
+    assert [one.status for one in asked] == ["pass", "unknown", "unknown", "unknown"]
+    assert "gcc adds a tree of modules" in str(asked[1])
+    (tmp_path / "sw/Core/gcc/13.lua").write_text('setenv("CC", "gcc")\n')
+    facts = {"modules": read(Root(str(tmp_path), live=False), ("/sw/Core",)).values}
+    assert evaluate(parse("module=hdf5/1.14"), View(facts, {}))[0].status == "fail"
+
+
+def test_trees_that_the_nodes_own_files_name_are_read(tmp_path: Path) -> None:
+    for path, text in (
+        ("usr/share/modules/modulefiles/use.own", "#%Module\nmodule use $env(HOME)/privatemodules\n"),
+        ("apps/a/cuda/12.4", "#%Module\n"),
+        ("apps/b/hdf5/1.14", "#%Module\n"),
+        ("etc/environment-modules/modulespath", "# trees\n/usr/share/modules/modulefiles\n/apps/a\n"),
+        ("etc/profile.d/site.sh", "# module use /apps/old\nexport MODULEPATH=/apps/b:$MODULEPATH\n"),
+        ("etc/profile.d/z00_lmod.sh", "export MODULEPATH=$(addto $MODULEPATH_ROOT)\n"),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    root = Root(str(tmp_path), live=False)
+    found = read(root, ()).values
+    assert (found["names"], found["behind"]) == (["cuda/12.4", "hdf5/1.14", "use.own"], None)
+    (tmp_path / "etc/profile.d/more.sh").write_text('module use "$SITE/modules"\n')
+    behind = read(root, ()).values["behind"]
+    assert behind == "/etc/profile.d/more.sh adds a tree of modules that policy [facts] module_paths does not name"
+    assert read(root, ("/apps/a",)).values["behind"] is None  # what the policy names is all

@@ -7,6 +7,7 @@ from stat import S_ISDIR, S_ISREG
 
 from preflight.digits import is_whole
 from preflight.facts.answer import Answer, unknown
+from preflight.facts.moduletrees import adds_trees, own_trees
 from preflight.facts.rootfs import Root
 
 MAX_DEPTH = 6
@@ -33,10 +34,12 @@ _NAMING = re.compile(r"module[-_](?:version|alias)\b")
 
 
 class _Found:
-    """What a walk found; ``lua``: a Lua file is among them; ``unread``: an rc file was not understood."""
+    """What a walk found; ``lua``: a Lua file is among them; ``unread``: an rc file was not understood. ``files``: of
+    each name without its version, one modulefile."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
+        self.files: dict[str, str] = {}
         self.aliases: set[str] = set()
         self.lua = False
         self.unread = False
@@ -47,11 +50,14 @@ def read(root: Root, paths: tuple[str, ...]) -> Answer:
 
     ``aliases``: other names for them, by .modulerc and .version; ``unread``: an rc file names more than was understood.
     ``system``: lmod or environment-modules, None where neither or both are installed and no modulefile is Lua.
+    ``behind``: why there may be modules beside these: one of them adds a tree, as in a hierarchy, or, where ``paths`` is
+    empty, the node's own files name another; None where nothing says so.
     Unknown where none of the directories is there: modules may then live in a place that nobody named, or in a file
     system that is not mounted. Bounded by MAX_DEPTH and MAX_MODULES.
     """
     found = _Found()
-    places = [path for path in paths or DEFAULT_PATHS if root.is_dir(path)]
+    named, behind = ((), None) if paths else own_trees(root, DEFAULT_PATHS)
+    places = [path for path in paths or (*DEFAULT_PATHS, *named) if root.is_dir(path)]
     if not places:
         what = f"no directory {', '.join(paths)}" if paths else "no modulefile directory found"
         return unknown(f"{what} (policy [facts] module_paths)")
@@ -60,8 +66,14 @@ def read(root: Root, paths: tuple[str, ...]) -> Answer:
     if len(found.names) > MAX_MODULES:
         return unknown(f"more than {MAX_MODULES} modulefiles")
     aliases = sorted(found.aliases - found.names)
-    system = _system(root, found.lua)
-    return Answer({"names": sorted(found.names), "aliases": aliases, "unread": found.unread, "system": system})
+    values = {
+        "names": sorted(found.names),
+        "aliases": aliases,
+        "unread": found.unread,
+        "behind": behind or adds_trees(root, found.files),
+        "system": _system(root, found.lua),
+    }
+    return Answer(values)
 
 
 def _system(root: Root, lua: bool) -> str | None:
@@ -79,6 +91,7 @@ def _walk(root: Root, place: str, name: str, found: _Found, above: set[tuple[int
     if S_ISREG(info.st_mode):
         if _is_module(root, here):
             found.names.add(name.removesuffix(".lua"))
+            found.files[name.rpartition("/")[0] or name] = here
             found.lua = found.lua or name.endswith(".lua")
         return
     key = (info.st_dev, info.st_ino)

@@ -11,6 +11,7 @@ from preflight.facts.rootfs import Root
         "names": "texts: cuda/12.4",
         "aliases": "texts: other names for them, by .modulerc",
         "unread": "flag: an rc file names more than was understood",
+        "behind": "text?: why there may be modules beside these: one of them adds a tree of its own",
         "system": "text?: lmod, environment-modules",
     },
     static=True,

@@ -42,6 +42,9 @@ def judge(ask: Ask, view: View) -> Answer:
         return untold(row.noun, have.reason)
     if isinstance(view.get("modules.names"), Unknown):
         return Answer(None, _shown(row, own), reason=f"the node has {_shown(row, own)}, and its modules are not told")
+    behind = view.get("modules.behind")
+    if isinstance(behind, str):
+        return Answer(None, _shown(row, own), reason=f"the node has {_shown(row, own)}; {safe(behind, 160)}")
     truth = negate_if(ask, some([ask.holds(one) for one in own] + [ask.holds(one) for _, one in modules]))
     observed = _shown(row, [*own, *(version for _, version in modules)])
     return Answer(truth, observed, reason=undecided(ask, observed) if truth is None else None)

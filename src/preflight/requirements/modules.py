@@ -28,13 +28,14 @@ _NEWER = "only Lmod, and Environment Modules after 5.5, take it for a longer ver
 class Site(NamedTuple):
     """A node's modules: ``names``, other names for some of them, and which module ``system`` it has (None: not told).
 
-    ``certain``: whether every other name was read.
+    ``certain``: whether every other name was read. ``behind``: why there may be modules beside these, None if not.
     """
 
     names: frozenset[str]
     aliases: frozenset[str]
     system: str | None
     certain: bool
+    behind: str | None = None
 
 
 class ModuleName(Name):
@@ -92,13 +93,15 @@ def site_of(view: View, names: object) -> Site:
         frozenset(one for one in aliases if isinstance(one, str)) if isinstance(aliases, list) else frozenset(),
         system if system in (LMOD, MODULES) else None,
         known("unread") is not True,
+        behind if isinstance(behind := known("behind"), str) else None,
     )
 
 
 def resolve(asked: str, site: Site) -> tuple[bool | None, str | None, str | None]:
     """Return whether the asked module would be found, one that is, and a caveat.
 
-    None: the two module systems differ and the node does not say which one it has, or other names were not all read.
+    None: the two module systems differ and the node does not say which one it has, or other names were not all read, or
+    there may be modules that nobody read.
     """
     if asked in site.names or asked in site.aliases:
         return True, asked, None
@@ -115,7 +118,7 @@ def resolve(asked: str, site: Site) -> tuple[bool | None, str | None, str | None
         return True, newer, _NEWER
     if any(held.values()):
         return (None, None, None) if site.system is None and "@" not in asked else (True, _best(answers.values()), None)
-    return (False, None, None) if site.certain else (None, None, None)
+    return (False, None, None) if site.certain and site.behind is None else (None, None, None)
 
 
 def _best(found: object) -> str | None:
@@ -173,6 +176,8 @@ def _begins(version: str, short: str) -> bool:
 
 def _why(asked: str, site: Site) -> str:
     shown = safe(asked, 48)
+    if site.behind:
+        return f"{safe(site.behind, 160)}, where {shown} may be"
     if not site.certain:
         return f"whether {shown} is another name for a module is written in a .modulerc that was not understood"
     return f"Lmod and Environment Modules differ on {shown}, and the node does not tell which one it has"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from preflight.facts.rootfs import Root
-from preflight.submit.infer import containers, gpus, launch, modules, pythons, runtimes
+from preflight.submit.infer import containers, engines, gpus, launch, modules, pythons, runtimes, trees
 from preflight.submit.infer.model import Collector, Command, Inference, Inferred, Noted, Unread
 from preflight.submit.infer.session import Rule, Session
 from preflight.submit.infer.words import Word
@@ -21,20 +21,22 @@ _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh")
 _OUTSIDE: dict[str, Rule] = {
     "module": modules.module,
     "ml": modules.ml,
-    "spack": modules.spack,
+    "spack": engines.further(modules.spack),
     **dict.fromkeys(("source", "."), pythons.source),
     "eval": pythons.evaluate,
-    **dict.fromkeys(("conda", "mamba", "micromamba"), pythons.conda),
-    "uv": pythons.uv,
+    **dict.fromkeys(("conda", "mamba", "micromamba"), engines.further(pythons.conda)),
+    "uv": engines.further(pythons.uv),
     "poetry": pythons.poetry,
     "pixi": pythons.pixi,
     **dict.fromkeys(("apptainer", "singularity"), containers.apptainer),
-    **dict.fromkeys(("docker", "podman", "podman-hpc"), containers.docker),
+    **dict.fromkeys(("docker", "podman"), engines.further(containers.docker)),
+    "podman-hpc": containers.docker,
     "enroot": containers.enroot,
     "shifter": runtimes.shifter,
     "sarus": runtimes.sarus,
     "ch-run": runtimes.ch_run,
     "uenv": runtimes.uenv,
+    **engines.RULES,
     **dict.fromkeys(("udocker", "nerdctl", "nvidia-docker", "runc", "crun", "bwrap", "proot"), runtimes.other),
 }
 _RULES: dict[str, Rule] = {**launch.LAUNCHERS, **_OUTSIDE, "torchrun": gpus.torchrun}
@@ -81,6 +83,8 @@ def infer(
         collector.note(1, "the script is not read: the Python package tree-sitter or tree-sitter-bash is missing")
     else:
         given = {"HOME": home, "SLURM_SUBMIT_DIR": cwd, "PWD": start}
+        if re.match(r"#![^\n]*\s(?:--login\b|-[a-z]*l)", text):
+            trees.login(session)
         user = environment.get("USER") or environment.get("LOGNAME")
         session.read(text, given | ({"USER": user} if user else {}), start, inside=inside)
     return collector.result()

@@ -27,6 +27,7 @@ _DOCKER_FLAGS = names(
 )
 _DOCKER_SHORT = frozenset(f"-{letter}" for letter in "acehlmpuvw")
 _ENROOT_START = names("-c --rc -e --env -m --mount")
+_BY_VARIABLE = "is of an image that gets the GPUs only where the site's runtime hands them to it"
 _NO_COMMAND = ("stop", "list", "stats")
 
 
@@ -60,9 +61,19 @@ def apptainer(session: Session, command: Command) -> Command | None:
         return None
     session.need(command, f"container={name}", command.words[0].line, f"{name} {action} runs a container")
     read = arguments(words, _APPTAINER)
-    checked_by = "toolkit" if read.has("--nvccli") else ""
-    _image(session, command, read, read.has("--nv", "--nvccli"), checked_by)
+    checked_by = "toolkit" if read.has("--nvccli") or _is_set(session, command, "NVCCLI") else ""
+    gpus = bool(checked_by) or read.has("--nv") or _is_set(session, command, "NV")
+    if not gpus and not read.has("--rocm") and session.seeks_gpus(command, command.words[0].line):
+        session.collector.note(command.words[0].line, f"without --nv {name} gives the container no NVIDIA GPU")
+    _image(session, command, read, gpus, checked_by)
     return command.rest(read.rest[1:], inside=True) if action == "exec" else None
+
+
+def _is_set(session: Session, command: Command, option: str) -> bool:
+    """Whether a variable sets a flag, APPTAINER_NV=1 as --nv. Source: the environment table of apptainer-exec(1)."""
+    names = [f"{program}_{option}" for program in ("APPTAINER", "SINGULARITY")]
+    values = [command.exported.get(name, session.environment.get(name, "")) for name in names]
+    return any(value.lower() in ("1", "t", "true", "yes") for value in values)
 
 
 def _pulled(session: Session, command: Command, words: tuple[Word, ...]) -> None:
@@ -89,10 +100,15 @@ def docker(session: Session, command: Command) -> Command | None:
     long = frozenset(word.text for word in words if word.text.startswith("--") and "=" not in word.text)
     read = arguments(words[1:], _DOCKER_SHORT | long - _DOCKER_FLAGS)
     devices = [one.value.text for one in read.options if one.name == "--device" and one.value]
-    gpus = read.has("--gpus", "--gpu") or any(text.startswith("nvidia.com/gpu") for text in devices)
+    runtime = read.value("--runtime")
+    own = runtime is not None and runtime.name.startswith("nvidia")
+    gpus = own or read.has("--gpus", "--gpu") or any(text.startswith("nvidia.com/gpu") for text in devices)
     # podman's --gpus and a device of CDI (nvidia.com/gpu=all) start no hook of NVIDIA's.
-    checked_by = "toolkit" if name == "docker" and read.has("--gpus") else ""
-    _image(session, command, read, gpus, checked_by)
+    checked_by = "toolkit" if own or (name == "docker" and read.has("--gpus")) else ""
+    # With NVIDIA's runtime as the site's default, or its hook, the variable gives the GPUs.
+    variable = any("NVIDIA_VISIBLE_DEVICES" in one.value.text for one in read.options if one.value)
+    perhaps = _BY_VARIABLE if not gpus and (variable or any(one.text.startswith("--hooks-dir") for one in command.words)) else ""
+    _image(session, command, read, gpus, checked_by, perhaps)
     return command.rest(read.rest[1:], inside=True)
 
 
@@ -125,7 +141,9 @@ def enroot(session: Session, command: Command) -> Command | None:
     return None
 
 
-def _image(session: Session, command: Command, read: Arguments, gpus: bool, checked_by: str) -> None:
+def _image(
+    session: Session, command: Command, read: Arguments, gpus: bool, checked_by: str, perhaps: str = ""
+) -> None:
     """Look at the image, the first word behind the options, if it is sure which that is."""
     if not read.rest and read.clear:
         return
@@ -133,4 +151,4 @@ def _image(session: Session, command: Command, read: Arguments, gpus: bool, chec
     if image is None or not read.clear or not image.known:
         session.unresolved(command, image.line if image else command.words[0].line)
     else:
-        images.look(session, command, image, gpus, checked_by=checked_by)
+        images.look(session, command, image, gpus, perhaps, checked_by)

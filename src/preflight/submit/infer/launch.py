@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from preflight.submit.infer import containers, runtimes, unknown
+from preflight.submit.infer import containers, runtimes, trees, unknown
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import Arguments, Option, Word, arguments, names
@@ -49,6 +49,8 @@ def shell(session: Session, command: Command) -> None:
             break
         if not text.startswith("--"):
             given = given or "c" in text
+            if "l" in text:
+                trees.login(session)
             at += text[1:].count("o")  # -euo pipefail
         at += 1
     if given and at < len(words):

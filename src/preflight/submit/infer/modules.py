@@ -28,6 +28,8 @@ _PATHS = ("prepend-path", "append-path")
 _OWN = "it may come of the modules that `module use` or MODULEPATH adds"
 # A version that is a word for one: of Environment Modules (default, latest), and of sites that name one so.
 _SYMBOLS = ("default", "latest")
+# What no module's name begins with: sites may have further signs for variants (variant_shortcut).
+_PLAIN = re.compile(r"[\w./]")
 # What begins or holds a variant of Environment Modules 5.1: +on, ~off, name=value; -off looks like an option.
 _VARIANT = re.compile(r"[+~-]|[A-Za-z_]\w*=")
 _EXACT = re.compile(r"[^,:@]+")
@@ -94,6 +96,9 @@ def _load(session: Session, command: Command, names: list[Word] | tuple[Word, ..
         if not word.known:
             session.unresolved(command, word.line)
             continue
+        if not _PLAIN.match(word.text):
+            session.collector.unread(word.line, f"{word.text}: what that means to the site's modules is not known")
+            continue
         name, bare = named(word.text)
         found = trees.of(session, command, word.text, name)
         if found == UNKNOWN:
@@ -103,7 +108,11 @@ def _load(session: Session, command: Command, names: list[Word] | tuple[Word, ..
             session.collector.note(word.line, f"the module {word.text} is the script's own, of {found}")
         else:
             clause = f"module={quoted(bare or name)}"
-            session.need(command, clause, word.line, f"the script loads the module {word.text}")
+            perhaps = trees.doubt(session, name)
+            why = f"the script loads the module {word.text}" + (f"; it does not bind: {perhaps}" if perhaps else "")
+            session.need(command, clause, word.line, why, binds=not perhaps)
+            if name.partition("/")[0] == "use.own":  # of Environment Modules: adds ~/privatemodules
+                session.trees.append(UNKNOWN)
         version = cuda_of(name)
         if version:
             session.need(command, f"cuda>={version}", word.line, f"the module {name} brings CUDA {version}")
@@ -117,7 +126,8 @@ def _any(session: Session, command: Command, words: tuple[Word, ...]) -> None:
     if all(word.known and trees.of(session, command, word.text, named(word.text)[0]) == "" for word in found):
         bare = [named(word.text)[1] or named(word.text)[0] for word in found]
         clause = "|".join(f"module={quoted(one)}" for one in dict.fromkeys(bare))
-        session.need(command, clause, found[0].line, "the script loads one of these modules")
+        binds = not any(trees.doubt(session, one) for one in bare)
+        session.need(command, clause, found[0].line, "the script loads one of these modules", binds=binds)
     else:
         session.unresolved(command, found[0].line)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from preflight.submit.infer import environments, gpus, setup, unknown
+from preflight.submit.infer import environments, gpus, setup, trees, unknown
 from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import ANY, Session
@@ -70,6 +70,7 @@ def source(session: Session, command: Command) -> None:
         text = file.text.replace(HOLE, "…").replace(WIDE, "…")
         usual = setup.sourced(file.text)
         session.collector.unread(file.line, f"{text} is not read", len(words) == 1 and usual)
+        trees.sourced(session, joined(command.cwd, file.text) if file.known else None, text)
         if not usual:
             session.changed(_set_by(session, command, file))
     elif not file.known:
@@ -114,6 +115,7 @@ def evaluate(session: Session, command: Command) -> None:
     session.collector.unread(line, "what eval runs is made when the job runs", is_hook)
     if not is_hook:
         session.changed(ANY)
+        trees.sourced(session, None, "eval")
 
 
 def conda(session: Session, command: Command) -> Command | None:

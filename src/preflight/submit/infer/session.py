@@ -28,6 +28,7 @@ class Session:
     ``made``: images that the script itself fetches, absolute path -> the reference they come from. ``containers``:
     names of containers that it creates. ``condas``: installations of conda that it names. ``trees``: of modules, that
     the script adds. ``shifter``: the job's options for Shifter, by name. ``aliases``: names that it defines as such.
+    ``sourced``: what else may add such trees, as a sentence, "" for nothing.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Session:
         self.trees: list[str] = []
         self.shifter: dict[str, str] = {}
         self.aliases: set[str] = set()
+        self.sourced = ""
         self._rules, self._outside, self._fallback = rules, outside, fallback
         self._given: dict[str, str] = {}
         self._shells = 0

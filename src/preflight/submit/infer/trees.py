@@ -1,9 +1,14 @@
 """Trees of modules that the script adds itself: what is loaded of one is no module that a node has.
 
 A tree that is here is looked at, as the user. A module that is not in it comes from the node; one that is in it asks
-nothing, unless its file may add further trees.
+nothing, unless its file may add further trees. Files that the script sources, and the user's MODULEPATH at submit (it
+goes to the job with the other variables), may add some too: a module is then told, and does not bind.
 """
 
+import os
+import re
+
+from preflight.submit.infer import setup
 from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import UNKNOWN, Session
@@ -12,6 +17,11 @@ from preflight.submit.infer.words import Word
 _LARGEST = 1 << 18
 _MANY = 40
 _ADDS = ("MODULEPATH", "use", "load", "source", "eval")  # in a modulefile that may add further trees
+# The same in a shell file, or in one that it sources.
+_USES = re.compile(r"MODULEPATH|^[^#\n]*\b(?:module|ml)\s(?:[^\n;&|]*\s)?use\b", re.MULTILINE)
+_SOURCES = re.compile(r"^[ \t]*(?:[^#\n]*[;&|{][ \t]*)?(?:source|\.)[ \t]+[\"']?([^\s;&|\"']+)", re.MULTILINE)
+# What a login shell reads of the user's: the first of three, which mostly sources the fourth. Source: bash(1).
+_LOGIN = (".bash_profile", ".bash_login", ".profile", ".bashrc")
 
 
 def add(session: Session, command: Command, words: "list[Word]") -> None:
@@ -55,3 +65,52 @@ def _of(session: Session, tree: str, name: str) -> str:
     except OSError:
         return UNKNOWN
     return UNKNOWN if there else ""  # another version, or a directory of versions
+
+
+def sourced(session: Session, path: "str | None", text: str) -> None:
+    """Take a file that the script sources, at ``path`` (None: not known) and written ``text``: it may add trees, unless
+    it is here and does not."""
+    if setup.sourced(text) and not text.endswith(".bashrc"):
+        return
+    if path is None or _may_add(session, path):
+        session.sourced = session.sourced or f"{text} may add trees of modules"
+
+
+def login(session: Session) -> None:
+    """Take the files of the user's that a login shell (`#!/bin/bash -l`) reads."""
+    for name in _LOGIN:
+        path = f"{session.home.rstrip('/')}/{name}"
+        if session.files.is_file(path) and _may_add(session, path):
+            session.sourced = session.sourced or f"~/{name} adds trees of modules"
+
+
+def _may_add(session: Session, path: str) -> bool:
+    try:
+        text = session.files.read_text(path, _LARGEST) if "\0" not in path and session.files.is_file(path) else None
+    except OSError:
+        text = None
+    if text is None or _USES.search(text):
+        return True
+    return any(not (one.startswith("/etc/") or setup.sourced(one)) for one in _SOURCES.findall(text))
+
+
+def doubt(session: Session, name: str) -> str:
+    """Return why a module may come of a tree of the user's own that is not the script's, "" where nothing says so."""
+    if session.sourced:
+        return session.sourced
+    for tree in session.environment.get("MODULEPATH", "").split(":")[:_MANY]:
+        if tree.startswith("/") and _is_own(session, tree) and _of(session, tree, name):
+            return f"{tree}, of your own MODULEPATH, may have it"
+    return ""
+
+
+def _is_own(session: Session, tree: str) -> bool:
+    """Whether a tree is the user's or a group's: below their home, or not root's and theirs or their group's."""
+    if "\0" in tree or f"{tree}/".startswith(f"{session.home.rstrip('/')}/"):
+        return "\0" not in tree
+    try:
+        info = session.files.stat(tree)
+    except OSError:
+        return False
+    caller = getattr(os, "getuid", int)()
+    return info is not None and info.st_uid != 0 and (info.st_uid == caller or bool(info.st_mode & 0o020))

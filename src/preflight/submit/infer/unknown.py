@@ -10,6 +10,7 @@ from preflight.submit.infer.words import HOLE, WIDE, Word
 
 _TOKEN = re.compile(rf"(?:^|[\s;&|(/])({'|'.join(sorted(map(re.escape, STARTED), key=len, reverse=True))})\s")
 _PROGRAMS = re.compile(r"python[\d.]*|perl|Rscript|R|julia|awk|matlab|java|node")
+_SHELLS = ("sh", "bash", "dash", "ksh", "zsh", "csh", "tcsh")
 _SCRIPT = re.compile(r".*\.(?:sh|bash|zsh|ksh|csh|slurm|sbatch|job)")
 
 
@@ -44,7 +45,7 @@ def explain(session: Session, command: Command) -> bool:
 def _started(name: str, words: "tuple[Word, ...]") -> str:
     """Return what a command may start by its later words, as words of their own or in one text; "" for nothing."""
     for word in words:
-        if word.name in STARTED:
+        if word.name in STARTED or (word.name in _SHELLS and not _PROGRAMS.fullmatch(name)):
             return word.name
         found = None if _PROGRAMS.fullmatch(name) else _TOKEN.search(word.text)
         if found:

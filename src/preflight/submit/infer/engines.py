@@ -1,0 +1,75 @@
+"""Tools that set up or choose an environment, and engines that start programs by a file of their own: what they bring
+is not read, and that is said.
+
+Sources: the manuals of each: pip(1), conda(1), `uv help`, pipenv, rye, hatch, pdm, virtualenvwrapper, pyenv, Spack, Nix,
+Guix, Docker Compose, Snakemake, Nextflow, cwltool, Toil.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from preflight.submit.infer.model import Command
+from preflight.submit.infer.session import Session
+from preflight.submit.infer.words import arguments, names
+
+_INSTALLS = "what {0} installs is not read"
+_CHOOSES = "which environment {0} uses is not read"
+_STARTS = "{0} starts programs by files of its own, which are not read"
+_ELSEWHERE = "{0}: the container was described elsewhere, which is not read"
+# (subcommands, or "" for any; why)
+_ROWS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("pip", "pip3"), ("install", _INSTALLS)),
+    **dict.fromkeys(("pipenv", "rye", "hatch", "pdm"), ("run shell sync install", _CHOOSES)),
+    "uvx": ("", _CHOOSES),
+    "pipx": ("run", _CHOOSES),
+    "workon": ("", _CHOOSES),
+    "pyenv": ("activate shell exec", _CHOOSES),
+    "nix": ("develop shell run", _CHOOSES),
+    "nix-shell": ("", _CHOOSES),
+    "guix": ("shell environment", _CHOOSES),
+    **dict.fromkeys(("docker-compose", "podman-compose", "singularity-compose"), ("up run start exec", _ELSEWHERE)),
+    **dict.fromkeys(("snakemake", "cwltool", "toil-cwl-runner", "toil-wdl-runner", "miniwdl"), ("", _STARTS)),
+    "nextflow": ("run", _STARTS),
+}
+# Of tools that have a rule of their own, the subcommands that it does not read.
+_FURTHER: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("conda", "mamba", "micromamba"), ("install create update", _INSTALLS)),
+    "uv": ("pip sync add", _INSTALLS),
+    "spack": ("env install", _CHOOSES),
+    **dict.fromkeys(("docker", "podman"), ("compose exec start", _ELSEWHERE)),
+}
+_SUBMITS = re.compile(r"slurm|cluster|pbs|lsf|sge|kubernetes|awsbatch")  # in a profile's or executor's name
+_ASKS = names("-h --help -V --version --dry-run --dryrun --unlock")
+
+
+def further(rule: Callable[[Session, Command], Command | None]) -> Callable[[Session, Command], Command | None]:
+    """Return the rule of a tool that also says what it does not read."""
+
+    def read(session: Session, command: Command) -> Command | None:
+        _say(session, command, *_FURTHER[command.words[0].name])
+        return rule(session, command)
+
+    return read
+
+
+def _engine(session: Session, command: Command) -> None:
+    _say(session, command, *_ROWS[command.words[0].name])
+
+
+def _say(session: Session, command: Command, subcommands: str, why: str) -> None:
+    word, words = command.words[0], command.words[1:]
+    if any(one.text in _ASKS for one in words):
+        return
+    if why == _STARTS and any(_SUBMITS.search(one.text) for one in words):
+        return  # what it starts are jobs of their own
+    first = next((one.text for one in arguments(words, frozenset()).rest), "")
+    if (not subcommands and words) or first in subcommands.split():
+        shown = f"{word.name} {first}" if subcommands else word.name
+        # An environment's only need would be its CUDA; what others start may need a container runtime in any job.
+        if why not in (_INSTALLS, _CHOOSES) or session.seeks_gpus(command, word.line):
+            session.collector.unread(word.line, why.format(shown))
+
+
+RULES = dict.fromkeys(_ROWS, _engine)

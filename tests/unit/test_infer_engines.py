@@ -1,0 +1,111 @@
+"""Tools that choose or fill an environment, engines that start programs, trees of modules that are the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from infer_samples import clauses, put, read, unread
+
+
+@pytest.mark.parametrize(
+    ("command", "without_gpus"),
+    [
+        ("pip install torch --index-url https://example.org/whl/cu124", False),
+        ("conda install pytorch", False),
+        ("micromamba create -n a pytorch", False),
+        ("uv pip install vllm", False),
+        ("uvx vllm serve m", False),
+        ("pipenv run python t.py", False),
+        ("pdm run python t.py", False),
+        ("nix develop -c python t.py", False),
+        ("workon torch", False),
+        ("spack env activate ml", False),
+        ("snakemake --sdm apptainer -c4", True),
+        ("nextflow run main.nf", True),
+        ("docker compose up", True),
+        ("docker exec it python t.py", True),
+        ("find . -name x.py | xargs -n1 bash", True),
+    ],
+)
+def test_what_they_bring_is_unread(command: str, without_gpus: bool, tmp_path: Path) -> None:
+    assert clauses(command, tmp_path) == []
+    assert unread(command, tmp_path) == [1]
+    assert unread(command, tmp_path, gpus=False) == ([1] if without_gpus else [])
+
+
+@pytest.mark.parametrize("command", ["pip list", "pipenv --version", "conda list", "snakemake --help", "docker ps"])
+def test_what_starts_and_brings_nothing_is_silent(command: str, tmp_path: Path) -> None:
+    assert (clauses(command, tmp_path), unread(command, tmp_path)) == ([], [])
+
+
+IMAGE = "docker://nvidia/cuda:12.4.1-base-ubuntu22.04"
+
+
+@pytest.mark.parametrize(
+    ("body", "asked"),
+    [
+        (f"APPTAINER_NV=1 apptainer exec {IMAGE} ./a", True),
+        (f"export SINGULARITY_NV=true\nsingularity exec {IMAGE} ./a", True),
+        (f"APPTAINER_NV=0 apptainer exec {IMAGE} ./a", False),
+        (f"apptainer exec {IMAGE} ./a", False),
+        ("docker run --runtime=nvidia nvidia/cuda:12.4.1-base-ubuntu22.04 ./a", True),
+        ("docker run --runtime=runc nvidia/cuda:12.4.1-base-ubuntu22.04 ./a", False),
+    ],
+)
+def test_gpus_are_given_by_a_variable_or_a_runtime_too(body: str, asked: bool, tmp_path: Path) -> None:
+    assert ("cuda>=12.4" in clauses(body, tmp_path)) is asked
+    notes = [one.why for one in read(body, tmp_path).notes]
+    assert any("without --nv" in one for one in notes) is (not asked and "apptainer" in body)
+
+
+def test_gpus_that_the_sites_runtime_may_give_are_unread(tmp_path: Path) -> None:
+    body = "podman run -e NVIDIA_VISIBLE_DEVICES=all nvidia/cuda:12.4.1-base-ubuntu22.04 ./a"
+    assert (clauses(body, tmp_path), unread(body, tmp_path)) == (["container=podman"], [1])
+
+
+def test_signs_of_a_site_for_variants_are_no_modules(tmp_path: Path) -> None:
+    assert clauses("module load openmpi/5 %gcc", tmp_path) == ["module=openmpi/5"]
+    assert unread("module load openmpi/5 %gcc", tmp_path) == [1]
+
+
+def binding(body: str, root: Path, **environment: str) -> dict[str, bool]:
+    needs = read(body, root, **environment).needs
+    return {one.clause: one.binds for one in needs if one.clause.startswith(("module", "cuda"))}
+
+
+@pytest.mark.parametrize(
+    ("text", "binds"),
+    [
+        (None, False),  # not here
+        ("export PATH=$HOME/bin:$PATH\n# module use ~/old\n", True),
+        ("if true; then module use ~/mods; fi\n", False),
+        ("ml use ~/mods\n", False),
+        ("export MODULEPATH=~/mods:$MODULEPATH\n", False),
+        (". /etc/bashrc\nsource ~/miniconda3/etc/profile.d/conda.sh\n", True),
+        ("[ -f ~/more.sh ] && . ~/more.sh\n", False),
+    ],
+)
+@pytest.mark.parametrize("start", ["source env.sh", ". ~/.bashrc"])
+def test_a_module_behind_a_file_that_may_add_trees_does_not_bind(
+    start: str, text: str | None, binds: bool, tmp_path: Path
+) -> None:
+    if text is not None:
+        put(tmp_path, "/home/alice/project/env.sh", text)
+        put(tmp_path, "/home/alice/.bashrc", text)
+    found = binding(f"module load gcc/13\n{start}\nmodule load cuda/12.4", tmp_path)
+    assert found == {"module=gcc/13": True, "module=cuda/12.4": binds, "cuda>=12.4": True}
+
+
+@pytest.mark.parametrize(("inside", "binds"), [("mytool/1.2", False), ("other/1.0", True)])
+def test_a_module_of_the_users_own_modulepath_does_not_bind(inside: str, binds: bool, tmp_path: Path) -> None:
+    put(tmp_path, f"/home/alice/mods/{inside}.lua", "-- lua")
+    put(tmp_path, "/home/alice/mods/README")
+    found = binding("module load mytool/1.2", tmp_path, MODULEPATH="/apps/modules:/home/alice/mods")
+    assert found == {"module=mytool/1.2": binds}
+
+
+def test_what_a_login_shell_reads_counts(tmp_path: Path) -> None:
+    put(tmp_path, "/home/alice/.bash_profile", "module use ~/mods\n")
+    assert binding("module load gcc/13", tmp_path) == {"module=gcc/13": True}
+    assert binding("bash -lc 'module load gcc/13'", tmp_path) == {"module=gcc/13": False}
