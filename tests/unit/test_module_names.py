@@ -145,7 +145,8 @@ def test_facts_of_a_tree(tree: Path, tmp_path: Path) -> None:
         'module_version("hdf5/1.14", "new")\nmodule_alias("h5", "hdf5/1.14")\n'
     )
     found = read(Root(str(tmp_path), live=False), ("/sw",)).values
-    assert found == {"names": ["hdf5/1.14"], "aliases": ["h5", "hdf5/new"], "unread": False, "behind": None, "system": "lmod"}
+    names, aliases = ["hdf5/1.14"], ["h5", "hdf5/new"]
+    assert found == {"names": names, "aliases": aliases, "unread": False, "behind": None, "system": "lmod"}
     (tmp_path / "sw/hdf5/.modulerc").write_text("#%Module\nforeach v {1 2} { module-version hdf5/$v s$v }\n")
     assert read(Root(str(tmp_path), live=False), ("/sw",)).values["unread"] is True
 

@@ -50,8 +50,8 @@ def read(root: Root, paths: tuple[str, ...]) -> Answer:
 
     ``aliases``: other names for them, by .modulerc and .version; ``unread``: an rc file names more than was understood.
     ``system``: lmod or environment-modules, None where neither or both are installed and no modulefile is Lua.
-    ``behind``: why there may be modules beside these: one of them adds a tree, as in a hierarchy, or, where ``paths`` is
-    empty, the node's own files name another; None where nothing says so.
+    ``behind``: why there may be modules beside these: one of them adds a tree, as in a hierarchy, or, where ``paths``
+    is empty, the node's own files name another; None where nothing says so.
     Unknown where none of the directories is there: modules may then live in a place that nobody named, or in a file
     system that is not mounted. Bounded by MAX_DEPTH and MAX_MODULES.
     """

@@ -106,8 +106,9 @@ def docker(session: Session, command: Command) -> Command | None:
     # podman's --gpus and a device of CDI (nvidia.com/gpu=all) start no hook of NVIDIA's.
     checked_by = "toolkit" if own or (name == "docker" and read.has("--gpus")) else ""
     # With NVIDIA's runtime as the site's default, or its hook, the variable gives the GPUs.
-    variable = any("NVIDIA_VISIBLE_DEVICES" in one.value.text for one in read.options if one.value)
-    perhaps = _BY_VARIABLE if not gpus and (variable or any(one.text.startswith("--hooks-dir") for one in command.words)) else ""
+    handed = any("NVIDIA_VISIBLE_DEVICES" in one.value.text for one in read.options if one.value)
+    handed = handed or any(word.text.startswith("--hooks-dir") for word in command.words)
+    perhaps = _BY_VARIABLE if handed and not gpus else ""
     _image(session, command, read, gpus, checked_by, perhaps)
     return command.rest(read.rest[1:], inside=True)
 
@@ -141,9 +142,7 @@ def enroot(session: Session, command: Command) -> Command | None:
     return None
 
 
-def _image(
-    session: Session, command: Command, read: Arguments, gpus: bool, checked_by: str, perhaps: str = ""
-) -> None:
+def _image(session: Session, command: Command, read: Arguments, gpus: bool, checked_by: str, perhaps: str = "") -> None:
     """Look at the image, the first word behind the options, if it is sure which that is."""
     if not read.rest and read.clear:
         return

@@ -1,8 +1,8 @@
 """Tools that set up or choose an environment, and engines that start programs by a file of their own: what they bring
 is not read, and that is said.
 
-Sources: the manuals of each: pip(1), conda(1), `uv help`, pipenv, rye, hatch, pdm, virtualenvwrapper, pyenv, Spack, Nix,
-Guix, Docker Compose, Snakemake, Nextflow, cwltool, Toil.
+Sources: the manuals of each: pip(1), conda(1), `uv help`, pipenv, rye, hatch, pdm, virtualenvwrapper, pyenv, Spack,
+Nix, Guix, Docker Compose, Snakemake, Nextflow, cwltool, Toil.
 """
 
 from __future__ import annotations
