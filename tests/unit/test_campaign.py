@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from campaign import families, runner
+from campaign.families.controller import failing
 from campaign.fault import Fault, chosen
 from campaign.processes import adopting
 from campaign.table import Rows, counts, summary
@@ -49,6 +50,46 @@ def test_a_fault_costs_nothing_that_it_must_not(fault: Fault, campaign_assets: A
 def test_every_fault_has_a_name_of_its_own() -> None:
     names = [fault.id for fault in families.every()]
     assert len(names) == len(set(names)) >= 1000
+
+
+@pytest.mark.parametrize("scene", ["misfit", "misfit-array"])
+def test_no_job_is_released_without_the_exclusion(scene: str, campaign_assets: Assets, tmp_path: Path) -> None:
+    """The next health check may come when the job has started again, where it was sent away."""
+    seen = []
+
+    @contextmanager
+    def inject(world: World) -> Iterator[None]:
+        with failing(world, at=6, how="nothing", on=False):
+            yield
+        seen.append(world.state()["jobs"]["7"])
+
+    row = runner.run(Fault("control", "exclusion", scene, inject), tmp_path, campaign_assets, timed=False)
+    assert seen[0]["priority"] == 0, row.observed
+    assert row.wrong == [], row.observed
+    assert "without n1" in row.observed
+
+
+@pytest.mark.parametrize("lost", ["the mark", "the mark and the hold by its user's right"])
+def test_a_controller_that_dies_just_after_the_uhold_loses_no_word_of_it(
+    lost: str, campaign_assets: Assets, tmp_path: Path
+) -> None:
+    """What slurmctld had not saved yet is gone: it recovers the job as it was after the requeue, or after the mark."""
+
+    @contextmanager
+    def inject(world: World) -> Iterator[None]:
+        world.submit(7, required="n1")
+        yield
+        jobs = world.state()["jobs"]
+        assert jobs["7"]["priority"] == 0
+        assert "preflight:held:n1" in jobs["7"]["admin_comment"]
+        if lost == "the mark":
+            jobs["7"]["admin_comment"] = jobs["7"]["admin_comment"].partition("; preflight:held:")[0]
+        jobs["7"]["requeued_held"] = True
+        world.set_state(jobs=jobs)
+
+    row = runner.run(Fault("control", "uhold", "misfit", inject), tmp_path, campaign_assets, timed=False)
+    assert row.wrong == [], row.observed
+    assert "pending held" in row.observed
 
 
 def _drained(world: World) -> None:

@@ -196,6 +196,9 @@ def _finish_alone(slurm: Slurm, what: Move, state: JobState) -> Outcome:
         values["AdminComment"] = appended(state.admin_comment, *more)
     if values:
         slurm_job.update(slurm, state.name, **values)
+    # A command may say that it succeeded, and have done nothing: without the exclusion the job would come back here.
+    if "ExcNodeList" in values and what.node not in names(slurm_job.excluded(slurm, state.name)):
+        raise SlurmError(f"scontrol update has not excluded {what.node} from job {state.name}")
     if reason:
         slurm_job.hold(slurm, state.name)
         outcome = Outcome("hold", f"held, since {reason}: {what.cause}", True)
