@@ -184,8 +184,8 @@ def stopping(cluster: Cluster, stop_s: float) -> Iterator[None]:
         thread.join()
 
 
-def everywhere(cluster: Cluster, script: str, **variables: str) -> list[float]:
-    """Run a hook on every node at once; return the seconds of each, -1 where it stopped its job."""
+def everywhere(cluster: Cluster, script: str, at_once: int = FLEET, **variables: str) -> list[float]:
+    """Run a hook on every node, ``at_once`` at a time; return the seconds of each, -1 where it stopped its job."""
 
     def one(node: str) -> float:
         began = time.monotonic()
@@ -194,5 +194,5 @@ def everywhere(cluster: Cluster, script: str, **variables: str) -> list[float]:
         done = subprocess.run(words, env={"SLURMD_NODENAME": node, **variables}, capture_output=True, check=False)
         return -1.0 if done.returncode else time.monotonic() - began
 
-    with ThreadPoolExecutor(FLEET) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(one, [site.name for site in cluster.sites]))
