@@ -2,7 +2,7 @@
 #              SERVE=1: and then the dashboard, until Ctrl-C, with lines to submit jobs by hand
 # make test    everything that is checked, cheap things first
 # make lint    style, types, import order
-# make unit    the tests that need no Slurm
+# make unit    the tests that need no Slurm; make coverage: with a table of the lines that they never run (twice as long)
 # make lab     the lab's tests on this machine's Slurm
 # make test-matrix   the lab's tests on this machine's Slurm and, in chroots, on 24.11 and 26.05
 # make test-agent    the lab's tests with a node agent on every node, on the releases that RELEASES names (all three)
@@ -19,7 +19,7 @@
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-agent test-matrix lint unit lab bench campaign fuzz format clean fleet-demo \
+.PHONY: demo test test-agent test-matrix lint unit lab bench campaign fuzz format clean fleet-demo coverage \
 	packages onefile test-packages
 
 export SERVE
@@ -48,6 +48,10 @@ lint:
 unit:
 	@scripts/setup test
 	@scripts/test-unit
+
+coverage:
+	@scripts/setup test
+	@scripts/test-unit tests/unit tests/nvml tests/fleet --cov --cov-report=term
 
 lab:
 	@scripts/setup test
