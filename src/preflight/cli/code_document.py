@@ -82,7 +82,7 @@ def _grouped(containers: Sequence[Container]) -> list[dict[str, Any]]:
     """Return the containers, those that are alike as one with how many there are."""
     count: dict[Container, int] = {}
     for one in containers:
-        alike = one._replace(offset=0, parts=tuple(part._replace(size=0, kernels=None) for part in one.parts))
+        alike = one._replace(offset=0, parts=tuple(part._replace(kernels=None) for part in one.parts))
         count[alike] = count.get(alike, 0) + 1
     return [
         {

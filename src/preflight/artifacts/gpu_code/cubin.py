@@ -32,7 +32,7 @@ def alone(window: Window) -> Part:
     suffix = "a" if flags & _ACCELERATED.get(abi, 0) else ""
     if not suffix and arch >= 90 and abi == _NEW:  # ptxas of 12.0, 12.4 and 12.9 sets the old one's flag
         suffix = _suffix(window, arch)
-    return Part(CUBIN, arch, suffix, None, flags, window.size, toolkit(window), holds(window), doubt)
+    return Part(CUBIN, arch, suffix, None, flags, toolkit(window), holds(window), doubt)
 
 
 def toolkit(window: Window) -> tuple[int, int] | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Hashable, Iterator
+from typing import Any, NamedTuple
 
 from preflight.artifacts.gpu_code import cubin
 from preflight.artifacts.gpu_code.model import CUBIN, LTO, OTHER, PTX, Part
@@ -14,7 +14,8 @@ MAGIC = b"\x50\xed\x55\xba"
 HEADER, SMALLEST, ALIGNED = 16, 64, 8
 _HEADER = struct.Struct("<4sHHQ")
 _ENTRY = struct.Struct("<HHIQIIHHIIIQQQ")
-_KINDS = {1: PTX, 2: CUBIN, 8: LTO}
+_CUBIN = 2
+_KINDS = {1: PTX, _CUBIN: CUBIN, 8: LTO}
 _FORMAT = 0x0101
 WIDE, DEBUG, LINUX, LZ4, ZSTD, HIDDEN = 0x1, 0x2, 0x10, 0x2000, 0x8000, 0x10000
 _KNOWN = WIDE | DEBUG | LINUX | LZ4 | ZSTD | HIDDEN
@@ -57,13 +58,13 @@ def one(window: Window, at: int, end: int, budget: Budget) -> Found:
     place, stop = at + first, at + first + size
     while place < stop and not doubt:
         budget.spend()
-        step, part = _part(window, place, stop)
+        step, part = _part(window, place, stop, budget.met)
         if part is None:
             doubt = "" if not any(window.slice(place, min(stop - place, SMALLEST))) else "an image is damaged"
             break
         parts.append(part)
         place += step
-    return Found(at, tuple(parts), doubt)
+    return Found(at, budget.met.setdefault(tuple(map(id, parts)), tuple(parts)), doubt)
 
 
 def fits(window: Window, at: int, end: int) -> bool:
@@ -82,25 +83,27 @@ def _size(window: Window, at: int, end: int) -> int:
     return int(first + size)
 
 
-def _part(window: Window, at: int, stop: int) -> tuple[int, Part | None]:
-    """Return how far the next image is, and what this one is; None where it is damaged."""
+def _part(window: Window, at: int, stop: int, met: dict[Hashable, Any]) -> tuple[int, Part | None]:
+    """Return how far the next image is, and what this one is; None where it is damaged. Those alike are one."""
     if stop - at < SMALLEST:
         return 0, None
     number, form, header, size, packed, _, minor, major, arch, _, _, flags, _, _ = window.unpack(_ENTRY, at)
     if header < SMALLEST or at + header + size > stop:
         return 0, None
-    kind = _KINDS.get(number, OTHER)
-    suffix = _VARIANTS.get(flags >> _VARIANT & 0xF, "?")
-    doubt = _doubt(number, form, flags, packed > size)
     toolkit = kernels = None
-    if kind == CUBIN and not packed and not flags & (LZ4 | ZSTD) and size >= 64:
+    if number == _CUBIN and not packed and not flags & (LZ4 | ZSTD) and size >= 64:
         image = Window(window.data, window.check(at + header, size), size)
         if cubin.is_cubin(image):
             toolkit, kernels = cubin.toolkit(image), cubin.holds(image)
-    if kind == OTHER:
-        arch = number
-    isa = (major, minor) if kind == PTX else None
-    return header + size, Part(kind, arch, suffix, isa, flags, size, toolkit, kernels, doubt)
+    key = (number, form, packed > size, minor, major, arch, flags, toolkit, kernels)
+    part = met.get(key)
+    if part is None:
+        kind = _KINDS.get(number, OTHER)
+        suffix = _VARIANTS.get(flags >> _VARIANT & 0xF, "?")
+        isa = (major, minor) if kind == PTX else None
+        doubt = _doubt(number, form, flags, packed > size)
+        part = met[key] = Part(kind, number if kind == OTHER else arch, suffix, isa, flags, toolkit, kernels, doubt)
+    return header + size, part
 
 
 def _doubt(number: int, form: int, flags: int, too_long: bool) -> str:

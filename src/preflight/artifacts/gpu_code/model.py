@@ -22,7 +22,7 @@ class Part(NamedTuple):
     ``kind``: PTX, CUBIN, LTO or OTHER. ``arch``: 90 of sm_90 and compute_90. ``suffix``: "", "a", "f", or "?" where
     the file does not tell. ``isa``: PTX's version, None of other kinds. ``toolkit``: the CUDA that a cubin in clear
     was made by, None unknown. ``kernels``: False where a cubin holds neither a kernel nor a variable, None unknown.
-    ``doubt``: why nothing certain can be said of it, "" where it can. ``size``: bytes in the file.
+    ``doubt``: why nothing certain can be said of it, "" where it can.
     """
 
     kind: str
@@ -30,7 +30,6 @@ class Part(NamedTuple):
     suffix: str = ""
     isa: tuple[int, int] | None = None
     flags: int = 0
-    size: int = 0
     toolkit: tuple[int, int] | None = None
     kernels: bool | None = None
     doubt: str = ""

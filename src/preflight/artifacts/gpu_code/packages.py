@@ -5,7 +5,7 @@ import json
 import os
 from typing import NamedTuple
 
-from preflight.artifacts.gpu_code.places import may_hold_code
+from preflight.artifacts.gpu_code.places import Tree, may_hold_code
 from preflight.files import read_plain
 
 _INFO = ".dist-info"
@@ -35,22 +35,24 @@ def of_name(info: str) -> Owner:
     return Owner(name.replace("_", "-"), rest.partition("-")[0])
 
 
-def installed(path: str) -> dict[str, Owner]:
+def installed(found: Tree) -> dict[str, Owner]:
     """Return the files beneath a directory that packages list and that may hold code; damaged lists are left out."""
-    found: dict[str, Owner] = {}
-    for directory, below, names in os.walk(path):
-        base = os.path.relpath(directory, path).replace(os.sep, "/")
-        if os.path.basename(directory) == "conda-meta":
+    owners: dict[str, Owner] = {}
+    done = ""  # the site-packages that is read: what its packages bring along are not installed ones
+    for directory, names in found.directories:
+        folder = os.path.basename(directory)
+        if done and directory.startswith(done) and os.path.join(os.path.dirname(directory), "") != done:
+            continue
+        base = os.path.relpath(os.path.dirname(directory), found.path).replace(os.sep, "/")
+        if folder in _FOLDERS:
+            done = os.path.join(directory, "")
+        elif folder == "conda-meta":
             for name in names:
                 if name.endswith(".json"):
-                    _conda(os.path.join(directory, name), os.path.dirname(base) or ".", found)
-        if os.path.basename(directory) in _FOLDERS or any(name.endswith(_INFO) for name in below):
-            for info in below:
-                if info.endswith(_INFO):
-                    _record(os.path.join(directory, info, "RECORD"), base, of_name(info), found)
-            if os.path.basename(directory) in _FOLDERS:
-                below.clear()
-    return found
+                    _conda(os.path.join(directory, name), base, owners)
+        elif folder.endswith(_INFO) and "RECORD" in names:
+            _record(os.path.join(directory, "RECORD"), base, of_name(folder), owners)
+    return owners
 
 
 def _record(path: str, base: str, owner: Owner, found: dict[str, Owner]) -> None:

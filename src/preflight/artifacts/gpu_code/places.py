@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -64,26 +65,64 @@ def may_hold_code(name: str) -> bool:
     return name.rpartition(".")[2].lower() not in _TEXTS if "." in name else True
 
 
-def in_directory(path: str) -> Iterator[Found]:
-    """Yield the files beneath a directory that may hold code; links are not followed, each file comes once."""
-    seen: set[tuple[int, int]] = set()
+class Tree(NamedTuple):
+    """What lies beneath a directory: ``directories`` with the names of the files in each; ``problems``: not listed."""
+
+    path: str
+    directories: tuple[tuple[str, tuple[str, ...]], ...]
+    problems: tuple[OSError, ...]
+
+
+def tree(path: str, deadline: float | None = None) -> Tree:
+    """Return what lies beneath a directory, in order; links are not followed.
+
+    Raises CodeError where it is too much, or where it takes until ``deadline`` (of time.monotonic).
+    """
     problems: list[OSError] = []
+    found = []
     files = 0
     for directory, below, names in os.walk(path, onerror=problems.append):
         below.sort()
         files += len(names)
         if files > MAX_FILES:
             raise CodeError(f"{path}: more than {MAX_FILES} files; name a directory within it")
-        for name in sorted(names):
-            place = os.path.join(directory, name)
-            if may_hold_code(name) and _has_code(place, seen):
-                shown = os.path.relpath(place, path).replace(os.sep, "/")
-                yield _read(place, shown)
-                if len(seen) > MAX_CODE:
-                    raise CodeError(f"{path}: more than {MAX_CODE} libraries; name a directory within it")
-    for error in problems[:20]:
-        shown = os.path.relpath(str(error.filename or path), path).replace(os.sep, "/")
-        yield Found(shown, None, error.strerror or "cannot be read")
+        in_time(path, deadline)
+        found.append((directory, tuple(sorted(names))))
+    return Tree(path, tuple(found), tuple(problems))
+
+
+def in_time(path: str, deadline: float | None) -> None:
+    """Raise CodeError where the time is over."""
+    if deadline is not None and time.monotonic() > deadline:
+        raise CodeError(f"{path}: to look into it takes too long here; 'preflight code' takes its time")
+
+
+def candidates(found: Tree) -> Iterator[str]:
+    """Yield the paths of the files that are worth opening, by their names."""
+    for directory, names in found.directories:
+        for name in names:
+            if may_hold_code(name):
+                yield os.path.join(directory, name)
+
+
+def in_directory(found: Tree, deadline: float | None = None) -> Iterator[Found]:
+    """Yield the files beneath a directory that may hold code, each once; raises CodeError as `tree` does."""
+    path = found.path
+    seen: set[tuple[int, int]] = set()
+    for place in candidates(found):
+        if _has_code(place, seen):
+            in_time(path, deadline)
+            yield _read(place, _within(place, path))
+            if len(seen) > MAX_CODE:
+                raise CodeError(f"{path}: more than {MAX_CODE} libraries; name a directory within it")
+    for error in found.problems[:20]:
+        yield Found(_within(str(error.filename or path), path), None, error.strerror or "cannot be read")
+
+
+def _within(place: str, path: str) -> str:
+    """Return a path's name within a place."""
+    inside = place[len(path) :].lstrip(os.sep) if place.startswith(path) else place
+    return (inside or ".").replace(os.sep, "/")
 
 
 def _has_code(place: str, seen: set[tuple[int, int]]) -> bool:

@@ -20,8 +20,8 @@ def alone(window: Window) -> Part | None:
         return None
     target = _TARGET.search(text, version.end(), version.end() + 4096)
     if target is None:
-        return Part(PTX, 0, "", None, 0, window.size, doubt="PTX without a .target")
-    return Part(PTX, int(target[1]), target[2], (int(version[1]), int(version[2])), 0, window.size)
+        return Part(PTX, 0, "", None, 0, doubt="PTX without a .target")
+    return Part(PTX, int(target[1]), target[2], (int(version[1]), int(version[2])), 0)
 
 
 def _without_comments(text: str) -> str:

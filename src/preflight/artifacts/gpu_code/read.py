@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from preflight.artifacts.gpu_code.model import (
     Container,
     Needs,
 )
-from preflight.artifacts.gpu_code.window import PAGE, Budget, Damaged, Window
+from preflight.artifacts.gpu_code.window import PAGE, Budget, Damaged, File, Window
 from preflight.facts.arch import ELF_MACHINES
 
 _FATBIN, _RELFATBIN, _RECORDS, _AMD = ".nv_fatbin", "__nv_relfatbin", ".nvFatBinSegment", ".hip_fatbin"
@@ -38,7 +37,7 @@ _PPC64, _LITTLE = 21, "ppc64le"
 def read(path: str) -> Code:
     """Return what a file holds; raises CodeError where it cannot be opened or is no regular file.
 
-    A file that changes meanwhile is read as it was; one that becomes shorter ends the process as any mapped file does.
+    Of a file that changes meanwhile what is read may be neither; one that becomes shorter is told as damaged.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -51,19 +50,18 @@ def read(path: str) -> Code:
             raise CodeError(f"{path}: not a regular file")
         if found.st_size == 0:
             return Code(NO_CODE)
-        with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
-            return read_bytes(data)
+        return read_bytes(File(descriptor, found.st_size))
     except OSError as error:
-        raise CodeError(f"{path}: cannot be mapped: {error.strerror or error}") from None
+        raise CodeError(f"{path}: cannot be read: {error.strerror or error}") from None
     finally:
         os.close(descriptor)
 
 
-def read_bytes(data: mmap.mmap | bytes, budget: Budget | None = None) -> Code:
+def read_bytes(data: File | bytes, budget: Budget | None = None) -> Code:
     """Return what the bytes of a file hold; what is damaged is named in the notes, and nothing is raised."""
     budget, window = budget or Budget(), Window(data)
-    head = data[:8]
     try:
+        head = data[0 : min(8, len(data))]
         if head[:4] == MAGIC:
             if cubin.is_cubin(window):
                 return _cubin(window)

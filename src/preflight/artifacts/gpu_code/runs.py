@@ -5,7 +5,7 @@ Which GPUs run code of a target says `preflight.catalog.targets`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from preflight.artifacts.gpu_code.isa import cuda_of
@@ -169,13 +169,23 @@ def file_runs(code: Code, on: Gpu, cudas: Iterable[str] = (), tables: Tables = S
         doubt = doubt or "the CUDA it was built with is not known, so neither is whether the driver runs it"
     if stop:
         return Fit(0, max(len(units), 1), 0, stop=stop)
-    answers = [_unit_runs(one, inputs, on, doubt) for one in units]
+    answers = list(_answers(units, inputs, on, doubt))
     if not code.complete:
         answers.append(Answer(UNKNOWN, why=(code.notes or ("not all of it was read",))[0]))
     told = [one.answer for one in answers]
     cuda = max((one.cuda for one in answers if one.answer == YES and one.cuda), default=None)
     why = next((one.why for word in (NO, UNKNOWN) for one in answers if one.answer == word), "")
     return Fit(told.count(YES), len(told), told.count(UNKNOWN), cuda, why)
+
+
+def _answers(units: Sequence[Container], inputs: tuple[Container, ...], on: Gpu, doubt: str) -> Iterator[Answer]:
+    """Yield whether each container runs; those alike, which the reader gives the same parts, are asked once."""
+    known: dict[tuple[int, str, str], Answer] = {}
+    for one in units:
+        key = (id(one.parts), one.role, one.doubt)
+        if key not in known:
+            known[key] = _unit_runs(one, inputs, on, doubt)
+        yield known[key]
 
 
 def _unit_runs(unit: Container, inputs: tuple[Container, ...], on: Gpu, doubt: str) -> Answer:

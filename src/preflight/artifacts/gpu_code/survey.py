@@ -21,7 +21,7 @@ from preflight.artifacts.gpu_code.model import (
     Needs,
 )
 from preflight.artifacts.gpu_code.packages import Owner
-from preflight.artifacts.gpu_code.places import Found
+from preflight.artifacts.gpu_code.places import Found, Tree
 from preflight.artifacts.gpu_code.read import read
 from preflight.artifacts.gpu_code.runs import Fit, Gpu, built_with, file_runs
 from preflight.catalog.tables import SHIPPED, Tables
@@ -88,8 +88,12 @@ class Outcome(NamedTuple):
     cuda: tuple[int, int] | None
 
 
-def survey(path: str) -> Survey:
-    """Look into a file, a wheel, a directory or an environment; raises CodeError where it is none."""
+def survey(path: str, deadline: float | None = None, tree: Tree | None = None) -> Survey:
+    """Look into a file, a wheel, a directory or an environment.
+
+    Raises CodeError where it is none, or where that takes until ``deadline`` (of time.monotonic). ``tree``: what lies
+    beneath the directory, where it is known already.
+    """
     kind = places.kind_of(path)
     name = os.path.basename(os.path.abspath(path))
     owners: dict[str, Owner] = {}
@@ -103,7 +107,8 @@ def survey(path: str) -> Survey:
     elif kind == places.WHEEL:
         found, otherwise = places.in_wheel(path), packages.of_name(name)
     else:
-        owners, found = packages.installed(path), places.in_directory(path)
+        tree = tree or places.tree(path, deadline)
+        owners, found = packages.installed(tree), places.in_directory(tree, deadline)
     grouped: dict[Owner, list[Library]] = {}
     notes: list[str] = []
     linkable: list[str] = []

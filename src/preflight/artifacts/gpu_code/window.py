@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
+import os
 import struct
+from collections.abc import Hashable
 from typing import Any
 
 MAX_STEPS = 300_000  # a container or an image is one, a page that is searched as well: PyTorch has some ten thousand
 PAGE = 4096  # bytes that are searched for one step
-_NUMBERS = {size: struct.Struct(f"<{letter}") for size, letter in ((2, "H"), (4, "I"), (8, "Q"))}
+_BLOCK = 512  # bytes read at once: the fields of an image lie together, and the next image far away
+_CHUNK = 1 << 20  # bytes searched at once
 
 
 class Damaged(ValueError):
@@ -16,10 +18,11 @@ class Damaged(ValueError):
 
 
 class Budget:
-    """Counts work; raises Damaged where a file causes more than any real one."""
+    """Counts work; raises Damaged where a file causes more than any real one. ``met``: what was read, each once."""
 
     def __init__(self, steps: int = MAX_STEPS) -> None:
         self.left = steps
+        self.met: dict[Hashable, Any] = {}
 
     def spend(self, steps: int = 1) -> None:
         """Count steps."""
@@ -28,10 +31,62 @@ class Budget:
             raise Damaged("more in it than is looked through")
 
 
+class File:
+    """An open file as a sequence of bytes. Nothing is mapped: a file may become shorter while it is read.
+
+    Raises Damaged for bytes that are not there any more, OSError where the file cannot be read.
+    """
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor, self._size = descriptor, size
+        self._at, self._block = 0, b""
+
+    def __len__(self) -> int:
+        """Return the size that the file had."""
+        return self._size
+
+    def __getitem__(self, place: slice) -> bytes:
+        """Return the bytes of a slice that lies within the file."""
+        begin, end = place.start, place.stop
+        if not self._at <= begin <= end <= self._at + len(self._block):
+            if end - begin > _BLOCK:
+                return self._read(begin, end - begin)
+            self._at, self._block = begin, self._read(begin, min(_BLOCK, self._size - begin))
+        return self._block[begin - self._at : end - self._at]
+
+    def find(self, what: bytes, begin: int, end: int) -> int:
+        """Return the place of some bytes between two, -1 where they are not."""
+        while begin + len(what) <= end:
+            chunk = self._read(begin, min(_CHUNK, end - begin))
+            found = chunk.find(what)
+            if found >= 0:
+                return begin + found
+            begin += len(chunk) - len(what) + 1
+        return -1
+
+    def _read(self, at: int, size: int) -> bytes:
+        parts = []
+        while size > 0:
+            part = _pread(self._descriptor, size, at)
+            if not part:
+                raise Damaged("became shorter while it was read")
+            parts.append(part)
+            at, size = at + len(part), size - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _seek_and_read(descriptor: int, size: int, at: int) -> bytes:
+    os.lseek(descriptor, at, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+_pread = getattr(os, "pread", _seek_and_read)  # Windows has none
+
+
 class Window:
     """``size`` bytes of ``data`` from ``start`` on (of an archive: a member); offsets are within it."""
 
-    def __init__(self, data: mmap.mmap | bytes, start: int = 0, size: int | None = None) -> None:
+    def __init__(self, data: File | bytes, start: int = 0, size: int | None = None) -> None:
         self.data = data
         self.start = start
         self.size = len(data) - start if size is None else size
@@ -51,12 +106,13 @@ class Window:
 
     def number(self, at: int, size: int) -> int:
         """Return the little-endian number of 2, 4 or 8 bytes at an offset."""
-        found: int = _NUMBERS[size].unpack_from(self.data, self.check(at, size))[0]
-        return found
+        place = self.check(at, size)
+        return int.from_bytes(self.data[place : place + size], "little")
 
     def unpack(self, form: struct.Struct, at: int) -> tuple[Any, ...]:
         """Return the fields of a structure at an offset."""
-        return form.unpack_from(self.data, self.check(at, form.size))
+        place = self.check(at, form.size)
+        return form.unpack(self.data[place : place + form.size])
 
     def find(self, what: bytes, begin: int, end: int) -> int:
         """Return the offset of some bytes between two offsets, -1 where they are not."""

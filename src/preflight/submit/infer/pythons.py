@@ -38,21 +38,31 @@ _CONDA_SETUP = re.compile(r"(/.*)/(?:etc/profile\.d/(?:conda|mamba)\.sh|bin/acti
 
 def use(session: Session, command: Command, prefix: str | None, line: int, what: str) -> None:
     """Look at the environment at ``prefix``, None where that cannot be told. Only a job with GPUs needs its CUDA."""
-    if prefix in environments.SYSTEM or not session.seeks_gpus(command, line):
+    if prefix in environments.SYSTEM:
         return
+    gpus = session.seeks_gpus(command, line)
     if prefix is None:
-        session.collector.unread(line, f"{what}: which directory that is depends on where the job is then")
+        _not_read(session, line, f"{what}: which directory that is depends on where the job is then", gpus)
         return
     try:
         if "\0" in prefix or not session.files.is_dir(prefix):
-            session.collector.unread(line, f"{what}: there is no environment at {prefix}")
+            _not_read(session, line, f"{what}: there is no environment at {prefix}", gpus)
             return
-        found = environments.cuda(session.files, prefix)
+        found = environments.cuda(session.files, prefix) if gpus else None
     except OSError as error:
-        session.collector.unread(line, f"{what}: {error.filename or prefix} was not read: {error.strerror}")
+        _not_read(session, line, f"{what}: {error.filename or prefix} was not read: {error.strerror}", gpus)
         return
     if found:
         session.need(command, f"cuda>={found.version}", line, found.why)
+    from preflight.submit.infer import code  # for the few scripts that have one
+
+    code.environment(session, command, prefix, line, gpus)
+
+
+def _not_read(session: Session, line: int, why: str, gpus: bool) -> None:
+    """Say that an environment was not read; without GPUs little of it is of account."""
+    if gpus:
+        session.collector.unread(line, why)
 
 
 def source(session: Session, command: Command) -> None:
@@ -141,11 +151,10 @@ def conda(session: Session, command: Command) -> Command | None:
 
 def _conda(session: Session, command: Command, name: Word | None, line: int, path: bool = False) -> None:
     """Look at conda's environment of a name or a path; None is its base."""
-    if not session.seeks_gpus(command, line):
-        return
     if name is not None and not name.known:
         _unresolved(session, command, line)
         return
+    gpus = session.seeks_gpus(command, line)
     text = name.text if name else "base"
     if path or "/" in text:
         use(session, command, joined(command.cwd, text), line, f"the conda environment {text}")
@@ -156,12 +165,13 @@ def _conda(session: Session, command: Command, name: Word | None, line: int, pat
         )
         found = {environments.cuda(session.files, prefix): prefix for prefix in prefixes}
     except OSError as error:
-        session.collector.unread(line, f"the conda environment {text}: {error.filename} was not read: {error.strerror}")
+        _not_read(session, line, f"the conda environment {text}: {error.filename} was not read: {error.strerror}", gpus)
         return
     if not prefixes:
-        session.collector.unread(line, f"the conda environment {text} was not found")
+        _not_read(session, line, f"the conda environment {text} was not found", gpus)
     elif len({one.version if one else "" for one in found}) > 1 and not sure:
-        session.collector.unread(line, f"several conda environments are called {text}: {', '.join(found.values())}")
+        several = ", ".join(found.values())
+        _not_read(session, line, f"several conda environments are called {text}: {several}", gpus)
     else:
         use(session, command, prefixes[0], line, f"the conda environment {text}")
 
@@ -212,8 +222,6 @@ def _project(session: Session, command: Command, place: Word | None, inside: str
     """Look at the environment of a project: of ``place``, else of the nearest directory upwards that has it."""
     line = place.line if place else command.words[0].line
     tool = command.words[0].name
-    if not session.seeks_gpus(command, line):
-        return
     if place is not None and not place.known:
         _unresolved(session, command, line)
         return
@@ -236,6 +244,10 @@ def other(session: Session, command: Command) -> Command | None:
     if not command.inside and unknown.explain(session, command):
         return None
     if not _PYTHON.fullmatch(name):
+        if "/" in word.text:
+            from preflight.submit.infer import code
+
+            code.program(session, command, word)
         return None
     if "/" in word.text and not command.inside:
         if word.known:

@@ -58,6 +58,7 @@ class Session:
         self._shells = 0
         self._reader: Reader | None = None  # that of the command
         self.deadline = float("inf")
+        self.code_until: Optional[float] = None  # of time.monotonic: libraries are looked into until then
 
     def parses(self) -> bool:
         """Whether shell text can be read here at all: its parser is a compiled library of its own."""

@@ -1,0 +1,160 @@
+"""What the code of an environment or a program asks of a node: certain needs, and lines for what is in doubt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from preflight.artifacts.gpu_code import read_bytes
+from preflight.artifacts.gpu_code.demands import holds, span
+from preflight.artifacts.gpu_code.packages import Owner
+from preflight.artifacts.gpu_code.runs import built_with, gpu
+from preflight.artifacts.gpu_code.survey import Library, Package, outcome
+from preflight.catalog import targets
+from preflight.policy.model import Policy
+from preflight.requirements.evaluate import evaluate
+from preflight.requirements.grammar import parse
+from preflight.submit.infer import Inferred, code
+from preflight.submit.plan import ClusterState, plan
+from preflight.submit.script import read as script
+from unit.gpu_code_samples import AARCH64, ACCELERATED, FAMILY, LTO, PLAIN, container, image, install, library, ptx
+from unit.infer_samples import GPU, environment, put, read, unread
+from unit.plan_samples import A100, H100, V100, node, view
+from unit.test_requirement_gpu_code import node as gpus
+
+PREFIX = "/home/alice/env"
+ACTIVATE = f"source {PREFIX}/bin/activate"
+TORCH = library(
+    [container(image(75), image(80)), container(image(90), ptx(90))],
+    needed=["libcudart.so.12"],
+    versions=["GLIBC_2.28"],
+)
+FLASH = library([container(image(80))], versions=["GLIBC_2.32"])
+JAX = library([container(image(60))])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A home with an environment of PyTorch 2.8 and flash-attn, and a program."""
+    environment(tmp_path, PREFIX)
+    site = tmp_path / PREFIX.lstrip("/") / "lib/python3.11/site-packages"
+    install(site, "torch", "2.8.0+cu128", {"torch/lib/libtorch_cuda.so": TORCH})
+    install(site, "flash_attn", "2.8.3", {"flash_attn_2_cuda.so": FLASH})
+    install(site, "nvidia_nccl_cu12", "2.27", {"nvidia/nccl/lib/libnccl.so.2": JAX})
+    install(site, "jaxlib", "0.7", {"jaxlib/xla.so": JAX})
+    program = library([container(image(80))], interpreter=True, needed=["libcudart.so.12"], versions=["GLIBC_2.17"])
+    (tmp_path / "home/alice/project").mkdir()
+    (tmp_path / "home/alice/project/app").write_bytes(program)
+    put(tmp_path, "/home/alice/project/app.sh", "#!/bin/sh\n")
+    return tmp_path
+
+
+def needs(body: str, root: Path, *, gpus: bool = True) -> dict[str, Inferred]:
+    return {one.clause: one for one in read(body, root, gpus=gpus).needs if one.clause != "gpu.count>=1"}
+
+
+def test_an_environment_asks_by_its_libraries(root: Path) -> None:
+    found = needs(ACTIVATE, root)
+    of_torch = "gpu.code=sm_75+sm_80+sm_90+compute_90"
+    assert {clause: one.binds for clause, one in found.items()} == {
+        "arch=x86_64": True,
+        "glibc>=2.32": False,
+        of_torch: True,
+        "gpu.code=sm_75+sm_80+sm_90|driver.cuda>=12.8": False,
+        "gpu.code=sm_80": False,
+    }
+    assert {one.line for one in found.values()} == {3}
+    assert found["glibc>=2.32"].why == f"flash_attn_2_cuda.so in {PREFIX} asks GLIBC_2.32"
+    why = "torch 2.8.0+cu128: sm_75 to sm_90, compute_90 in libtorch_cuda.so; other GPUs answer 'no kernel image'"
+    assert found[of_torch].why == why
+    assert found["gpu.code=sm_80"].why.startswith("flash-attn 2.8.3: sm_80 in flash_attn_2_cuda.so")
+
+
+@pytest.mark.parametrize("line", [f"conda run -p {PREFIX} python x.py", f"{PREFIX}/bin/python x.py"])
+def test_whatever_uses_it(root: Path, line: str) -> None:
+    assert "gpu.code=sm_80" in needs(line, root)
+
+
+def test_a_job_without_gpus_needs_its_machine_and_glibc_alone(root: Path) -> None:
+    assert set(needs(ACTIVATE, root, gpus=False)) == {"arch=x86_64", "glibc>=2.32"}
+    assert set(needs("srun ./app", root, gpus=False)) == {"arch=x86_64", "glibc>=2.17"}
+
+
+def test_a_program_asks_for_certain(root: Path) -> None:
+    found = needs("srun -n 2 ./app --steps 10", root)
+    assert {clause: one.binds for clause, one in found.items()} == {
+        "arch=x86_64": True, "glibc>=2.17": True, "cuda>=12": True, "gpu.code=sm_80": True,
+    }  # fmt: skip
+    assert found["gpu.code=sm_80"].why == "app: sm_80 in app; other GPUs answer 'no kernel image'"
+    for line in ("./app.sh", "./nothing", "apptainer exec x.sif ./app", 'srun "$APP"', "cat ./app"):
+        assert needs(line, root).keys() & {"gpu.code=sm_80", "arch=x86_64"} == set(), line
+    assert "gpu.code=sm_80" not in needs("if test -e x; then ./app; fi", root)
+
+
+def test_what_is_in_doubt_is_a_line_and_no_need(root: Path) -> None:
+    site = root / PREFIX.lstrip("/") / "lib/python3.11/site-packages"
+    (site / "torch/lib/libtorch_cuda.so").write_bytes(library([container(image(80), image(90, kind=16))]))
+    (site / "flash_attn_2_cuda.so").write_bytes(library([container(image(80))], machine=AARCH64))
+    found = needs(ACTIVATE, root)
+    assert set(found) == {"gpu.code=sm_80"}  # flash-attn's
+    assert found["gpu.code=sm_80"].binds is False
+    assert unread(ACTIVATE, root) == [1]
+    says = read(ACTIVATE, root).unread[0].why
+    assert "aarch64 and x86_64" in says
+    (site / "flash_attn_2_cuda.so").unlink()
+    assert "torch 2.8.0+cu128 is compiled for is not all known: images of kind 16" in read(ACTIVATE, root).unread[0].why
+
+
+def test_time_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code, "SECONDS", -1.0)
+    assert needs(ACTIVATE, root) == {}
+    assert "takes too long" in read(ACTIVATE, root).unread[0].why
+
+
+def test_plan_tells_the_nodes_on_which_it_fails(root: Path) -> None:
+    old = view("rhel 8.10", "550.54.15", "12.4", "NVIDIA H100 80GB HBM3", "9.0")
+    old.facts["libc"] = {"glibc": "2.28"}
+    arm = view("ubuntu 22.04", "550.54.15", "12.4", "NVIDIA GH200 480GB", "9.0")
+    arm.facts["arch"] = {"machine": "aarch64"}
+    nodes = [
+        node(f"{name}{at}", facts)
+        for name, facts in (("v", V100), ("h", H100), ("old", old), ("gh", arm), ("a", A100))
+        for at in (1, 2)
+    ]
+    submission = script(["--gpus=1"], {}, f"#!/bin/bash\n{GPU}{ACTIVATE}\n")
+    made = plan(submission, read(ACTIVATE, root), ClusterState(nodes, "gpu", True), Policy())
+    fails = {one.need.clause.text: [group.nodes for group in one.fails] for one in made.parts[0].inferring}
+    assert fails["arch=x86_64"] == [("gh1", "gh2")]
+    assert fails["glibc>=2.32"] == [("old1", "old2")]
+    assert fails["gpu.code=sm_75+sm_80+sm_90+compute_90"] == [("v1", "v2")]
+    assert sorted(fails["gpu.code=sm_80"]) == [("gh1", "gh2", "h1", "h2", "old1", "old2"), ("v1", "v2")]
+
+
+IMAGES = st.one_of(
+    st.builds(lambda sm, variant: image(sm, variant=variant), st.sampled_from([70, 75, 80, 86, 87, 90, 100, 103, 120]),
+              st.sampled_from([PLAIN, PLAIN, ACCELERATED, FAMILY])),
+    st.builds(ptx, st.sampled_from([70, 80, 90, 120]), st.sampled_from([(7, 0), (8, 7)])),
+    st.builds(image, st.sampled_from([80, 90]), st.just(LTO)),
+    st.builds(image, st.sampled_from([80, 95]), st.just(2)),
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(IMAGES, min_size=1, max_size=3), min_size=1, max_size=3), st.booleans())
+def test_where_the_clause_fails_nothing_of_it_runs(units: list[list[bytes]], linked: bool) -> None:
+    made = [container(*one) for one in units]
+    data = library([], linked=made[0], inputs=made) if linked else library(made)
+    found = read_bytes(data)
+    package = Package(Owner("x"), (Library("x.so", found, built_with(found)),))
+    held = holds(package)
+    if held is None or held.doubt:
+        return
+    assert span(held.targets)
+    for sm in targets.capabilities():
+        capability = f"{sm // 10}.{sm % 10}"
+        told = evaluate(parse(f"gpu.code={'+'.join(held.targets)}"), gpus(capability))[0].status
+        runs = outcome(package, gpu(capability))
+        assert told != "fail" or (runs.have, runs.unknown) == (0, 0)
+        assert told == "fail" or runs.have + runs.unknown
