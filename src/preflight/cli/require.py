@@ -48,8 +48,9 @@ def require(spec: str, form: str, own: str, features: str | None, gres: str, con
         import textwrap
 
         from preflight.requirements import words
+        from preflight.requirements.doubts import doubts
 
-        for line in words.explain(requirement):
+        for line in (*words.explain(requirement), *(f"! {one}" for one in doubts(requirement))):
             click.echo(textwrap.fill(line, 80, subsequent_indent="  ", break_on_hyphens=False))
     else:
         from preflight.cli.placing import place

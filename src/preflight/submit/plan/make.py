@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from preflight.policy.model import Policy
 from preflight.requirements import names
+from preflight.requirements.doubts import doubts
 from preflight.requirements.grammar import Predicate, Requirement
 from preflight.slurm.models import Node
 from preflight.submit.infer import Inference
@@ -60,7 +61,7 @@ def plan(
 
 
 def _unasked(one: Wants, terms: Terms) -> Part:
-    return Part(one, one.asked.partition, terms.needed, ())
+    return Part(one, one.asked.partition, terms.needed, (), notes=tuple(doubts(requirement_of(one.needs))))
 
 
 def _part(one: Wants, terms: Terms, cluster: ClusterState, kinds: Kinds, policy: Policy) -> Part:
@@ -91,7 +92,7 @@ def _part(one: Wants, terms: Terms, cluster: ClusterState, kinds: Kinds, policy:
         inferring,
         change.changes(ground, one.needs, terms),
         placed if requirement.clauses else Placement(placed.option, "", (), ()),
-        tuple(_notes(one, terms, partitions)),
+        (*doubts(requirement), *_notes(one, terms, partitions)),
         tuple(_unproven(requirement, nodes, rows)),
         tuple(_no_partition(partitions, cluster)),
     )
