@@ -97,10 +97,12 @@ def _excludes(row: Row, low: Predicate, high: Predicate) -> bool:
         return False
     if low.op not in _LOWER or high.op not in _UPPER:
         return False
-    least, most = kind.parse(low.value or ""), kind.parse(high.value or "")
-    if not isinstance(least, tuple):
-        least, most = (least,), (most,)
+    least, most = _numbers(kind.parse(low.value or "")), _numbers(kind.parse(high.value or ""))
     least = (*least, *(0,) * (len(most) - len(least))) if low.op != "=" else least
     wide = min(len(least), len(most))
     strict = high.op == "<" or (low.op == ">" and len(least) <= len(most))
     return least[:wide] >= most[:wide] if strict and wide == len(most) else least[:wide] > most[:wide]
+
+
+def _numbers(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,)
