@@ -44,6 +44,23 @@ RECOVERY_ACTION = 154  # the number in the text decides: NVML's nvmlDeviceGpuRec
 BY_ACTION = {0: OFF, 1: DRAIN, 2: DRAIN, 3: WARN, 4: DRAIN, 5: WARN, 6: DRAIN, 7: DRAIN}
 
 
+RESET, REBOOT = "RESET", "REBOOT"
+CURE_BY_LEVEL = {1: RESET, 2: REBOOT, 4: RESET, 6: RESET, 7: REBOOT}
+
+
+def cure(code: int | None, level: int | None = None, tables: Tables = SHIPPED) -> str:
+    """Return what the catalog asks for after an Xid: RESET (of the GPU), REBOOT (of the node), "" for neither.
+
+    ``level`` is the recovery action of a 154. Where the row names both, the lesser one.
+    """
+    if code == RECOVERY_ACTION:
+        return CURE_BY_LEVEL.get(level or 0, "")
+    row = None if code is None else xid(code, tables)
+    if row is None:
+        return ""
+    return RESET if "reset" in row.action else REBOOT if "reboot" in row.action else ""
+
+
 class Effect(NamedTuple):
     """What an Xid is worth: ``action`` DRAIN, WARN or OFF; ``user``: a program's own doing, by itself no fault here."""
 

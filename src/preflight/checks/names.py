@@ -19,7 +19,28 @@ def unknown_checks(policy: Policy, sites: Callable[[], Iterable[str]] = tuple) -
     if not known.issuperset(policy.checks):
         known.update(sites())
     wrong = [name for name in policy.checks if name not in known]
-    return [_line(policy.path, name, difflib.get_close_matches(name, known, 1)) for name in wrong]
+    return [
+        *(_line(policy.path, name, difflib.get_close_matches(name, known, 1)) for name in wrong),
+        *_unknown_findings(policy, known, sites),
+    ]
+
+
+def _unknown_findings(policy: Policy, known: set[str], sites: Callable[[], Iterable[str]]) -> list[str]:
+    """Return a line for each pattern of [recover.steps] that no finding can have."""
+    patterns = [one for one in policy.recover.steps if not one.startswith("xid:")]
+    if not patterns:
+        return []
+    from fnmatch import fnmatchcase
+
+    def unmatched(names: set[str]) -> list[str]:
+        return [one for one in patterns if not any(fnmatchcase(name, one) for name in names)]
+
+    wrong = unmatched(known) and unmatched({*known, *sites()})
+    return [
+        f'{place_of(policy.path, ("recover", "steps", one))}: recover.steps."{one}": no check has a name like this; '
+        "preflight checks lists them"
+        for one in wrong
+    ]
 
 
 def _line(path: str, name: str, near: list[str]) -> str:

@@ -25,7 +25,7 @@ _Verdict = Literal["unhealthy", "mismatch", "unknown", "degraded", "ready"]
 _Phase = Literal["prolog", "epilog", "health"]
 _Status = Literal["pass", "warn", "fail", "skip", "unknown"]
 _Blame = Literal["node", "job", "site", "user"]
-_Kind = Literal["none", "requeue", "hold", "cancel", "drain", "resume"]
+_Kind = Literal["none", "requeue", "hold", "cancel", "drain", "resume", "reboot", "command"]
 
 
 class RefusedError(ValueError):

@@ -59,10 +59,19 @@ def health(run: Run) -> int:
     counters.keep(run.run_dir, run.node, found.document, before)
     counters.keep_samples(run.policy, run.node, run.phase, found.document)
     found = over_time(run, found)
+    ladder = bool(run.policy.recover.steps)
+    if ladder:
+        from preflight.hooks.recover.run import recover, uncured, would
+
+        found = uncured(run, found)
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)
     if decision.kind != "none" and decision.enforced:
         act(run, found, decision, report)
+        if ladder and report["action"]["kind"] == "none" and report["action"]["enforced"] and corrected is None:
+            report["action"] = recover(run, run.slurm(), found, report) or report["action"]
+    elif ladder and decision.kind == "drain" and not acts:
+        report["action"]["detail"] += would(run, found)
     elif acts:
         resumed = _resume(run, found) or corrected
         if resumed is not None:

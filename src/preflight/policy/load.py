@@ -20,7 +20,7 @@ from preflight.policy.files import MAX_BYTES, drop_ins, read_bytes
 from preflight.policy.locate import Path, line_of
 from preflight.policy.model import CheckPolicy, Expectation, Policy
 from preflight.policy.rows import TABLES, cannot_drain, read_rows
-from preflight.policy.rules import CHECK, EXPECT, RULES, XID, Rule
+from preflight.policy.rules import CHECK, EXPECT, REBOOT, RULES, XID, Rule
 from preflight.policy.selector import selects
 
 KEYWORDS = {"for": "for_"}  # keys that Python does not take as a field's name
@@ -104,6 +104,9 @@ def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -
     values["notes"] = tuple(cannot_drain(values["host"], values["checks"]))
     values["xids"] = merged.pop("xids")
     values.update((name, model.SECTIONS[name](**section)) for name, section in merged.items())
+    errors = _unknown_steps(files, values["recover"])
+    if errors:
+        raise PolicyError(errors)
     digest = hashlib.sha256("\n".join(reader.text for reader in files).encode()).hexdigest()
     return Policy(**values, path=path, sha256=digest, warnings=tuple(warnings))
 
@@ -129,6 +132,21 @@ def _merge(merged: dict[str, Any], reader: Reader) -> None:
     file = merged["catalog"].get("file")
     if file and "catalog" in sections:
         merged[""]["catalog_rows"] = _catalog_rows(reader, file)
+
+
+def _unknown_steps(files: list[Reader], recover: model.RecoverPolicy) -> list[str]:
+    """Return a line for each step of [recover.steps] that is neither "reboot" nor one of [recover.commands]."""
+    known = (REBOOT, *recover.commands)
+    found = []
+    for pattern, steps in recover.steps.items():
+        at = ("recover", "steps", pattern)
+        reader = next((one for one in reversed(files) if line_of(one.text, at, exact=True)), files[0])
+        for step in steps:
+            if step not in known:
+                near = difflib.get_close_matches(step, known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"steps are {', '.join(known)} ([recover.commands])"
+                found.append(f"{reader.where(at)}: no step is named {step!r:.60}; {hint}")
+    return found
 
 
 def _catalog_rows(reader: Reader, path: str) -> dict[str, Any]:

@@ -68,6 +68,25 @@ class DrainPolicy(NamedTuple):
     hold_down: str = "0s"
 
 
+class RecoverPolicy(NamedTuple):
+    """[recover]: what is done about a node that we drained; nothing where ``steps`` is empty.
+
+    ``steps``: pattern of findings -> its steps in order, "reboot" or a name of ``commands``, whose values are program
+    and arguments. ``hold_down``: each step at most once in this time. ``command_s``: seconds for a command.
+    ``evidence_keep``, ``evidence_size``: how many records of evidence stay, and how large all of them may be.
+    ``bug_report``: NVIDIA's program for one ("" runs none), ``bug_report_s``: seconds for it.
+    """
+
+    hold_down: str = "24h"
+    steps: dict[str, list[str]] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    commands: dict[str, list[str]] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    command_s: float = 3.0
+    evidence_keep: int = 8
+    evidence_size: str = "256M"
+    bug_report: str = "/usr/bin/nvidia-bug-report.sh"
+    bug_report_s: float = 120.0
+
+
 class EpilogPolicy(NamedTuple):
     """[epilog]: ``grace_s`` seconds for the job's own processes to end; ``end_processes``: end those that do not."""
 
@@ -180,6 +199,7 @@ SECTIONS: dict[str, type] = {
     "hook": HookPolicy,
     "report": ReportPolicy,
     "drain": DrainPolicy,
+    "recover": RecoverPolicy,
     "epilog": EpilogPolicy,
     "cuda": CudaPolicy,
     "catalog": CatalogPolicy,
@@ -213,6 +233,7 @@ class Policy(NamedTuple):
     hook: HookPolicy = HookPolicy()
     report: ReportPolicy = ReportPolicy()
     drain: DrainPolicy = DrainPolicy()
+    recover: RecoverPolicy = RecoverPolicy()
     epilog: EpilogPolicy = EpilogPolicy()
     cuda: CudaPolicy = CudaPolicy()
     catalog: CatalogPolicy = CatalogPolicy()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from preflight.digits import is_whole
+from preflight.facts.host.match import size
 from preflight.policy.selector import SelectorError, parse_selector
 from preflight.requirements.grammar import RequirementError, parse
 from preflight.times import seconds
@@ -107,6 +109,48 @@ def _store(value: Any) -> str:
 
 
 MODE = _choice("enforce", "observe")
+REBOOT = "reboot"
+XID_CLASSES = ("RESET", "REBOOT")
+
+
+def _size(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f'needs a size such as "256M", not {value!r:.40}')
+    size(value)
+    return value
+
+
+def _steps(value: Any) -> dict[str, list[str]]:
+    """Return {pattern of findings: names of steps}; whether each step is known, `unknown_steps` says."""
+    if not isinstance(value, dict):
+        raise ValueError('needs a table such as [recover.steps] with "gpu.recovery" = ["reboot"]')
+    for pattern, steps in value.items():
+        kind = pattern.removeprefix("xid:")
+        if not pattern or not pattern.isprintable():
+            raise ValueError(f"{pattern!r:.60} names no finding")
+        if kind != pattern and kind not in XID_CLASSES and not is_whole(kind, 6):
+            raise ValueError(f'"{pattern:.40}": after xid: stands a number, {" or ".join(XID_CLASSES)}')
+        if not isinstance(steps, list) or not steps or not all(isinstance(one, str) for one in steps):
+            raise ValueError(f'"{pattern:.40}" needs a list of steps such as ["reboot"], not {steps!r:.60}')
+        if len(set(steps)) < len(steps):
+            raise ValueError(f'"{pattern:.40}" names a step twice')
+    return {pattern: list(steps) for pattern, steps in value.items()}
+
+
+def _commands(value: Any) -> dict[str, list[str]]:
+    """Return {name of a step: program and arguments}, each handed over as it stands."""
+    if not isinstance(value, dict):
+        raise ValueError('needs a table such as [recover.commands] with ticket = ["/usr/local/sbin/open-ticket"]')
+    for name, words in value.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name) or name == REBOOT:
+            raise ValueError(f"{name!r:.60}: a command's name has letters, digits, _ . and -, and is not reboot")
+        if not isinstance(words, list) or not words or not all(isinstance(one, str) and one for one in words):
+            raise ValueError(f"{name} needs a list of program and arguments, not {words!r:.60}")
+        if not words[0].startswith("/") or not all(one.isprintable() for one in words):
+            raise ValueError(f"{name} needs the absolute path of its program, not {words[0]!r:.60}")
+    return {name: list(words) for name, words in value.items()}
+
+
 RULES: dict[str, dict[str, Rule]] = {
     "": {"version": _number(1, 1, "(the only version there is)", int), "cluster": _text, "mode": MODE},
     "facts": {"root": _place, "live": _flag, "cuda_prefixes": _list(_path), "module_paths": _list(_path)},
@@ -132,6 +176,16 @@ RULES: dict[str, dict[str, Rule]] = {
         "kill_switch": _path,
         "resume_after": _number(1, 1000, "health checks in a row", int),
         "hold_down": _time,
+    },
+    "recover": {
+        "hold_down": _time,
+        "steps": _steps,
+        "commands": _commands,
+        "command_s": _number(0.1, 60, "seconds"),
+        "evidence_keep": _number(1, 1000, "records", int),
+        "evidence_size": _size,
+        "bug_report": _path,
+        "bug_report_s": _number(1, 3600, "seconds"),
     },
     "epilog": {"grace_s": _number(0, 30, "seconds"), "end_processes": _flag},
     "ship": {"url": _url, "token_file": _path, "ca_file": _path},

@@ -30,13 +30,16 @@ def _pair(key: str, value: Any) -> str:
 
 
 def toml_value(value: Any) -> str:
-    """Return a value as TOML writes it: true, a text, a list, a number."""
+    """Return a value as TOML writes it: true, a text, a list, a table, a number."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(toml_value(one) for one in value)}]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{_text(key)} = {toml_value(one)}" for key, one in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     return repr(value)
 
 

@@ -22,7 +22,7 @@ PHASES = ("prolog", "epilog", "health")
 # Worst first: the order in which design.md says a verdict holds.
 VERDICTS = ("unhealthy", "mismatch", "unknown", "degraded", "ready")
 SOURCES = ("one-shot", "agent")
-ACTIONS = ("none", "requeue", "hold", "cancel", "drain", "resume")
+ACTIONS = ("none", "requeue", "hold", "cancel", "drain", "resume", "reboot", "command")
 
 
 def build(

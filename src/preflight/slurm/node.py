@@ -12,12 +12,19 @@ PREFIX = "preflight:"
 # The last two say what kind of node it is, and never go away.
 DRAINED = ("DRAIN", "IDLE", "MIXED", "ALLOCATED", "CLOUD", "DYNAMIC_NORM")
 # Jobs that are leaving or are to come; nothing of it is amiss, and a node may be reserved for months.
+EMPTY = ("DRAIN", "IDLE", "CLOUD", "DYNAMIC_NORM")
 BESIDE = ("COMPLETING", "RESERVED", "PLANNED")
 STATE = ("StateComplete", "Reason", "User", "Timestamp")
 NODES = ("NodeList", *STATE)
 WHOLE = 64 << 20  # bytes of sinfo's answer where each of many thousand nodes has a row of its own
-# What 24.11 and later append to a drained node's reason when the node is away for SlurmdTimeout, as at a reboot.
+# What Slurm appends to a reason, user and time becoming its own: 24.11 and later where a drained node is away for
+# SlurmdTimeout; all releases where `scontrol reboot` sends the reboot, and where the node is not back by ResumeTimeout.
 NOT_RESPONDING = " : Not responding"
+REBOOT_ISSUED, REBOOT_TIMED_OUT = " : reboot issued", " : reboot timed out"
+APPENDED = (NOT_RESPONDING, REBOOT_ISSUED, REBOOT_TIMED_OUT)
+# Flags of a node whose reboot is asked for, or under way.
+REBOOTS = ("REBOOT_REQUESTED", "REBOOT_ISSUED")
+HOLDING = "CONFIGURING,RUNNING,SUSPENDED,STOPPED,COMPLETING,SIGNALING,STAGE_OUT,RESIZING,SPECIAL_EXIT"
 AWAY = ("DRAIN", "DOWN", "FAIL")
 
 
@@ -53,7 +60,30 @@ class NodeState(NamedTuple):
     @property
     def stem(self) -> str:
         """Return the reason without what Slurm appended to it when the node was rebooted."""
-        return self.reason.removesuffix(NOT_RESPONDING)
+        stem = self.reason
+        while stem.endswith(APPENDED):
+            stem = stem.rpartition(" : ")[0]
+        return stem
+
+    @property
+    def empty(self) -> bool:
+        """Return whether the node is drained, nothing else is amiss, and Slurm has no job on it."""
+        return "DRAIN" in self.flags and all(flag in EMPTY for flag in self.flags)
+
+    @property
+    def reboots(self) -> bool:
+        """Return whether a reboot of the node is asked for, or under way."""
+        return any(flag in REBOOTS for flag in self.flags)
+
+    @property
+    def ours(self) -> bool:
+        """Return whether the node is away because of us: drained with a reason of ours, to which nothing else was
+        appended, or rebooted so and not back by ResumeTimeout (then Slurm has taken DRAIN off).
+
+        24.11 leaves a reason on a node that was resumed, and appends the next one to it.
+        """
+        away = "DRAIN" in self.flags or ("DOWN" in self.flags and self.reason.endswith(REBOOT_TIMED_OUT))
+        return away and self.stem.startswith(PREFIX) and " : " not in self.stem
 
 
 class Look(NamedTuple):
@@ -102,12 +132,35 @@ def resume(slurm: Slurm, node: str) -> None:
     slurm.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
 
+def reboot(slurm: Slurm, node: str) -> None:
+    """Ask Slurm to reboot a drained ``node`` once no job is on it; raises SlurmError.
+
+    Without ASAP and nextstate=, which take DRAIN off as the node registers (docs/slurm.md): it stays drained until it
+    is found well. Exit status 0 says nothing: a node whose state does not allow it is skipped.
+    """
+    slurm.run("scontrol", "reboot", node)
+
+
+def jobs_on(slurm: Slurm, node: str) -> list[str]:
+    """Return the ids of the jobs that hold ``node``, suspended and completing ones among them; raises SlurmError."""
+    return slurm.run("squeue", "-h", "-a", "-w", node, "-t", HOLDING, "-o", "%A").split()
+
+
+def reboot_program(slurm: Slurm) -> str:
+    """Return RebootProgram of the configuration, "" where there is none; raises SlurmError."""
+    from preflight.slurm.fields import value
+
+    for line in slurm.run("scontrol", "show", "config").splitlines():
+        key, _, text = line.partition("=")
+        if key.strip() == "RebootProgram":
+            return value(text)
+    return ""
+
+
 def look(slurm: Slurm, node: str) -> Look:
     """Return ``node``'s state and all drains that are ours, in one command; raises SlurmError.
 
-    A node counts as drained by us while it is drained, and its reason is one of ours and nothing else was appended to
-    it: 24.11 leaves the reason on a node that was resumed, and appends the next one to it. Without -N: with it sinfo
-    takes 20 s for 10,000 nodes.
+    `NodeState.ours` says which count. Without -N: with it sinfo takes 20 s for 10,000 nodes.
     """
     every: set[str] = set()
     ours: set[tuple[str, str]] = set()
@@ -117,7 +170,7 @@ def look(slurm: Slurm, node: str) -> Look:
         every.update(here)
         words, *texts = (text.strip() for text in fields)
         state = NodeState(flags(words), *texts)
-        if "DRAIN" in state.flags and state.stem.startswith(PREFIX) and " : " not in state.stem:
+        if state.ours:
             ours.update((state.time, name) for name in here)
         if node in here:
             own = state

@@ -10,6 +10,7 @@ from preflight.deploy.doctor import (
     placing,
     plugstack,
     policy_state,
+    recovery,
     slurm_conf,
     versions,
 )
@@ -24,6 +25,7 @@ SUBJECTS: tuple[tuple[str, Callable[[Host], Iterator[Result]]], ...] = (
     ("Placement", placing.look),
     ("Files", places.look),
     ("Versions", versions.look),
+    ("Recovery", recovery.look),
     ("Agent", agent.look),
     ("Dry run", dry_run.look),
 )
