@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,14 @@ from preflight.facts import cache
 from preflight.hooks import drain, spool
 from preflight.hooks.main import main
 from preflight.hooks.recover import evidence, record
+from preflight.slurm import commands
 from preflight.slurm import node as slurm_node
 from unit.hook_site import Site, settle
 
 ROW = '[[host]]\ncheck = "mount"\naction = "drain"\npath = "/scratch"\n'
 MOUNTED = "fs1:/scratch /scratch nfs4 rw 0 0\n"
-CONTROLLER = """#!{python} -ISE
-import json, os, sys, time
-PLACE = {place!r}
-program, words = os.path.basename(sys.argv[0]), sys.argv[1:]
+CONTROLLER = """
+import json, os, time
 with open(PLACE + "/calls", "a") as log:
     log.write(" ".join([program, *words]) + chr(10))
 node = json.load(open(PLACE + "/node.json"))
@@ -40,9 +38,9 @@ if program == "sinfo":
     asked = [one.split(":")[0] for one in words[-1].split(",")]
     rows = [dict(node, NodeList="n1")] + [] if "-n" in words else [dict(node, NodeList="n1"), *node["others"]]
     for row in rows:
-        print("".join(row[name] + mark for name in asked))
+        say("".join(row[name] + mark for name in asked))
 elif program == "squeue":
-    print(node["jobs"])
+    say(node["jobs"])
 elif program == "scontrol" and words[0] == "update":
     values = dict(one.split("=", 1) for one in words[1:])
     if values["State"].upper() == "RESUME":
@@ -53,15 +51,15 @@ elif program == "scontrol" and words[0] == "update":
     keep()
 elif program == "scontrol" and words[0] == "reboot":
     if node["refuses"]:
-        sys.exit("scontrol: error: " + node["refuses"])
+        fail("scontrol: error: " + node["refuses"])
     if "drain" in node["StateComplete"]:
         node["StateComplete"] += "+reboot_requested"
     keep()
 elif program == "scontrol" and words == ["show", "config"]:
-    print("SlurmUser               = slurm(64030)")
-    print("RebootProgram           = " + node["program"])
+    say("SlurmUser               = slurm(64030)")
+    say("RebootProgram           = " + node["program"])
 else:
-    sys.exit("not known: " + " ".join([program, *words]))
+    fail("not known: " + " ".join([program, *words]))
 """
 
 
@@ -72,9 +70,6 @@ class Node:
         self.site = site
         self.place = site.place / "slurm"
         self.place.mkdir()
-        for name in ("sinfo", "scontrol", "squeue"):
-            text = CONTROLLER.format(python=os.path.realpath(sys.executable), place=str(self.place))
-            (site.place / "bin" / name).write_text(text)
         self.slurm(
             StateComplete="idle", Reason="none", User="Unknown", Timestamp="Unknown", jobs="", others=[], refuses=""
         )
@@ -125,6 +120,7 @@ class Node:
                 cache.BOOT_ID = str(self.boot_file)
                 now = record.Now(cache.boot_id(), self.up, self.wall)
                 record.now = lambda: now
+                commands._run = self._answer
                 drain.SETTLE_S = drain.JITTER_S = 0.0
                 if kill_at is not None:
                     _end_at(kill_at)
@@ -149,6 +145,17 @@ class Node:
         self.boots = 1
         self.boot_file.write_text("boot-1\n")
 
+    def _answer(self, path: str, argv: list[str], *_: object) -> tuple[str, str]:
+        """Answer a command of Slurm's as slurmctld would; a process for each would be most of what a test costs."""
+        said: list[str] = []
+
+        def fail(why: str) -> None:
+            raise commands.SlurmError(why)
+
+        place = {"PLACE": str(self.place), "program": argv[0], "words": argv[1:], "say": said.append, "fail": fail}
+        exec(CONTROLLER, place)
+        return "".join(f"{line}\n" for line in said), ""
+
     def reports(self) -> list[dict[str, Any]]:
         paths = sorted((self.site.spool / "reports/node").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
         return [json.loads(path.read_text()) for path in paths]
@@ -172,7 +179,7 @@ class Node:
 
 
 def _end_at(number: int) -> None:
-    """End this process at an instant: before and after each change of the spool, each step's child, the command."""
+    """End this process at an instant: before and after each write of the record, the evidence's child, the command."""
     seen = [0]
 
     def around(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -186,6 +193,8 @@ def _end_at(number: int) -> None:
 
         return wrapped
 
-    spool.write_json = around(spool.write_json)
+    write = spool.write_json
+    recorded = around(write)
+    spool.write_json = lambda path, data: (recorded if "/recover-" in path else write)(path, data)
     evidence.start = around(evidence.start)
     slurm_node.reboot = around(slurm_node.reboot)

@@ -163,7 +163,7 @@ def test_killed_at_each_instant_the_node_is_rebooted_once(node: Node) -> None:
         assert node.health() == 0
         assert node.reboots == 1, instants
         instants += 1
-    assert instants > 8
+    assert instants > 10  # four writes of the record, the child, the command: before and after each
 
 
 def test_killed_after_the_command_and_rebooted_at_once_it_is_not_rebooted_again(node: Node) -> None:
