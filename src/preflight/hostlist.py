@@ -66,6 +66,11 @@ def names(text: str) -> set[str]:
     return set(in_order(text))
 
 
+def check(text: str) -> None:
+    """Raise HostlistError where ``text`` is no host list, without expanding it."""
+    _items(text)
+
+
 def contains(text: str, host: str) -> bool:
     """Return whether ``host`` is among the hosts of ``text``, without expanding it. Raises HostlistError."""
     return any(_matches(host, literals, brackets) for literals, brackets in _items(text))

@@ -21,7 +21,10 @@ else:
         _field_defaults = {}  # noqa: RUF012
 
         def __new__(cls, *values, **named):
-            fields, defaults = cls._fields, cls._field_defaults
+            fields = cls._fields
+            if len(values) == len(fields) and not named:  # most are made so
+                return tuple.__new__(cls, values)
+            defaults = cls._field_defaults
             if len(values) < len(fields):
                 for field in fields[len(values) :]:
                     if field in named:

@@ -17,7 +17,7 @@ from preflight.catalog import lifecycle, schema, site, tables
 from preflight.catalog.schema import CatalogError, Reader
 from preflight.policy.cache import cached_policy
 from preflight.policy.load import PolicyError, parse_policy
-from preflight.policy.model import from_json, to_json
+from preflight.policy.model import from_cache, to_cache
 
 
 def test_the_compiled_form_is_current() -> None:
@@ -164,7 +164,7 @@ def test_the_sites_rows_survive_the_cache(tmp_path: Path) -> None:
     file = tmp_path / "catalog.toml"
     file.write_text(SITE)
     policy = parse_policy(f'version = 1\n[catalog]\nfile = "{file}"\n', "p.toml")
-    assert from_json(json.loads(json.dumps(to_json(policy)))).tables().rows("branches") == policy.tables().rows(
+    assert from_cache(json.loads(json.dumps(to_cache(policy)))).tables().rows("branches") == policy.tables().rows(
         "branches"
     )
 

@@ -15,7 +15,7 @@ from preflight.facts.host.kind import every_kind
 from preflight.facts.source import Source
 from preflight.facts.view import View
 from preflight.policy.load import PolicyError, for_node, parse_policy
-from preflight.policy.model import CheckPolicy, Policy, from_json, to_json
+from preflight.policy.model import CheckPolicy, Policy, from_cache, to_cache
 from preflight.policy.rows import rule_of
 from preflight.policy.selector import SelectorError, parse_selector, selects
 from preflight.policy.write import to_toml
@@ -94,7 +94,7 @@ def test_rows_of_drop_ins_are_added_and_those_of_other_nodes_cost_nothing() -> N
 
 def test_the_cached_form_and_the_written_one_give_the_same_rows() -> None:
     policy = parse_policy(MOUNT + 'nodes = "a*"\noptions = "rw"\nphases = "health"\n', "p.toml")
-    assert from_json(to_json(policy)).host == policy.host
+    assert from_cache(to_cache(policy)).host == policy.host
     again = parse_policy(to_toml(policy), "p.toml").host
     assert [row._replace(place="") for row in again] == [row._replace(place="") for row in policy.host]
 

@@ -11,7 +11,7 @@ import pytest
 from preflight.policy import load, locate
 from preflight.policy.load import PolicyError, for_node, load_policy, parse_policy, read_text
 from preflight.policy.locate import line_of
-from preflight.policy.model import CheckPolicy, Expectation, Policy, from_json, to_json
+from preflight.policy.model import CheckPolicy, Expectation, Policy, from_cache, to_cache
 
 SITE = Path(__file__).parents[2] / "site-config/preflight.toml"
 FULL = """\
@@ -89,7 +89,7 @@ def test_the_keys_of_time_and_of_xids() -> None:
     assert policy.drain[2:] == (3, "10m")
     assert policy.check("gpu.nvlink") == CheckPolicy(after=3, for_="5m", resume_after=4, hold_down="1h")
     assert policy.xids == {"63": "drain", "79": "warn", "45": "off"}
-    assert from_json(json.loads(json.dumps(to_json(policy)))) == policy
+    assert from_cache(json.loads(json.dumps(to_cache(policy)))) == policy
 
 
 @pytest.mark.parametrize(
@@ -281,9 +281,9 @@ def test_a_node_sees_its_own_paths_and_expectations() -> None:
 
 def test_the_cached_form_holds_all_of_it() -> None:
     policy = for_node(parse_policy(FULL, "p.toml"), "gpu007")
-    assert from_json(to_json(policy)) == policy
+    assert from_cache(to_cache(policy)) == policy
     with pytest.raises(KeyError):
-        from_json({})
+        from_cache({})
 
 
 def test_the_named_file_is_read_and_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from preflight.cli.require import require
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import View
 from preflight.policy.load import PolicyError, parse_policy
-from preflight.policy.model import Policy, PublishPolicy, from_json, to_json
+from preflight.policy.model import Policy, PublishPolicy, from_cache, to_cache
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.publish import Publication, clear, cluster_features, publish, uses_extra
 from unit.hook_site import Site
@@ -214,7 +214,7 @@ def test_require_to_constraint_asks_the_cluster(stand: Stand) -> None:
 def test_the_policys_section() -> None:
     policy = parse_policy('version = 1\n[publish]\nenabled = true\nvia = "extra"\n', "p.toml")
     assert policy.publish == PublishPolicy(True, "extra")
-    assert from_json(to_json(policy)).publish == policy.publish
+    assert from_cache(to_cache(policy)).publish == policy.publish
     assert Policy().publish == PublishPolicy(False, "auto")
     with pytest.raises(PolicyError, match="via: needs one of auto, extra, features"):
         parse_policy('version = 1\n[publish]\nvia = "both"\n', "p.toml")

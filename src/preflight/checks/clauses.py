@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from preflight.checks.finding import Finding, untold
+from preflight.checks.finding import Finding, passed, untold
 from preflight.checks.registry import Context, check
 from preflight.requirements.evaluate import consumable, evaluate
 
@@ -35,7 +35,15 @@ REPAIR = "repair the node, or correct [[expect]] in the policy"
 @check("expectation", reads=(), remedy=REPAIR)
 def expectation(context: Context, limit: float | None) -> Iterator[Finding]:
     """What the site expects of this node ([[expect]] in the policy), judged on the whole node."""
-    return _clauses(context, ours=True)
+    yield from _clauses(context, ours=True)
+    for paths, number, at in context.held:
+        hold = "expectations hold" if number > 1 else "expectation holds"
+        yield passed(
+            f"{number} {hold}, as judged at {at}: what they read is the same",
+            subject=", ".join(paths),
+            blame="node",
+            source="policy",
+        )
 
 
 def _clauses(context: Context, ours: bool) -> Iterator[Finding]:

@@ -121,6 +121,7 @@ class Context(NamedTuple):
     at. ``samples``: the host's counters over time, "KIND NAME" -> (seconds ago, value), oldest first.
     ``configured``: what slurm.conf gives the node, None where it was not asked. ``ends``: how the last jobs ended here.
     ``last_boot``: the GPUs as the last boot left them, each its uuid, serial, bus_id …, None where not known.
+    ``held``: (what they read, how many, when they were judged) of expectations that held and that nothing has changed.
     """
 
     phase: str
@@ -141,6 +142,7 @@ class Context(NamedTuple):
     configured: Configured | None = None
     ends: tuple[JobEnd, ...] = ()
     last_boot: list[dict[str, Any]] | None = None
+    held: tuple[tuple[tuple[str, ...], int, str], ...] = ()
 
     def is_jobs(self, position: int) -> bool:
         """Return whether the GPU at ``position``, or a MIG device of it, is judged as the job's own."""

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from preflight.checks.run import Memo
+    from preflight.hooks.standing import Standing
 
 ALWAYS = ("os", "kernel", "arch", "libc", "cpu", "memory", "tmp", "shm")
 DESCRIBES = ("toolkits",)  # for the report's reader; a child of its own reads them, so not again in the epilog
 
+FEW = 64  # expectations for a node, up to which each is judged and listed in every run
 SHOWN = 400  # of a requirement that cannot be read: it goes into every report, and a user wrote it
 
 
@@ -34,7 +36,8 @@ class Question(NamedTuple):
     GPU's and its own; ``before``: the prolog's facts, in the epilog.
 
     ``clock_jump_s``, ``flaps``, ``ran_s``, ``earlier``, ``samples``, ``configured``, ``ends`` and ``last_boot`` as in
-    `preflight.checks.registry.Context`.
+    `preflight.checks.registry.Context`. ``standing``: the file that remembers which of many expectations held, "" for
+    none.
     """
 
     phase: str
@@ -53,6 +56,7 @@ class Question(NamedTuple):
     configured: Configured | None = None
     ends: tuple[JobEnd, ...] = ()
     last_boot: list[dict[str, Any]] | None = None
+    standing: str = ""
 
 
 class Assessment(NamedTuple):
@@ -77,10 +81,14 @@ def assess(
     ``deadline`` is the time.monotonic() instant after which facts are taken as far as they came.
     ``memo``: what checks found before.
     """
-    asked, broken = requirements(question)
     recorded = document is not None
+    many = _many(question)
+    asked, broken = requirements(question, many)
     if document is None:
-        document = reading.collect(subjects(question, asked), deadline)
+        document = reading.collect(subjects(question, asked, many), deadline)
+    if many is not None:
+        many.judge(document.view())
+        asked = (*asked, *many.asked())
     gpus = job_gpus(question.job, question.gpus, question.gres, document)
     node = document.view()
     context = Context(
@@ -102,8 +110,11 @@ def assess(
         configured=question.configured,
         ends=question.ends,
         last_boot=question.last_boot,
+        held=() if many is None else tuple((group.paths, len(group.texts), group.at) for group in many.groups),
     )
     findings = run_checks(context, memo)
+    if many is not None:
+        many.keep(node, findings)
     if not recorded and reading.source.reads_live and any_files(question.policy):
         from preflight.hooks.site.run import site_findings
 
@@ -111,8 +122,22 @@ def assess(
     return Assessment(document, findings, asked, broken, gpus)
 
 
-def requirements(question: Question) -> tuple[tuple[SourcedRequirement, ...], tuple[tuple[str, str, str], ...]]:
-    """Return all that is asked, each with its source, and (text, source, why) of what cannot be read."""
+def _many(question: Question) -> Standing | None:
+    """Return what is known of the site's many expectations, None where they are few or nothing is remembered."""
+    if not question.standing or len(question.policy.expect) <= FEW:
+        return None
+    from preflight.hooks.standing import Standing
+
+    return Standing(question.standing, question.policy)
+
+
+def requirements(
+    question: Question, many: Standing | None = None
+) -> tuple[tuple[SourcedRequirement, ...], tuple[tuple[str, str, str], ...]]:
+    """Return all that is asked, each with its source, and (text, source, why) of what cannot be read.
+
+    ``many`` has the site's rows that hold for all partitions, which are left out here.
+    """
     job = question.job
     texts = [(question.require, "--require")]
     broken = []
@@ -120,12 +145,13 @@ def requirements(question: Question) -> tuple[tuple[SourcedRequirement, ...], tu
         texts += [(job.require, "--require"), (from_comment(job.comment) or "", "comment")]
         if from_comment(job.comment) == "":
             broken.append(("require:", "comment", "nothing follows require:"))
+    partitions = set(job.partition.split(",")) if job else set()
     for one in question.policy.expect:
-        partitions = job.partition.split(",") if job else []
-        if not one.partitions or set(partitions) & set(one.partitions) or job is None:
+        everywhere = not one.partitions
+        if (everywhere and many is None) or (not everywhere and (job is None or partitions & set(one.partitions))):
             texts.append((one.require, "policy"))
     asked = []
-    for text, source in texts:
+    for text, source in dict.fromkeys(texts):  # rows of several partitions may ask the same
         if not text:
             continue
         try:
@@ -136,15 +162,19 @@ def requirements(question: Question) -> tuple[tuple[SourcedRequirement, ...], tu
     return tuple(asked), tuple(broken)
 
 
-def subjects(question: Question, asked: tuple[SourcedRequirement, ...]) -> frozenset[str]:
+def subjects(question: Question, asked: tuple[SourcedRequirement, ...], many: Standing | None = None) -> frozenset[str]:
     """Return the fact subjects to read: NVML only where the job has GPUs, or something asks for it."""
     context = Context(question.phase, View({}, {}), View({}, {}), question.policy)
     wanted = set(ALWAYS if question.phase == "epilog" else ALWAYS + DESCRIBES)
     for one in asked:
         wanted |= facts_needed(one.requirement)
+    by_site: set[str] = set()
+    if many is not None:
+        by_site.update(many.subjects(), *(facts_needed(one.requirement) for one in many.asked()))
+        wanted |= by_site
     no_gpus = question.job is not None and not question.job.gpus_text
     if no_gpus:
-        by_site = {name for one in asked if one.source == "policy" for name in facts_needed(one.requirement)}
+        by_site.update(name for one in asked if one.source == "policy" for name in facts_needed(one.requirement))
         wanted -= {"gpus"} - by_site  # a job without GPUs fails a GPU clause whatever the node has
     for check, _, _ in checks_for(context):
         if not (check.device and no_gpus):

@@ -37,6 +37,7 @@ def epilog(run: Run) -> int:
         run.policy,
         run.job,
         gres=gres(run),
+        standing=run.standing,
         before=facts,
         ran_s=_ran(before),
         earlier=earlier,

@@ -47,6 +47,7 @@ def health(run: Run) -> int:
         run.policy,
         None,
         gres=gres(run),
+        standing=run.standing,
         clock_jump_s=jumped,
         flaps=flaps(run),
         earlier=before,

@@ -16,7 +16,7 @@ KERNEL_LOG = "kernel log"
 
 def prolog(run: Run) -> int:
     """Judge the job's start on this node and do what follows; return the exit code, STOP for an enforced unhealthy."""
-    question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run))
+    question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run), standing=run.standing)
     found = over_time(run, assess(question, run.reading, run.probe_deadline))
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     report = record.make(run, found, decision)

@@ -6,6 +6,7 @@ import os
 import time
 
 from preflight import catalog
+from preflight.checks.finding import Finding
 from preflight.checks.registry import JobGpus
 from preflight.facts.cache import boot_id
 from preflight.files import tolerate, unlink, write_json
@@ -22,6 +23,9 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
+LISTED = 256  # expectations of one status in a report
+MOST_TEXT = 16_384  # characters of what was asked
+
 
 def make(run: Run, found: Assessment, decision: Decision, changes: list[dict[str, Any]] | None = None) -> Report:
     """Return the report of this run, its action still only intended."""
@@ -33,7 +37,7 @@ def make(run: Run, found: Assessment, decision: Decision, changes: list[dict[str
         started=run.started,
         duration_ms=spent_ms(run),
         verdict=verdict(found.findings),
-        findings=found.findings,
+        findings=_listed(found.findings),
         facts=found.document.facts,
         job=_job(run, found),
         requirement=_requirement(found),
@@ -81,12 +85,33 @@ def _indexes(found: Assessment, gpus: JobGpus | None) -> list[int] | None:
     return [devices[at]["index"] for at in places]
 
 
+def _listed(findings: list[Finding]) -> list[Finding]:
+    """Return the findings with LISTED expectations of a status at most, and how many more there are: a site may have
+    thousands, and a report that is too large is nobody's.
+    """
+    seen: dict[tuple[str, str], int] = {}
+    found = []
+    for one in findings:
+        kind = (one.status, one.blame)
+        if one.check == "expectation":
+            seen[kind] = seen.get(kind, 0) + 1
+        if one.check != "expectation" or seen[kind] <= LISTED:
+            found.append(one)
+    for (status, blame), number in seen.items():
+        if number > LISTED:
+            more = f"{number - LISTED} more expectations have this answer: too many to list"
+            found.append(Finding("expectation", status, blame, "more", None, None, more, None, "policy"))
+    return found
+
+
 def _requirement(found: Assessment) -> dict[str, Any] | None:
-    rows = [one for one in found.findings if one.check in ("requirement", "expectation") and one.expected]
+    rows = [one for one in _listed(found.findings) if one.check in ("requirement", "expectation") and one.expected]
     if not rows:
         return None
-    texts = [one.requirement.text() for one in found.asked] + [text for text, _, _ in found.broken]
-    return requirement_block(", ".join(texts), [(str(row.expected), str(row.source), row.status) for row in rows])
+    text = ", ".join([one.requirement.text() for one in found.asked] + [text for text, _, _ in found.broken])
+    if len(text) > MOST_TEXT:
+        text = f"{text[:MOST_TEXT]}… ({len(text)} characters)"
+    return requirement_block(text, [(str(row.expected), str(row.source), row.status) for row in rows])
 
 
 def spent_ms(run: Run) -> float:

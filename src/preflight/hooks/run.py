@@ -51,6 +51,11 @@ class Run(NamedTuple):
         switch = self.policy.drain.kill_switch
         return bool(switch) and os.path.exists(switch)
 
+    @property
+    def standing(self) -> str:
+        """Return the file that remembers which of many expectations held."""
+        return f"{self.run_dir}/expected-{self.node}.json"
+
     def slurm(self) -> Slurm:
         """Return the way to Slurm's commands, which ends a moment before the hook must."""
         from preflight.slurm.commands import Slurm

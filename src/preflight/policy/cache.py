@@ -11,7 +11,7 @@ import time
 from preflight import __version__
 from preflight.files import read_json, tolerate, write_json
 from preflight.policy.files import drop_ins, identity
-from preflight.policy.model import Policy, from_json, to_json
+from preflight.policy.model import Policy, from_cache, to_cache
 from preflight.policy.site_files import entry_points, site_key
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -54,7 +54,7 @@ def cached_policy(
         policy = policy._replace(warnings=(*policy.warnings, *examine(policy)))
     policy = policy._replace(site_points=entry_points(policy))
     with tolerate(OSError):  # a full or read-only file system only costs the cache
-        write_json(place, {"key": key, "beside": _beside(policy), "policy": to_json(policy)})
+        write_json(place, {"key": key, "beside": _beside(policy), "policy": to_cache(policy)})
     return policy
 
 
@@ -62,7 +62,7 @@ def _stored(stored: Any, path: str) -> Policy | None:
     """Return the policy of the cached form if that is of the file ``path``, else None."""
     with tolerate(_NOT_OURS):
         if stored["key"][0] == path:
-            return from_json(stored["policy"])
+            return from_cache(stored["policy"])
     return None
 
 

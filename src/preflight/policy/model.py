@@ -287,7 +287,7 @@ class Policy(NamedTuple):
 
 
 def to_json(policy: Policy) -> dict[str, Any]:
-    """Return the policy as plain JSON values (the cached form)."""
+    """Return the policy as plain JSON values."""
     out: dict[str, Any] = policy._asdict()
     for name in SECTIONS:
         out[name] = out[name]._asdict()
@@ -297,13 +297,18 @@ def to_json(policy: Policy) -> dict[str, Any]:
     return out
 
 
-def from_json(data: dict[str, Any]) -> Policy:
-    """Return the policy that `to_json` wrote; raises KeyError, TypeError or AttributeError on anything else."""
+def to_cache(policy: Policy) -> dict[str, Any]:
+    """Return the policy as `from_cache` reads it; of [[expect]] there may be thousands."""
+    return {**to_json(policy), "expect": [list(one) for one in policy.expect]}
+
+
+def from_cache(data: dict[str, Any]) -> Policy:
+    """Return the policy that `to_cache` wrote; raises KeyError, TypeError or AttributeError on anything else."""
     values = dict(data)
     for name, section in SECTIONS.items():
         values[name] = section(**_tuples(values[name]))
     values["checks"] = {name: CheckPolicy(**one) for name, one in values["checks"].items()}
-    values["expect"] = tuple(Expectation(**_tuples(one)) for one in values["expect"])
+    values["expect"] = tuple([Expectation(nodes, tuple(of), text) for nodes, of, text in values["expect"]])
     values["host"] = tuple(HostRow(**_tuples(one)) for one in values["host"])
     return Policy(**_tuples(values))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
-from preflight.hostlist import HostlistError, contains, names
+from preflight.hostlist import HostlistError, check, contains
 from preflight.tuples import NamedTuple
 
 MOST = 8192  # characters
@@ -119,7 +119,7 @@ def _items(text: str) -> list[str]:
 def _item(text: str) -> tuple[str, str]:
     if not set(text) & set("*?"):
         try:
-            names(text)
+            check(text)
         except HostlistError as error:
             raise SelectorError(str(error)) from error
         return "list", text

@@ -3,7 +3,9 @@
 
 def safe(text: object, limit: int = 80) -> str:
     """Return ``text`` with everything but printable ASCII escaped, cut to ``limit`` characters."""
-    shown = "".join(escaped(char) for char in str(text)[: limit + 1])
+    shown = str(text)[: limit + 1]
+    if not (shown.isascii() and shown.isprintable()):
+        shown = "".join(map(escaped, shown))
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 

@@ -4,7 +4,7 @@ from fuzz.place import place, write
 from preflight.catalog import site
 from preflight.catalog.schema import CatalogError
 from preflight.policy.load import PolicyError, for_node, parse_policy
-from preflight.policy.model import from_json, to_json
+from preflight.policy.model import from_cache, to_cache
 from preflight.policy.rules import RULES
 
 ERRORS = (PolicyError, CatalogError)
@@ -37,5 +37,5 @@ def check(data: bytes) -> None:
         path = write(place("policy") / "catalog.toml", data)
         site.read(str(path))
         raise
-    assert from_json(to_json(policy))._replace(warnings=()) == policy._replace(warnings=())
+    assert from_cache(to_cache(policy))._replace(warnings=()) == policy._replace(warnings=())
     for_node(policy, "gpu001")
