@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from preflight.facts import cache
+from preflight.facts import cache, child, modulefiles, rootfs
 from preflight.facts.answer import Answer
+from preflight.facts.registry import fact_of
 from preflight.facts.rootfs import Root
+from preflight.facts.source import Source
 
 OLD = (1_600_000_000, 1_600_000_000)
 
@@ -158,3 +160,50 @@ def test_unknown_answers_are_not_kept(node: Path) -> None:
     root = Root(str(node / "node"))
     cache.cached(str(node / "cache"), "subject", root, [], lambda root: Answer({}, {"": "not mounted yet"}))
     assert not (node / "cache").exists()
+
+
+def test_modulefiles_are_known_by_their_directories(node: Path) -> None:
+    """Thousands of modulefiles: a hook looks at the directories, and at what a directory does not show."""
+    place = node / "node/apps"
+    for app in range(5):
+        (place / f"app{app}").mkdir(parents=True)
+        for version in range(100):
+            (place / f"app{app}/1.{version}.lua").touch()
+    (place / "plain").write_text("#%Module\n")
+    (place / "link").symlink_to("/opt")
+    (node / "node/opt/2.0").touch()
+
+    for path in (place, *place.iterdir(), node / "node/opt"):
+        os.utime(path, OLD, follow_symlinks=False)
+    every, looked_at = names_now(node)
+    assert len(every) == 502
+    assert {"app4/1.99", "plain", "link/2.0"} <= {*every}
+    assert looked_at < 40
+    assert names_now(node) == (every, 0)
+    (place / "app3/1.7.lua").unlink()
+    os.utime(place / "app3", (1_600_000_001, 1_600_000_001))
+    assert "app3/1.7" not in names_now(node)[0]
+    (node / "node/opt/2.0").rename(node / "node/opt/2.1")
+    os.utime(node / "node/opt", (1_600_000_002, 1_600_000_002))
+    assert "link/2.1" in names_now(node)[0]
+    (place / "plain").write_text("no module any more\n")
+    assert "plain" not in names_now(node)[0]
+
+
+def names_now(node: Path) -> tuple[list[str], int]:
+    """Return the names of the modules below /apps, and how many paths were looked at because the cache had none."""
+    root = Root(str(node / "node"), False)
+    answer = cache.cached(str(node / "cache"), "modules", root, [], lambda root: modulefiles.read(root, ("/apps",)))
+    return list(answer.values["names"]), len(root.seen)
+
+
+def test_more_paths_than_are_looked_at_are_unknown_not_cut(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(300):
+        (node / f"node/opt/cuda-12.{number}/bin").mkdir(parents=True)
+        (node / f"node/opt/cuda-12.{number}/bin/nvcc").touch()
+        (node / f"node/opt/cuda-12.{number}/version.txt").write_text(f"CUDA Version 12.{number}\n")
+    root = Root(str(node / "node"), False, Source(str(node / "node"), cuda_prefixes=("/opt/cuda-*",)))
+    assert len(child.read(fact_of("toolkits"), root).values["versions"]) == 300
+    monkeypatch.setattr(rootfs, "MAX_MATCHES", 256)
+    answer = child.read(fact_of("toolkits"), root)
+    assert (answer.values, answer.unknown) == ({}, {"": "cannot read /opt/cuda-*: more than 256 paths"})

@@ -122,14 +122,14 @@ def test_hostile_files_are_unknown_and_cost_only_themselves(node: Path) -> None:
 
 
 def test_a_dead_file_system_is_named_and_the_rest_is_kept(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = Root.names
+    entries = Root.entries
 
-    def hang(self: Root, path: str) -> list[str] | None:
+    def hang(self: Root, path: str) -> list[tuple[str, str]] | None:
         if path == "/sw/modules/cuda":
             time.sleep(LATE)
-        return names(self, path)
+        return entries(self, path)
 
-    monkeypatch.setattr(Root, "names", hang)
+    monkeypatch.setattr(Root, "entries", hang)
     document = collect(
         ["container", "modules", "toolkits", "os"],
         Source(str(node), live=False, module_paths=("/sw/modules",)),

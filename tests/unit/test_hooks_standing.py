@@ -88,7 +88,8 @@ def test_what_changed_is_judged_again_and_nothing_else(site: Site, now: FactsDoc
     site.run(document())
     changed = site.run(now)
     assert (len(site.of(changed, "fail")), site.judged) == (fails, FEW)
-    assert site.run(now).findings != [] and site.judged <= FEW  # what does not hold is judged every time
+    assert site.run(now).findings != []
+    assert site.judged <= FEW
     back = site.run(document())
     assert len(site.of(back, "fail")) == 0
     site.run(document())
@@ -127,7 +128,8 @@ def test_a_job_without_gpus_reads_what_the_rows_ask(site: Site) -> None:
     job = job_from({"SLURM_JOB_ID": "7"})
     question = Question("prolog", "n1", policy, job, standing=str(site.place))
     many = assessing._many(question)
-    assert many is not None and "gpus" in assessing.subjects(question, (), many)
+    assert many is not None
+    assert "gpus" in assessing.subjects(question, (), many)
 
 
 def test_a_report_lists_so_many_and_counts_the_rest(site: Site) -> None:
@@ -140,4 +142,5 @@ def test_a_report_lists_so_many_and_counts_the_rest(site: Site) -> None:
     assert verdict(rows) == verdict(found.findings) == "unhealthy"
     assert len(json.dumps([one.as_dict() for one in rows])) < 1 << 20
     block = record._requirement(found)
-    assert block is not None and len(block["text"]) < record.MOST_TEXT + 100
+    assert block is not None
+    assert len(block["text"]) < record.MOST_TEXT + 100

@@ -641,3 +641,9 @@ def tell_links() -> None:
         port = listening.getsockname()[1]
         tell("port", row("ping", host="127.0.0.1", port=port))
     tell("closed", row("ping", host="127.0.0.1", port=port, count=1))
+
+
+def test_more_files_than_are_looked_at_are_unknown(tmp_path: Path) -> None:
+    files(tmp_path, **{f"etc/many/{number}": "" for number in range(300)})
+    (found,) = judge(row("file", path="/etc/many/*", tests=["file"]), tmp_path)
+    assert (found.status, "300 files fit /etc/many/*" in found.message) == ("unknown", True)

@@ -183,7 +183,7 @@ def test_old_jobs_are_pruned(tmp_path):
     for job in (41, 42):
         store.write_spool(spool, report(job={"id": job}))
     os.utime(tmp_path / "s/reports/41", (1000, 1000))
-    assert store.prune_spool(spool, before=2000) == 1
+    assert store.prune_spool(spool, before=2000).removed == 1
     assert os.listdir(tmp_path / "s/reports") == ["42"]
 
 
@@ -194,7 +194,7 @@ def test_one_run_removes_a_days_worth_and_never_what_waits(tmp_path):
     for job in range(1, 11):
         store.write_spool(spool, report(job={"id": job}))
         os.utime(tmp_path / f"s/reports/{job}", (job * day / 2, job * day / 2))
-    assert store.prune_spool(spool, before=400 * day, keep=frozenset({"1"})) == 2
+    assert store.prune_spool(spool, before=400 * day, keep=frozenset({"1"})).removed == 2
     assert sorted(os.listdir(tmp_path / "s/reports"), key=int) == ["1", *(str(job) for job in range(4, 11))]
 
 

@@ -339,3 +339,10 @@ def test_whether_jobs_share_gpus(tmp_path: Path, gres: str, shared: bool) -> Non
     assert found.shared is shared
     assert from_json(to_json(found)) == found
     assert read(str(tmp_path), "dynamic").shared is True
+
+
+def test_gres_conf_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    found = conf(tmp_path, "# a comment\n" * 200_000 + "Name=gpu File=/dev/nvidia[0-1]\n")
+    assert (len(found.lines), found.problem) == (1, "")
+    found = conf(tmp_path, "# a comment\n" * 1_500_000 + "Name=gpu File=/dev/nvidia[0-1]\n")
+    assert (found.lines, found.problem) == ((), f"{tmp_path}/gres.conf: larger than 16 MiB")

@@ -83,8 +83,14 @@ def _system(root: Root, lua: bool) -> str | None:
     return None if installed[0] == installed[1] else "lmod" if installed[0] else "environment-modules"
 
 
-def _walk(root: Root, place: str, name: str, found: _Found, above: set[tuple[int, int]]) -> None:
+def _walk(root: Root, place: str, name: str, found: _Found, above: set[tuple[int, int]], kind: str = "") -> None:
+    """Take what is at ``name`` below ``place``; of a ``kind`` "file" its directory stands for it in the cache."""
     here = f"{place}/{name}".rstrip("/")
+    if kind == "file" and _named_as_module(name.rpartition("/")[2]):
+        if name.count("/") < MAX_DEPTH and len(found.names) <= MAX_MODULES:
+            found.names.add(name.removesuffix(".lua"))
+            found.lua = found.lua or name.endswith(".lua")
+        return
     info = root.stat(here)
     if info is None or name.count("/") >= MAX_DEPTH or len(found.names) > MAX_MODULES:
         return
@@ -97,11 +103,11 @@ def _walk(root: Root, place: str, name: str, found: _Found, above: set[tuple[int
     key = (info.st_dev, info.st_ino)
     if not S_ISDIR(info.st_mode) or key in above:  # a link back up would go round for ever
         return
-    for entry in root.names(here) or []:
+    for entry, kind in root.entries(here) or []:
         if entry in RC_FILES:
             _other_names(root, f"{here}/{entry}", name, found)
         if not entry.startswith(".") and not entry.endswith("~"):
-            _walk(root, place, f"{name}/{entry}".lstrip("/"), found, above | {key})
+            _walk(root, place, f"{name}/{entry}".lstrip("/"), found, above | {key}, kind)
 
 
 def _other_names(root: Root, path: str, name: str, found: _Found) -> None:
@@ -125,7 +131,9 @@ def _other_names(root: Root, path: str, name: str, found: _Found) -> None:
 
 def _is_module(root: Root, path: str) -> bool:
     """Whether a file is a modulefile: Lua by its suffix, Tcl by a version for a name or by its cookie."""
-    name = path.rpartition("/")[2]
-    if name.endswith(".lua") or is_whole(name[0]):
-        return True  # opening thousands of files on a network file system would cost seconds
-    return (root.read(path) or b"").startswith(COOKIE)
+    return _named_as_module(path.rpartition("/")[2]) or (root.read(path) or b"").startswith(COOKIE)
+
+
+def _named_as_module(name: str) -> bool:
+    """Whether a file's name alone says so: opening thousands on a network file system would cost seconds."""
+    return name.endswith(".lua") or is_whole(name[0])

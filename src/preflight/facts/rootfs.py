@@ -15,8 +15,13 @@ from preflight.facts.source import Source
 
 LIMIT = 1 << 20
 MAX_LINKS = 40
-MAX_MATCHES = 256
+MAX_MATCHES = 4096
 MAX_NAMES = 50_000
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 Identity = tuple[int, int, int]
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -120,13 +125,24 @@ class Root:
 
     def names(self, path: str) -> list[str] | None:
         """Return the sorted names in a directory, None when it is not there or no directory."""
+        return self._list(path, os.listdir)
+
+    def entries(self, path: str) -> list[tuple[str, str]] | None:
+        """Return the sorted (name, kind) in a directory, None when it is not there or no directory.
+
+        A kind is "file", "dir" or, of a link and all else, "". None of them is touched or watched: that one of the
+        first two goes, or becomes another, is a change of the directory.
+        """
+        return self._list(path, _kinds)
+
+    def _list(self, path: str, read: Callable[[str], list[Any]]) -> list[Any] | None:
         if not self.is_dir(path):
             return None
         real = path if self.own else self.resolve(path)
         if real is None:
             return None
         try:
-            found = os.listdir(self._outside(real))
+            found = read(self._outside(real))
         except OSError as error:
             if error.errno in _ABSENT:
                 return None
@@ -139,11 +155,13 @@ class Root:
     def glob(self, pattern: str) -> list[str]:
         """Return the existing paths that match ``pattern`` (``*``, ``?``, ``[…]`` within a name), sorted, unresolved.
 
-        A name that begins with a dot matches only a pattern that does. At most MAX_MATCHES paths.
+        A name that begins with a dot matches only a pattern that does. Raises OSError for more than MAX_MATCHES paths.
         """
         found = [""]
         for part in [part for part in pattern.split("/") if part]:
-            found = [path for base in found for path in self._matches(base, part)][:MAX_MATCHES]
+            found = [path for base in found for path in self._matches(base, part)]
+            if len(found) > MAX_MATCHES:
+                raise OSError(errno.EFBIG, f"more than {MAX_MATCHES} paths", pattern)
         return [path for path in found if self.stat(path or "/") is not None]
 
     def live_read(self, path: str, limit: int = LIMIT) -> str | None:
@@ -206,6 +224,15 @@ class Root:
                 done.clear()
             todo.extend(target.split("/")[::-1])
         return "/" + "/".join(done)
+
+
+def _kinds(directory: str) -> list[tuple[str, str]]:
+    found = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            file = entry.is_file(follow_symlinks=False)
+            found.append((entry.name, "file" if file else "dir" if entry.is_dir(follow_symlinks=False) else ""))
+    return found
 
 
 def _read(descriptor: int, path: str, limit: int) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 
-from preflight.files import tolerate
+from preflight.files import tolerate, write_atomic
 from preflight.hooks import answered, counters, inventory, outbox, record
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.clock import jump
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 
 DAY_S = 86400
+MANY = 5000  # jobs: to list ten times as many costs half of a health check
+SELDOM_S = 600.0
+FEW_A_TIME, MANY_A_TIME = 1000, 20_000  # jobs that are looked at
 FLAPPING = "flapping"
 LEAST_S = 1.0  # for the probes, where a slow controller has used up their time
 
@@ -110,11 +114,17 @@ def _conf_directory(run: Run) -> str:
 
 
 def _prune(run: Run) -> None:
-    """Remove records past their time, but for those whose copies still wait."""
-    spool = run.policy.report.spool
+    """Remove records past their time, but for those whose copies still wait; of MANY jobs every SELDOM_S seconds."""
+    spool, mark = run.policy.report.spool, f"{run.run_dir}/pruned-{run.node}"
+    limit = FEW_A_TIME
+    with tolerate(OSError):
+        if 0 <= run.started - os.stat(mark).st_mtime < SELDOM_S:
+            return
+        limit = MANY_A_TIME
     with tolerate(OSError):
         before = run.started - run.policy.report.keep_days * DAY_S  # as it was before a clock that jumps just now
-        prune_spool(spool, before, keep=outbox.waiting_jobs(spool))
+        if prune_spool(spool, before, limit, keep=outbox.waiting_jobs(spool)).listed > MANY:
+            write_atomic(mark, b"")
 
 
 def _resume(run: Run, found: Assessment) -> Drained | None:

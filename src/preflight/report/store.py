@@ -17,6 +17,7 @@ from preflight import jsonio
 from preflight.digits import is_whole
 from preflight.files import tolerate
 from preflight.report.model import FORMAT, PHASES, Report, run_of
+from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -81,7 +82,14 @@ def read_spool(spool: str, job_id: int, node: str, phase: str = "prolog") -> Rep
         return None
 
 
-def prune_spool(spool: str, before: float, limit: int = 1000, keep: frozenset[str] = frozenset()) -> int:
+class Pruned(NamedTuple):
+    """How many job directories were removed, and of how many that are there."""
+
+    removed: int
+    listed: int
+
+
+def prune_spool(spool: str, before: float, limit: int = 1000, keep: frozenset[str] = frozenset()) -> Pruned:
     """Remove job directories of the spool last written before ``before`` (seconds since the epoch).
 
     Looks at ``limit`` directories at most, from a random one on (job ids begin again after MaxJobId, so no order of
@@ -92,9 +100,12 @@ def prune_spool(spool: str, before: float, limit: int = 1000, keep: frozenset[st
     removed = 0
     old: list[tuple[float, str]] = []
     with _opened(os.path.join(spool, "reports"), _NO_LINK) as reports:
-        jobs = [name for name in os.listdir(reports) if _digits(name)]
-        start = time.monotonic_ns() % max(len(jobs), 1)
-        for job in (jobs[start:] + jobs[:start])[:limit]:
+        names = os.listdir(reports)
+        start = time.monotonic_ns() % max(len(names), 1)
+        for at in range(min(limit, len(names))):
+            job = names[(start + at) % len(names)]
+            if not _digits(job):
+                continue
             with tolerate(OSError):
                 written = os.stat(job, dir_fd=reports, follow_symlinks=False).st_mtime
                 if written < before and job not in keep:
@@ -106,7 +117,7 @@ def prune_spool(spool: str, before: float, limit: int = 1000, keep: frozenset[st
             with tolerate(OSError):  # a hook of that job may be writing; the next health check tries again
                 _remove(reports, job)
                 removed += 1
-    return removed
+    return Pruned(removed, len(names))
 
 
 def job_folder(report: Mapping[str, Any]) -> str:

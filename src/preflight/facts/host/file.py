@@ -97,7 +97,9 @@ def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:
     found = []
     for path in args["path"]:
         several = root.glob(path) if any(letter in path for letter in "*?[") else [path]
-        found += [_one(root, one, args) for one in several[:MAX_PATHS]] or [{"path": path, "wrong": _absent(args)}]
+        if len(several) > MAX_PATHS:
+            raise CannotTell(f"{len(several)} files fit {path}: at most {MAX_PATHS} are looked at")
+        found += [_one(root, one, args) for one in several] or [{"path": path, "wrong": _absent(args)}]
     return {"files": found}
 
 

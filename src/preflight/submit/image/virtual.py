@@ -85,6 +85,11 @@ class Virtual(Root):
             raise OSError(errno.EFBIG, f"more than {MAX_NAMES} names", path)
         return sorted(found)
 
+    def entries(self, path: str) -> list[tuple[str, str]] | None:
+        """Return the sorted names in a directory, with no kind told, None when it is not there or no directory."""
+        found = self.names(path)
+        return None if found is None else [(name, "") for name in found]
+
 
 def walk(path: str, lookup: Callable[[str], Entry | None], lenient: bool = False) -> str | None:
     """Return ``path`` with links resolved inside the store, ".." stopping at its root.
