@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 from preflight.deploy import install
-from preflight.deploy.doctor import dry_run
 from preflight.deploy.doctor.host import Host, gather
 from preflight.deploy.doctor.result import Result
-from preflight.deploy.doctor.run import SUBJECTS, examine
+from preflight.deploy.doctor.run import examine
 from preflight.deploy.layout import Target
 
 DATA = Path(__file__).parent / "data" / "slurm"
@@ -112,9 +111,8 @@ class DoctorSite:
     def results(self, *roles: str, hooks: bool = False) -> list[Result]:
         """Return what the doctor says; ``hooks``: with the dry run, which takes a second."""
         host = self.host(*roles)
-        if hooks:
-            return [one for _, rows in examine(host) for one in rows]
-        return [one for _, look in SUBJECTS if look is not dry_run.look for one in look(host)]
+        without = frozenset() if hooks else frozenset({"Dry run"})
+        return [one for _, rows in examine(host, without) for one in rows]
 
     def findings(self, *roles: str, hooks: bool = False) -> list[Result]:
         """Return what is to be done something about."""

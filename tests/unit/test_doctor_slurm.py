@@ -408,7 +408,30 @@ def test_what_the_host_is_is_found_out(sound: DoctorSite, monkeypatch: pytest.Mo
     assert gather("n2", sound.target.prefix).roles == {"node"}
     assert gather("n3", sound.target.prefix).roles == {"login"}
     sound.set("SlurmctldHost", f"{os.uname().nodename.split('.')[0]}(127.0.0.1)")
+    assert gather("login1", sound.target.prefix).roles == {"controller", "login"}  # users submit from it
+    os.unlink(sound.target.program)
     assert gather("login1", sound.target.prefix).roles == {"controller"}
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_what_slurmd_copied_is_never_to_be_edited(sound: DoctorSite, up: bool) -> None:
+    theirs = str(sound.slurm)  # where the controller has it
+    sound.slurm = sound.slurm.rename(sound.place / "conf-cache")
+    sound.policy()
+    (sound.slurm / "cli_filter.lua").unlink()
+    (sound.slurm / "plugstack.conf").write_text(f"optional /nowhere/preflight.so preflight={sound.target.program}\n")
+    (sound.slurm / "slurm.conf").write_text("ClusterName=lab\nNodeName=n1\nCliFilterPlugins=cli_filter/lua\n")
+    sound.set("PrologFlags", "Alloc")
+    sound.commands(up=up)
+    found = {one.subject: one for one in sound.findings()}
+    assert {"plugstack.conf", "cli_filter.lua", "slurm.conf PrologFlags"} <= set(found)
+    there = theirs if up else "/etc/slurm"
+    for one in found.values():
+        assert f"{sound.slurm}/" not in one.fix, one
+    assert f"write into {there}/plugstack.conf: optional " in found["plugstack.conf"].fix
+    assert f" {there}/cli_filter.lua; then: scontrol reconfigure" in found["cli_filter.lua"].fix
+    assert found["cli_filter.lua"].fix.startswith("on the controller's host (")
+    assert f"into {there}/slurm.conf" in found["slurm.conf PrologFlags"].fix
 
 
 def test_what_does_not_apply_is_skipped_and_said(sound: DoctorSite, monkeypatch: pytest.MonkeyPatch) -> None:

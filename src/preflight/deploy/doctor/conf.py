@@ -12,6 +12,7 @@ from preflight.files import read_plain
 from preflight.slurm.commands import Slurm, SlurmError
 
 PLACES = ("/run/slurm/conf/slurm.conf", "/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf")
+COPY, COPIES = "/run/slurm/conf", "conf-cache"  # the latter below SlurmdSpoolDir
 NOTHING = ("", "(null)", "none", "n/a")
 MAX_FILES, MAX_BYTES = 50, 4 << 20
 ASK_S = 10.0
@@ -60,6 +61,21 @@ class Conf(NamedTuple):
     def directory(self) -> str:
         """Return where slurm.conf, plugstack.conf and cli_filter.lua stand."""
         return os.path.dirname(self.path or self.get("slurm_conf")) or "/etc/slurm"
+
+    @property
+    def copy(self) -> str:
+        """Return the directory of slurmd's or sackd's copy, where this host has its configuration from the controller.
+
+        Configless Slurm writes it anew (configless_slurm.html); "" on a host with files of its own.
+        """
+        path = os.path.dirname(self.path)
+        return path if path == COPY or os.path.basename(path) == COPIES else ""
+
+    @property
+    def at_controller(self) -> str:
+        """Return the directory of the configuration that is the controller's own."""
+        named = os.path.dirname(self.get("slurm_conf")) if self.asked else "" if self.copy else self.directory
+        return "/etc/slurm" if named in ("", self.copy) else named
 
 
 def conf_path(named: str) -> str:

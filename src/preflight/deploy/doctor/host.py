@@ -80,10 +80,11 @@ def gather(
     path = conf_path(named)
     slurm = Slurm(policy.hook.slurm_bin, path or named, time.monotonic() + ASK_S, each_s=10.0)
     conf = read_conf(slurm, path)
+    target = Target(prefix, config, run_dir, hook.python if hook else "")
     return Host(
         node,
-        roles or _roles(node, conf, slurm),
-        Target(prefix, config, run_dir, hook.python if hook else ""),
+        roles or _roles(node, conf, slurm, os.path.lexists(target.program)),
+        target,
         scripts,
         policy,
         errors,
@@ -135,13 +136,16 @@ def _policy(config: str, node: str) -> tuple[Policy, tuple[str, ...]]:
         return for_node(Policy(), node), tuple(error.lines)
 
 
-def _roles(node: str, conf: Conf, slurm: Slurm) -> frozenset[str]:
+def _roles(node: str, conf: Conf, slurm: Slurm, command: bool) -> frozenset[str]:
+    """``command``: whether our command is installed, which a controller has where users submit from it."""
     found = set()
     hosts = {one.partition("(")[0].split(".")[0] for one in (*conf.all("SlurmctldHost"), *conf.all("ControlMachine"))}
     if os.uname().nodename.split(".")[0] in hosts:
         found.add(CONTROLLER)
     if os.environ.get("SLURMD_NODENAME") == node or _is_node(node, conf, slurm):
         found.add(NODE)
+    elif command and CONTROLLER in found:
+        found.add(LOGIN)
     return frozenset(found or {LOGIN})
 
 

@@ -31,16 +31,28 @@ SUBJECTS: tuple[tuple[str, Callable[[Host], Iterator[Result]]], ...] = (
 )
 
 
-def examine(host: Host) -> list[tuple[str, list[Result]]]:
-    """Return every subject's results under its title; never raises."""
-    return [(title, _results(title, look, host)) for title, look in SUBJECTS]
+def examine(host: Host, without: frozenset[str] = frozenset()) -> list[tuple[str, list[Result]]]:
+    """Return every subject's results under its title, but for the titles ``without``; never raises."""
+    return [(title, _results(title, look, host)) for title, look in SUBJECTS if title not in without]
 
 
 def _results(title: str, look: Callable[[Host], Iterator[Result]], host: Host) -> list[Result]:
     found: list[Result] = []
     try:
-        found.extend(look(host))
+        found.extend(_at_the_controller(one, host) for one in look(host))
     except Exception as error:  # a bug of ours costs one subject, and is said
         text = f"the doctor itself failed here: {type(error).__name__}: {error}"
         found.append(unknown(title.lower(), text, fix="preflight --debug doctor shows where; please report it"))
     return found
+
+
+def _at_the_controller(result: Result, host: Host) -> Result:
+    """Return the result with a remedy where it lasts: a configless host's copy is slurmd's, which writes it anew."""
+    copy = host.conf.copy
+    if not copy or not result.fix or not (f"{copy}/" in result.fix or result.where.startswith(f"{copy}/")):
+        return result
+    there = host.conf.at_controller
+    file = result.where.partition(":")[0].replace(copy, there, 1) if result.where.startswith(f"{copy}/") else there
+    fix = result.fix.replace(f"{copy}/", f"{there}/").replace("write there:", f"write into {file}:")
+    again = "" if "scontrol reconfigure" in fix else "; then: scontrol reconfigure"
+    return result._replace(fix=f"on the controller's host ({copy} is slurmd's copy): {fix}{again}")
