@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from preflight.checks.registry import Check, every_check
+from preflight.cli import completion
 from preflight.cli.columns import WIDTH
 from preflight.cli.common import config_option, fail, policy_for, write_out
 from preflight.policy.model import HostRow, Policy
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.checks)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_option
 def checks(name: str | None, as_json: bool, config: str | None) -> None:

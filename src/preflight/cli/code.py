@@ -11,6 +11,7 @@ from preflight.artifacts.gpu_code import CodeError
 from preflight.artifacts.gpu_code.runs import gpu
 from preflight.artifacts.gpu_code.survey import Survey, survey
 from preflight.catalog import gpus, versions
+from preflight.cli import completion
 from preflight.cli.code_answer import Question, answers, fits
 from preflight.cli.code_document import document
 from preflight.cli.code_page import page
@@ -22,7 +23,7 @@ ARM_HOSTS = ("superchip", "soc", "jetson")  # kinds of GPUs that come with an Ar
 
 
 @click.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=completion.files)
 @click.option("--gpu", "names", metavar="NAME", multiple=True, help="Ask for a GPU: h100, a100, 9.0; may be repeated.")
 @click.option("--driver", metavar="VERSION", help="With this NVIDIA driver, such as 550.54.15.")
 @click.option("--json", "as_json", is_flag=True, help="Print an object, format preflight.code/1.")

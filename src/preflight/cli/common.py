@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from preflight.cli import colour
+from preflight.cli import colour, completion
 from preflight.cli.policies import policy_for
 from preflight.facts.document import FactsDocument, read_document
 from preflight.facts.schema import FactsError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 __all__ = ["Raw", "config_option", "fail", "policy_for", "recorded_facts", "write_out"]
 
-config_option = click.option("--config", metavar="FILE", help="The policy; default /etc/preflight/preflight.toml.")
+config_option = click.option(
+    "--config",
+    metavar="FILE",
+    help="The policy; default /etc/preflight/preflight.toml.",
+    shell_complete=completion.files,
+)
 
 
 class Raw(click.Command):
@@ -24,6 +32,10 @@ class Raw(click.Command):
         """Hand all of them to the command's ``arguments``."""
         ctx.params = {"arguments": tuple(args)}
         return []
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer what may follow on a command line that is sbatch's."""
+        return completion.submission(ctx.params["arguments"], incomplete)
 
 
 def write_out(text: str) -> None:

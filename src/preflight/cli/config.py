@@ -6,6 +6,7 @@ import json
 
 import click
 
+from preflight.cli import completion
 from preflight.cli.common import config_option, policy_for, write_out
 from preflight.cli.groups import Group
 
@@ -16,7 +17,7 @@ def config() -> None:
 
 
 @config.command("check")
-@click.argument("file", required=False)
+@click.argument("file", required=False, shell_complete=completion.files)
 @config_option
 def check(file: str | None, config: str | None) -> None:
     """Validate FILE (default: the installed policy) and its drop-ins; errors name file, line and key."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from preflight.cli import completion
 from preflight.cli.common import fail, write_out
 
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 @click.option("--prefix", metavar="DIR", help="Where it is installed; default: where this is, or /opt/preflight.")
 @click.option("--config", metavar="FILE", help="The policy; default: the one that the hooks read.")
 @click.option("--run-dir", metavar="DIR", help="The hooks' runtime directory; default: the one that they use.")
-@click.option("--node", metavar="NAME", help="This node's name for Slurm; default: SLURMD_NODENAME, the host's name.")
+@click.option(
+    "--node",
+    metavar="NAME",
+    help="This node's name for Slurm; default: SLURMD_NODENAME, the host's name.",
+    shell_complete=completion.nodes,
+)
 @click.option(
     "--role",
     "roles",

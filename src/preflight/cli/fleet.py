@@ -28,6 +28,8 @@ NEEDS = "pip install 'slurm-preflight[fleet]'"
 class Lazy(Group):
     """A group whose commands stand in two modules: what answers from the store, and what needs none."""
 
+    helps = COMMANDS
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of COMMANDS."""
         return list(COMMANDS)

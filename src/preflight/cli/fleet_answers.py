@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from preflight.cli import completion
 from preflight.cli.columns import columns
 from preflight.cli.common import fail, write_out
 from preflight.cli.stores import asked, opened, store_option
@@ -98,7 +99,7 @@ def since_(span: str, store_url: str, as_json: bool) -> None:
 
 
 @click.command("node")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.nodes)
 @store_option
 @json_option
 @since_option("30d")

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 
 class Group(click.Group):
-    """Click's group, with a hint in the error about a command that there is not."""
+    """Click's group, with a hint in the error about a command that there is not.
+
+    ``helps``: the commands that a shell's Tab offers, name -> what it says of each; none is imported for it.
+    """
+
+    helps: ClassVar[Mapping[str, str]] = {}
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer commands and the group's own options."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, text in self.helps.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

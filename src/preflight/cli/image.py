@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from preflight.cli import completion
 from preflight.cli.common import fail, write_out
 from preflight.report.clean import clean, clean_tree, width
 from preflight.submit.image import Image, ImageError, Need, needs, read, requirement
@@ -25,7 +26,7 @@ _CHECKERS = {"oci": "toolkit", "docker": "toolkit", "squashfs": "enroot", "direc
 
 
 @click.command()
-@click.argument("path", metavar="PATH|REF")
+@click.argument("path", metavar="PATH|REF", shell_complete=completion.files)
 @click.option("--json", "as_json", is_flag=True, help="Print an object, format preflight.image/1.")
 def image(path: str, as_json: bool) -> None:
     """Say what a container image needs of a node, and from which evidence.

@@ -6,13 +6,14 @@ import sys
 
 import click
 
+from preflight.cli import completion
 from preflight.cli.common import fail, write_out
 
 MOST = 256 << 10  # bytes
 
 
 @click.command("import-nhc")
-@click.argument("file")
+@click.argument("file", shell_complete=completion.files)
 def import_nhc(file: str) -> int:
     """Print the policy that FILE, an nhc.conf ("-": standard input), asks for; it observes until you change its mode.
 

@@ -42,6 +42,8 @@ HERE = ("help", "version")  # commands of this module
 class Lazy(Group):
     """A group whose commands are the modules beside this one."""
 
+    helps = COMMANDS
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of COMMANDS."""
         return list(COMMANDS)

@@ -8,6 +8,7 @@ import time
 
 import click
 
+from preflight.cli import completion
 from preflight.cli.common import config_option, fail, policy_for, recorded_facts, write_out
 from preflight.facts.document import FactsDocument
 from preflight.policy.model import Policy
@@ -18,7 +19,9 @@ LIMIT_S = 60.0
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would be written.")
 @click.option("--clear", "clearing", is_flag=True, help="Take back what Preflight published; what others did stays.")
-@click.option("--node", metavar="NAME", help="Another node: needs --facts, or --clear.")
+@click.option(
+    "--node", metavar="NAME", help="Another node: needs --facts, or --clear.", shell_complete=completion.nodes
+)
 @click.option("--facts", "facts_file", metavar="FILE", help="Recorded or expected facts (preflight facts --json).")
 @click.option("--jitter", type=click.FloatRange(0, 3600), default=0.0, help="Wait up to so many seconds first (boot).")
 @click.option("--via", type=click.Choice(["auto", "extra", "features"]), help="Default: the policy's [publish] via.")

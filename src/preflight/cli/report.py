@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from preflight.cli import completion
 from preflight.cli.report_store import store_url, with_store
 from preflight.policy.load import PolicyError, load_policy
 from preflight.report.find import Found, ReportPlaces, Wanted, find, parse_job, with_copies
@@ -14,7 +15,7 @@ from preflight.report.render import FORMATS, render, to_json
 
 
 @click.command()
-@click.argument("jobid")
+@click.argument("jobid", shell_complete=completion.jobs)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="What to write; text by default.")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
 @click.option("--config", metavar="FILE", help="The site's policy, where it is not /etc/preflight/preflight.toml.")

@@ -6,13 +6,14 @@ import time
 
 import click
 
+from preflight.cli import completion
 from preflight.cli.common import config_option, fail, policy_for, write_out
 
 LIMIT_S = 60.0
 
 
 @click.command()
-@click.argument("jobid")
+@click.argument("jobid", shell_complete=completion.jobs)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, format preflight.why/1.")
 @config_option
 def why(jobid: str, as_json: bool, config: str | None) -> None:
