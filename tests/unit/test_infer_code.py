@@ -19,6 +19,8 @@ from preflight.requirements.evaluate import evaluate
 from preflight.requirements.grammar import parse
 from preflight.submit.infer import Inferred, code
 from preflight.submit.plan import ClusterState, plan
+from preflight.submit.plan.model import Group
+from preflight.submit.plan.text import render
 from preflight.submit.script import read as script
 from unit.gpu_code_samples import AARCH64, ACCELERATED, FAMILY, LTO, PLAIN, container, image, install, library, ptx
 from unit.infer_samples import GPU, environment, put, read, unread
@@ -130,6 +132,11 @@ def test_plan_tells_the_nodes_on_which_it_fails(root: Path) -> None:
     assert fails["arch=x86_64"] == [("gh1", "gh2")]
     assert fails["glibc>=2.32"] == [("old1", "old2")]
     assert fails["gpu.code=sm_75+sm_80+sm_90+compute_90"] == [("v1", "v2")]
+    (torch,) = [
+        one for one in made.parts[0].inferring if one.need.package == "torch" and len(one.need.clause.predicates) == 1
+    ]
+    assert torch.builds == (Group("torch 2.7 (cu118), driver 450.80.02 or newer", "", ("v1", "v2")),)
+    assert "would run: torch 2.7 (cu118), driver 450.80.02 or newer (v[1-2])" in " ".join(render(made).split())
     assert sorted(fails["gpu.code=sm_80"]) == [("gh1", "gh2", "h1", "h2", "old1", "old2"), ("v1", "v2")]
 
 

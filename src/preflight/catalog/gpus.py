@@ -9,6 +9,7 @@ from preflight.tuples import NamedTuple
 
 SUPPORTED, TOO_NEW, DROPPED, UNKNOWN = "supported", "too_new", "dropped", "unknown"
 VARIANTS = ("ti", "super", "d", "laptop", "mobile", "gpu", "generation", "max", "q")  # of one chip family, so far
+ARM_HOSTS = ("superchip", "soc", "jetson")  # kinds of GPUs that come with an Arm processor
 ANY = 1 << 30  # a minor release that is not said
 
 

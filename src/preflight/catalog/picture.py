@@ -13,6 +13,7 @@ from preflight.catalog import (
     security,
     toolkit_os,
     versions,
+    wheels,
 )
 from preflight.catalog import cuda as majors
 from preflight.catalog.forward import Compat
@@ -76,6 +77,7 @@ def picture(machine: Machine, today: str, tables: Tables = SHIPPED) -> list[Entr
         found += [_up_to(machine, machine.driver, tables)] if machine.driver is not None else []
         found += [_drives(machine.driver, gpu, tables) for gpu in machine.gpus if machine.driver is not None]
         found += [_range(gpu, tables) for gpu in machine.gpus]
+        found += [entry for gpu in machine.gpus for entry in _wheels(machine, gpu, tables)]
     if machine.system is not None:
         found.append(_os(machine.system, machine.support_end, today, tables))
     if machine.driver is not None:
@@ -161,6 +163,25 @@ def _range(gpu: Gpu, tables: Tables) -> Entry:
     fit = gpus.with_toolkit(gpu, newest, tables)
     data = _data(fit, "answer", "first_cuda", "last_cuda", "source")
     return Entry("gpu", f"{gpu.shown} and the newest toolkit", fit.answer, fit.why, fit.needs, fit.source, data)
+
+
+def _wheels(machine: Machine, gpu: Gpu, tables: Tables) -> Iterator[Entry]:
+    """Tell which builds of Python packages have code for a GPU, and run on the driver where one is given."""
+    if gpu.capability is None:
+        return
+    arch = machine.system.arch if machine.system is not None else "x86_64"
+    arch = "aarch64" if gpu.kind in gpus.ARM_HOSTS else arch
+    families = tuple(dict.fromkeys(row["family"] for row in tables.rows("wheels") if row["arch"] == arch))
+    found = {one: wheels.builds(one, gpu.capability, machine.driver, arch, tables) for one in families}
+    known = [build for builds in found.values() for build in builds[:1]]
+    without = [one for one, builds in found.items() if not builds]
+    why = "; ".join(one.shown for one in known) or "none of the builds in the catalog has"
+    if known and without:
+        why += f". None in the catalog: {', '.join(without)}"
+    data = {"builds": [one._asdict() for one in known], "without": without}
+    sources = "; ".join(dict.fromkeys(one.source for one in known))
+    title = f"Python wheels with code for {gpu.shown}"
+    yield Entry("wheels", title, "ok" if known else "none", why, None, sources, data)
 
 
 def _os(system: System, support_end: str | None, today: str, tables: Tables) -> Entry:

@@ -135,6 +135,15 @@ TABLES: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
             **dict.fromkeys(("cuda", "driver"), TEXT),
         },
     ),
+    "wheels": (
+        "wheels",
+        ("family", "version", "build", "arch"),
+        {
+            **dict.fromkeys(("family", "build", "arch"), TEXT),
+            **dict.fromkeys(("version", "cuda", "glibc"), VERSION),
+            "targets": TEXTS,
+        },
+    ),
 }
 OPTIONAL_KEYS = ("stream",)
 FILES = tuple(dict.fromkeys(file for file, _, _ in TABLES.values()))

@@ -30,6 +30,7 @@ WHERE = {
     "ngc_releases": ("containers", ("release",)),
     "frameworks": ("libraries", ("framework", "version")),
     "cudnn": ("libraries", ("version",)),
+    "wheels": ("wheels", ("family", "version", "build", "arch")),
 }
 
 

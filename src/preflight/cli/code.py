@@ -19,8 +19,6 @@ from preflight.cli.common import fail, write_out
 from preflight.digits import is_whole
 from preflight.report.clean import clean, clean_tree
 
-ARM_HOSTS = ("superchip", "soc", "jetson")  # kinds of GPUs that come with an Arm processor
-
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=completion.files)
@@ -68,7 +66,7 @@ def question(name: str, driver: str | None) -> Question:
             why = gpus.with_toolkit(known, "12.4").why if any(map(str.isalnum, name)) else "it names no GPU"
             fail(f"--gpu {clean(name, 40)}: {clean(why, 200)}; write a product (h100) or a compute capability (9.0)")
         capability, shown = known.capability, known.model or name.upper()
-        machine = "aarch64" if known.kind in ARM_HOSTS else ""
+        machine = "aarch64" if known.kind in gpus.ARM_HOSTS else ""
     return Question(clean(shown, 40), capability, driver, gpu(capability, driver), machine)
 
 

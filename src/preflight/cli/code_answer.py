@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from preflight.artifacts.gpu_code.runs import Gpu, gpu
 from preflight.artifacts.gpu_code.survey import NONE, Outcome, Package, Survey, outcome
+from preflight.catalog import wheels
 from preflight.catalog.tables import SHIPPED
 from preflight.catalog.targets import NO, TEGRA, UNKNOWN, YES
+from preflight.catalog.wheels import Build
 
 OLDEST = 50  # Maxwell: older ones are told only where code is for them
 # What an outcome is called: all of it runs as machine code, some by PTX, only some of it runs, …
@@ -57,6 +59,14 @@ def answers(found: Survey, asked: Sequence[Question]) -> list[Answered]:
             )
         made.append(Answered(one, answer, packages, why))
     return made
+
+
+def would_run(package: Package, question: Question) -> list[Build]:
+    """Return the builds of a package, where the catalog has it, that have code for a GPU that its own is not for."""
+    family = wheels.family_of(package.owner.name)
+    machines = {one.code.machine for one in package.libraries}
+    machine = question.machine or (machines.pop() if len(machines) == 1 else None) or "x86_64"
+    return wheels.builds(family, question.capability, question.driver, machine) if family else []
 
 
 def fits(answered: Sequence[Answered]) -> bool:

@@ -7,8 +7,9 @@ from typing import Any
 
 from preflight.artifacts.gpu_code import Code, Container
 from preflight.artifacts.gpu_code.survey import Demand, Outcome, Package, Survey
+from preflight.catalog.targets import NO
 from preflight.catalog.versions import show
-from preflight.cli.code_answer import Answered, table
+from preflight.cli.code_answer import Answered, table, would_run
 
 
 def document(found: Survey, answered: Sequence[Answered], driver: str | None) -> dict[str, Any]:
@@ -39,8 +40,17 @@ def _answer(one: Answered) -> dict[str, Any]:
         "driver_cuda": show(question.on.cuda) if question.on.cuda else None,
         "answer": one.answer,
         "why": one.why or None,
-        "packages": [{"name": package.owner.name, **_outcome(result)} for package, result in one.packages],
+        "packages": [
+            {"name": package.owner.name, **_outcome(result), "builds": _builds(package, result, one)}
+            for package, result in one.packages
+        ],
     }
+
+
+def _builds(package: Package, result: Outcome, one: Answered) -> list[dict[str, Any]]:
+    """Return what would run where a package does not."""
+    found = would_run(package, one.question) if result.answer == NO else []
+    return [build._asdict() for build in found]
 
 
 def _outcome(result: Outcome) -> dict[str, Any]:

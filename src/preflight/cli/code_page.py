@@ -9,12 +9,13 @@ from preflight.artifacts.gpu_code.model import IGNORED
 from preflight.artifacts.gpu_code.survey import NONE, Demand, Outcome, Package, Survey
 from preflight.catalog.targets import NO, UNKNOWN, YES
 from preflight.catalog.versions import show
-from preflight.cli.code_answer import BY_PTX, IN_PART, RUNS, Answered, generation, table
+from preflight.cli.code_answer import BY_PTX, IN_PART, RUNS, Answered, generation, table, would_run
 from preflight.report.clean import clean
 
 COLUMNS = 80
 INDENT = 13
 MOST_NOTES = 20
+MOST_BUILDS = 3
 _LABELS = {RUNS: "runs on", BY_PTX: "by PTX on", IN_PART: "in part on", UNKNOWN: "not known", NO: "not on"}
 _WORDS = {YES: "yes", NO: "no", UNKNOWN: "not known", NONE: "it has no GPU code; what compiles at run time is not seen"}
 
@@ -58,6 +59,9 @@ def _answer(one: Answered) -> Iterator[str]:
     for package, result in rest:
         yield from _wrapped(_label(package), _counted(result), "  ")
         yield from _wrapped("", f"decided by {clean(result.library, 300)}", "  ")
+        if result.answer == NO:
+            for build in would_run(package, question)[:MOST_BUILDS]:
+                yield from _wrapped("", f"would run: {build.shown}", "  ")
     for package, result in one.packages:
         if result.answer == YES and result.cuda and not question.driver:
             yield from _wrapped(_label(package), f"by PTX: needs a driver of CUDA {show(result.cuda)} or newer", "  ")

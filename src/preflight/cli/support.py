@@ -23,6 +23,7 @@ from preflight.cli.common import config_option, fail, policy_for, write_out
 from preflight.report.clean import clean
 
 COLUMNS = 80
+_TOLD = ("compiler", "node", "driver_cuda", "wheels")  # answers that are neither yes nor no
 _OS = re.compile(r"([a-z][a-z _-]*[a-z])[\s:=_-]*(\d+(?:\.\d+)*)?")
 
 
@@ -186,7 +187,7 @@ def page(title: str, entries: list[Entry], today: str) -> Iterator[str]:
     yield ""
     for entry in entries:
         number = f" [{sources.index(entry.source) + 1}]" if entry.source else ""
-        mark = {GOOD: " ", BAD: "!"}.get(entry.mark, " " if entry.key in ("compiler", "node", "driver_cuda") else "?")
+        mark = {GOOD: " ", BAD: "!"}.get(entry.mark, " " if entry.key in _TOLD else "?")
         yield from _wrapped(f"{mark} {entry.title}: {entry.answer.replace('_', ' ')}", "    ")
         yield from _wrapped(f"    {entry.why}{number}", "    ")
     yield from _ends(entries)

@@ -73,7 +73,7 @@ def _packages(session: Session, command: Command, found: Survey, line: int) -> N
         alike.sort(key=lambda one: not _is_sure(one))
         binds = _is_sure(alike[0])
         names = ", ".join(_label(package) for package, _ in alike[:3]) + " and others" * (len(alike) > 3)
-        _code(session, command, alike[0][1], names, line, binds)
+        _code(session, command, alike[0][1], names, line, binds, alike[0][0].owner.name)
     if len(told) > MOST:
         session.collector.note(line, f"{len(told) - MOST} more packages with GPU code: preflight code lists them")
 
@@ -83,11 +83,13 @@ def _is_sure(one: tuple[Package, Holds]) -> bool:
     return one[0].owner.name.lower() in _BINDS
 
 
-def _code(session: Session, command: Command, held: Holds, names: str, line: int, binds: bool) -> None:
+def _code(
+    session: Session, command: Command, held: Holds, names: str, line: int, binds: bool, package: str = ""
+) -> None:
     """Add what the code of a package or a program needs of the GPUs, and of the driver where that has to compile."""
     what = f"{names}: {span(held.targets)} in {_name(held.library)}"
     why = f"{what}; other GPUs answer 'no kernel image'"
-    session.need(command, f"gpu.code={JOIN.join(held.targets)}", line, why, binds=binds)
+    session.need(command, f"gpu.code={JOIN.join(held.targets)}", line, why, binds=binds, package=package)
     if held.cuda is None or len(held.machine_code) == len(held.targets):
         return
     own = f"gpu.code={JOIN.join(held.machine_code)}|" if held.machine_code else ""

@@ -22,6 +22,7 @@ class Inferred(NamedTuple):
     """A need: ``clause`` of the requirement language, the ``line`` it comes from (1-based; 0: not in the script, but on
     the command line or in the environment), that line's ``text``, and ``why``: the evidence, in a sentence.
     ``component``: of a heterogeneous job, which one it is a need of; the script itself runs in the first, 0.
+    ``package``: whose code asks it.
     ``binds``: with --infer=require. A number of GPUs does not (Slurm itself gives them), nor what only the name of an
     image says."""
 
@@ -31,6 +32,7 @@ class Inferred(NamedTuple):
     why: str
     component: int = 0
     binds: bool = True
+    package: str = ""
 
 
 class Unread(NamedTuple):
@@ -90,6 +92,7 @@ class Collector:
         text: str | None = None,
         groups: tuple[int, ...] = (),
         binds: bool = True,
+        package: str = "",
     ) -> None:
         """Add a need; with a ``doubt`` (why the line may not run) the line is unread, unless it runs elsewhere.
 
@@ -100,7 +103,7 @@ class Collector:
         if problem:
             self.unread(line, f"{clause}: {problem}")
         for place in places:
-            self._need(clause, line, why, doubt, text, place)
+            self._need(clause, line, why, doubt, text, place, package)
             if binds and not doubt:
                 self._binding.add((clause, place))
 
@@ -121,7 +124,7 @@ class Collector:
             return (0,), ""
         return (asking, "") if len(asking) == 1 else ((), "which of the components it is a need of is not known")
 
-    def _need(self, clause: str, line: int, why: str, doubt: str, text: str | None, place: int) -> None:
+    def _need(self, clause: str, line: int, why: str, doubt: str, text: str | None, place: int, package: str) -> None:
         known = self._needs.get((clause, place))
         if known is not None and known.line <= line and not doubt:
             return
@@ -136,7 +139,9 @@ class Collector:
             return
         if known is not None or len(self._needs) < MAX_ITEMS:
             shown = self.line(line) if text is None else clean(text, MAX_TEXT)
-            self._needs[clause, place] = Inferred(clean(clause, 4096), line, shown, clean(why), place)
+            self._needs[clause, place] = Inferred(
+                clean(clause, 4096), line, shown, clean(why), place, package=clean(package, 100)
+            )
 
     def unread(self, line: int, why: str, setup: bool = False) -> None:
         """Add a line that could not be read; the first reason counts, but that it is more than ``setup`` stays."""

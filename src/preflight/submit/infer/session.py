@@ -131,9 +131,9 @@ class Session:
                 return
             left = self._rules.get(name, self._fallback)(self, left)
 
-    def need(self, command: Command, clause: str, line: int, why: str, binds: bool = True) -> None:
+    def need(self, command: Command, clause: str, line: int, why: str, binds: bool = True, package: str = "") -> None:
         """Add a need that a command states; unread where the command may not run."""
-        self.collector.need(clause, line, why, command.doubt, groups=command.groups, binds=binds)
+        self.collector.need(clause, line, why, command.doubt, groups=command.groups, binds=binds, package=package)
 
     def seeks_gpus(self, command: Command, line: int) -> bool:
         """Whether what a GPU must be is of account where a command runs."""

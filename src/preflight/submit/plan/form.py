@@ -66,7 +66,12 @@ def _hosts(nodes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _inferring(one: Inferring) -> dict[str, Any]:
-    return {**_need(one.need), "fails": [_group(group) for group in one.fails], "untold": _hosts(one.untold)}
+    return {
+        **_need(one.need),
+        "fails": [_group(group) for group in one.fails],
+        "untold": _hosts(one.untold),
+        "builds": [_group(group) for group in one.builds],
+    }
 
 
 def _change(one: Change) -> dict[str, Any]:

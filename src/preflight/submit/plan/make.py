@@ -11,6 +11,7 @@ from preflight.requirements.grammar import Predicate, Requirement
 from preflight.slurm.models import Node
 from preflight.submit.infer import Inference
 from preflight.submit.plan import change, judge
+from preflight.submit.plan.builds import builds
 from preflight.submit.plan.kinds import Given, Kinds
 from preflight.submit.plan.model import Group, Inferring, Nodes, Part, Placement, Plan, Wants
 from preflight.submit.plan.needs import requirement_of, wants
@@ -155,7 +156,8 @@ def _inferring(one: Wants, nodes: Nodes, kinds: Kinds, gpus: Given, policy: Poli
             elif answer.status == "unknown":
                 untold.append(name)
         groups = tuple(Group(what, seen, tuple(found)) for (what, seen), found in fails.items())
-        fared.append(Inferring(need, groups, tuple(untold)))
+        missed = [name for names in fails.values() for name in names]
+        fared.append(Inferring(need, groups, tuple(untold), builds(need, missed, kinds, policy.tables())))
     return tuple(fared)
 
 

@@ -16,7 +16,7 @@ class Need(NamedTuple):
     """One clause and where it comes from.
 
     ``source``: "--require", "comment" or "inferred". ``line``: of the script, 0 elsewhere. ``text``: that line, or the
-    option as it was given; ``why``: the evidence of an inferred one.
+    option as it was given; ``why``: the evidence of an inferred one, ``package``: whose code asks it.
     """
 
     clause: Clause
@@ -24,6 +24,7 @@ class Need(NamedTuple):
     line: int
     text: str
     why: str = ""
+    package: str = ""
 
 
 class Wants(NamedTuple):
@@ -50,11 +51,15 @@ class Change(NamedTuple):
 
 
 class Inferring(NamedTuple):
-    """How an inferred need fares on the nodes that fit: those on which it fails, and on which it is not known."""
+    """How an inferred need fares on the nodes that fit: those on which it fails, and on which it is not known.
+
+    ``builds``: of a package whose code is not for the GPUs, ``what`` would run on which of the nodes.
+    """
 
     need: Need
     fails: tuple[Group, ...]
     untold: tuple[str, ...]
+    builds: tuple[Group, ...] = ()
 
 
 class Placement(NamedTuple):

@@ -46,7 +46,7 @@ def _inferred(inference: Inference, known: set[str], position: int) -> list[tupl
     """Return the inferred needs that are not stated, but for numbers of GPUs that Slurm itself gives, and whether each
     may bind."""
     return [
-        (Need(clause, "inferred", one.line, one.text, one.why), one.binds)
+        (Need(clause, "inferred", one.line, one.text, one.why, one.package), one.binds)
         for one in inference.needs
         for clause in parse(one.clause).clauses
         if one.component == position and clause.text not in known and not _of_options(one)

@@ -181,6 +181,8 @@ def _inferred(part: Part) -> Iterator[str]:
         for group in one.fails:
             detail = f" ({group.detail})" if group.detail else ""
             yield from _wrapped(f"fails on {_hosts(group.nodes)}{detail}", "    ", "      ")
+        for group in one.builds:
+            yield from _wrapped(f"would run: {group.what} ({_hosts(group.nodes)})", "    ", "      ")
         if part.nodes is None or not part.nodes.fit:
             continue
         if len(one.untold) == len(part.nodes.fit):
