@@ -60,7 +60,7 @@ class Site:
     """One simulated node: its system, the text of its GPU scenario (None: no driver), what Slurm knows of it.
 
     ``gres``: Gres= of slurm.conf, where Slurm's own NVML plugin is to find the GPUs (AutoDetect=nvml), or the
-    cluster's own gres.conf names them.
+    cluster's own gres.conf names them. ``boots``: it has a boot id of its own, which a reboot changes.
     """
 
     name: str
@@ -70,11 +70,12 @@ class Site:
     minors: tuple[int, ...] | None = None
     features: tuple[str, ...] = ()
     gres: str | None = None
+    boots: bool = False
 
     @property
     def node(self) -> LabNode:
         """The node as slurm.conf describes it."""
-        return LabNode(self.name, gpus=self.gpus, minors=self.minors, features=self.features)
+        return LabNode(self.name, gpus=self.gpus, minors=self.minors, features=self.features, boots=self.boots)
 
 
 @dataclass
@@ -318,9 +319,10 @@ resume_after = 1
 
     def health(self, node: str) -> subprocess.CompletedProcess[str]:
         """Run the node's health check as slurmd does: SLURMD_NODENAME and nothing else."""
-        script = f"{self.prefix}/libexec/healthcheck"
+        script = self.release.argv(f"{self.prefix}/libexec/healthcheck", [])
+        boots = any(site.name == node and site.boots for site in self.sites)
         return subprocess.run(
-            self.release.argv(script, []),
+            self.lab.in_node(node, script) if boots else script,
             env={"SLURMD_NODENAME": node},
             capture_output=True,
             text=True,
@@ -364,7 +366,7 @@ resume_after = 1
         self.lift_faults()
         self.lab.reset()
         for site in self.sites:
-            for pattern in ("drain-*.json", "streaks-*.json", "pending/*", "released/*", "outbox/*"):
+            for pattern in ("drain-*.json", "streaks-*.json", "recover-*.json", "pending/*", "released/*", "outbox/*"):
                 for path in self.node_dir(site.name).glob(f"spool/{pattern}"):
                     path.unlink()
         for pattern in ("stuck-*.json", "drain-*.json"):

@@ -20,7 +20,8 @@ class LabNode:
     """One simulated node. ``memory_mb`` is what Slurm believes, in MiB; ``minors`` are the GPUs' minor numbers in the
     order of gres.conf (default 0..gpus-1), so that a shuffled mapping of gres index to device can be had. ``gres``
     is Gres= as written, in place of one made from ``gpus``. With a ``driver`` its slurmd has that driver and its
-    device files, and gres.conf says AutoDetect=nvml for it in place of File= lines."""
+    device files, and gres.conf says AutoDetect=nvml for it in place of File= lines. With ``boots`` it has a boot id of
+    its own, another one after each `Lab.boot_node`."""
 
     name: str
     cpus: int = 4
@@ -32,6 +33,7 @@ class LabNode:
     port: int = 0
     gres: str | None = None
     driver: Driver | None = None
+    boots: bool = False
 
     def __post_init__(self) -> None:
         minors = tuple(range(self.gpus)) if self.minors is None else tuple(self.minors)

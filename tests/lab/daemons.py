@@ -41,11 +41,11 @@ class Daemon:
         self._release, self._program, self._args, self._account = release, program, list(args), account
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it unless it runs, in a process group of its own."""
+    def start(self, *more: str) -> None:
+        """Start it unless it runs, in a process group of its own; ``more`` arguments for this time."""
         if self.pid is not None:
             return
-        command, variables = self._release.argv(self._program, self._args, self._account), _ENV
+        command, variables = self._release.argv(self._program, [*self._args, *more], self._account), _ENV
         if self._surroundings is not None:
             command, more = self._surroundings(command)
             variables = {**variables, **more}

@@ -20,6 +20,10 @@ from lab.daemons import Daemon, LabError, Surroundings
 from lab.jobs import Jobs
 from lab.release import Release
 from lab.users import account, ensure_users
+from preflight.facts.cache import BOOT_ID
+
+_BOOT = ("unshare", "--mount", "--propagation", "slave", "/bin/sh", "-c")
+_BOOT = (*_BOOT, 'mount --bind "$1" "$2" && shift 2 && exec "$@"', "lab-boot")  # of this slurmd and what it runs
 
 
 def unavailable(release: Release | None = None) -> str | None:
@@ -88,6 +92,7 @@ class Lab(Jobs):
         self.accounting = Accounting(self.settings, self.release) if accounting else None
         if self.accounting is not None:
             self.settings = replace(self.settings, extra=f"{self.accounting.lines()}{self.settings.extra}")
+        self._boots: dict[str, int] = {}
         self.slurm_conf = self.settings.path("slurm.conf")
         self.work = self.settings.path("work")
         daemon = ["-D", "-f", self.slurm_conf]
@@ -188,6 +193,23 @@ class Lab(Jobs):
         """Start the slurmd of one node again; wait_nodes tells when it has registered."""
         self._slurmds[name].start()
 
+    def boot_node(self, name: str) -> None:
+        """Reboot a node that has ``boots``: what runs there ends, and its slurmd starts with another boot id.
+
+        slurmd -b tells slurmctld that the node has just booted.
+        """
+        self._slurmds[name].stop()
+        self._boots[name] = self._boots.get(name, 0) + 1
+        self._slurmds[name].start("-b")
+
+    def boot_id(self, name: str) -> str:
+        """Return the boot id that the node has, where it has ``boots``."""
+        return f"{name}-boot-{self._boots.get(name, 0)}"
+
+    def in_node(self, name: str, command: list[str]) -> list[str]:
+        """Return the command line that runs ``command`` where the node's slurmd has its boot id and its driver."""
+        return ["nsenter", "--mount", "--target", str(self._slurmds[name].pid), *command]
+
     def stop_node(self, name: str) -> None:
         """Stop the slurmd of one node; its running steps go on, as on a real node."""
         self._slurmds[name].stop(below=False)
@@ -228,12 +250,20 @@ class Lab(Jobs):
 
     def _surroundings(self, node: LabNode) -> Surroundings | None:
         driver = node.driver
-        if driver is None:
+        if driver is None and not node.boots:
             return None
 
         def enter(command: list[str]) -> tuple[list[str], dict[str, str]]:
-            variables = driver.environment(self.settings.path("driver"))
-            return driver.around(command, self.release.outside(""), self.node_dir(node.name, "dev")), variables
+            variables: dict[str, str] = {}
+            if driver is not None:
+                variables = driver.environment(self.settings.path("driver"))
+                command = driver.around(command, self.release.outside(""), self.node_dir(node.name, "dev"))
+            if node.boots:
+                path = self.node_dir(node.name, "boot_id")
+                with open(path, "w", encoding="ascii") as text:
+                    text.write(f"{self.boot_id(node.name)}\n")
+                command = [*_BOOT, path, self.release.outside(BOOT_ID), *command]
+            return command, variables
 
         return enter
 
