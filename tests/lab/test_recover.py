@@ -128,14 +128,19 @@ def test_no_more_nodes_than_the_breaker_lets_us(cluster: Cluster) -> None:
             thread.join()
     away = [name for name in NAMES if "DRAIN" in lab.node_state(name)]
     assert len(away) == 1
-    _health_until(cluster, away[0], "reboot")
-    lab.wait_until(lambda: _rebooted(cluster), 60, "RebootProgram to be run")
+
+    def asked() -> bool:
+        return bool(_rebooted(cluster)) or cluster.health(away[0]).returncode != 0
+
+    lab.wait_until(asked, 60, "RebootProgram to be run")
     held = next(name for name in NAMES if name not in away)
     action = cluster.health_report(held)["action"]
     assert action["detail"].startswith("drain breaker:"), action
     assert lab.node_state(held) == "IDLE"
-    shown = " ".join(cluster.preflight("doctor").stdout.split())
-    assert "RebootProgram" in shown
+    doctor = lab.run([f"{cluster.prefix}/bin/preflight", "doctor"], env={"SLURMD_NODENAME": held}).stdout
+    shown = " ".join(doctor.split())
+    assert "drain breaker: held at the latest health check" in shown
+    assert f"slurm.conf RebootProgram: {cluster.directory}/reboot-program" in shown
     _boot(cluster, away[0])
     report = cluster.health_report(away[0])
     message = next(one["message"] for one in report["findings"] if one["check"] == "gpu.ecc.uncorrected")
