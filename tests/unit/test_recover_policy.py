@@ -13,7 +13,7 @@ from preflight.facts.document import FactsDocument
 from preflight.hooks.recover.ladder import asked, failing
 from preflight.policy.cache import cached_policy
 from preflight.policy.load import PolicyError, parse_policy
-from preflight.policy.model import Policy, from_json, to_json
+from preflight.policy.model import Policy, from_cache, to_cache
 from preflight.policy.write import to_toml
 from preflight.slurm.node import NodeState
 
@@ -43,7 +43,7 @@ def test_nothing_is_done_unless_it_is_written() -> None:
 
 def test_a_policy_is_read_and_written_back_the_same() -> None:
     policy = read(STEPS)
-    assert from_json(to_json(policy)) == policy
+    assert from_cache(to_cache(policy)) == policy
     again = parse_policy(to_toml(policy), "p.toml")
     assert again.recover == policy.recover
     assert list(again.recover.steps) == list(policy.recover.steps)
