@@ -17,13 +17,15 @@ RELEASES = {"22.05": "22.05.8", "24.11": "24.11.5", "26.05": "26.05.5"}
 NODES = "n1 os_ubuntu_22.04,gpu_count_0\nn2 fast,os_ubuntu_22.04,gpu_count_0\n"
 EXTRAS = "".join(f'{node} {{"cuda_runs":12004000,"gpu_count":1}}\n' for node in ("n1", "n2"))
 SINFO = """case "$*" in
-*NodeHost:0*)
-    mark="$*" mark=${{mark##*Extra:0}}
-    while read -r node extra; do printf '%s%s%s%s\\n' "$node" "$mark" "$extra" "$mark"; done <{place}/extras ;;
 *%f*) cat {place}/nodes ;;
 *) echo n1 ;;
 esac
 """
+# One node as `scontrol show node` has it; between its fields {joint}.
+NODE = (
+    "NodeName=%s CoresPerSocket=1 {joint}CPUAlloc=0 CPUTot=4 CPULoad=0.1{joint}State=IDLE {joint}RealMemory=9 {joint}"
+)
+NODE += "Partitions=p {joint}Extra=%s{end}"
 PYTHON = os.path.realpath(sys.executable)
 
 
@@ -95,7 +97,8 @@ class DoctorSite:
         answers = {
             "scontrol": f'case "$*" in\n-V) echo "slurm-wlm {version}" ;;\n'
             f"ping) {'exit 0' if up else 'exit 1'} ;;\n"
-            f'"show config") {f"cat {self.place}/config" if up else down} ;;\n*) exit 1 ;;\nesac\n',
+            f'"show config") {f"cat {self.place}/config" if up else down} ;;\n'
+            f"*'show node') {_extras(self.place) if up else down} ;;\n*) exit 1 ;;\nesac\n",
             "sinfo": SINFO.format(place=self.place) if up else down,
             "squeue": f"cat {self.place}/queue\n" if up else down,
         }
@@ -135,3 +138,10 @@ def _install(target: Target, lib: str) -> None:
         install.install(target, plugin=False)
     finally:
         install.copy_package = copy
+
+
+def _extras(place: Path) -> str:
+    """Return what prints the nodes of the file of extras in scontrol's long form, or with -o in the other."""
+    long, short = NODE.format(joint="\\n   ", end="\\n\\n"), NODE.format(joint=" ", end="\\n")
+    form = f"form='{long}'; [ $2 != -o ] || form='{short}'"
+    return f'{form}; while read -r node extra; do printf "$form" "$node" "$extra"; done <{place}/extras'

@@ -11,6 +11,7 @@ import pytest
 from preflight.submit.image import ImageError, needs, read, requirement
 from preflight.submit.image.environment import from_definition
 from preflight.submit.image.sif import read as read_sif
+from unit import infer_samples
 from unit.image_samples import REQUIRE, UBUNTU, partition, sif, unpacked
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -50,6 +51,26 @@ def test_of_two_stages_the_last_where_only_the_definition_can_be_read(tmp_path: 
     assert read(str(encrypted)).environment == {"NVIDIA_REQUIRE_ARCH": "arch>=7.0"}
 
 
+def test_an_encrypted_image_is_named_and_what_it_holds_is_unread(tmp_path: Path) -> None:
+    """By Apptainer 1.4.5 as a user: its definition can be read, and nothing else."""
+    image = read(str(IMAGES / "encrypted.sif"))
+    assert image.notes == ("the SIF's file system is a squashfs encrypted by gocryptfs, which Preflight does not read",)
+    assert (image.environment, image.os) == ({"NVIDIA_REQUIRE_CUDA": "cuda>=12.4"}, None)
+    infer_samples.put(tmp_path, "/home/alice/project/x")
+    shutil.copy(IMAGES / "encrypted.sif", tmp_path / "home/alice/project/e.sif")
+    found = infer_samples.read("srun apptainer exec --nv e.sif ./a", tmp_path)
+    assert [one.clause for one in found.needs] == ["gpu.count>=1", "container=apptainer", "arch=x86_64", "cuda>=12.4"]
+    assert [(one.line, "encrypted by gocryptfs" in one.why) for one in found.unread] == [(3, True)]
+
+
+def test_what_is_uncertain_in_an_image_is_unread_in_a_script(tmp_path: Path) -> None:
+    infer_samples.put(tmp_path, "/home/alice/project/x")
+    shutil.copy(IMAGES / "branch.sif", tmp_path / "home/alice/project/e.sif")
+    found = infer_samples.read("srun apptainer exec --nv e.sif ./a", tmp_path)
+    assert ["under a condition" in one.why for one in found.unread] == [True]
+    assert infer_samples.read("srun apptainer exec e.sif ./a", tmp_path).unread == ()
+
+
 def test_a_default_in_a_definition_alone_settles_nothing() -> None:
     text = (
         'Bootstrap: docker\nFrom: x\n%environment\n export NVIDIA_REQUIRE_CUDA="${NVIDIA_REQUIRE_CUDA:-"cuda>=13.0"}"\n'
@@ -72,6 +93,16 @@ def test_pzstd_begins_with_a_frame_to_be_skipped() -> None:
         ("skopeo.tar", "oci", BASE | {"NVIDIA_REQUIRE_CUDA": "cuda>=12.6"}),
         ("two-names.tar", "docker", BASE),  # two tags of one image
         ("charliecloud.sqsh", "squashfs", {}),
+        (
+            "charliecloud-env.sqsh",
+            "squashfs",
+            {
+                "NVIDIA_VISIBLE_DEVICES": "all",
+                "NVIDIA_REQUIRE_CUDA": "cuda>=12.4 brand=tesla,driver>=470",
+                "CUDA_VERSION": "12.4.1",
+                "NVIDIA_PATHS": "12.4.1/x",
+            },
+        ),
     ],
 )
 def test_images_of_other_tools(name: str, kind: str, environment: dict[str, str]) -> None:

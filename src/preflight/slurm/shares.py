@@ -18,14 +18,14 @@ _USED = re.compile(r"(shard|mps):(?:([^:,()]+):)?[0-9]+\(([0-9/,]+)\)")
 def of_one_gpu(slurm: Slurm) -> dict[str, dict[str, int]]:
     """Return the most shares that one GPU of each node has, by "shard" and "mps"; {} where jobs may have several GPUs'.
 
-    Nodes without any are left out. Raises SlurmError.
+    Nodes without any are left out. Without -N, with which sinfo compares each node with every other. Raises SlurmError.
     """
     for line in slurm.run("scontrol", "show", "config").splitlines():
         key, _, value = line.partition("=")
         if key.strip() == "SelectTypeParameters" and SEVERAL in value.upper():
             return {}
     found: dict[str, dict[str, int]] = {}
-    for nodes, used in ask(slurm, "sinfo", ("-a", "-N"), ("NodeList", "GresUsed")):
+    for nodes, used in ask(slurm, "sinfo", ("-a",), ("NodeList", "GresUsed")):
         most = most_of(used)
         if most:
             found.update(dict.fromkeys(hosts(nodes), most))

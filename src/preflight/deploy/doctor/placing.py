@@ -13,9 +13,10 @@ from preflight.deploy.doctor.slurm_conf import scheduler_line
 from preflight.files import read_plain
 from preflight.hostlist import folded
 from preflight.requirements.encode import PREFIXES
+from preflight.slurm import node_text
 from preflight.slurm.cluster import LARGEST
 from preflight.slurm.commands import SlurmError
-from preflight.slurm.fields import ask
+from preflight.slurm.fields import ask, hosts
 from preflight.slurm.publish import without_extra
 
 EXTRA = "extra_constraints"
@@ -127,15 +128,24 @@ def _few(names: set[str]) -> str:
 
 
 def _by_features(host: Host) -> dict[str, bool]:
-    rows = [row.split(None, 1) for row in host.slurm.run("sinfo", "-h", "-N", "-o", "%N %f").splitlines()]
+    # Without -N, with which sinfo compares each node with every other: a row is a group of nodes.
+    rows = [row.split(None, 1) for row in host.slurm.run("sinfo", "-h", "-o", "%N %f").splitlines()]
     return {
-        row[0]: any(word.startswith(PREFIXES) for word in row[1].strip().split(",")) for row in rows if len(row) == 2
+        name: any(word.startswith(PREFIXES) for word in row[1].strip().split(","))
+        for row in rows
+        if len(row) == 2
+        for name in hosts(row[0])
     }
 
 
 def _by_extra(host: Host) -> dict[str, bool]:
-    rows = ask(host.slurm._replace(limit=LARGEST), "sinfo", ("-N",), ("NodeHost", "Extra"))
-    return {name: without_extra(extra.strip()) is not None for name, extra in rows}
+    # Each node has an Extra of its own, by which sinfo would compare each with every other: scontrol does not.
+    slurm = host.slurm._replace(limit=LARGEST)
+    try:
+        found = {node.name: node.extra for node in node_text.read(slurm) if node.partitions}
+    except node_text.NotProven:
+        found = dict(ask(slurm, "sinfo", ("-N",), ("NodeHost", "Extra")))
+    return {name: without_extra(extra.strip()) is not None for name, extra in found.items()}
 
 
 def filters(host: Host) -> set[str]:

@@ -43,14 +43,14 @@ def _several_nodes(host: Host) -> Iterator[Result]:
     if host.has(NODE) or not host.conf.asked or host.node != os.uname().nodename.split(".")[0]:
         return
     try:
-        rows = [row.split() for row in host.slurm.run("sinfo", "-h", "-N", "-o", "%N %n").splitlines()]
+        nodes = sorted(host.slurm.run("scontrol", "show", "aliases", host.node).split())
     except SlurmError:
         return
-    nodes = list(dict.fromkeys(row[0] for row in rows if len(row) == 2 and row[1].split(".")[0] == host.node))
     if nodes:
         named = ", ".join(nodes[:4]) + (f" and {len(nodes) - 4} more" if len(nodes) > 4 else "")
         text = f"this host runs {named}: files, hooks and the dry run were not looked at"
-        yield warn("node", text, 'sinfo -N -o "%N %n"', f"{host.target.program} doctor --node {nodes[0]}")
+        fix = f"{host.target.program} doctor --node {nodes[0]}"
+        yield warn("node", text, f"scontrol show aliases {host.node}", fix)
 
 
 def _prolog_flags(host: Host) -> Iterator[Result]:

@@ -10,6 +10,7 @@ from preflight.facts.rootfs import Root
 from preflight.submit.image.shell import Script
 
 ENROOT = "/etc/environment"
+CHARLIECLOUD = "/ch/environment"  # of `ENV`, and of the configuration of an image that ch-image pulled
 SINGULARITY = "/.singularity.d/env/*.sh"
 DEFINITION = "the definition file, %environment"
 MAX_FILE = 1 << 20
@@ -40,10 +41,16 @@ def wanted(variables: dict[str, str], where: str) -> Variables:
 
 
 def from_root(root: Root) -> Variables:
-    """Return the variables in an unpacked root: enroot's /etc/environment, then Singularity's scripts in order."""
-    plain, notes = _text(root, ENROOT) if root.is_file(ENROOT) else ("", [])
-    variables, sources, more = wanted(parse_plain(plain), ENROOT)
-    notes += more
+    """Return the variables in an unpacked root: enroot's /etc/environment, Charliecloud's /ch/environment, then
+    Singularity's scripts in order."""
+    variables: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    notes: list[str] = []
+    for path in (ENROOT, CHARLIECLOUD):
+        text, unread = _text(root, path)
+        kept, where, more = wanted(parse_plain(text), path)
+        variables, sources = variables | kept, sources | where
+        notes += unread + more
     # As `apptainer exec --cleanenv` starts it: what no script has set is unset.
     script = Script(variables, _NAME)
     for path in root.glob(SINGULARITY):
@@ -71,7 +78,8 @@ def _text(root: Root, path: str) -> tuple[str, list[str]]:
 
 
 def parse_plain(text: str) -> dict[str, str]:
-    """Return the variables of NAME=value lines, as enroot writes them: quotes around a value are taken off."""
+    """Return the variables of NAME=value lines, as enroot and Charliecloud write them: quotes around a value are taken
+    off, as `ch-run --set-env` does too."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         matched = _LINE.fullmatch(line)

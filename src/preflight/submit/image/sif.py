@@ -20,7 +20,13 @@ _DESCRIPTOR = struct.Struct("<i?IIIqqqqqqq128s384s")
 DEFINITION, VARIABLES, LABELS, PARTITION = 0x4001, 0x4002, 0x4003, 0x4004
 OCI_INDEX = 0x400A
 SQUASHFS, EXT3, ENCRYPTED = 1, 2, 5
-_FILE_SYSTEMS = {EXT3: "ext3", 3: "an archive", 4: "raw data", ENCRYPTED: "an encrypted squashfs"}
+_FILE_SYSTEMS = {
+    EXT3: "ext3",
+    3: "an archive",
+    4: "raw data",
+    ENCRYPTED: "an encrypted squashfs",
+    6: "a squashfs encrypted by gocryptfs",
+}
 _SYSTEM, _PRIMARY = 1, 2
 _MACHINES = {
     b"01": "i686",

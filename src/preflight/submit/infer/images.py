@@ -67,13 +67,17 @@ def _here(session: Session, command: Command, image: Word, gpus: tuple[bool, str
         if real is None or not (session.files.is_file(real) or session.files.is_dir(real)):
             return False
         outside = real if session.files.own else session.files.path + real
-        every = [need for need in needs(read(outside), checked_by) if need.subject in _SUBJECTS]
+        found = read(outside)
+        every = [need for need in needs(found, checked_by) if need.subject in _SUBJECTS]
     except ImageError as error:
         session.collector.unread(line, f"the image was not read: {str(error).replace(session.files.path + '/', '/')}")
         return True
     except OSError as error:
         session.collector.unread(line, f"the image {text} was not read: {error.strerror}")
         return True
+    for note in found.notes if any(gpus) and session.seeks_gpus(command, line) else ():
+        if "not read" in note:
+            session.collector.unread(line, f"the image {text}: {note}")
     wanted = [need for need in every if any(gpus) or need.subject == "arch"]
     plain = [need.requirement for need in wanted if need.subject == "arch"]
     asked = requirement(wanted)
