@@ -12,6 +12,7 @@
 # make fleet-demo    a month of 2,000 simulated nodes in a fleet store, and the answers on it; SERVE=1: the dashboard, too
 # make onefile   dist/preflight.pyz, which runs and installs without network; make packages: a .deb and an .rpm of it
 # make test-packages   the packages in fresh systems: install, upgrade under running prologs, remove
+# make docs    the pages of docs/ as a site, in build/site
 # make clean   remove what the others made
 # demo, test, lab, test-matrix, test-agent and bench start a private Slurm on loopback: they need root. scripts/setup installs
 # what is missing.
@@ -20,7 +21,7 @@ PY = .venv/bin/python
 
 .NOTPARALLEL:
 .PHONY: demo test test-agent test-matrix lint unit lab bench campaign fuzz format clean fleet-demo coverage \
-	packages onefile test-packages
+	packages onefile test-packages docs
 
 export SERVE
 
@@ -79,6 +80,11 @@ onefile:
 test-packages:
 	@scripts/setup test
 	$(PY) -m pytest tests/packages
+
+docs:
+	@/usr/bin/python3 -m venv build/docs
+	@build/docs/bin/pip install -q --disable-pip-version-check 'mkdocs>=1.6,<2'
+	@build/docs/bin/mkdocs build --strict -q
 
 bench:
 	@scripts/setup test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -178,3 +179,66 @@ def test_an_rpm_goes_into_an_empty_root(packages: list[Path], tmp_path: Path) ->
     ).stdout
     assert "postinstall" in scripts
     assert "preuninstall" in scripts
+
+
+def test_the_ansible_role_installs_once_and_changes_nothing_again(
+    packages: list[Path], system: System, tmp_path: Path
+) -> None:
+    tools = Path(tempfile.mkdtemp(prefix="preflight-ansible-"))
+    subprocess.run(["/usr/bin/python3", "-m", "venv", str(tools)], check=True)
+    subprocess.run([tools / "bin/pip", "install", "-q", "ansible-core", "ansible-lint"], check=True)
+    site = REPOSITORY / "site-config/ansible"
+    clean = {**os.environ, "PATH": f"{tools}/bin:{os.environ['PATH']}", "ANSIBLE_HOME": str(tmp_path / "home")}
+    lint = [tools / "bin/ansible-lint", "--offline", "--profile", "production", "roles/preflight"]
+    done = subprocess.run(lint, cwd=site, env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    # In the fresh system, by the Python that both have.
+    inside = system.root / str(tools).lstrip("/")
+    shutil.copytree(tools, inside, symlinks=True)
+    shutil.copytree(site / "roles", system.root / "play/roles")
+    shutil.copy(packages[0].parent / "preflight.pyz", system.root / "play/preflight.pyz")
+    (system.root / "play/policy.toml").write_text('version = 1\nmode = "observe"\n')
+    (system.root / "play/10-gpu.toml").write_text("[drain]\nmax_nodes = 3\n")
+
+    def play(**variables: object) -> str:
+        book = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": ["preflight"]}]
+        book[0]["vars"] = {
+            "preflight_policy": "/play/policy.toml",
+            "preflight_file": "/play/preflight.pyz",
+            "preflight_drop_ins": ["/play/10-gpu.toml"],
+            "ansible_python_interpreter": "/usr/bin/python3",
+            **variables,
+        }
+        (system.root / "play/book.yml").write_text(json.dumps(book))
+        said = system.run(
+            "env",
+            "HOME=/root",
+            "LC_ALL=C.UTF-8",
+            f"{tools}/bin/ansible-playbook",
+            "-i",
+            "localhost,",
+            "/play/book.yml",
+            check=False,
+        )
+        assert "failed=0" in said or variables.get("broken"), said
+        found = re.search(r"changed=(\d+)", said)
+        assert found, said
+        return said if variables.get("broken") else found[1]
+
+    try:
+        assert int(play()) > 3
+        assert system.prolog().returncode == 0
+        assert "max_nodes" in system.run(f"{PREFIX}/bin/preflight", "config", "show")
+        assert play() == "0"
+        (system.root / "opt/preflight/libexec/epilog").unlink()
+        assert play() == "1"
+        policy = (system.root / "etc/preflight/preflight.toml").read_bytes()
+        (system.root / "play/policy.toml").write_text("mode = 4\n")
+        assert "mode: " in play(broken=True)
+        assert (system.root / "etc/preflight/preflight.toml").read_bytes() == policy
+        assert int(play(preflight_state="absent")) == 2
+        assert system.prolog().returncode == 0
+        assert play(preflight_state="absent") == "0"
+    finally:
+        shutil.rmtree(tools)
