@@ -14,6 +14,7 @@ from preflight.cli.common import fail, write_out
 from preflight.cli.stores import asked, opened, store_option
 from preflight.digits import is_whole
 from preflight.fleet.keys import DAY_MS
+from preflight.fleet.query import answers
 from preflight.fleet.query.window import Window, instant, length, parse_window
 from preflight.fleet.store.interface import Reader
 from preflight.report.model import VERDICTS
@@ -39,6 +40,9 @@ def status_(store_url: str, as_json: bool, silent_after: str) -> None:
     from preflight.fleet.query import actions, status
 
     store, now = asked(store_url), _now_ms()
+    if as_json:
+        _json(answers.status(store, now, _length_ms(silent_after, now)))
+        return
     nodes = status.latest(store)
     quiet = status.silent(nodes, now, _length_ms(silent_after, now))
     day = _window("24h", now)
@@ -46,18 +50,6 @@ def status_(store_url: str, as_json: bool, silent_after: str) -> None:
     open_drains = actions.lasting(store, _window("90d", now))
     failing = status.failing(store, day)
     unenforced = actions.would_number(store, day)
-    if as_json:
-        _json(
-            {
-                "nodes": [_row(one) for one in nodes],
-                "silent": [one.node for one in quiet],
-                "drained": [_row(one) for one in open_drains],
-                "failing": [_row(one) for one in failing],
-                "last_24h": _row(summary),
-                "would": unenforced,
-            }
-        )
-        return
     _say_nodes(nodes)
     if quiet:
         _say_wrapped(f"silent for {silent_after}: {_names([one.node for one in quiet])}")
@@ -81,13 +73,11 @@ def since_(span: str, store_url: str, as_json: bool) -> None:
 
     store, now = asked(store_url), _now_ms()
     window = _window(span, now)
+    if as_json:
+        _json(answers.since(store, window))
+        return
     summary = status.summary(store, window)
     failing = status.failing(store, window)
-    if as_json:
-        drains, would = actions.drains(store, window), actions.would(store, window)
-        parts: dict[str, object] = {"summary": summary, "drains": drains, "failing": failing, "would": would}
-        _json({name: _row(its) for name, its in parts.items()})
-        return
     write_out(_of_summary(f"last {span}", summary, actions.would_number(store, window)))
     rows = [(one.check, f"{one.times} drains", f"{one.nodes} nodes") for one in actions.drained_for(store, window)]
     _say("drained for", rows, len(rows))
@@ -109,10 +99,11 @@ def node_(name: str, store_url: str, as_json: bool, since: str, cluster: str | N
     from preflight.fleet.query import node
 
     store, now = asked(store_url), _now_ms()
-    its = node.history(store, _cluster(store, name, cluster), name, _window(since, now))
+    place, window = _cluster(store, name, cluster), _window(since, now)
     if as_json:
-        _json(_row(its))
+        _json(answers.node(store, place, name, window))
         return
+    its = node.history(store, place, name, window)
     latest = its.now
     write_out(f"{name}  {latest.verdict}, {latest.phase} of {instant(latest.started_ms)}")
     for line in latest.failing[:10]:
@@ -162,10 +153,11 @@ def jobs_(
 
     store, now = asked(store_url), _now_ms()
     place = (_cluster(store, node_name, cluster), node_name) if node_name else None
-    found = jobs.jobs(store, _window(since, now), user, partition, verdict, place, limit)
+    window = _window(since, now)
     if as_json:
-        _json([_row(one) for one in found])
+        _json(answers.jobs(store, window, user, partition, verdict, place, limit))
         return
+    found = jobs.jobs(store, window, user, partition, verdict, place, limit)
     head = ("job", "user", "partition", "verdict", "tries", "reports", "last report")
     rows = [
         (_job_name(one), one.user, one.partition, one.verdict, one.tries, one.reports, instant(one.last_ms))
@@ -183,10 +175,11 @@ def drains_(store_url: str, as_json: bool, since: str) -> None:
     from preflight.fleet.query import actions
 
     store, now = asked(store_url), _now_ms()
-    found = actions.drains(store, _window(since, now))
+    window = _window(since, now)
     if as_json:
-        _json([_row(one) for one in found])
+        _json(answers.drains(store, window))
         return
+    found = actions.drains(store, window)
     rows = [("node", *DRAIN_HEAD), *((one.node, *_drain_row(one, now)) for one in found)]
     write_out("\n".join(columns(rows)) if found else f"no drain in the last {since}")
 
@@ -201,7 +194,7 @@ def would_(store_url: str, as_json: bool, since: str) -> None:
 
     store, now = asked(store_url), _now_ms()
     if as_json:
-        _json([_row(one) for one in actions.would(store, _window(since, now))])
+        _json(answers.would(store, _window(since, now)))
         return
     found = actions.would_by_cause(store, _window(since, now))
     rows = [
@@ -218,10 +211,11 @@ def drift_(store_url: str, as_json: bool) -> None:
     """Nodes of one kind that are not alike: facts, policy, Preflight's version."""
     from preflight.fleet.query import drift
 
-    found = drift.drift(asked(store_url))
+    store = asked(store_url)
     if as_json:
-        _json([_row(one) for one in found])
+        _json(answers.drift(store))
         return
+    found = drift.drift(store)
     if not found:
         write_out("nodes of one kind are alike")
     alike: dict[tuple[object, ...], list[str]] = {}
@@ -362,15 +356,6 @@ def _length_ms(span: str, now_ms: int) -> int:
 
 def _now_ms() -> int:
     return round(time.time() * 1000)
-
-
-def _row(value: Any) -> Any:
-    """Return a tuple of ours as JSON values, by its fields' names."""
-    if hasattr(value, "_asdict"):
-        return {name: _row(one) for name, one in value._asdict().items()}
-    if isinstance(value, (list, tuple)):
-        return [_row(one) for one in value]
-    return value
 
 
 def _json(value: Any) -> None:

@@ -123,6 +123,12 @@ class Access:
             known = self._known[wanted] = (now + FRESH_S, (rows[0][0], rows[0][1]) if rows else None)
         return known[1]
 
+    def tls_before(self, request: HTTPConnection) -> bool:
+        """Return whether the proxy that is believed says that the browser reached it by TLS."""
+        if self.proxy is None or request.client is None or not self.proxy.speaks(request.client.host):
+            return False
+        return request.headers.getlist("x-forwarded-proto") == ["https"]
+
     def _of_proxy(self, request: HTTPConnection) -> Reader | None:
         if self.proxy is None or request.client is None or not self.proxy.speaks(request.client.host):
             return None

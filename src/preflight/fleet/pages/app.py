@@ -8,14 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qs
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -27,7 +25,9 @@ from starlette.routing import BaseRoute, Route
 from preflight.digits import is_whole
 from preflight.fleet.pages import access, show, table
 from preflight.fleet.pages.ask import Ask, AskedError, NotFoundError, Page, link
+from preflight.fleet.pages.audit import Audit
 from preflight.fleet.pages.live import ADMIN, FullError, Hub
+from preflight.fleet.pages.login import Login
 from preflight.fleet.pages.states import Watch
 from preflight.fleet.pages.views import checks, drift, fleet, jobs, lifecycle, nodes
 from preflight.fleet.query import node as node_query
@@ -43,10 +43,6 @@ FORMS = ("html", "json", "csv")
 THREADS = 4  # pages made at once; each thread has connections of its own
 CACHED = 64  # pages kept for live readers
 AGE_S = 30.0  # how old a kept page may be: its windows end now
-LARGEST_FORM = 4096  # bytes of a login
-AGAIN_S = 3600.0  # one audit line for what a reader looks at again within that
-KNOWN = 10_000
-audit = logging.getLogger("preflight.audit")
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -73,7 +69,7 @@ VIEWS: dict[str, tuple[str, Callable[[Ask], Page]]] = {
 
 
 class Options(NamedTuple):
-    """``proxy``: who is believed about users; ``watch``: asks Slurm; ``secure``: the cookie goes over TLS alone.
+    """``proxy``: who is believed about users; ``watch``: asks Slurm; ``secure``: browsers reach us by TLS.
 
     ``why``: says of a job what became of it, from Slurm and its reports; raises ValueError with one line.
     """
@@ -108,7 +104,9 @@ class Pages:
         self.hub = Hub(store, self.aside)
         self._kept: OrderedDict[tuple[str, str], _Made] = OrderedDict()
         self._making: dict[tuple[str, str], asyncio.Future[_Made]] = {}
-        self._audited: dict[tuple[str, str], float] = {}
+        self.audit = Audit()
+        onward = (*VIEWS, "/search", "/report")
+        self._login = Login(self.access, self.aside, HEADERS, onward, options.secure)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes, for the collector's application."""
@@ -120,8 +118,8 @@ class Pages:
             Route("/report", self._report, methods=["GET"]),
             Route("/why", self._why, methods=["GET"]),
             Route("/live", self._live, methods=["GET"]),
-            Route("/login", self._login, methods=["GET", "POST"]),
-            Route("/logout", self._logout, methods=["POST"]),
+            Route("/login", self._login.login, methods=["GET", "POST"]),
+            Route("/logout", self._login.logout, methods=["POST"]),
         ]
         return its
 
@@ -156,7 +154,7 @@ class Pages:
             return self._refuse(request, 404, str(error))
         except StoreError as error:
             return self._refuse(request, 503, str(error))
-        self._note(request, reader, made.looked)
+        self.audit.note(request, reader, made.looked)
         headers = dict(HEADERS)
         if made.name:
             headers["content-disposition"] = f'attachment; filename="{made.name}"'
@@ -256,7 +254,7 @@ class Pages:
             return self._refuse(request, 404, str(error))
         except StoreError as error:
             return self._refuse(request, 503, str(error))
-        self._note(request, reader, tuple((search.label(one), one.user) for one in found))
+        self.audit.note(request, reader, tuple((search.label(one), one.user) for one in found))
         return await self.aside(_file, view)
 
     async def _why(self, request: Request) -> Response:
@@ -275,7 +273,7 @@ class Pages:
             return self._refuse(request, 404, str(error))
         finally:
             self._asking.release()
-        self._note(request, reader, ((clean(text, 40), "-"),))
+        self.audit.note(request, reader, ((clean(text, 40), "-"),))
         page = Page("why", f"Why: job {text}", {"job": text}, (), {"said": said})
         return Response(show.html(page, reader, "/why"), 200, HEADERS, "text/html; charset=utf-8")
 
@@ -303,41 +301,6 @@ class Pages:
 
         return StreamingResponse(events(), 200, {**HEADERS, "x-accel-buffering": "no"}, "text/event-stream")
 
-    async def _login(self, request: Request) -> Response:
-        """The form for a reader's token, and what it sends."""
-        onward = _onward(request.query_params.get("next", ""))
-        if request.method != "POST":
-            return self._form(onward, 200, "")
-        if not access.same_origin(request):
-            return self._form(onward, 403, "The form was sent from another site. Send this one.")
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > LARGEST_FORM:
-                return self._form(onward, 413, "That is no token.")
-        token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
-        try:
-            reader = await self.aside(self.access.of_token, token)
-        except StoreError as error:
-            return self._form(onward, 503, str(error))
-        if reader is None:
-            return self._form(onward, 401, "No such token. An admin makes one: preflight fleet reader NAME")
-        answer = RedirectResponse(onward, 303, HEADERS)
-        secure = self.options.secure or request.url.scheme == "https"
-        answer.set_cookie(access.COOKIE, token, path="/", httponly=True, samesite="strict", secure=secure)
-        return answer
-
-    async def _logout(self, request: Request) -> Response:
-        if not access.same_origin(request):
-            return self._refuse(request, 403, "the form was sent from another site")
-        answer = RedirectResponse("/login", 303, HEADERS)
-        answer.delete_cookie(access.COOKIE, path="/", httponly=True, samesite="strict")
-        return answer
-
-    def _form(self, onward: str, status: int, problem: str) -> Response:
-        text = show.plain("login.html", {"onward": onward, "problem": problem})
-        return Response(text, status, HEADERS, "text/html; charset=utf-8")
-
     def _stranger(self, request: Request) -> Response:
         """Answer somebody we do not know: people get the form, programs 401."""
         if request.query_params.get("format", "") in ("json", "csv") or "authorization" in request.headers:
@@ -354,30 +317,6 @@ class Pages:
             return Response(msgspec.json.encode({"error": clean(reason)}) + b"\n", status, headers, "application/json")
         text = show.plain("error.html", {"status": status, "reason": clean(reason)})
         return Response(text, status, HEADERS, "text/html; charset=utf-8")
-
-    def _note(self, request: Request, reader: access.Reader, looked: tuple[tuple[str, str], ...]) -> None:
-        """Write who looked at whose jobs: one line, once an hour for the same page; nobody's own are noted.
-
-        A page is made once for several readers: what is each one's own is left out here.
-        """
-        looked = tuple((job, user) for job, user in looked if user != reader.name)
-        if not looked:
-            return
-        here = f"{request.url.path}?{request.url.query}"
-        key, now = (reader.name, here), time.monotonic()
-        if now - self._audited.get(key, -AGAIN_S) < AGAIN_S:
-            return
-        if len(self._audited) >= KNOWN:
-            self._audited.clear()
-        self._audited[key] = now
-        users = sorted({user for _, user in looked})
-        peer = request.client.host if request.client else "-"
-        audit.info(
-            "preflight serve: reader=%s by=%s from=%s looked at jobs=%s of users=%s",
-            *(clean(reader.name, 64), reader.by, peer),
-            _some([job for job, _ in looked]),
-            _some([clean(user, 64) or "-" for user in users]),
-        )
 
     async def _known(self, request: Request) -> access.Reader | None:
         try:
@@ -429,14 +368,3 @@ def _asset(asset: show.Asset) -> Callable[[Request], Response]:
         return Response(asset.content, 200, headers, asset.type)
 
     return answer
-
-
-def _onward(text: str) -> str:
-    """Return where a login leads: a path of ours and nothing else."""
-    path = text.partition("?")[0]
-    return text if path in VIEWS or path in ("/search", "/report") else "/"
-
-
-def _some(texts: list[str], most: int = 8) -> str:
-    shown = ",".join(texts[:most])
-    return f"{shown} and {len(texts) - most} more" if len(texts) > most else shown

@@ -15,9 +15,10 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from preflight import __version__
+from preflight.fleet.api.routes import Api
 from preflight.fleet.entry import DAY_MS, EntryReader
 from preflight.fleet.metrics.route import Metrics
 from preflight.fleet.pages.app import Options, Pages
@@ -152,6 +153,8 @@ def make_app(store: Store, keep_days: int = 0, options: Options | None = None) -
     pages = Pages(store, options)
     metrics = Metrics(store, pages.access, collector.counts)
 
+    api = Api(store, pages.access, pages.audit, pages.aside)
+
     async def scrape(request: Request) -> Response:
         return await metrics.answer(request, pages.aside)
 
@@ -163,6 +166,7 @@ def make_app(store: Store, keep_days: int = 0, options: Options | None = None) -
     routes = [
         Route("/api/v1/reports", collector.reports, methods=["POST"]),
         Route("/healthz", collector.healthz, methods=["GET"]),
+        Mount("/api/v1", api.app()),
         Route("/metrics", scrape, methods=["GET"]),
         *pages.routes(),
     ]

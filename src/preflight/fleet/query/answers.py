@@ -1,0 +1,94 @@
+"""The answers of `preflight fleet … --json` and of the API, each as JSON values: one makes what both say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from preflight.fleet.keys import DAY_MS
+from preflight.fleet.query.window import Window
+
+if TYPE_CHECKING:
+    from preflight.fleet.store.interface import Reader
+
+# A command imports the questions that it asks, so they are imported where they are asked.
+
+
+def status(store: Reader, now_ms: int, silent_ms: int) -> dict[str, Any]:
+    """Return how the nodes are, and what the last 24 hours brought."""
+    from preflight.fleet.query import actions
+    from preflight.fleet.query import status as its
+
+    nodes, day = its.latest(store), Window(now_ms - DAY_MS, now_ms + 1)
+    return {
+        "nodes": row(nodes),
+        "silent": [one.node for one in its.silent(nodes, now_ms, silent_ms)],
+        "drained": row(actions.lasting(store, Window(now_ms - 90 * DAY_MS, now_ms + 1))),
+        "failing": row(its.failing(store, day)),
+        "last_24h": row(its.summary(store, day)),
+        "would": actions.would_number(store, day),
+    }
+
+
+def since(store: Reader, window: Window) -> dict[str, Any]:
+    """Return what a window brought."""
+    from preflight.fleet.query import actions, status
+
+    return {
+        "summary": row(status.summary(store, window)),
+        "drains": row(actions.drains(store, window)),
+        "failing": row(status.failing(store, window)),
+        "would": row(actions.would(store, window)),
+    }
+
+
+def node(store: Reader, cluster: str, name: str, window: Window) -> dict[str, Any]:
+    """Return a node's history; raises LookupError for a node that the store does not know."""
+    from preflight.fleet.query import node as its
+
+    found: dict[str, Any] = row(its.history(store, cluster, name, window))
+    return found
+
+
+def jobs(
+    store: Reader,
+    window: Window,
+    user: str = "",
+    partition: str = "",
+    verdict: str = "",
+    node: tuple[str, str] | None = None,
+    limit: int = 50,
+) -> list[Any]:
+    """Return jobs, the latest first; ``node`` is (cluster, name)."""
+    from preflight.fleet.query import jobs as its
+
+    return [row(one) for one in its.jobs(store, window, user, partition, verdict, node, limit)]
+
+
+def drains(store: Reader, window: Window) -> list[Any]:
+    """Return the drains that began in a window."""
+    from preflight.fleet.query import actions
+
+    return [row(one) for one in actions.drains(store, window)]
+
+
+def would(store: Reader, window: Window) -> list[Any]:
+    """Return what was not enforced in a window."""
+    from preflight.fleet.query import actions
+
+    return [row(one) for one in actions.would(store, window)]
+
+
+def drift(store: Reader) -> list[Any]:
+    """Return the nodes of one kind that are not alike."""
+    from preflight.fleet.query import drift as its
+
+    return [row(one) for one in its.drift(store)]
+
+
+def row(value: Any) -> Any:
+    """Return a tuple of ours as JSON values, by its fields' names."""
+    if hasattr(value, "_asdict"):
+        return {name: row(one) for name, one in value._asdict().items()}
+    if isinstance(value, (list, tuple)):
+        return [row(one) for one in value]
+    return value
