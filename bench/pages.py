@@ -21,6 +21,7 @@ from fleet import generator  # noqa: E402
 from fleet.collector import Collector  # noqa: E402
 from preflight.fleet.entry import EntryReader  # noqa: E402
 from preflight.fleet.pages import access  # noqa: E402
+from preflight.fleet.pages.live import MOST_EACH
 from preflight.fleet.store.open import open_store  # noqa: E402
 
 PAGES = (
@@ -58,14 +59,15 @@ def pages(port: int, pid: int, headers: dict[str, str], rounds: int) -> None:
     connection.close()
 
 
-def live(store_url: str, port: int, pid: int, headers: dict[str, str], number: int, seconds: float) -> None:
+def live(store_url: str, port: int, pid: int, headers: list[dict[str, str]], number: int, seconds: float) -> None:
     """Print what ``number`` open pages cost the server while 100 reports/s arrive."""
     ended = threading.Event()
     events = [0] * number
 
     def listen(at: int) -> None:
         stream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        stream.request("GET", "/live", headers=headers)
+        own = headers[at // MOST_EACH]
+        stream.request("GET", "/live", headers=own)
         answer = stream.getresponse()
         while not ended.is_set():
             line = answer.readline()
@@ -75,7 +77,7 @@ def live(store_url: str, port: int, pid: int, headers: dict[str, str], number: i
                 events[at] += 1
                 its = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
                 tick = line[6:].strip().decode()
-                its.request("GET", "/fleet", headers={**headers, "preflight-live": tick})
+                its.request("GET", "/fleet", headers={**own, "preflight-live": tick})
                 its.getresponse().read()
                 its.close()
             elif not line:
@@ -111,19 +113,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30)
     options = parser.parse_args()
     store = open_store(options.store)
-    token = access.make(store, "bench", "admin")
+    names = [f"bench{at}" for at in range(options.open_pages // MOST_EACH + 1)]  # a reader has so many pages
+    tokens = [access.make(store, name, "admin") for name in names]
     store.close()
     collector = Collector(options.store).start()
-    headers = {"authorization": f"Bearer {token}", "accept-encoding": "gzip"}
+    headers = [{"authorization": f"Bearer {token}", "accept-encoding": "gzip"} for token in tokens]
     pid = collector.pid
     try:
-        pages(collector.port, pid, headers, options.rounds)
+        pages(collector.port, pid, headers[0], options.rounds)
         if options.open_pages:
             live(options.store, collector.port, pid, headers, options.open_pages, options.seconds)
     finally:
         collector.kill()
         store = open_store(options.store)
-        access.revoke(store, "bench")
+        for name in names:
+            access.revoke(store, name)
         store.close()
     return 0
 

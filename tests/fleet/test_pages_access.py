@@ -176,6 +176,29 @@ def test_a_form_of_another_site_does_nothing(client: TestClient, filled: Store, 
     assert client.get("/fleet").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("options", "headers", "secure"),
+    [
+        (app.Options(), {}, False),
+        (app.Options(secure=True), {}, True),
+        (app.Options(), {"x-forwarded-proto": "https"}, False),  # anybody can say that
+        (app.Options(access.proxy("x-user", ["127.0.0.9"], [])), {"x-forwarded-proto": "https"}, True),
+        (app.Options(access.proxy("x-user", ["127.0.0.9"], [])), {"x-forwarded-proto": "http"}, False),
+    ],
+)
+def test_behind_tls_the_cookie_goes_over_tls_alone(
+    filled: Store, options: app.Options, headers: dict[str, str], secure: bool
+) -> None:
+    token = access.make(filled, "alice", "user")
+    with client_of(filled, options, "127.0.0.9") as client:
+        for answer in (
+            client.post("/login", content=f"token={token}", headers=headers),
+            client.post("/logout", headers=headers),
+        ):
+            assert answer.status_code == 303
+            assert ("secure" in answer.headers["set-cookie"].lower().split("; ")) == secure
+
+
 def test_a_link_from_elsewhere_asks_again_with_the_cookie(client: TestClient) -> None:
     answer = client.get('/job?id=1&x="><script>', headers={"sec-fetch-site": "cross-site"})
     assert answer.status_code == 200

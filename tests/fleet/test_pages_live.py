@@ -52,6 +52,28 @@ def add(store: Store, user: str, job: int) -> None:
     store.add([EntryReader().read(samples.report("n1", time.time(), job, user=user, gpus=1))])
 
 
+def test_nobody_takes_all_of_the_places(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_EACH", 3)
+
+    async def story() -> None:
+        hub = live.Hub(store, Asked())
+        open_ = [hub.stream("alice", yes, "token alice") for _ in range(3)]
+        for stream in open_:
+            await heard(stream)
+        with pytest.raises(live.FullError):
+            await heard(hub.stream("alice", yes, "token alice"))
+        other = hub.stream("bob", yes, "token bob")
+        assert "hello" in await heard(other)
+        await open_[0].aclose()  # type: ignore[attr-defined]
+        again = hub.stream("alice", yes, "token alice")
+        assert "hello" in await heard(again)
+        for stream in (*open_[1:], other, again):
+            await stream.aclose()  # type: ignore[attr-defined]
+        assert hub.number == 0
+
+    asyncio.run(story())
+
+
 def test_a_user_hears_of_their_own_jobs_alone(store: Store) -> None:
     add(store, "alice", 1)
 

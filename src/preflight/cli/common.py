@@ -55,6 +55,21 @@ def fail(text: str) -> NoReturn:
     raise click.ClickException(text)
 
 
+def secret_of(path: str, remedy: str) -> str:
+    """Return the token or secret in a file that its owner alone may read; ends with exit code 2 where there is none."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            others = os.fstat(file.fileno()).st_mode & 0o077
+            text = file.read(4096).strip()
+    except OSError as error:
+        fail(f"{path}: {error.strerror}: {remedy}")
+    if others:
+        fail(f"{path}: others may read it: chmod 600 {path}")
+    if not text or not text.isprintable():
+        fail(f"{path}: holds no token: {remedy}")
+    return text
+
+
 def recorded_facts(path: str | None) -> FactsDocument | None:
     """Return the recorded facts in a file, None where none is named; ends with exit code 2 where it holds none."""
     if path is None:

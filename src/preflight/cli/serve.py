@@ -11,11 +11,17 @@ from collections.abc import Callable
 
 import click
 
-from preflight.cli.common import config_option, fail, policy_for, write_out
+from preflight.cli.common import config_option, fail, policy_for, secret_of, write_out
 from preflight.cli.stores import NEEDS, opened, store_option
 from preflight.digits import is_whole
 from preflight.slurm.commands import Slurm
 
+TYPE_CHECKING = False  # as typing's: what the extra brings is imported when it is needed
+if TYPE_CHECKING:
+    from preflight.fleet.tell.otlp import OtlpLogs
+    from preflight.fleet.tell.webhook import Target
+
+LEAST_SECRET = 16
 WHY_S = 15.0  # seconds that Slurm has to say why a job waits
 
 
@@ -34,6 +40,11 @@ WHY_S = 15.0  # seconds that Slurm has to say why a job waits
 @click.option("--proxy-user-header", metavar="NAME", help="A reverse proxy's header that names who looks.")
 @click.option("--proxy-from", "proxy_from", multiple=True, metavar="ADDRESS", help="Believe it from here alone.")
 @click.option("--admin", "admins", multiple=True, metavar="USER", help="Of those, who may see every job.")
+@click.option("--public-url", metavar="URL", help="How browsers reach it, where a proxy before it speaks TLS.")
+@click.option("--frame-from", "frames", multiple=True, metavar="ORIGIN", help="Whose pages may show a job in a frame.")
+@click.option("--webhook", metavar="URL", help="Who is told of drains, resumes and the breaker (docs/monitoring.md).")
+@click.option("--webhook-secret", metavar="FILE", help="What signs that, 0600.")
+@click.option("--otlp", metavar="URL", help="Where reports go as OpenTelemetry's logs: http://127.0.0.1:4318/v1/logs.")
 @click.option("--no-slurm", is_flag=True, help="Do not ask Slurm for the nodes' states.")
 @config_option
 def serve(
@@ -45,6 +56,11 @@ def serve(
     proxy_user_header: str | None,
     proxy_from: tuple[str, ...],
     admins: tuple[str, ...],
+    public_url: str | None,
+    frames: tuple[str, ...],
+    webhook: str | None,
+    webhook_secret: str | None,
+    otlp: str | None,
     no_slurm: bool,
     config: str | None,
 ) -> None:
@@ -52,10 +68,11 @@ def serve(
     try:
         import uvicorn
 
-        from preflight.fleet.pages import access
+        from preflight.fleet.pages import access, embed
         from preflight.fleet.pages.app import Options
         from preflight.fleet.pages.states import Watch
         from preflight.fleet.web.app import make_app
+        from preflight.fleet.web.connections import Patient
     except ImportError as error:
         fail(f"{error.name} is not installed: {NEEDS}")
     host, port = _address(listen)
@@ -67,13 +84,20 @@ def serve(
         proxy = access.proxy(proxy_user_header, proxy_from, admins) if proxy_user_header else None
     except ValueError as error:
         fail(f"--proxy-from: {error}")
-    watch = Watch(None if no_slurm else _slurm(config))
+    try:
+        frames = tuple(embed.origin(one) for one in frames)
+    except ValueError as error:
+        fail(f"--frame-from: {error}")
+    if public_url and not public_url.startswith(("https://", "http://")):
+        fail(f"--public-url: no address such as https://preflight.example.org: {public_url[:80]!r}")
+    target, logs = _target(webhook, webhook_secret), _logs(otlp)
+    watch = Watch(None) if no_slurm else Watch(_slurm(config), policy_for(config).cluster)
     store = opened(store_url)
     _alone(store_url)
     scheme = "https" if tls_cert else "http"
     write_out(f"Collector on {scheme}://{listen}, store {_shown(store_url)}")
     write_out(f"A node's token: preflight fleet token NODE --store {_shown(store_url)}")
-    write_out(f"Dashboard: {scheme}://{listen}/")
+    write_out(f"Dashboard: {public_url or f'{scheme}://{listen}/'}")
     if "JOURNAL_STREAM" in os.environ and not access.any_reader(store) and proxy is None:  # a journal has many readers
         write_out(f"No reader yet: preflight fleet reader NAME --admin --store {_shown(store_url)}")
     elif not access.any_reader(store) and proxy is None:
@@ -84,9 +108,12 @@ def serve(
     _audit()
     if not tls_cert and not _is_loopback(host):
         click.echo("preflight: without --tls-cert tokens and reports cross the network in the clear", err=True)
-    app = make_app(store, keep_days, Options(proxy, watch, bool(tls_cert), None if no_slurm else _why(config)))
+    secure = bool(tls_cert) or (public_url or "").startswith("https://")
+    why = None if no_slurm else _why(config)
+    app = make_app(store, keep_days, Options(proxy, watch, secure, why, target, logs, frames))
     its = uvicorn.Config(
         app,
+        http=Patient,
         host=host,
         port=port,
         ssl_certfile=tls_cert,
@@ -108,7 +135,38 @@ def serve(
     try:
         server.run()
     finally:
+        if logs is not None:
+            logs.close()
         store.close()
+
+
+def _target(url: str | None, secret_file: str | None) -> Target | None:
+    """Return the webhook's target, with the secret of its file."""
+    from preflight.fleet.tell.webhook import Target
+
+    if not url and not secret_file:
+        return None
+    if not url or not secret_file:
+        fail("--webhook and --webhook-secret belong together")
+    if not url.startswith(("https://", "http://")) or not url.partition("://")[2].partition("/")[0]:
+        fail("--webhook: no address such as https://hooks.example.org/preflight")
+    secret = secret_of(secret_file, "make one: openssl rand -hex 32 > FILE; chmod 600 FILE")
+    if len(secret) < LEAST_SECRET:
+        fail(f"{secret_file}: fewer than {LEAST_SECRET} characters sign nothing well: openssl rand -hex 32")
+    return Target(url, secret.encode())
+
+
+def _logs(endpoint: str | None) -> OtlpLogs | None:
+    """Return what sends reports as logs, None where nobody asked for it."""
+    if not endpoint:
+        return None
+    if not endpoint.startswith(("https://", "http://")):
+        fail("--otlp: no address such as http://127.0.0.1:4318/v1/logs")
+    try:
+        from preflight.fleet.tell.otlp import OtlpLogs
+    except ImportError as error:
+        fail(f"{error.name} is not installed: pip install 'slurm-preflight[otlp]'")
+    return OtlpLogs(endpoint)
 
 
 def _alone(url: str) -> None:
@@ -155,15 +213,16 @@ def _why(config: str | None) -> Callable[[str], str]:
 
 
 def _audit() -> None:
-    """Write the audit's lines to stderr, where the journal takes them."""
+    """Write the audit's lines, and what went wrong, to stderr, where the journal takes them."""
     import logging
 
-    logger = logging.getLogger("preflight.audit")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    for name, form in (("preflight.audit", "%(message)s"), ("preflight.serve", "preflight serve: %(message)s")):
+        logger = logging.getLogger(name)
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter(form))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
 
 
 def _address(listen: str) -> tuple[str, int]:

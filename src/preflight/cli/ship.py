@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import stat
-from pathlib import Path
-
 import click
 
-from preflight.cli.common import config_option, fail, policy_for, write_out
+from preflight.cli.common import config_option, fail, policy_for, secret_of, write_out
 from preflight.cli.fleet import NEEDS
 
 
@@ -29,7 +26,8 @@ def ship(quiet: bool, config: str | None) -> None:
     policy = policy_for(config, node_name())
     if not policy.ship.url:
         fail(f"{policy.path or 'the policy'}: [ship] url is not set: nothing is shipped")
-    token = _token(policy.ship.token_file)
+    make = "make a token on the collector with `preflight fleet token NODE`"
+    token = secret_of(policy.ship.token_file, make)
     try:
         shipped = Shipper(policy.ship.url, token, policy.ship.ca_file).drain(policy.report.spool)
     except ShipError as error:
@@ -42,16 +40,3 @@ def ship(quiet: bool, config: str | None) -> None:
     more = f", {dropped} dropped so far because the queue was full" if dropped else ""
     if not quiet or shipped.refused:
         write_out(f"sent {shipped.sent} reports, {shipped.refused} of them refused{more}")
-
-
-def _token(path: str) -> str:
-    try:
-        mode = Path(path).stat().st_mode
-        text = Path(path).read_text(encoding="ascii", errors="replace").strip()
-    except OSError as error:
-        fail(f"{path}: {error.strerror}: make a token on the collector with `preflight fleet token NODE`")
-    if stat.S_IMODE(mode) & 0o077:
-        fail(f"{path}: others may read it: chmod 600 {path}")
-    if not text or not text.isprintable():
-        fail(f"{path}: holds no token")
-    return text

@@ -11,9 +11,9 @@ import gzip
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -23,7 +23,8 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from preflight.digits import is_whole
-from preflight.fleet.pages import access, show, table
+from preflight.fleet.entry import Entry
+from preflight.fleet.pages import access, embed, show, table
 from preflight.fleet.pages.ask import Ask, AskedError, NotFoundError, Page, link
 from preflight.fleet.pages.audit import Audit
 from preflight.fleet.pages.live import ADMIN, FullError, Hub
@@ -33,6 +34,7 @@ from preflight.fleet.pages.views import checks, drift, fleet, jobs, lifecycle, n
 from preflight.fleet.query import node as node_query
 from preflight.fleet.query import search
 from preflight.fleet.store.interface import Store, StoreError
+from preflight.fleet.tell.webhook import Target
 from preflight.report.clean import clean
 from preflight.report.merge import View
 from preflight.report.render import render
@@ -68,16 +70,28 @@ VIEWS: dict[str, tuple[str, Callable[[Ask], Page]]] = {
 }
 
 
+class Kept(Protocol):
+    """Takes reports that are in the store, and never waits."""
+
+    def kept(self, entries: Iterable[Entry]) -> None:
+        """Take them."""
+
+
 class Options(NamedTuple):
     """``proxy``: who is believed about users; ``watch``: asks Slurm; ``secure``: browsers reach us by TLS.
 
     ``why``: says of a job what became of it, from Slurm and its reports; raises ValueError with one line.
+    ``webhook``: who is told of drains; ``otlp``: takes the reports that were kept. ``frames``: origins (such as
+    https://ondemand.example.org) whose pages may show a job in a frame.
     """
 
     proxy: access.Proxy | None = None
     watch: Watch | None = None
     secure: bool = False
     why: Callable[[str], str] | None = None
+    webhook: Target | None = None
+    otlp: Kept | None = None
+    frames: tuple[str, ...] = ()
 
 
 class _Made(NamedTuple):
@@ -105,6 +119,8 @@ class Pages:
         self._kept: OrderedDict[tuple[str, str], _Made] = OrderedDict()
         self._making: dict[tuple[str, str], asyncio.Future[_Made]] = {}
         self.audit = Audit()
+        shared = (self.access, self.audit, self.aside, HEADERS)
+        self._embedded = embed.Embedded(self._ask, *shared, options.frames)
         onward = (*VIEWS, "/search", "/report")
         self._login = Login(self.access, self.aside, HEADERS, onward, options.secure)
 
@@ -118,6 +134,7 @@ class Pages:
             Route("/report", self._report, methods=["GET"]),
             Route("/why", self._why, methods=["GET"]),
             Route("/live", self._live, methods=["GET"]),
+            *([Route(embed.PATH, self._embedded.job, methods=["GET"])] if self.options.frames else []),
             Route("/login", self._login.login, methods=["GET", "POST"]),
             Route("/logout", self._login.logout, methods=["POST"]),
         ]
@@ -288,7 +305,7 @@ class Pages:
                 return bool(await self.aside(self.access.reader, request) == reader)
             return False
 
-        stream = self.hub.stream(ADMIN if reader.admin else reader.name, allowed)
+        stream = self.hub.stream(ADMIN if reader.admin else reader.name, allowed, f"{reader.by} {reader.name}")
         try:
             first = await stream.__anext__()
         except FullError:

@@ -22,13 +22,13 @@ _PARTS = re.compile(r"([0-9]{1,18})")
 
 def draw(nodes: Sequence[Latest], states: States, silent: set[tuple[str, str]]) -> Markup:
     """Return the map's groups, one for each cluster and stem of names; with thousands of nodes every step counts."""
-    known = states.nodes
+    known = {cluster: states.about(cluster) for cluster in {one.cluster for one in nodes}}
     parts = []
     for name, members in _groups(tuple((one.cluster, one.node) for one in nodes)):
         cells = []
         for at, href, shown in members:
             one = nodes[at]
-            state = known.get(one.node) if known else None
+            state = known[one.cluster].get(one.node)
             style, words = _look(one.verdict, state, (one.cluster, one.node) in silent)
             cells.append(f'<a class="n {style}" href="{href}" title="{shown}: {words}"></a>')
         title = f'<h3><bdi>{name}</bdi> <span class="quiet">{len(cells)}</span></h3>'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from preflight.fleet.store.interface import Store, StoreError
 LEAST_S = 2.0  # between two events
 EACH_S = 0.02  # more for each open page: a hundred pages hear every four seconds
 MOST = 400  # open pages; further ones ask again later
+MOST_EACH = 40  # of one reader: nobody takes all of them
 KEEP_ALIVE_S = 15.0
 LOOK_BACK_H = 72  # reports that are older when they come wake nobody up
 ADMIN = ""
@@ -35,6 +37,7 @@ class Hub:
         self._store = store
         self._aside = aside
         self._listeners: dict[str, int] = {}
+        self._names: Counter[str] = Counter()
         self._seen: dict[str, object] = {}
         self.ticks: dict[str, int] = {}
         self._wake: asyncio.Event | None = None
@@ -63,16 +66,18 @@ class Hub:
         """How many pages listen."""
         return sum(self._listeners.values())
 
-    async def stream(self, who: str, allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+    async def stream(self, who: str, allowed: Callable[[], Awaitable[bool]], name: str = "") -> AsyncIterator[str]:
         """Yield events for one page until its reader may no longer look; raises FullError.
 
-        ``who``: ADMIN, or the user whose jobs alone count. ``allowed`` is asked before every event.
+        ``who``: ADMIN, or the user whose jobs alone count; ``name``: the reader's, each of whom has so many pages.
+        ``allowed`` is asked before every event.
         """
-        if self.number >= MOST:
+        if self.number >= MOST or (name and self._names[name] >= MOST_EACH):
             raise FullError
         if who not in self._listeners:
             self._seen.pop(who, None)
         self._listeners[who] = self._listeners.get(who, 0) + 1
+        self._names[name] += 1
         try:
             tick, spoke = self.ticks.get(who, 0), time.monotonic()
             yield f"retry: 5000\nevent: hello\ndata: {tick}\n\n"
@@ -91,6 +96,9 @@ class Hub:
                     spoke = time.monotonic()
                     yield ": still here\n\n"
         finally:
+            self._names[name] -= 1
+            if not self._names[name]:
+                del self._names[name]
             self._listeners[who] -= 1
             if not self._listeners[who]:
                 del self._listeners[who]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,6 +14,7 @@ from preflight.fleet.pages import access, show
 from preflight.fleet.store.interface import StoreError
 
 LARGEST_FORM = 4096  # bytes of a login
+FORM_S = 10.0  # for them to come: nobody has shown a token yet
 
 
 class Login:
@@ -42,11 +44,12 @@ class Login:
             return self._form(onward, 200, "")
         if not access.same_origin(request):
             return self._form(onward, 403, "The form was sent from another site. Send this one.")
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > LARGEST_FORM:
-                return self._form(onward, 413, "That is no token.")
+        try:
+            body = await asyncio.wait_for(_form_of(request), FORM_S)
+        except asyncio.TimeoutError:
+            return self._form(onward, 408, "The form did not come to its end. Send it again.")
+        if len(body) > LARGEST_FORM:
+            return self._form(onward, 413, "That is no token.")
         token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
         try:
             reader = await self._aside(self._access.of_token, token)
@@ -77,3 +80,13 @@ class Login:
     def _form(self, onward: str, status: int, problem: str) -> Response:
         text = show.plain("login.html", {"onward": onward, "problem": problem})
         return Response(text, status, self._headers, "text/html; charset=utf-8")
+
+
+async def _form_of(request: Request) -> bytes:
+    """Return what a form sends, cut where it is longer than a token can be."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_FORM:
+            break
+    return body

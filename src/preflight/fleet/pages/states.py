@@ -39,25 +39,37 @@ class State(NamedTuple):
 
 
 class States(NamedTuple):
-    """``nodes``: name -> state; ``problem``: why they are not known, "" where they are."""
+    """``nodes``: name -> state; ``problem``: why they are not known, "" where they are.
+
+    ``cluster``: whose nodes they are, "" where Slurm did not say.
+    """
 
     nodes: dict[str, State]
     at_ms: int
     problem: str
+    cluster: str = ""
+
+    def about(self, cluster: str) -> dict[str, State]:
+        """Return the states of a cluster's nodes, none for one that the asked Slurm does not speak of."""
+        return self.nodes if not (cluster and self.cluster) or cluster == self.cluster else {}
 
     def of(self, cluster: str, node: str) -> State | None:
         """Return a node's state, None where Slurm was not asked or does not know it."""
-        return self.nodes.get(node)
+        return self.about(cluster).get(node)
 
 
 NONE = States({}, 0, "Slurm has not been asked yet")
 
 
 class Watch:
-    """Keeps the states fresh while somebody looks; ``slurm`` returns the way to the cluster, or None."""
+    """Keeps the states fresh while somebody looks; ``slurm`` returns the way to the cluster, or None.
 
-    def __init__(self, slurm: Callable[[float], Slurm] | None) -> None:
+    ``cluster``: as reports name it; "" asks Slurm.
+    """
+
+    def __init__(self, slurm: Callable[[float], Slurm] | None, cluster: str = "") -> None:
         self._slurm = slurm
+        self._cluster = cluster
         self._states = NONE if slurm else States({}, 0, "Slurm is not asked here")
         self._asked = 0.0
         self._lock = threading.Lock()
@@ -72,7 +84,8 @@ class Watch:
     def _ask(self) -> None:
         try:
             assert self._slurm is not None
-            self._states = read(self._slurm(time.monotonic() + TIMEOUT_S))
+            self._states = read(self._slurm(time.monotonic() + TIMEOUT_S), self._cluster)
+            self._cluster = self._states.cluster
         except SlurmError as error:
             self._states = States({}, self._states.at_ms, str(error))
         finally:
@@ -80,12 +93,25 @@ class Watch:
             self._lock.release()
 
 
-def read(slurm: Slurm) -> States:
-    """Return the nodes' states; raises SlurmError."""
+def read(slurm: Slurm, cluster: str = "") -> States:
+    """Return the nodes' states; ``cluster``: theirs, "" asks Slurm for its name. Raises SlurmError."""
     its = slurm._replace(each_s=TIMEOUT_S, limit=LARGEST, time_format="%s")
     # Without -N, which takes 16 s and more for 10,000 nodes.
     # The reason stands last: an admin may have written anything there.
-    return States(parse(its.run("sinfo", "-h", "-o", "%N|%T|%u|%H|%E")), round(time.time() * 1000), "")
+    found = parse(its.run("sinfo", "-h", "-o", "%N|%T|%u|%H|%E"))
+    if not cluster:
+        with contextlib.suppress(SlurmError):  # then the states are taken for those of every node of these names
+            cluster = _name(its.run("scontrol", "show", "config"))
+    return States(found, round(time.time() * 1000), "", cluster)
+
+
+def _name(config: str) -> str:
+    """Return the ClusterName in what `scontrol show config` prints, "" where it is not there."""
+    for line in config.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and key.strip() == "ClusterName":
+            return value.strip()
+    return ""
 
 
 def parse(text: str) -> dict[str, State]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +24,15 @@ from preflight.fleet.entry import DAY_MS, EntryReader
 from preflight.fleet.metrics.route import Metrics
 from preflight.fleet.pages.app import Options, Pages
 from preflight.fleet.store.interface import Refused, Store, StoreError
+from preflight.fleet.tell import events
+from preflight.fleet.tell.webhook import Webhook
 from preflight.fleet.tokens import Sender, Tokens
 from preflight.fleet.web import batch
 from preflight.fleet.web.limits import Limits
 from preflight.fleet.web.writer import BusyError, Writer
 
 T = TypeVar("T")
+warnings = logging.getLogger("preflight.serve")
 RETRY_S = 5
 REFUSED_SHOWN = 20
 
@@ -39,10 +43,12 @@ class Collector:
     ``keep_days``: reports of earlier days are forgotten; what was derived from them stays. 0 keeps all.
     """
 
-    def __init__(self, store: Store, keep_days: int = 0) -> None:
+    def __init__(self, store: Store, keep_days: int = 0, options: Options | None = None) -> None:
         self.store = store
         self.keep_days = keep_days
-        self.writer = Writer(store)
+        options = options or Options()
+        self.writer = Writer(store, options.otlp.kept) if options.otlp else Writer(store)
+        self.webhook = Webhook(store, options.webhook, warnings.warning) if options.webhook else None
         self.tokens = Tokens(store)
         self.limits = Limits()
         self._reader = EntryReader()
@@ -122,6 +128,8 @@ class Collector:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Run the writer as long as the server runs."""
+        if self.webhook is not None:
+            self.webhook.start()
         tasks = [asyncio.create_task(self.writer.run()), asyncio.create_task(self._forget())]
         try:
             yield
@@ -130,12 +138,17 @@ class Collector:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+            if self.webhook is not None:
+                await run_in_threadpool(self.webhook.stop)
 
     async def _forget(self) -> None:
-        """Forget the days past ``keep_days``, once an hour."""
-        while self.keep_days:
+        """Forget the days past ``keep_days``, and events that nobody was told of, once an hour."""
+        while True:
+            now = round(time.time() * 1000)
             with contextlib.suppress(StoreError):  # another collector was first, or the next hour will do
-                await run_in_threadpool(forget, self.store, self.keep_days, round(time.time() * 1000))
+                await run_in_threadpool(events.bound, self.store, now)
+                if self.keep_days:
+                    await run_in_threadpool(forget, self.store, self.keep_days, now)
             await asyncio.sleep(3600)
 
 
@@ -149,7 +162,7 @@ def forget(store: Store, keep_days: int, now_ms: int) -> int:
 
 def make_app(store: Store, keep_days: int = 0, options: Options | None = None) -> Starlette:
     """Return the ASGI application of a collector on ``store``; ``state.pages`` are its pages."""
-    collector = Collector(store, keep_days)
+    collector = Collector(store, keep_days, options)
     pages = Pages(store, options)
     metrics = Metrics(store, pages.access, collector.counts)
 

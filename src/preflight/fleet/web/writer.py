@@ -6,6 +6,8 @@ A request is answered when its reports are on the disk, so what many shippers se
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -29,8 +31,10 @@ class _Work(NamedTuple):
 class Writer:
     """Writes to the store from one thread. ``new``, ``taken`` and ``refused`` count since the start."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kept: Callable[[list[Entry]], None] = lambda entries: None) -> None:
+        """``kept`` is given every batch that is on the disk; it must not wait."""
         self._store = store
+        self._kept = kept
         self._pool = ThreadPoolExecutor(1, "write")
         self._made: asyncio.Queue[_Work] | None = None
         self._waiting = 0
@@ -77,7 +81,11 @@ class Writer:
         refused = [one for work in works for one in work.refused]
         if refused:
             self._store.refuse(refused)
-        return self._store.add([entry for work in works for entry in work.entries])
+        entries = [entry for work in works for entry in work.entries]
+        fresh = self._store.add(entries)
+        with contextlib.suppress(Exception):  # the reports are safe: whoever hears of them spoils no answer
+            self._kept(entries)
+        return fresh
 
     async def _one_by_one(self, works: list[_Work], error: Exception) -> None:
         """Where a transaction of many failed, let no sender pay for another's reports."""

@@ -109,21 +109,21 @@ def _of_durations(summary: status.Summary) -> str:
 def _broken(ask: Ask, nodes: list[status.Latest], drains: list[actions.Drain]) -> list[Broken]:
     """Nodes that are out, by why: as Slurm says where it was asked, else those that we drained."""
     ours = {(one.cluster, one.node): one for one in drains}
-    cluster_of: dict[str, str] = {one.node: one.cluster for one in nodes}
+    cluster_of: dict[str, str] = {one.node: one.cluster for one in nodes if ask.states.about(one.cluster)}
     groups: dict[tuple[str, str, str, str], list[tuple[str, int | None]]] = defaultdict(list)
     named = set()
     for name, state in ask.states.nodes.items():
         if not state.out:
             continue
-        cluster = cluster_of.get(name, "")
+        cluster = cluster_of.get(name, ask.states.cluster)
         drain = ours.get((cluster, name))
         named.add((cluster, name))
         check = drain.check if drain else _check_of(state.reason)
         why = common.message(state.reason) or state.state
         by = "Preflight" if state.ours else state.user or "Slurm"
         groups[cluster, why, check if state.ours else "", by].append((name, state.since_ms))
-    if not ask.states.nodes:
-        for (cluster, name), drain in ours.items():
+    for (cluster, name), drain in ours.items():
+        if not ask.states.about(cluster):
             groups[cluster, common.message(drain.reason) or drain.check, drain.check, "Preflight"].append(
                 (name, drain.begin_ms)
             )

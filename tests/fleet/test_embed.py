@@ -1,0 +1,136 @@
+"""A job in a portal's frame: where it may be shown, to whom, and what it holds; states of Slurm by cluster; reasons."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from fleet import samples
+from fleet.test_pages_access import MINE, OTHERS, SECRET, SHARED, bearer, client_of, filled
+from preflight.checks.finding import Finding
+from preflight.checks.registry import every_check
+from preflight.fleet.entry import EntryReader
+from preflight.fleet.pages import access, states
+from preflight.fleet.pages.app import Options
+from preflight.fleet.pages.states import State, States
+from preflight.fleet.store.interface import Store
+from preflight.slurm.commands import Slurm
+from preflight.verdict import drain_reason
+
+__all__ = ["filled"]
+PORTAL = "https://ondemand.example.org"
+
+
+@pytest.fixture
+def client(filled: Store) -> Iterator[TestClient]:
+    with client_of(filled, Options(frames=(PORTAL, "https://*.example.net"))) as made:
+        yield made
+
+
+def ancestors(policy: str) -> str:
+    (found,) = (part for part in policy.split("; ") if part.startswith("frame-ancestors"))
+    return found
+
+
+def test_a_job_stands_in_the_frames_that_the_site_allows_and_nothing_else_does(
+    client: TestClient, filled: Store
+) -> None:
+    headers = bearer(access.make(filled, "alice", "user"))
+    shown = client.get(f"/embed/job?id={MINE}", headers=headers)
+    assert shown.status_code == 200
+    assert ancestors(shown.headers["content-security-policy"]) == f"frame-ancestors {PORTAL} https://*.example.net"
+    assert "form-action 'none'" in shown.headers["content-security-policy"]
+    assert "x-frame-options" not in shown.headers
+    for tag in ("<form", "<nav", "<iframe", "action="):
+        assert tag not in shown.text
+    assert f'href="/job?id={MINE}" target="_blank" rel="noopener"' in shown.text
+    for url in ("/jobs", f"/job?id={MINE}", "/login", f"/report?id={MINE}"):
+        assert (
+            ancestors(client.get(url, headers=headers).headers["content-security-policy"]) == "frame-ancestors 'none'"
+        )
+
+
+def test_without_an_origin_there_is_no_such_page(filled: Store) -> None:
+    with client_of(filled) as client:
+        answer = client.get(f"/embed/job?id={MINE}", headers=bearer(access.make(filled, "carol", "admin")))
+    assert answer.status_code == 404
+
+
+def test_in_a_frame_too_a_job_is_its_users(client: TestClient, filled: Store) -> None:
+    headers = bearer(access.make(filled, "alice", "user"))
+    his, none = (client.get(f"/embed/job?id={number}", headers=headers) for number in (OTHERS, 999))
+    assert his.status_code == none.status_code == 404
+    assert his.text.replace(str(OTHERS), "999") == none.text
+    assert SECRET not in client.get(f"/embed/job?id={SHARED}", headers=headers).text
+    assert client.get("/embed/job?id=x", headers=headers).status_code == 400
+    stranger = client.get(f"/embed/job?id={MINE}&cluster=lab")
+    assert stranger.status_code == 401
+    assert f'href="/job?id={MINE}&amp;cluster=lab" target="_blank"' in stranger.text
+    assert ancestors(stranger.headers["content-security-policy"]).endswith("https://*.example.net")
+
+
+def rule() -> str:
+    """Return the rule that the docs give to other tools."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "monitoring.md").read_text()
+    return next(line.strip() for line in text.splitlines() if line.strip().startswith("^preflight:"))
+
+
+@pytest.mark.parametrize("subject", ["gpu 1", "node", "", "mount=/a:b", "cuda>=12 : x", "ü" * 200])
+@pytest.mark.parametrize("message", ["3 errors", "", "a: b: c", "x : y", "z" * 300])
+def test_the_rule_in_the_docs_reads_every_reason(subject: str, message: str) -> None:
+    for check in (*every_check(), "command.my-own_check.2"):
+        finding = Finding(check, "fail", "node", subject, None, None, message, None, "policy", 0.0)
+        for end in ("", " : Not responding"):
+            reason = drain_reason(finding)
+            found = re.match(rule(), reason + end)
+            assert found is not None, reason
+            assert found["check"] == check
+            assert ":" not in found["subject"]
+            assert reason == f"preflight:{check}:{found['subject']}" + (
+                f": {found['message']}" if found["message"] else ""
+            )
+    for other in ("NHC: check_fs", "Not responding", "preflight", "my preflight:x:y: z"):
+        assert re.match(rule(), other) is None
+
+
+class Recorded:
+    """Slurm's commands, as they answered once."""
+
+    def __init__(self, place: Path) -> None:
+        for name, said in (("sinfo", "gpu[1-2]|drained|root|1700000000|bad"), ("scontrol", "ClusterName = lab")):
+            script = place / name
+            script.write_text(f"#!/bin/sh\necho '{said}'\n")
+            script.chmod(0o755)
+        self.slurm = Slurm(str(place), "", time.monotonic() + 60)
+
+
+def test_states_are_those_of_the_cluster_that_was_asked(tmp_path: Path) -> None:
+    slurm = Recorded(tmp_path).slurm
+    assert states.read(slurm).cluster == "lab"
+    found = states.read(slurm, "other")
+    assert found.cluster == "other"
+    assert found.of("other", "gpu1") is not None
+    assert found.of("", "gpu1") is not None  # a report that names none
+    assert found.of("lab", "gpu1") is None
+
+
+def test_two_clusters_with_one_name_are_two_nodes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = time.time() - 60
+    for cluster in ("lab", "other"):
+        store.add([EntryReader().read(samples.report("gpu1", at, 7, cluster=cluster, gpus=1))])
+    reason = "preflight:gpu.ecc.uncorrected:gpu 1: 3 errors"
+    known = States({"gpu1": State("drained", reason, "root", 1)}, 1, "", "lab")
+    monkeypatch.setattr(states.Watch, "states", lambda self: known)
+    with client_of(store) as client:
+        headers = bearer(access.make(store, "carol", "admin"))
+        listed = client.get("/nodes?format=json", headers=headers).json()["tables"]["nodes"]
+        fleet = client.get("/fleet", headers=headers).text
+        table = client.get("/fleet?format=json", headers=headers).json()["tables"]["broken"]
+    assert {one["cluster"]: one.get("slurm") or one.get("state") for one in listed} == {"lab": "drained", "other": None}
+    assert fleet.count(", drained") == 1
+    assert [one["nodes"] for one in table] == [["gpu1"]]
