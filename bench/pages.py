@@ -21,7 +21,7 @@ from fleet import generator  # noqa: E402
 from fleet.collector import Collector  # noqa: E402
 from preflight.fleet.entry import EntryReader  # noqa: E402
 from preflight.fleet.pages import access  # noqa: E402
-from preflight.fleet.pages.live import MOST_EACH
+from preflight.fleet.pages.live import MOST_EACH  # noqa: E402
 from preflight.fleet.store.open import open_store  # noqa: E402
 
 PAGES = (

@@ -81,7 +81,7 @@ def rule() -> str:
 
 
 @pytest.mark.parametrize("subject", ["gpu 1", "node", "", "mount=/a:b", "cuda>=12 : x", "ü" * 200])
-@pytest.mark.parametrize("message", ["3 errors", "", "a: b: c", "x : y", "z" * 300])
+@pytest.mark.parametrize("message", ["3 errors", "a: b: c", "x : y", "z" * 300])
 def test_the_rule_in_the_docs_reads_every_reason(subject: str, message: str) -> None:
     for check in (*every_check(), "command.my-own_check.2"):
         finding = Finding(check, "fail", "node", subject, None, None, message, None, "policy", 0.0)

@@ -37,7 +37,7 @@ class Schemas:
     def of(self, hint: Any, name: str = "") -> dict[str, Any]:
         """Return the schema of a type of ours; ``name`` is the field's, whose words may be known."""
         origin, arguments = get_origin(hint), get_args(hint)
-        if origin in (Union, types.UnionType):
+        if origin in (Union, getattr(types, "UnionType", Union)):
             its = [self.of(one, name) for one in arguments if one is not type(None)]
             return {"anyOf": [*its, {"type": "null"}]} if type(None) in arguments else {"anyOf": its}
         if origin in (list, tuple):
