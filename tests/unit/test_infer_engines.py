@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from infer_samples import clauses, put, read, unread
+from infer_samples import clauses, environment, put, read, unread
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,15 @@ from infer_samples import clauses, put, read, unread
         ("docker compose up", True),
         ("docker exec it python t.py", True),
         ("find . -name x.py | xargs -n1 bash", True),
+        ("srun --multi-prog p.conf", True),
+        ("parallel -j4 < commands", True),
+        ("parallel :::: commands", True),
+        ("cat commands | parallel -j 4 --joblog l", True),
+        ("ssh n1 < commands", True),
+        ("csh -c './a'", True),
+        ("mpirun --app file", True),
+        ("~/envs/pt/bin/vllm serve m", False),
+        ("venv/bin/torchrun --nproc_per_node=gpu t.py", False),
     ],
 )
 def test_what_they_bring_is_unread(command: str, without_gpus: bool, tmp_path: Path) -> None:
@@ -34,7 +43,20 @@ def test_what_they_bring_is_unread(command: str, without_gpus: bool, tmp_path: P
     assert unread(command, tmp_path, gpus=False) == ([1] if without_gpus else [])
 
 
-@pytest.mark.parametrize("command", ["pip list", "pipenv --version", "conda list", "snakemake --help", "docker ps"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip list",
+        "pipenv --version",
+        "conda list",
+        "snakemake --help",
+        "docker ps",
+        "parallel gzip ::: a b",
+        "parallel gzip < names",
+        "ssh n1 hostname",
+        "~/bin/tool x",
+    ],
+)
 def test_what_starts_and_brings_nothing_is_silent(command: str, tmp_path: Path) -> None:
     assert (clauses(command, tmp_path), unread(command, tmp_path)) == ([], [])
 
@@ -69,8 +91,8 @@ def test_signs_of_a_site_for_variants_are_no_modules(tmp_path: Path) -> None:
     assert unread("module load openmpi/5 %gcc", tmp_path) == [1]
 
 
-def binding(body: str, root: Path, **environment: str) -> dict[str, bool]:
-    needs = read(body, root, **environment).needs
+def binding(body: str, root: Path, **given: str) -> dict[str, bool]:
+    needs = read(body, root, **given).needs
     return {one.clause: one.binds for one in needs if one.clause.startswith(("module", "cuda"))}
 
 
@@ -109,3 +131,9 @@ def test_what_a_login_shell_reads_counts(tmp_path: Path) -> None:
     put(tmp_path, "/home/alice/.bash_profile", "module use ~/mods\n")
     assert binding("module load gcc/13", tmp_path) == {"module=gcc/13": True}
     assert binding("bash -lc 'module load gcc/13'", tmp_path) == {"module=gcc/13": False}
+
+
+def test_a_program_of_an_environment_that_is_here_is_looked_into(tmp_path: Path) -> None:
+    environment(tmp_path, "/home/alice/pt", torch="'12.4'")
+    assert clauses("~/pt/bin/torchrun --nproc_per_node=2 t.py", tmp_path) == ["cuda>=12.4", "gpu.count>=2"]
+    assert clauses("srun ~/pt/bin/vllm serve m", tmp_path) == ["cuda>=12.4"]

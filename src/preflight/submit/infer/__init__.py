@@ -39,7 +39,7 @@ _OUTSIDE: dict[str, Rule] = {
     **engines.RULES,
     **dict.fromkeys(("udocker", "nerdctl", "nvidia-docker", "runc", "crun", "bwrap", "proot"), runtimes.other),
 }
-_RULES: dict[str, Rule] = {**launch.LAUNCHERS, **_OUTSIDE, "torchrun": gpus.torchrun}
+_RULES: dict[str, Rule] = {**launch.LAUNCHERS, **_OUTSIDE, "torchrun": pythons.torchrun}
 
 
 def infer(

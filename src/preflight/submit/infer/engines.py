@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from preflight.submit.infer import pythons
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import arguments, names
@@ -41,6 +42,13 @@ _FURTHER: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("docker", "podman"), ("compose exec start", _ELSEWHERE)),
 }
 _SUBMITS = re.compile(r"slurm|cluster|pbs|lsf|sge|kubernetes|awsbatch")  # in a profile's or executor's name
+_PARALLEL = names(
+    "-a --arg-file -j --jobs -P --max-procs --delay --joblog --results --tmpdir --timeout --retries --sshlogin -S "
+    "--sshloginfile --slf --colsep -C -I -N -n --max-args -L --env --workdir --wd --halt --load --memfree --nice "
+    "--progress-bar --tagstring --transferfile --return --basefile --shebang-wrap --seqreplace --block --recstart "
+    "--recend --profile -J"
+)
+_SSH = names("-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w")
 _ASKS = names("-h --help -V --version --dry-run --dryrun --unlock")
 
 
@@ -72,4 +80,32 @@ def _say(session: Session, command: Command, subcommands: str, why: str) -> None
             session.collector.unread(word.line, why.format(shown))
 
 
-RULES = dict.fromkeys(_ROWS, _engine)
+def _parallel(session: Session, command: Command) -> Command | None:
+    """GNU parallel: with no command of its own it runs the lines of what it reads. Source: parallel(1)."""
+    rest = arguments(command.words[1:], _PARALLEL).rest
+    if not rest or rest[0].text in ("::::", "::::+") or (rest[0].text == ":::" and len(rest) > 1):
+        session.collector.unread(command.words[0].line, "the commands that parallel is given as its input")
+        return None
+    return pythons.other(session, command)
+
+
+def _ssh(session: Session, command: Command) -> Command | None:
+    """`ssh HOST` without a command: the shell there reads what it is given. Source: ssh(1)."""
+    if command.stdin and len(arguments(command.words[1:], _SSH).rest) < 2:
+        session.collector.unread(command.words[0].line, f"the commands that ssh reads from {command.stdin}")
+        return None
+    return pythons.other(session, command)
+
+
+def _other_shell(session: Session, command: Command) -> None:
+    if len(command.words) > 1 or command.stdin:
+        word = command.words[0]
+        session.collector.unread(word.line, f"what {word.name} runs is not read")
+
+
+RULES: dict[str, Callable[[Session, Command], Command | None]] = {
+    **dict.fromkeys(_ROWS, _engine),
+    "parallel": _parallel,
+    "ssh": _ssh,
+    **dict.fromkeys(("csh", "tcsh", "fish", "su", "newgrp", "sg"), _other_shell),
+}

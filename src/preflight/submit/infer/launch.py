@@ -32,6 +32,7 @@ _MPI_VALUED = names(
 _GPUS = names("--gpus -G --gpus-per-node --gpus-per-task --gpus-per-socket --gres")
 _GROUP = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 UNCLEAR = "stands behind options that are computed when the job runs"
+_MPI_FILES = names("-app --app -configfile --configfile")
 _MPI_PAIRS = names("-genv --genv -env --env --mca -mca --gmca -gmca --prtemca --pmixmca")
 
 
@@ -79,7 +80,9 @@ def srun(session: Session, command: Command) -> None:
             session.unresolved(command, command.words[0].line)
         inside = _containers(session, own, read)
         rest = own.rest(read.rest, inside)
-        if rest is not None:
+        if rest is not None and read.has("--multi-prog"):
+            session.collector.unread(rest.words[0].line, f"the programs that {unknown.shown(rest.words[0])} names")
+        elif rest is not None:
             session.run(rest)
 
 
@@ -146,6 +149,8 @@ def mpirun(session: Session, command: Command) -> None:
         vague = False
         while words and (words[0].text.startswith("-") or words[0].vague):
             text = words[0].text
+            if text in _MPI_FILES:
+                session.collector.unread(word.line, f"the programs that a file of {word.name} names ({text})")
             if words[0].vague:  # options, or the program with them
                 session.unresolved(command, word.line)
                 vague = True

@@ -33,6 +33,7 @@ _LEAVES = re.compile(
     r"\b(?:exit|return|exec|cd|pushd|popd|set|shift|trap|function|alias|source)\b|\(\)|(?:^|[;&|]\s*)\.\s"
 )
 # Beside conda.sh or activate of an installation of conda.
+_ENVIRONMENT = re.compile(r"/envs/[^/]+$|/\.?(?:v?envs?|virtualenv)$")  # by its name, where it is not here
 _CONDA_SETUP = re.compile(r"(/.*)/(?:etc/profile\.d/(?:conda|mamba)\.sh|bin/activate)")
 
 
@@ -247,6 +248,7 @@ def other(session: Session, command: Command) -> Command | None:
         if "/" in word.text:
             from preflight.submit.infer import code
 
+            _of_environment(session, command)
             code.program(session, command, word)
         return None
     if "/" in word.text and not command.inside:
@@ -263,6 +265,26 @@ def other(session: Session, command: Command) -> Command | None:
     if len(words) > 1 and words[0].text == "-m" and words[1].text in _DISTRIBUTED:
         gpus.processes(session, command, words[2:])
     return None
+
+
+def _of_environment(session: Session, command: Command) -> None:
+    """A program of an environment that is called by its path: ~/envs/pt/bin/vllm, venv/bin/accelerate."""
+    word = command.words[0]
+    if command.inside or not word.known or not word.text.rpartition("/")[0].endswith("/bin"):
+        return
+    path = joined(command.cwd, word.text)
+    prefix = None if path is None else _up(path)
+    if prefix is None or "\0" in prefix or prefix in environments.SYSTEM:
+        return
+    files = session.files
+    if files.is_file(f"{prefix}/pyvenv.cfg") or files.is_dir(f"{prefix}/conda-meta") or _ENVIRONMENT.search(prefix):
+        use(session, command, prefix, word.line, word.text)
+
+
+def torchrun(session: Session, command: Command) -> None:
+    """`torchrun …`, also `DIR/bin/torchrun`, which is of an environment."""
+    _of_environment(session, command)
+    gpus.torchrun(session, command)
 
 
 def shebang(session: Session, command: Command, path: str) -> None:
