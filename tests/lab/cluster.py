@@ -105,6 +105,7 @@ class Cluster:
         self.config = f"{self.directory}/etc/preflight.toml"
         self.run_dir = f"{self.directory}/run-preflight"
         self.calls = f"{self.directory}/slurm-calls"
+        self.agents: dict[str, subprocess.Popen[bytes]] = {}
         for site in self.sites:
             self.set_system(site.name, site.system)
             self.set_gpus(site.name, site.scenario)
@@ -113,9 +114,7 @@ class Cluster:
         self.write_policy(self.policy)
         self.install()
         names = ("prolog", "epilog", "healthcheck", "taskprolog")
-        named = {name: CLIENTS.get(name, name) if self.agent else name for name in names}
-        hooks: Any = {name: f"{self.prefix}/libexec/{named[name]}" for name in names}
-        self.agents: dict[str, subprocess.Popen[bytes]] = {}
+        hooks: Any = {name: self.hook(name) for name in names}
         self.lab = Lab(
             self.directory,
             [self._node(site) for site in self.sites],
@@ -146,6 +145,10 @@ class Cluster:
         if not self.keep:
             shutil.rmtree(self.directory, ignore_errors=True)
 
+    def hook(self, name: str) -> str:
+        """Return the path that slurm.conf names for a hook: where agents run, of the client that asks them."""
+        return f"{self.prefix}/libexec/{CLIENTS.get(name, name) if self.agent else name}"
+
     def start_agent(self, node: str) -> None:
         """Start the node's agent, as systemd would, and wait until it answers."""
         command = self.release.argv(f"{self.prefix}/bin/preflight", ["agent", "--run-dir", self.run_dir])
@@ -170,6 +173,11 @@ class Cluster:
         except AgentError:
             return {}
 
+    def refresh_agent(self, node: str) -> None:
+        """Have the node's agent, where there is one, forget all that it read before now; its hooks judge meanwhile."""
+        if node in self.agents:
+            self.ask_agent(node, "refresh")
+
     def node_dir(self, node: str) -> Path:
         """Return a node's own directory: root, spool, reports."""
         return Path(self.directory, "nodes", node)
@@ -189,6 +197,7 @@ class Cluster:
         etc = self.node_dir(node) / "root" / "etc"
         etc.mkdir(parents=True, exist_ok=True)
         (etc / "os-release").write_text(SYSTEMS[system], encoding="utf-8")
+        self.refresh_agent(node)
 
     def set_gpus(self, node: str, *parts: str | Mapping[str, object] | None) -> None:
         """Give the node's driver another scenario; None: it has no driver at all."""
@@ -196,10 +205,11 @@ class Cluster:
         path.parent.mkdir(parents=True, exist_ok=True)
         if parts == (None,):
             path.unlink(missing_ok=True)
-            return
-        temporary = path.with_suffix(".new")
-        sim.write(temporary, *(part for part in parts if part is not None))
-        temporary.rename(path)
+        else:
+            temporary = path.with_suffix(".new")
+            sim.write(temporary, *(part for part in parts if part is not None))
+            temporary.rename(path)
+        self.refresh_agent(node)
 
     def write_policy(self, more: str = "", *, mode: str = "enforce", hook: str = "", drain: str = "") -> None:
         """Write the policy: the lab's own places; ``more`` are further tables, ``hook`` and ``drain`` keys of those."""
@@ -373,6 +383,8 @@ resume_after = 1
             for path in Path(self.run_dir).glob(pattern):
                 path.unlink()
         self.forget_calls()
+        for node in self.agents:
+            self.lab.wait_until(lambda node=node: self.ask_agent(node, "check").get("verdict"), 60, f"{node}'s agent")
 
 
 def validate(report: dict[str, Any]) -> None:

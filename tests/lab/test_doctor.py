@@ -158,7 +158,7 @@ def test_a_wrapper_of_the_sites_own(cluster: Cluster) -> None:
     wrapper = Path(cluster.directory, "site-prolog")
     wrapper.write_text(f"#!/bin/sh\n/bin/true || exit 1\nexec {cluster.prefix}/libexec/prolog\n")
     wrapper.chmod(0o755)
-    change(cluster, f"Prolog={cluster.prefix}/libexec/prolog\n", f"Prolog={wrapper}\n")
+    change(cluster, f"Prolog={cluster.hook('prolog')}\n", f"Prolog={wrapper}\n")
     data = doctor(cluster)
     assert findings(data) == {}
     row = next(row for row in data["results"] if row["subject"] == "slurm.conf Prolog")
@@ -204,7 +204,7 @@ def test_several_prolog_lines(cluster: Cluster) -> None:
     ran = Path(cluster.directory, "other-ran")
     other.write_text(f"#!/bin/sh\ndate >>{ran}\n")
     other.chmod(0o755)
-    line = f"Prolog={cluster.prefix}/libexec/prolog\n"
+    line = f"Prolog={cluster.hook('prolog')}\n"
     change(cluster, line, f"{line}Prolog={other}\n")
     several = cluster.release.version() >= (24, 11)
     data = doctor(cluster)

@@ -132,6 +132,7 @@ def test_the_call_that_hung_is_named(cluster: Cluster) -> None:
 def test_a_missing_library_on_a_node_with_gpus(cluster: Cluster) -> None:
     library = Path(cluster.directory, "nvml", sim.LIBRARY)
     library.rename(library.with_suffix(".away"))
+    cluster.refresh_agent("ubuntu2")
     try:
         _unhealthy(cluster, "driver.loaded")
         _goes_on(cluster)

@@ -136,10 +136,10 @@ def _mode(path: Path) -> int:
 def test_what_installing_prints_and_who_may_read_what(cluster: Cluster) -> None:
     printed = cluster.install("--no-plugin")
     for line in (
-        f"Prolog={cluster.prefix}/libexec/prolog",
-        f"Epilog={cluster.prefix}/libexec/epilog",
-        f"HealthCheckProgram={cluster.prefix}/libexec/healthcheck",
-        f"TaskProlog={cluster.prefix}/libexec/taskprolog",
+        f"Prolog={cluster.hook('prolog')}",
+        f"Epilog={cluster.hook('epilog')}",
+        f"HealthCheckProgram={cluster.hook('healthcheck')}",
+        f"TaskProlog={cluster.hook('taskprolog')}",
         "PrologFlags=Alloc,DeferBatch",
     ):
         assert line in printed

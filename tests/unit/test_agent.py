@@ -530,6 +530,35 @@ def test_a_driver_that_is_replaced_is_read_anew(agent: AgentSite) -> None:
     assert agent.report(8)["facts"]["driver"]["version"] == "560.35.03"
 
 
+def test_what_was_put_right_by_hand_is_read_anew(agent: AgentSite) -> None:
+    site = agent.site
+    site.files({"etc/os-release": 'ID=debian\nVERSION_ID="12"\n'})  # looked at every 15 s
+    site.scenario(H100X2, {"gpu.*.name": "NVIDIA A100-SXM4-80GB"})  # no signal: read every 10 s
+    assert agent.ask("refresh")["refreshed"]
+    job = {**GPUS, REQUIRE: "debian>=12, gpu=a100"}
+    for number in (7, 8):  # at once by the hook, soon by the agent
+        assert agent.prolog(**{**job, "SLURM_JOB_ID": str(number)})[1].returncode == 0
+        assert agent.report(number)["verdict"] == "ready"
+        until(agent.ready, "all read anew")
+    assert agent.report(8)["source"] == "agent"
+    site.scenario(H100X2, {"delay_ms.nvmlDeviceGetTotalEccErrors": 600000})
+    until(lambda: agent.ask("status")["nvml"]["stuck_at"], "a call that is stuck")
+    site.scenario(H100X2)
+    agent.ask("refresh")  # or the child would be ended after half a minute
+    until(lambda: agent.prolog(**{**GPUS, "SLURM_JOB_ID": "9"})[0] == "agent", "the agent's answer")
+
+
+def test_a_library_that_is_taken_away_is_not_asked_any_more(agent: AgentSite) -> None:
+    library = Path(agent.site.library)
+    child = agent.ask("status")["nvml"]["pid"]
+    away = library.rename(library.with_suffix(".away"))
+    try:
+        until(lambda: agent.ask("status")["nvml"]["pid"] != child, "the child's end")
+        assert agent.prolog(**GPUS)[0] == "one-shot"
+    finally:
+        away.rename(library)
+
+
 def test_the_command_says_what_the_agent_knows(agent: AgentSite) -> None:
     run_dir = str(agent.site.run_dir)
     agent.prolog(**GPUS)

@@ -18,6 +18,7 @@ from preflight.agent.child import Helper
 from preflight.facts.isolate import Outcome
 from preflight.facts.nvml import ABSENT, OK
 from preflight.facts.nvml_result import NvmlResult
+from preflight.files import tolerate
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ KILL_S = 30.0  # from which on the child is ended for it
 # Calls of gpu.CALLS that are looked at every second: a lost GPU and one that needs a reset say so in any of them.
 PROCESSES = "nvmlDeviceGetComputeRunningProcesses"  # which, not how much memory they have just now
 SIGNALS = ("nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetRemappedRows", "nvmlDeviceGetMigMode", PROCESSES)
+AGAIN = b"\n"  # to the child: read everything, and tell it
 _TIMES = struct.Struct("dd")  # the last look; the beginning of the call that the child is in, 0 between looks
 _CALL = 256
 _ROOM = 4096
@@ -74,6 +76,7 @@ class GpuWatch:
         self.result: NvmlResult | None = None
         self.taken = 0.0  # time.monotonic() at which the reading began that `result` is of
         self.released_until = 0.0
+        self._since = 0.0  # what was read before this instant is not taken
         if before is not None:
             self.released_until = before.released_until
 
@@ -116,7 +119,19 @@ class GpuWatch:
         self._buffer = bytearray(rest)
         for line in lines[-1:]:
             told = jsonio.loads(bytes(line))
-            self.result, self.taken = NvmlResult(Outcome(told["messages"], True)), told["at"]
+            if told["at"] >= self._since:
+                self.result, self.taken = NvmlResult(Outcome(told["messages"], True)), told["at"]
+
+    def look(self) -> None:
+        """Have everything read anew, and take nothing that was read before."""
+        self._since = time.monotonic()
+        self._forget()
+        if self.stuck_s() > LOOK_S:  # whoever asks for it has put something right: another child may get through
+            self.helper.kill()
+            self.helper.soon()
+        if self.helper.socket is not None:
+            with tolerate(OSError):  # full: it has been told, and has not come to it; closed: another is started
+                self.helper.socket.send(AGAIN)
 
     def signal_age(self) -> float:
         """Return the seconds since the signals were found as `result` has them; infinite where they were not."""
@@ -208,6 +223,9 @@ def _child(theirs: Socket, shared: _Shared, source: Source) -> None:
     told_at, library, opened = 0.0, _library(), False
     while True:
         began = time.monotonic()
+        if library[0] and _identity(library[0]) != library[1]:
+            shared.looked(0.0)
+            return  # it is gone or another: what it says now is of a driver that was
         found = _signals(shared, source.nvml_library)  # what changes from here on, the next look finds
         if not told_at or found != known or began - told_at >= FULL_S:
             listener = _Listener(shared)
@@ -227,7 +245,9 @@ def _child(theirs: Socket, shared: _Shared, source: Source) -> None:
                 return  # it was loaded for a driver that is gone: a new child loads what is there then
         shared.looked(began)
         if waiter.poll(max(0.0, (began + LOOK_S - time.monotonic()) * 1000)):
-            return  # the agent is gone, or wants no more of it
+            if not theirs.recv(64):
+                return  # the agent is gone, or wants no more of it
+            told_at = 0.0
 
 
 def _signals(shared: _Shared, library: str) -> Any:
@@ -291,8 +311,12 @@ def _library() -> tuple[str, tuple[int, ...]]:
         paths = [line.split(maxsplit=5)[5].strip() for line in file if "libnvidia-ml" in line]
     if not paths:
         return "", ()
+    return paths[0], _identity(paths[0])
+
+
+def _identity(path: str) -> tuple[int, ...]:
     try:
-        info = os.stat(paths[0])
+        info = os.stat(path)
     except OSError:
-        return paths[0], ()
-    return paths[0], (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns)
+        return ()
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns

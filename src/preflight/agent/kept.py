@@ -210,6 +210,16 @@ class Kept:
             collection, self._running = self._running[0], None
             collection.finish(time.monotonic())
 
+    def refresh(self) -> None:
+        """Forget what is at hand and read it anew: somebody has put something right, or replaced it."""
+        if self._running is not None:
+            collection, self._running = self._running[0], None
+            collection.finish(time.monotonic())
+        self._known.clear()
+        self._next_static = self._next_child = 0.0
+        if self.gpus is not None:
+            self.gpus.look()
+
     def all_ages(self) -> dict[str, float]:
         """Return the age in seconds of each fact that is at hand."""
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""What people ask the agent: `preflight agent status`, `facts`, `check`, `--release` and `--resume`."""
+"""What people ask the agent: `preflight agent status`, `facts`, `check`, `--release`, `--resume` and `--refresh`."""
 
 from __future__ import annotations
 
@@ -84,4 +84,18 @@ def resume(agent: Agent, request: Request) -> dict[str, Any]:
     return {"released": False}
 
 
-ANSWERS = {"status": status, "facts": facts, "check": check, "release": release, "resume": resume}
+def refresh(agent: Agent, request: Request) -> dict[str, Any]:
+    """Read every fact anew; until each has been read prologs judge by themselves."""
+    agent.kept.refresh()
+    agent.soon()
+    return {"refreshed": True}
+
+
+ANSWERS = {
+    "status": status,
+    "facts": facts,
+    "check": check,
+    "release": release,
+    "resume": resume,
+    "refresh": refresh,
+}

@@ -64,6 +64,7 @@ class Agent:
         self._counts = {"pass": 0, "one-shot": 0, "not_taken": 0}
         self.reasons: dict[str, int] = {}
         self.stopping = self.outdated = False
+        self._due = 0.0  # when what is read ahead is to be looked after again
 
     def _use(self, policy: Policy) -> None:
         """Take a policy: where facts are read and reports go may be another."""
@@ -97,14 +98,13 @@ class Agent:
     def run(self, wakeup: int) -> None:
         """Serve until `stopping`; ``wakeup``: a descriptor that becomes readable for a signal."""
         self._poll.register(wakeup, 1)
-        due = 0.0
         while not self.stopping:
             now = time.monotonic()
-            if now >= due:
-                due = now + self._tend()
+            if now >= self._due:
+                self._due = now + self._tend()
             self._follow()
             self._settle_written()
-            patience = min(self._clients.tend(), max(0.0, due - time.monotonic()))
+            patience = min(self._clients.tend(), max(0.0, self._due - time.monotonic()))
             for descriptor, _ in self._poll.poll(patience, AT_ONCE):
                 if self._clients.ready(descriptor):
                     continue
@@ -125,6 +125,10 @@ class Agent:
         self.writer.stop()
         self.kept.stop()
         self.journal.close()
+
+    def soon(self) -> None:
+        """Look at once after what is read ahead."""
+        self._due = 0.0
 
     def _tend(self) -> float:
         """Do what is due; return the seconds until something is again."""
@@ -265,6 +269,7 @@ class Agent:
         for number, text in waiting:
             self.writer.put(number, text)
         self.kept.tend()
+        self.soon()
 
 
 def encoded(report: Report) -> str:

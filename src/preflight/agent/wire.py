@@ -22,7 +22,7 @@ TAKEN = b"taken\n"
 HEADER = 4
 REQUEST_MAX = 1 << 16
 ANSWER_MAX = 16 << 20
-OPERATIONS = ("prolog", "status", "facts", "check", "release", "resume")
+OPERATIONS = ("prolog", "status", "facts", "check", "release", "resume", "refresh")
 ENCODING, ERRORS = "utf-8", "surrogateescape"  # as os.environ has it
 
 

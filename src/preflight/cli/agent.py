@@ -22,6 +22,7 @@ from preflight.hooks.notes import RUN_DIR
 @click.option("--release", is_flag=True, help="Close NVML: for a driver's upgrade or a GPU's reset.")
 @click.option("--for", "period", metavar="TIME", default="10m", show_default=True, help="How long it stays closed.")
 @click.option("--resume", is_flag=True, help="Open NVML again, before that time is over.")
+@click.option("--refresh", is_flag=True, help="Read every fact anew: something was put right, or replaced.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of the answer.")
 def agent(
     what: str | None,
@@ -32,6 +33,7 @@ def agent(
     release: bool,
     period: str,
     resume: bool,
+    refresh: bool,
     as_json: bool,
 ) -> int:
     """Run the node agent, or ask the one that runs here. As root.
@@ -42,9 +44,12 @@ def agent(
     from preflight.agent.client import AgentError, ask
     from preflight.agent.wire import socket_path
 
-    if sum((what is not None, release, resume)) != 1:
-        fail("needs one of status, facts, check, --release and --resume; to run it: preflight agent [--config FILE]")
-    operation = what or ("release" if release else "resume")
+    flags = {"release": release, "resume": resume, "refresh": refresh}
+    operations = [what] * (what is not None) + [name for name, given in flags.items() if given]
+    if len(operations) != 1 or operations[0] is None:
+        choices = "status, facts, check, --release, --resume and --refresh"
+        fail(f"needs one of {choices}; to run it: preflight agent [--config FILE]")
+    operation = operations[0]
     run_dir = os.path.abspath(run_dir)
     values = {"check": {"REQUIRE": spec}, "release": {"FOR": period}}.get(operation)
     try:
@@ -120,4 +125,15 @@ def _resume(said: dict[str, Any]) -> tuple[str, int]:
     return "NVML is opened again\n", 0
 
 
-PAGES = {"status": _status, "facts": _facts, "check": _check, "release": _release, "resume": _resume}
+def _refresh(said: dict[str, Any]) -> tuple[str, int]:
+    return "every fact is read anew; prologs judge by themselves until it has been\n", 0
+
+
+PAGES = {
+    "status": _status,
+    "facts": _facts,
+    "check": _check,
+    "release": _release,
+    "resume": _resume,
+    "refresh": _refresh,
+}
