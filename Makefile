@@ -8,6 +8,7 @@
 # make test-agent    the lab's tests with a node agent on every node, on the releases that RELEASES names (all three)
 # make bench   what the hooks cost
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
+# make agent-campaign   prologs of a node whose agent is killed, stopped, starved: N=10000 SEED= OUT=FILE (goes on where it ended)
 # make fuzz     malformed inputs to everything that reads what others wrote: make fuzz N=1000000 TARGET=hostlist
 # make fleet-demo    a month of 2,000 simulated nodes in a fleet store, and the answers on it; SERVE=1: the dashboard, too
 # make onefile   dist/preflight.pyz, which runs and installs without network; make packages: a .deb and an .rpm of it
@@ -20,7 +21,7 @@
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-agent test-matrix lint unit lab bench campaign fuzz format clean fleet-demo coverage \
+.PHONY: demo test test-agent test-matrix lint unit lab bench campaign agent-campaign fuzz format clean fleet-demo coverage \
 	packages onefile test-packages docs
 
 export SERVE
@@ -94,7 +95,11 @@ campaign:
 	@scripts/setup test
 	@cd tests && OUT="$(abspath $(or $(OUT),campaign-table))" exec ../$(PY) -m campaign
 
-N = 20000
+agent-campaign:
+	@scripts/setup test
+	@cd tests && OUT="$(abspath $(or $(OUT),agent-campaign.jsonl))" SEED="$(SEED)" exec nice -n 5 ../$(PY) -m campaign.agent
+
+fuzz: N = 20000
 fuzz:
 	@scripts/setup test
 	@$(PY) -c 'import atheris' 2>/dev/null || .venv/bin/pip install -q '.[fuzz]' || echo 'fuzz: no atheris for this Python: not guided by coverage'

@@ -67,11 +67,15 @@ class AgentSite:
 
     def start(self, *before: str) -> None:
         """Start the daemon and wait until it can answer; ``before``: a command that starts it."""
+        self.spawn(*before)
+        until(self.ready, f"an agent that answers: {(self.site.place / 'agent.err').read_text()}")
+
+    def spawn(self, *before: str) -> None:
+        """Start the daemon and do not wait."""
         command = [*before, sys.executable, "-I", "-S", self.site.main, "agent"]
         command += ["--config", str(self.site.config), "--run-dir", str(self.site.run_dir)]
         with open(self.site.place / "agent.err", "ab") as errors:
             self.process = subprocess.Popen(command, env=self.site.environment(), cwd="/", stderr=errors)
-        until(self.ready, f"an agent that answers: {(self.site.place / 'agent.err').read_text()}")
 
     def ready(self) -> bool:
         """Return whether the agent has looked at all that a prolog asks for."""

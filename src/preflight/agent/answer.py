@@ -15,7 +15,7 @@ from preflight.agent.wire import Request
 from preflight.hooks import record
 from preflight.hooks.assess import Assessment, Question, assess, requirements, subjects
 from preflight.hooks.run import Run, _unknown_checks
-from preflight.policy.cache import cached_policy
+from preflight.policy.cache import PolicyInForce
 from preflight.policy.model import Policy
 from preflight.policy.site_files import any_files
 from preflight.report.model import Report
@@ -54,9 +54,9 @@ class OneShot(Exception):
     outdated = False
 
 
-def policy_of(config: str, node: str, run_dir: str) -> Policy:
-    """Return the policy in force, as a hook gets it."""
-    return cached_policy(config, node, run_dir, _unknown_checks)
+def policy_of(config: str, node: str, run_dir: str) -> PolicyInForce:
+    """Return what gives the policy in force, as a hook gets it."""
+    return PolicyInForce(config, node, run_dir, _unknown_checks)
 
 
 def run_of(policy: Policy, node: str, run_dir: str, reading: Reading, job: Job | None, slurm_conf: str = "") -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections import deque
 
 from preflight.agent import wire
 from preflight.files import tolerate
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from preflight.agent.wire import Request
 
 BACKLOG = 4096
-AT_ONCE = 64  # connections that are accepted between two looks at the rest
+AT_ONCE = 64  # descriptors that are looked at between two answers
+ACCEPTED = 1024  # connections that are accepted between two
+TURN_S = 0.005  # for answers, between two looks at who else has come
 IDLE_S = 5.0  # for a request to come whole, and for its answer to be taken
 HURRY_S = 0.2  # the same where descriptors are scarce
 PAUSE_S = 0.05  # without descriptors
@@ -44,8 +47,8 @@ class Connection:
 class Connections:
     """All clients of one listening socket, watched by ``poll`` beside the agent's own descriptors.
 
-    ``serve`` is called with each request that came whole. ``settle`` is called once for each answer that went out,
-    with whether the client took it.
+    Whoever comes is heard first, and answered in turn: `serve_some` calls ``serve`` with requests that came whole.
+    ``settle`` is called once for each answer that went out, with whether the client took it.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Connections:
         self.refused = self.malformed = 0
         self._poll, self._serve, self._settle = poll, serve, settle
         self._open: dict[int, Connection] = {}
+        self._waiting: deque[tuple[Connection, Request]] = deque()
         self._paused_until = 0.0
         listener.setblocking(False)
         poll.register(listener.fileno(), 1)
@@ -83,9 +87,21 @@ class Connections:
             self._paused_until = 0.0
             self._poll.register(self.listener.fileno(), 1)
         self._close_idle(now)
+        if self._waiting:
+            return 0.0
         if self._paused_until:
             return PAUSE_S
         return 1.0 if self._open else IDLE_S
+
+    def serve_some(self) -> None:
+        """Answer those that have waited longest, until none waits or others are to be heard again."""
+        limit = time.monotonic() + TURN_S
+        while self._waiting:
+            one, request = self._waiting.popleft()
+            if one.socket.fileno() >= 0:
+                self._serve(one, request)
+                if time.monotonic() >= limit:
+                    return
 
     def end(self) -> None:
         """Hang up on everybody and listen no more."""
@@ -108,7 +124,7 @@ class Connections:
 
     def _accept(self) -> None:
         batch: list[Connection] = []
-        for _ in range(AT_ONCE):
+        for _ in range(ACCEPTED):
             try:
                 descriptor, _ = self.listener._accept()  # type: ignore[attr-defined]
             except BlockingIOError:
@@ -120,7 +136,7 @@ class Connections:
             one = self._welcome(descriptor)
             if one is not None:
                 batch.append(one)
-        for one in batch[1:]:  # they are seen, and wait for it rather than start a hook of their own each
+        for one in batch if self._waiting else batch[1:]:  # seen: they wait rather than start a hook of their own each
             with tolerate(OSError):
                 one.waits = one.socket.send(wire.WAIT) == len(wire.WAIT)
         for one in batch:
@@ -183,7 +199,7 @@ class Connections:
             self.malformed += 1
             self.close(one)
             return
-        self._serve(one, request)
+        self._waiting.append((one, request))
 
 
 def _has_taken(connection: Socket) -> bool:

@@ -51,7 +51,8 @@ class Agent:
         wire.private_directory(run_dir)
         self.journal = Journal(run_dir, node)
         self._ending: list[Helper] = []  # writers under earlier policies, until they are gone
-        self.policy = policy_of(config, node, run_dir)
+        self._in_force = policy_of(config, node, run_dir)
+        self.policy = self._in_force.get()
         self._use(self.policy)
         self._poll = epoll()
         self._clients = Connections(listener or listen(run_dir, node), self._poll, self._serve, self._settle)
@@ -113,6 +114,7 @@ class Agent:
                         os.read(wakeup, 64)
                 elif self.kept.gpus is not None and descriptor == self.kept.gpus.descriptor:
                     self.kept.gpus.take()
+            self._clients.serve_some()
 
     def stop(self) -> None:
         """Write what is left for a moment, end the children, give up the journal; what is not written stays in it."""
@@ -189,8 +191,7 @@ class Agent:
             return
         try:
             if one.waits:
-                longer_s = (wire.LONGER - 1) * self.policy.agent.wait_ms / 1000
-                request = request._replace(until=request.until + longer_s)
+                request = request._replace(until=request.until + wire.longer_s(self.policy.agent.wait_ms))
             text, number = self._passed(request, one.pid)
         except OneShot as why:
             self._one_shot(one, str(why))
@@ -214,8 +215,8 @@ class Agent:
             raise OneShot("too many reports are not on record")
         if time.monotonic() >= request.until:
             raise OneShot("too late")
-        policy = policy_of(self.config, self.node, self.run_dir)
-        if policy != self.policy:
+        policy = self._in_force.get()
+        if policy is not self.policy and policy != self.policy:
             self._change(policy)
         policy = self.policy
         environment = request.environment

@@ -16,7 +16,7 @@ HELLO = "preflight-agent"
 PROTOCOL = "1"
 PASS = b"preflight-agent 1 pass\n"
 WAIT = b"preflight-agent 1 wait\n"
-LONGER = 4  # times as long as else a client waits that was told so
+LONGER, LONGEST_MS = 10, 4000  # times as long as else a client waits that was told so, half a hook's deadline at most
 OTHERWISE = b"preflight-agent 1 one-shot\n"
 TAKEN = b"taken\n"
 HEADER = 4
@@ -33,6 +33,11 @@ class Request(NamedTuple):
     operation: str
     until: float
     environment: dict[str, str]
+
+
+def longer_s(wait_ms: int) -> float:
+    """Return how many seconds longer than ``wait_ms`` a client waits that was told to."""
+    return (min(LONGER * wait_ms, LONGEST_MS) - wait_ms) / 1000
 
 
 def socket_path(run_dir: str, node: str) -> str:

@@ -11,11 +11,15 @@ from preflight.policy.model import Policy
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Protocol
+    from collections.abc import Callable, Hashable, Iterator
+    from typing import Protocol, TypeVar
+
+    Made = TypeVar("Made")
 
     class Memo(Protocol):
         """What remembers a check's findings; it knows when what the check reads has changed."""
+
+        def once(self, key: Hashable, make: Callable[[], Made]) -> Made: ...
 
         def get(self, context: Context, check: Check, action: str, limit: float | None) -> list[Finding] | None: ...
 

@@ -83,9 +83,11 @@ def assess(
     """
     recorded = document is not None
     many = _many(question)
-    asked, broken = requirements(question, many)
+    asked, broken, needed = (
+        _wanted(question, many) if memo is None else memo.once(_asks(question), lambda: _wanted(question, many))
+    )
     if document is None:
-        document = reading.collect(subjects(question, asked, many), deadline)
+        document = reading.collect(needed, deadline)
     if many is not None:
         many.judge(document.view())
         asked = (*asked, *many.asked())
@@ -129,6 +131,21 @@ def _many(question: Question) -> Standing | None:
     from preflight.hooks.standing import Standing
 
     return Standing(question.standing, question.policy)
+
+
+def _wanted(
+    question: Question, many: Standing | None
+) -> tuple[tuple[SourcedRequirement, ...], tuple[tuple[str, str, str], ...], frozenset[str]]:
+    """Return `requirements` of a question, and the `subjects` that it needs."""
+    asked, broken = requirements(question, many)
+    return asked, broken, subjects(question, asked, many)
+
+
+def _asks(question: Question) -> tuple[object, ...]:
+    """Return what `_wanted` depends on beside the policy."""
+    job = question.job
+    own = None if job is None else (job.require, job.comment, job.partition, bool(job.gpus_text))
+    return question.phase, question.require, own
 
 
 def requirements(

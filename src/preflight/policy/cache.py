@@ -58,6 +58,31 @@ def cached_policy(
     return policy
 
 
+class PolicyInForce:
+    """`cached_policy` for whom asks again and again: read anew only where a file of the policy is another."""
+
+    def __init__(
+        self, path: str, node: str, directory: str, examine: Callable[[Policy], Iterable[str]] | None = None
+    ) -> None:
+        self._path, self._node, self._directory, self._examine = path, node, directory, examine
+        self._policy: Policy | None = None
+        self._key: list[Any] = []
+        self._beside: list[Any] = []
+
+    def get(self) -> Policy:
+        """Return the policy in force; never raises."""
+        key = policy_key(self._path, self._node)
+        known = self._policy
+        if known is not None and key and key == self._key and self._beside == _beside(known):
+            return known
+        policy = cached_policy(self._path, self._node, self._directory, self._examine)
+        same = bool(key) and key == policy_key(self._path, self._node)  # and no file changed as it was read
+        settled = same and not policy.problem and not _young(key)
+        self._policy, self._key = (policy, key) if settled else (None, [])
+        self._beside = _beside(policy)
+        return policy
+
+
 def _stored(stored: Any, path: str) -> Policy | None:
     """Return the policy of the cached form if that is of the file ``path``, else None."""
     with tolerate(_NOT_OURS):
