@@ -153,7 +153,12 @@ class Batch:
         if report["source"] != one.way:
             yield f"its report is of {report['source']}"
         if report["verdict"] != "ready" and (one.way == "agent" or one.settled):
-            yield f"it was found {report['verdict']} on a sound node"
+            bad = [
+                f"{row['check']}: {row['message']}"
+                for row in report["findings"]
+                if row["status"] not in ("pass", "skip")
+            ]
+            yield f"it was found {report['verdict']} on a sound node: {bad[:3]}"
         if report["verdict"] != "unhealthy" and one.gpus and one.states == {UNHEALTHY}:
             yield f"it was found {report['verdict']} on a sick node"
         if report["verdict"] == "ready" and one.gpus and WELL not in one.states:

@@ -383,7 +383,9 @@ resume_after = 1
             for path in Path(self.run_dir).glob(pattern):
                 path.unlink()
         self.forget_calls()
-        for node in self.agents:
+        for node, process in list(self.agents.items()):
+            if process.poll() is not None:  # systemd would start another
+                self.start_agent(node)
             self.lab.wait_until(lambda node=node: self.ask_agent(node, "check").get("verdict"), 60, f"{node}'s agent")
 
 

@@ -145,8 +145,8 @@ def test_no_process_is_left_and_none_holds_slurmds_pipe(cluster: Cluster) -> Non
     cluster.write_policy(hook="deadline_s = 3")
     cluster.set_gpus("ubuntu2", sim.example("h100x2"), {"delay_ms.nvmlInitWithFlags": HANG_MS})
     _hung(cluster, "driver.responds")
-    ours = [pid for pid in os.listdir("/proc") if pid.isdigit() and cluster.prefix in _command_line(pid)]
-    assert ours == []
+    ours = [_command_line(pid) for pid in os.listdir("/proc") if pid.isdigit() and cluster.prefix in _command_line(pid)]
+    assert [line for line in ours if "\0agent\0" not in line] == []
 
 
 def _command_line(pid: str) -> str:

@@ -3,12 +3,14 @@
 import json
 import os
 import random
+import resource
 import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -401,10 +403,25 @@ def test_a_full_table_of_descriptors_costs_the_answer_and_no_more(idle: AgentSit
         held.append(one)
     assert idle.prolog(**GPUS)[1].returncode == 0
     assert idle.site.place.joinpath("agent.err").read_text() == ""
+    assert idle.report()["verdict"] == "ready"
     for one in held:
         one.close()
     idle.write_client(programs / "preflight-client")
     until(lambda: idle.prolog(**{**GPUS, "SLURM_JOB_ID": "8"})[0] == "agent", "the agent's answer")
+
+
+def test_without_descriptors_the_agent_takes_no_fact_for_missing(agent: AgentSite) -> None:
+    assert agent.process is not None
+    pid = agent.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    for more in range(1, 9):  # room for the client, and for some of what is read
+        used = len(os.listdir(f"/proc/{pid}/fd"))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + more, before[1]))
+        time.sleep(1.05)  # what is read for every job is read anew
+        agent.prolog(**{**JOB, "SLURM_JOB_ID": str(100 + more)})
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        assert agent.report(100 + more)["verdict"] == "ready"
+    assert agent.prolog(**JOB)[0] == "agent"
 
 
 def test_a_policy_that_changes_holds_for_the_next_prolog(agent: AgentSite) -> None:
@@ -547,6 +564,28 @@ def test_the_command_says_what_the_agent_knows(agent: AgentSite) -> None:
     gone = agent.site.run("agent", "status", "--run-dir", run_dir)
     assert (gone.returncode, gone.stderr.count("\n")) == (2, 1)
     assert "systemctl restart preflight-agent" in gone.stderr
+
+
+def test_who_asks_beside_others_gets_the_answer(agent: AgentSite) -> None:
+    assert agent.process is not None
+    agent.process.send_signal(signal.SIGSTOP)
+    said: list[dict[str, Any]] = []
+    threads = [threading.Thread(target=lambda: said.append(agent.ask("status"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    until(lambda: _queued(agent) == len(threads), "all in the socket's queue")
+    agent.process.send_signal(signal.SIGCONT)
+    for thread in threads:
+        thread.join()
+    assert [one["node"] for one in said] == ["n1"] * len(threads)
+
+
+def _queued(agent: AgentSite) -> int:
+    """Return how many clients are connected to the agent's socket, or wait for it (state 02)."""
+    path = wire.socket_path(str(agent.site.run_dir), "n1")
+    name = f"/.{agent.process.pid}" if agent.process else ""
+    lines = Path("/proc/net/unix").read_text().splitlines()
+    return sum(1 for line in lines if line.endswith((path, name)) and line.split()[5] in ("02", "03")) if path else 0
 
 
 def test_a_second_agent_of_a_node_is_refused(agent: AgentSite) -> None:

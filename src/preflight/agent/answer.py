@@ -9,7 +9,7 @@ import os
 import time
 
 from preflight import __version__
-from preflight.agent.kept import REUSE_S, Kept, Stale
+from preflight.agent.kept import REUSE_S, Kept, Stale, scarce
 from preflight.agent.memo import Memo
 from preflight.agent.wire import Request
 from preflight.hooks import record
@@ -102,6 +102,8 @@ def judged(request: Request, policy: Policy, run: Run, kept: Kept, memo: Memo, d
     said = verdict(found.findings)
     if decision.kind != "none" or said not in PASSES:
         raise OneShot(f"verdict {said}: {decision.kind}")
+    if scarce():  # what is read of policy, gres.conf and site for this job alone may be wrong then
+        raise OneShot("no descriptors")
     if time.monotonic() > request.until - LEAST_S:
         raise OneShot("too late")
     report = record.make(run, found, decision)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from _socket import socket as Socket
     from collections.abc import Callable
 
+SOON_S = 1.0  # until it is tried again where there were no descriptors
 AGAIN_S = 10.0  # between two starts of a child that ended by itself
 
 
@@ -37,7 +38,11 @@ class Helper:
             return False
         import _socket
 
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:
+            ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        except OSError:  # without descriptors
+            self._not_before = now + SOON_S
+            return False
         try:
             pid = os.fork()
         except OSError:

@@ -37,7 +37,7 @@ def ask(run_dir: str, operation: str, values: dict[str, str] | None = None, path
                 part = connection.recv(1 << 16)
                 if not part:
                     break
-                data += part
+                data = (data + part).removeprefix(wire.WAIT)  # others came at the same time
         except PermissionError:
             raise AgentError(f"{place}: only root may ask the agent") from None
         except FileNotFoundError:

@@ -6,6 +6,7 @@ may be, or was never asked for before, is `Stale`: the one-shot hook reads it.""
 
 from __future__ import annotations
 
+import os
 import time
 
 from preflight.agent.gpus import GpuWatch
@@ -17,6 +18,7 @@ from preflight.facts.document import FactsDocument
 from preflight.facts.registry import NVML, Fact, fact_of
 from preflight.facts.rootfs import Root
 from preflight.facts.source import Source
+from preflight.files import tolerate
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -34,6 +36,23 @@ CHILD_MAX_S = 60.0
 FORGET_S = 3600.0  # after which a subject that no job asked for is no longer read ahead
 LOG = "kernel_log"
 CRITICAL = "gpus.signals"  # the name in a report's ages of what is looked at every second
+
+
+SPARE = 8  # descriptors that a reading may need at once
+
+
+def scarce() -> bool:
+    """Return whether so few descriptors are left that a fact may be read as missing for the want of one."""
+    held: list[int] = []
+    try:
+        for _ in range(SPARE):
+            held.append(os.open("/", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return True
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    return False
 
 
 class Stale(Exception):
@@ -150,7 +169,10 @@ class Kept:
             from preflight.facts.kept import kept
 
             return Known(kept(self.source.run_dir, fact), began)
-        return Known(child.read(fact, self._root), began)
+        known = Known(child.read(fact, self._root), began)
+        if scarce():
+            raise Stale(f"{fact.subject}: no descriptors")
+        return known
 
     # --- ahead of the prologs -------------------------------------------------------------------------------
 
@@ -164,11 +186,15 @@ class Kept:
             self._finish(now)
         if now >= self._next_static:
             self._next_static = now + STATIC_S
-            for fact in map(fact_of, self._asked):
-                if fact.static and fact.child == "":
-                    self._known[fact.subject] = self._read(fact)
+            with tolerate(Stale):
+                for fact in map(fact_of, self._asked):
+                    if fact.static and fact.child == "":
+                        self._known[fact.subject] = self._read(fact)
         if self._running is None and now >= self._next_child:
-            self._start(now)
+            if scarce():
+                self._next_child = now + 1.0
+            else:
+                self._start(now)
         if self._running is not None:
             return 0.1
         return max(0.05, min(self._next_static, self._next_child, now + 5.0) - now)

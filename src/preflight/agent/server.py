@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 PENDING_MAX = 2500  # reports that are not on record; past that the one-shot hook is slower, and a bound
 WARM_S = 2.0
 SETTLE_S = answered.SETTLE_S
+BUGS_MAX = 100  # of our own, before the agent gives up
+WAIT_S = 0.1  # after each
 WHY_MAX = 32  # reasons that are counted apart
 
 
@@ -99,22 +101,33 @@ class Agent:
     def run(self, wakeup: int) -> None:
         """Serve until `stopping`; ``wakeup``: a descriptor that becomes readable for a signal."""
         self._poll.register(wakeup, 1)
+        bugs = 0
         while not self.stopping:
-            now = time.monotonic()
-            if now >= self._due:
-                self._due = now + self._tend()
-            self._follow()
-            self._settle_written()
-            patience = min(self._clients.tend(), max(0.0, self._due - time.monotonic()))
-            for descriptor, _ in self._poll.poll(patience, AT_ONCE):
-                if self._clients.ready(descriptor):
-                    continue
-                if descriptor == wakeup:
-                    with tolerate(OSError):
-                        os.read(wakeup, 64)
-                elif self.kept.gpus is not None and descriptor == self.kept.gpus.descriptor:
-                    self.kept.gpus.take()
-            self._clients.serve_some()
+            try:
+                self._turn(wakeup)
+            except Exception as error:  # a module that is being replaced, say: the clients go their own way meanwhile
+                record_bug(error)
+                bugs += 1
+                if bugs > BUGS_MAX:
+                    raise  # systemd starts another
+                time.sleep(WAIT_S)
+
+    def _turn(self, wakeup: int) -> None:
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + self._tend()
+        self._follow()
+        self._settle_written()
+        patience = min(self._clients.tend(), max(0.0, self._due - time.monotonic()))
+        for descriptor, _ in self._poll.poll(patience, AT_ONCE):
+            if self._clients.ready(descriptor):
+                continue
+            if descriptor == wakeup:
+                with tolerate(OSError):
+                    os.read(wakeup, 64)
+            elif self.kept.gpus is not None and descriptor == self.kept.gpus.descriptor:
+                self.kept.gpus.take()
+        self._clients.serve_some()
 
     def stop(self) -> None:
         """Write what is left for a moment, end the children, give up the journal; what is not written stays in it."""
@@ -180,9 +193,9 @@ class Agent:
 
     def _serve(self, one: Connection, request: Request) -> None:
         if request.operation != "prolog":
-            from preflight.agent.questions import answer
-
             try:
+                from preflight.agent.questions import answer
+
                 said = jsonio.dumps(answer(self, request))
             except Exception as error:  # a bug of ours ends no agent
                 record_bug(error)

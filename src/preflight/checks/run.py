@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     class Memo(Protocol):
         """What remembers a check's findings; it knows when what the check reads has changed."""
 
+        versions: dict[str, int]
+
         def once(self, key: Hashable, make: Callable[[], Made]) -> Made: ...
 
         def get(self, context: Context, check: Check, action: str, limit: float | None) -> list[Finding] | None: ...

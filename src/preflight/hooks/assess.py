@@ -91,7 +91,7 @@ def assess(
     if many is not None:
         many.judge(document.view())
         asked = (*asked, *many.asked())
-    gpus = job_gpus(question.job, question.gpus, question.gres, document)
+    gpus = _whose(question, document, memo)
     node = document.view()
     context = Context(
         phase=question.phase,
@@ -139,6 +139,15 @@ def _wanted(
     """Return `requirements` of a question, and the `subjects` that it needs."""
     asked, broken = requirements(question, many)
     return asked, broken, subjects(question, asked, many)
+
+
+def _whose(question: Question, document: FactsDocument, memo: Memo | None) -> JobGpus | None:
+    job = question.job
+    if memo is None or job is None:
+        return job_gpus(job, question.gpus, question.gres, document)
+    key = ("gpus", memo.versions.get("gpus"), question.gres, job.gpus_text, job.gpus, job.visible)
+    found = memo.once(key, lambda: job_gpus(job, question.gpus, question.gres, document))
+    return None if found is None else found._replace(job=job.id)
 
 
 def _asks(question: Question) -> tuple[object, ...]:
