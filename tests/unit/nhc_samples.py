@@ -25,12 +25,15 @@ TURNED: dict[str, list[dict[str, Any]]] = {
     "check_fs_free /dev/shm 25%": [{"path": "/dev/shm", "free_min": "25%"}],
     "check_fs_used /raid 95%": [{"path": "/raid", "used_max": "95%"}],
     "check_fs_size /tmp 1g 20g": [{"path": "/tmp", "size_min": "1G", "size_max": "20G"}],
+    'check_fs_size / "" 10g': [{"path": "/", "size_max": "10G"}],
+    "check_fs_inodes / 1k 2k": [{"path": "/", "inodes_min": 1000, "inodes_max": 2000}],
     "check_fs_ifree / 1k": [{"path": "/", "inodes_free_min": "1000"}],
     "check_fs_iused /scratch 98%": [{"path": "/scratch", "inodes_used_max": "98%"}],
     "check_hw_cpuinfo 2 64 128": [{"sockets": 2, "cores": 64, "threads": 128}],
     "check_hw_physmem 1915071MB 1915071MB 5%": [
         {"physical_min": "1915071M", "physical_max": "1915071M", "fudge": "5%"}
     ],
+    'check_hw_physmem "" 32GB': [{"physical_max": "32G"}],
     "check_hw_swap 0kB 0kB 3%": [{"swap_min": "0", "swap_max": "0", "fudge": "3%"}],
     "check_hw_mem 40g 48g": [{"total_min": "40G", "total_max": "48G"}],
     "check_hw_physmem_free 1MB": [{"physical_free_min": "1M"}],
@@ -38,6 +41,7 @@ TURNED: dict[str, list[dict[str, Any]]] = {
     "check_hw_mem_free 1mb": [{"total_free_min": "1M"}],
     "check_hw_ib 400 mlx5_ib0:1": [{"device": "mlx5_ib0", "port": 1, "rate_min": 400}],
     "check_hw_ib 100": [{"rate_min": 100}],
+    "check_hw_eth 'eth@(0|1)'": [{"device": "/^eth(?:0|1)$/", "state": "any"}],
     "check_hw_eth eth0": [{"device": "eth0", "state": "any"}],
     "check_hw_mcelog": [{"corrected_max": 9, "uncorrected_max": 0, "window": "1d"}],
     "MCELOG_MAX_CORRECTED_RATE=4 check_hw_mcelog": [{"corrected_max": 4, "uncorrected_max": 0, "window": "1d"}],
@@ -46,26 +50,47 @@ TURNED: dict[str, list[dict[str, Any]]] = {
         {"run": ["dmidecode", "-t", "17"], "output": ["*Speed: 1866 MHz"]}
     ],
     'check_dmi_data_match ! "Memory Device: Speed: 1333 MHz"': [
-        {"run": ["dmidecode"], "output": ["!*Speed: 1333 MHz"]}
+        {"run": ["dmidecode", "-t", "17"], "output": ["!/^\\s*Speed:\\ 1333\\ MHz$/"]}
+    ],
+    # Of BIOS Information the kernel keeps no such line; below Characteristics it stands alone.
+    'check_dmi_data_match "BIOS Information: ROM Size: 16 MB"': [
+        {"run": ["dmidecode", "-t", "0"], "output": ["/^\\s*ROM\\ Size:\\ 16\\ MB$/"]}
+    ],
+    "check_dmi_data_match '/^Processor Information: Characteristics: 64-bit capable$/'": [
+        {"run": ["dmidecode", "-t", "4"], "output": ["/^\\s*(?:64-bit capable$)/"]}
+    ],
+    'check_dmi_data_match -n -t 1 "*UUID: 00000000*"': [{"match": ["!System Information: *UUID: 00000000*"]}],
+    "check_dmi_data_match '/BIOS Information: Version: 2[.](3|4)/'": [
+        {"match": ["/^BIOS Information: Version: 2[.](3|4)/"]}
     ],
     "check_dmi_raw_data_match '/Vendor: (Dell|HPE)/'": [{"run": ["dmidecode"], "output": ["/Vendor: (Dell|HPE)/"]}],
-    "check_net_ping -c 3 -W 2 head1 head2": [
-        {"count": 3, "timeout": "2s", "host": "head1"},
-        {"count": 3, "timeout": "2s", "host": "head2"},
+    "check_net_ping -c 3 head1 head2": [
+        {"host": "head1", "count": 3, "answers_min": 3},
+        {"host": "head2", "count": 3, "answers_min": 3},
     ],
+    "check_net_ping -c 2 -w 6 head": [{"host": "head", "count": 6, "answers_min": 2}],
+    "check_net_ping head": [{"host": "head", "count": 1}],
     "check_net_socket -p tcp -s LISTEN -l '*:6818'": [{"proto": "tcp", "state": "listening", "port": 6818}],
-    "check_ps_service -u root sshd": [{"name": "sshd", "user": "root", "count_min": 1}],
-    "check_ps_service -u munge -d munged munge": [{"name": "munged", "user": "munge", "count_min": 1}],
+    "check_ps_service -u root sshd": [{"match": "/^[^ ]*sshd( |$)/", "user": "root", "count_min": 1}],
+    "check_ps_service -u munge -d munged munge": [{"match": "/^[^ ]*munged( |$)/", "user": "munge", "count_min": 1}],
     "check_ps_service -f -m '/python.*agent/' agent": [{"match": "/python.*agent/", "count_min": 1}],
     "check_ps_service -u root -m '/(^|\\/)slurmd$/' slurmd": [
-        {"match": "/(^|/)slurmd( |$)/", "user": "root", "count_min": 1}
+        {"match": "/^[^ ]*(?:(^|/)slurmd(?= |$))/", "user": "root", "count_min": 1}
     ],
     "check_ps_daemon wulfd root": [{"match": "*wulfd*", "user": "root", "count_min": 1}],
+    # Not the program's name in comm, which it may change, nor a word behind the first.
+    "check_ps_service -m '/(^|\\/)py.on[^-]*$/' agent": [
+        {"match": "/^[^ ]*(?:(^|/)py[^ ]on[^ -]*(?= |$))/", "count_min": 1}
+    ],
+    "check_ps_service -m '*/s?hd' ssh": [{"match": "/^[^ ]*/s[^ ]hd( |$)/", "count_min": 1}],
     "check_ps_blacklist cryptominer": [{"match": "*cryptominer*", "count_max": 0}],
     "check_ps_cpu -A 150%": [{"match": "*", "cpu_max": "150%"}],
     "check_ps_physmem -A -f -m '*java*' 4g": [{"match": "*java*", "rss_max": "4G"}],
     "check_ps_physmem -A -u root 10%": [{"match": "*", "user": "root", "memory_max": "10%"}],
-    "check_ps_time -A -m '*cron' 90m30s": [{"name": "cron", "cputime_max": "5430s"}],
+    "check_ps_time -A -m '*cron' 90m30s": [{"match": "/^[^ ]*cron( |$)/", "cputime_max": "5430s"}],
+    "check_ps_mem -A 8g": [{"match": "*", "vsz_max": "8G"}],
+    "check_ps_userproc_lineage log syslog": [{"allow": ["root", "nobody"], "strict": True}],
+    "check_ps_loadavg '' \"\" 40": [{"fifteen_max": 40}],
     "check_ps_unauth_users log syslog": [{"allow": ["root", "nobody"]}],
     "check_ps_loadavg 300 $((2*100)) 100": [{"one_max": 300, "five_max": 200, "fifteen_max": 100}],
     "check_file_test -r -w -x -d -k /tmp /var/tmp": [
@@ -94,10 +119,13 @@ TURNED: dict[str, list[dict[str, Any]]] = {
 }
 # A check's text -> the rows that are kept of it, and a word of each reason that names what was not.
 IN_PART: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
-    "check_ps_service -u root -S sshd": ([{"name": "sshd", "user": "root", "count_min": 1}], ["-S starts"]),
-    "check_ps_service -r crond": ([{"name": "crond", "count_min": 1}], ["-r restarts"]),
-    "check_ps_service -c mysqld": ([{"name": "mysqld", "count_min": 1}], ["-c stops and starts"]),
-    "check_ps_service -k -m '*telnetd' telnet": ([{"name": "telnetd", "count_max": 0}], ["-k kills"]),
+    "check_ps_service -u root -S sshd": (
+        [{"match": "/^[^ ]*sshd( |$)/", "user": "root", "count_min": 1}],
+        ["-S starts"],
+    ),
+    "check_ps_service -r crond": ([{"match": "/^[^ ]*crond( |$)/", "count_min": 1}], ["-r restarts"]),
+    "check_ps_service -c mysqld": ([{"match": "/^[^ ]*mysqld( |$)/", "count_min": 1}], ["-c stops and starts"]),
+    "check_ps_service -k -m '*telnetd' telnet": ([{"match": "/^[^ ]*telnetd( |$)/", "count_max": 0}], ["-k kills"]),
     "check_ps_service -E '/opt/m stop' -f -d mon.py mon": ([{"match": "*mon.py", "count_max": 0}], ["-E runs"]),
     "check_fs_mount_rw -r -f /data": ([{"path": "/data", "options": ["rw"]}], ["-r mounts again"]),
     "check_fs_mount -e '/sbin/fix' -f /data": ([{"path": "/data"}], ["-e runs"]),
@@ -108,18 +136,43 @@ IN_PART: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         [{"proto": "tcp", "state": "listening", "port": 22}],
         ["-d sshd"],
     ),
+    "check_net_ping -I eth0 -c 1 head": ([{"host": "head", "count": 1}], ["-I eth0"]),
+    "FOO=1 check_hw_eth eth0": ([{"device": "eth0", "state": "any"}], ["FOO: the check looks at no such variable"]),
     "check_ps_kswapd 1800 100 log": ([{"name": "kswapd*", "cputime_max": "1800s"}], ["do not compare"]),
 }
 # What is never turned, and a word of the reason.
 NAMED: dict[str, str] = {
     "check_moab_sched -t 10 -v 7.2.3": "other resource managers",
     "check_moab_rm -t 10": "other resource managers",
+    # What NHC reads otherwise than it looks, or never fails, or fails on every node.
+    "check_hw_cpuinfo 02 012 024": "octal",
+    "check_hw_physmem 032g 064g": "no size",
+    "check_fs_mount_rw -f /data/": "ends with a slash",
+    "check_file_stat -m 644 /etc/passwd": "0644",
+    "check_file_stat -u root /etc/passwd": "a number after -u",
+    "check_file_test -f '/etc/*.conf'": "expands no glob",
+    "check_hw_eth '!eth0'": "glob",
+    "check_hw_ib 100 'mlx5_*:1'": "as it stands",
+    "check_ps_cpu -u root 90": "without -A",
+    "check_ps_time -A 30S": "no CPU time",
+    "check_ps_service -m '/a b/' a": "first word",
+    "check_net_socket -p tcp -s LISTEN -l '*:22' sshd": "NHC itself refuses",
+    "check_cmd_output -m x 'cmd arg'": "the name of one program",
+    "check_cmd_status ulimit -l": "the shell's or NHC's own",
+    "check_cmd_status command -v nvidia-smi": "the shell's or NHC's own",
+    "check_cmd_status check_hw_eth eth0": "the shell's or NHC's own",
+    "check_cmd_output -m x type ls": "the shell's own",
+    "LANG=C check_cmd_status date": "LANG",
+    "DIR=/x check_fs_mount_rw $DIR": "$DIR is not set",
+    "check_dmi_data_match '/Memory Device.*Speed: 1866/'": "no section",
+    "check_dmi_data_match 'Speed: 1866 MHz'": "no section",
+    "check_dmi_data_match -t 17 'BIOS Information: Version: 2'": "another section",
+    "check_hw_eth eth0 &": "in the background",
+    "MARK_OFFLINE=$(cat /etc/offline)": "on the node only",
+    "declare -i N=2*3": "more than values",
     "check_moab_torque": "other resource managers",
     "check_hw_gm myri0": "Myrinet",
-    "check_ps_userproc_lineage log syslog": "pam_slurm_adopt",
     "check_ps_blacklist sshd '!root'": "one user's processes",
-    "check_ps_mem 8g": "virtual size",
-    "check_fs_inodes / 1k 2k": "not all of them",
     "check_ps_loadavg $((2*HW_CORES))": "$HW_CORES is measured on the node",
     "check_hw_eth $(ip -o route | cut -f1)": "output of a command",
     "check_fs_mount_rw -f $SCRATCH": "$SCRATCH is not set",
@@ -167,6 +220,7 @@ MET: dict[str, str] = {
     "check_gpu_xid": "gpu.xid",
     "check_nvlink_status": "gpu.nvlink",
     "true": "nothing",
+    "export PATH": "keeps its value",
 }
 EVERY_CHECK = """cmd_output cmd_status cmd_dmesg dmi_data_match dmi_raw_data_match file_contents file_test file_stat
     fs_mount fs_mount_rw fs_mount_ro fs_size fs_free fs_used fs_inodes fs_ifree fs_iused hw_cpuinfo hw_physmem hw_swap

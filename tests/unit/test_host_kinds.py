@@ -236,7 +236,8 @@ def process(root: Path, pid: int, name: str, *, state: str = "S", parent: int = 
     fields += ["0"] * 6 + [str(100 * ticks), "0", str(more.get("pages", 10)), *["0"] * 20]
     write(root, f"proc/{pid}/stat", " ".join(fields) + "\n")
     write(root, f"proc/{pid}/status", f"Name:\t{name}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
-    write(root, f"proc/{pid}/cmdline", more.get("line", name).replace(" ", "\0") + "\0")
+    line = more.get("line", "" if parent == 2 else name)  # a kernel thread has none
+    write(root, f"proc/{pid}/cmdline", line.replace(" ", "\0") + "\0" * bool(line))
 
 
 @pytest.fixture
@@ -264,6 +265,8 @@ def busy(tmp_path: Path) -> Path:
         ({"name": "nvidia-persistenced"}, "pass"),  # the kernel keeps fifteen letters
         ({"match": "/usr/sbin/sssd *"}, "pass"),
         ({"match": "/--logger=(files|stderr)/"}, "pass"),
+        ({"match": "*kswapd0*"}, "pass"),  # as ps shows it: [kswapd0]
+        ({"match": "kswapd0"}, "warn"),
         ({"name": "chronyd"}, "warn"),
         ({"name": "miner", "count_max": 0}, "warn"),
         ({"name": "miner", "user": "root", "count_max": 0}, "pass"),

@@ -166,6 +166,52 @@ def test_more_rows_than_a_policy_takes_are_named() -> None:
     assert [one.line for one in made.named] == list(range(1001, 1011))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "gpu* && !gpu9 || check_hw_eth eth0\n",
+        "* || check_hw_eth eth0",
+        "* || check_cmd_status date",
+        "* || check_file_contents /etc/x '!/y/'\n",
+        "* || check_ps_cpu 90\n",
+        "* || check_hw_ib 100 mlx5_0\n",
+        "* || check_ps_service -v -r crond\n",
+        "* || check_net_socket -p tcp -l '*:22'\n",
+    ],
+)
+def test_a_row_only_warns_where_nhc_would_not_fail_the_same_nodes(line: str) -> None:
+    data = toml.loads(turned(line).text)
+    assert [row["action"] for table in ("host", "command") for row in data.get(table, [])] == ["warn"]
+
+
+def test_lines_below_one_that_ends_the_run_leave_its_nodes_out() -> None:
+    made = turned(
+        "* || check_hw_eth eth0\nlogin* || exit 0\n* || check_hw_eth eth1\ngpu* || return\n"
+        "login* || check_hw_eth eth2\ngpu* || export A=1\n* || check_hw_eth eth3\n* || exit 0 # stop\n* || check_hw_eth eth4\n"
+    )
+    found = [(row.get("nodes"), row["device"], row["action"]) for row in toml.loads(made.text)["host"]]
+    assert found == [
+        (None, "eth0", "drain"),
+        ("!login*", "eth1", "drain"),
+        ("!login* && !gpu*", "eth3", "drain"),
+    ]
+    ended = [one.line for one in made.named if "ends NHC's run" in one.reason]
+    assert ended == [2, 4, 5, 6, 8, 9]
+
+
+@pytest.mark.parametrize("line", ["[[ -e /etc/x ]] && exit 0", "check_hw_eth eth9 || return 0", "if x; then exit; fi"])
+def test_lines_below_one_that_may_end_the_run_only_warn(line: str) -> None:
+    made = turned(f"* || check_hw_eth eth0\n* || {line}\n* || check_hw_eth eth1\n* || check_cmd_status date\n")
+    data = toml.loads(made.text)
+    assert [row["action"] for row in data["host"] + data["command"]] == ["drain", "warn", "warn"]
+    assert "line 2 may end NHC's run" in blocks(made.text)[3]
+
+
+def test_a_function_or_a_quoted_exit_ends_no_run() -> None:
+    made = turned("* || f() { return 0; }\n* || check_cmd_status grep 'exit 0' /etc/x\n* || check_hw_eth eth1\n")
+    assert [row["action"] for row in toml.loads(made.text)["host"]] == ["drain"]
+
+
 TARGETS = [
     "*",
     "gpu*",

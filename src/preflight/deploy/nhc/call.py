@@ -28,11 +28,12 @@ class Row(NamedTuple):
 class Call:
     """A check with its arguments, for some nodes; what it makes of itself is collected here.
 
-    ``named``: parts that were left out, each with its reason. ``met``: it needs no row, because of this.
+    ``named``: parts that were left out, each with its reason. ``met``: it needs no row, because of this. ``soft``:
+    NHC does not, or may not, run it, so that its rows only warn. ``harmless``: NHC itself would only log.
     """
 
-    def __init__(self, name: str, args: list[str], nodes: str, setting: Callable[[str], str]) -> None:
-        self.name, self.args, self.nodes = name, args, nodes
+    def __init__(self, name: str, args: list[str], nodes: str, setting: Callable[[str], str], soft: bool) -> None:
+        self.name, self.args, self.nodes, self._soft = name, args, nodes, soft
         self.setting = setting
         self.rows: list[Row] = []
         self.named: list[str] = []
@@ -62,7 +63,7 @@ class Call:
         if kind not in names_of_kinds():
             raise Unturned(f'Preflight has no kind of host check "{kind}"')
         users = kind_of(kind).users(values)
-        action = "warn" if self.harmless or users else "drain"
+        action = "warn" if self.harmless or self._soft or users else "drain"
         nodes = {"nodes": self.nodes} if self.nodes else {}
         self.rows.append(Row("host", {"check": kind, **nodes, "action": action, **values}))
 
@@ -70,12 +71,13 @@ class Call:
         """Add a row of [[command]]."""
         values = {key: value for key, value in keys.items() if value is not None}
         nodes = {"nodes": self.nodes} if self.nodes else {}
-        self.rows.append(
-            Row("command", {"run": run, **nodes, "action": "warn" if self.harmless else "drain", **values})
-        )
+        action = "warn" if self.harmless or self._soft else "drain"
+        self.rows.append(Row("command", {"run": run, **nodes, "action": action, **values}))
 
     def expect(self, require: str) -> None:
         """Add an expectation of the nodes."""
+        if self._soft:
+            raise Unturned(f"an expectation cannot only warn; if the line was meant: require = {require!r}")
         nodes = {"nodes": self.nodes} if self.nodes else {}
         self.rows.append(Row("expect", {**nodes, "require": require}))
 
@@ -103,9 +105,12 @@ def mstr(text: str) -> str:
         raise Unturned(str(error)) from None
 
 
+NUMBER = "(0|[1-9][0-9]{0,14})"  # bash reads what begins with a zero as octal
+
+
 def kib(text: str) -> int:
     """Return the KiB of a size as NHC reads it ("32GB", "5k", "1024": KiB); raises Unturned."""
-    found = re.fullmatch(r"([0-9]{1,15})([KMGTPEkmgtpe]?)", re.sub("[bB]$", "", text))
+    found = re.fullmatch(f"{NUMBER}([KMGTPEkmgtpe]?)", re.sub("[bB]$", "", text))
     if not found:
         raise Unturned(f"{text!r} is no size that NHC reads")
     power = "kmgtpe".find(found[2].lower()) if found[2] else 0
@@ -124,7 +129,7 @@ def size(text: str) -> str:
 def amount(text: str) -> str:
     """Return a share ("5%") or a size of NHC's as a policy's; raises Unturned."""
     if text.endswith("%"):
-        if not re.fullmatch(r"[0-9]{1,3}%", text) or int(text[:-1]) > 100:
+        if not re.fullmatch(f"{NUMBER}%", text) or int(text[:-1]) > 100:
             raise Unturned(f"{text!r} is no share")
         return text
     return size(text)
@@ -132,7 +137,7 @@ def amount(text: str) -> str:
 
 def count(text: str, base: int = 1000) -> int:
     """Return a number as NHC reads it ("1k" is 1000); raises Unturned."""
-    found = re.fullmatch(r"([0-9]{1,15})([kmgtpeKMGTPE]?)", text)
+    found = re.fullmatch(f"{NUMBER}([kmgtpeKMGTPE]?)", text)
     if not found:
         raise Unturned(f"{text!r} is no number that NHC reads")
     number: int = int(found[1]) * base ** ("kmgtpe".find(found[2].lower()) + 1 if found[2] else 0)
@@ -141,8 +146,9 @@ def count(text: str, base: int = 1000) -> int:
 
 def whole(text: str, what: str) -> int:
     """Return a plain whole number; raises Unturned."""
-    if not re.fullmatch(r"[0-9]{1,12}", text):
-        raise Unturned(f"{what} {text!r} is no number")
+    if not re.fullmatch(NUMBER, text):
+        octal = re.fullmatch("0[0-9]+", text)
+        raise Unturned(f"{what} {text!r} is no number" + (", or an octal one to bash" if octal else ""))
     return int(text)
 
 

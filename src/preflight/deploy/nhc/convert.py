@@ -11,12 +11,13 @@ from preflight.deploy.nhc import targets, words
 from preflight.deploy.nhc.call import REASONS, TURNS, Call, Row, Unturned
 from preflight.deploy.nhc.lines import Line, read
 from preflight.deploy.nhc.programs import BUILTINS, acting
+from preflight.deploy.nhc.run import Run
 from preflight.deploy.nhc.settings import READ, meaning
 from preflight.deploy.nhc.variables import Environment
 from preflight.deploy.nhc.write import comment, policy_text, row_text, rows_refused
 from preflight.policy.rows import MAX_ROWS
 
-for _part in ("accelerators", "files", "filesystems", "hardware", "processes", "programs"):
+for _part in ("accelerators", "dmi", "files", "filesystems", "hardware", "processes", "programs"):
     importlib.import_module(f"preflight.deploy.nhc.{_part}")
 JINJA = ("{{", "{%", "{#")
 
@@ -52,7 +53,8 @@ class Imported(NamedTuple):
 def convert(text: str, file: str) -> Imported:
     """Return the policy of an nhc.conf; ``file`` is its name in comments. Never raises for what a file holds."""
     environment = Environment()
-    entries = _sound([_entry(line, environment) for line in read(text.removeprefix("\ufeff"))])
+    run = Run()
+    entries = _sound([_entry(line, environment, run) for line in read(text.removeprefix("\ufeff"))])
     entries = [_with_unused(one, environment.used) for one in entries]
     named = tuple(Named(one.line.number, reason) for one in entries for reason in one.named)
     seen: set[str] = set()
@@ -105,15 +107,15 @@ def _block(entry: Entry, file: str, seen: set[str]) -> list[str]:
     return lines
 
 
-def _entry(line: Line, environment: Environment) -> Entry:
+def _entry(line: Line, environment: Environment, run: Run) -> Entry:
     """Return what becomes of a line."""
     try:
-        return _turned(line, environment)
+        return _turned(line, environment, run)
     except (Unturned, words.Unread, targets.NoMatch) as error:
         return Entry(line, named=(str(error),))
 
 
-def _turned(line: Line, environment: Environment) -> Entry:
+def _turned(line: Line, environment: Environment, run: Run) -> Entry:
     if any(mark in line.text for mark in JINJA):
         raise Unturned("a template (Jinja) makes this line: import the file that comes out of it")
     if not line.target and not line.bare:
@@ -121,12 +123,19 @@ def _turned(line: Line, environment: Environment) -> Entry:
     if not line.check:
         raise Unturned("it has no check behind ||, so NHC passes over it")
     notes: tuple[str, ...] = ()
-    nodes = targets.Nodes("")
+    nodes, soft = targets.Nodes(""), False
     if not line.bare:
         nodes = targets.nodes(line.target)
-        notes = nodes.notes
+        notes, soft = nodes.notes, not nodes.ran
+        reached, unsure = run.reached(nodes.text)
+        run.look(line.number, nodes.text, words.ends_run(line.check))
+        nodes, notes, soft = nodes._replace(text=reached), (*notes, *unsure), soft or bool(unsure)
     if not line.ended:
-        notes = (*notes, "no newline ends the file's last line, and NHC does not see such a line")
+        soft = True
+        notes = (
+            *notes,
+            "no newline ends the file's last line: NHC does not see such a line, and so the row only warns",
+        )
     commands = words.commands(line.check)
     if not commands:
         raise Unturned("it has no check behind ||, only a comment")
@@ -137,7 +146,7 @@ def _turned(line: Line, environment: Environment) -> Entry:
     found = Entry(line, notes=notes)
     for one in commands:
         if one.words:
-            made = _check(one, line, nodes.text, environment)
+            made = _check(one, line, nodes.text, environment, soft)
         else:
             made = _settings(one, line, nodes.text, environment)
         found = Entry(
@@ -153,7 +162,8 @@ def _turned(line: Line, environment: Environment) -> Entry:
 
 def _settings(command: words.Command, line: Line, nodes: str, environment: Environment) -> Entry:
     """Return what becomes of variables that are set; they count for the lines below."""
-    notes, named, unused = [], [], []
+    notes = [f"{name}: it keeps its value" for name in command.kept]
+    named, unused = [], []
     for name, node in command.assigned:
         value: str | None = None
         why = ""
@@ -174,8 +184,8 @@ def _settings(command: words.Command, line: Line, nodes: str, environment: Envir
     return Entry(line, named=tuple(named), notes=tuple(notes), unused=tuple(unused))
 
 
-def _check(command: words.Command, line: Line, nodes: str, environment: Environment) -> Entry:
-    """Return what becomes of one command, for each part of its nodes that has other variables."""
+def _check(command: words.Command, line: Line, nodes: str, environment: Environment, soft: bool) -> Entry:
+    """Return what becomes of one command, for each part of its nodes that has other variables; ``soft``: it warns."""
     name = _name(command)
     if name in REASONS:
         return Entry(line, named=(f"{name}: {REASONS[name]}",))
@@ -191,15 +201,22 @@ def _check(command: words.Command, line: Line, nodes: str, environment: Environm
         for variable, node in command.assigned:
             own[variable] = words.value(node, lookup)
 
-        def setting(variable: str, lookup: Callable[[str], str] = lookup) -> str:
+        asked: set[str] = set()
+
+        def setting(variable: str, lookup: Callable[[str], str] = lookup, asked: set[str] = asked) -> str:
+            asked.add(variable)
             return own[variable] if variable in own else lookup(variable)
 
         try:
             if part.problem:
                 raise Unturned(part.problem)
-            args = [one for node in command.words[1:] for one in words.words(node, setting)]
-            call = Call(name, args, part.nodes, setting)
+            args = [one for node in command.words[1:] for one in words.words(node, lookup)]
+            call = Call(name, args, part.nodes, setting, soft)
             _turn(call, suggestion)
+            idle = sorted(set(own) - asked)
+            if idle and any(row.table == "command" for row in call.rows):
+                raise Unturned(f"it gives its program a variable of its own, {idle[0]}, which a row cannot")
+            call.named += [f"{one}: the check looks at no such variable" for one in idle]
         except (Unturned, words.Unread, targets.NoMatch) as error:
             named.append(f"{name}: {error}")
             continue
@@ -228,6 +245,8 @@ def _turn(call: Call, suggestion: list[Row]) -> None:
         if call.name in ("true", ":"):
             call.met = "it does nothing"
             return
+        if call.name in ("exit", "return"):
+            raise Unturned("it ends NHC's run: what stands below is turned for the other nodes")
         raise Unturned("it is the shell's or NHC's own, and no check")
     run = [call.name, *call.args]
     if call.name.startswith(("check_", "nhc_")) or re.fullmatch(r"[a-z_]+_[a-z_0-9]+", call.name):

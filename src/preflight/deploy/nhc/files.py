@@ -34,6 +34,7 @@ def test(call: Call) -> None:
     flags = [one[1] for one in call.args if re.fullmatch(r"-[abcdefghkprstuwxOGLSN]", one)]
     wrong = [one for one in call.args if one.startswith("-") and not re.fullmatch(r"-[!abcdefghkprstuwxOGLSN]", one)]
     paths = [one for one in call.args if not one.startswith("-") and one]
+    literal(paths)
     if wrong:
         raise Unturned(f"NHC itself refuses it: operator {wrong[0]}")
     if not flags or not paths:
@@ -66,6 +67,14 @@ def _absolute(paths: list[str]) -> None:
     wrong = [one for one in paths if not one.startswith("/")]
     if wrong:
         raise Unturned(f"{wrong[0]!r} is no absolute path")
+    literal(paths)
+
+
+def literal(paths: list[str]) -> None:
+    """Raise Unturned for a path that a row would expand: NHC expands no globs (set -f)."""
+    wrong = [one for one in paths if set(one) & set("*?[")]
+    if wrong:
+        raise Unturned(f"NHC takes {wrong[0]!r} as it stands, and expands no glob")
 
 
 @turns("check_file_stat")
@@ -75,13 +84,13 @@ def stat(call: Call) -> None:
     device: dict[str, str] = {}
     for letter, value in call.options("D:G:M:N:O:T:U:d:g:m:n:o:t:u:"):
         if letter == "m":
-            if not re.fullmatch(r"0?[0-7]{3,4}", value):
-                raise Unturned(f"{value!r} are no permissions")
+            if not re.fullmatch(r"0[0-7]{3,4}", value):
+                raise Unturned(f"{value!r} are no permissions to NHC, which compares numbers as bash reads them: 0644")
             keys["mode"] = value[-4:]
-        elif letter in "uU":
-            keys["owner"] = value
-        elif letter in "gG":
-            keys["group"] = value
+        elif letter in "uUgG":
+            if (letter in "ug") is not bool(re.fullmatch("[0-9]+", value)):
+                raise Unturned(f"-{letter} {value}: NHC compares a number after -u and -g, a name after -U and -G")
+            keys["owner" if letter in "uU" else "group"] = value
         elif letter in "no":
             keys["age_max" if letter == "n" else "age_min"] = duration(value, f"-{letter}")
         elif letter in "tT":
@@ -95,7 +104,7 @@ def stat(call: Call) -> None:
         call.row("file", path=list(call.args), **keys)
     for path in call.args if device else ():
         numbers = [f"{_number(device[one]):x}" if one in device else "*" for one in "tT"]
-        call.command(["/usr/bin/stat", "-L", "-c", "%t:%T", path], output=[":".join(numbers)])
+        call.command(["/usr/bin/stat", "-c", "%t:%T", path], output=[":".join(numbers)])
 
 
 def _number(text: str) -> int:
@@ -109,4 +118,7 @@ def contents(call: Call) -> None:
     if not path or not matches:
         raise Unturned("it names no file or no text")
     _absolute([path])
+    if all(one.startswith("!") for one in matches):
+        call.harmless = True
+        call.notes.append("NHC passes where the file is not there, the row does not, and so only warns")
     call.row("file", path=[path], contents=[mstr(one) for one in matches])

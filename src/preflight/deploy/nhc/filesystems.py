@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from preflight.deploy.nhc.call import Call, Unturned, amount, count, mstr, size, turns
 from preflight.deploy.nhc.targets import NoMatch, option
 
@@ -57,7 +59,11 @@ def _exact(path: str) -> str:
         raise Unturned(f"{path!r} is no absolute path")
     if set(path) & set("*?["):
         raise Unturned(f"NHC compares the mount point {path!r} as it stands, and nothing is mounted there")
-    return path if len(path) < 3 or not path.endswith("/") else path.rstrip("/")
+    if re.search(r"\s|//", path):
+        raise Unturned(f"NHC compares the mount point {path!r} with /proc/mounts, where none is written so")
+    if len(path) > 1 and path.endswith("/"):
+        raise Unturned(f"NHC compares the mount point {path!r} as it stands, and no mount point ends with a slash")
+    return path
 
 
 @turns("check_fs_size", "check_fs_free", "check_fs_used", "check_fs_inodes", "check_fs_ifree", "check_fs_iused")
@@ -75,7 +81,7 @@ def space(call: Call) -> None:
     elif call.name == "check_fs_used":
         keys = {"used_max": amount(low)}
     elif call.name == "check_fs_inodes":
-        raise Unturned("Preflight counts free and used inodes ([[host]] space), not all of them")
+        keys = {"inodes_min": count(low) if low else None, "inodes_max": count(high) if high else None}
     else:
         bound = amount(low) if low.endswith("%") else str(count(low))
         keys = {"inodes_free_min" if call.name == "check_fs_ifree" else "inodes_used_max": bound}

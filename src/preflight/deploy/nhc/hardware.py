@@ -1,16 +1,14 @@
-"""NHC's checks of hardware, DMI and the network: scripts/lbnl_hw.nhc, lbnl_dmi.nhc, lbnl_net.nhc of NHC 1.4.3."""
+"""NHC's checks of hardware and the network: scripts/lbnl_hw.nhc, lbnl_net.nhc of NHC 1.4.3."""
 
 from __future__ import annotations
 
 import re
 
-from preflight.deploy.nhc.call import REASONS, Call, Unturned, amount, duration, mstr, size, turns, whole
+from preflight.deploy.nhc.call import REASONS, Call, Unturned, amount, mstr, size, turns, whole
 from preflight.deploy.nhc.words import Unread
 
 ROCE = "NHC takes RoCE for InfiniBand, too: a port whose link layer is Ethernet is a row of kind ethernet"
-# What the kernel keeps of SMBIOS by type number, which rows of kind dmi compare; the rest only dmidecode reads.
-SECTIONS = ("BIOS Information", "System Information", "Base Board Information", "Chassis Information")
-TYPES = {"Processor Information": "4", "Cache Information": "7", "Physical Memory Array": "16", "Memory Device": "17"}
+MOST_ECHOES = 20
 REASONS["check_hw_gm"] = "Myrinet's GM driver is no longer made; Preflight has no check of it"
 
 
@@ -50,6 +48,8 @@ def infiniband(call: Call) -> None:
     """RATE [DEVICE:PORT]: one port that is ACTIVE and LinkUp has the rate, in Gb/s."""
     rate, device = [*call.args, "", ""][:2]
     name, _, port = device.partition(":")
+    if not re.fullmatch(r"[\w.-]*", name):
+        raise Unturned(f"NHC compares {name!r} as it stands, and no device is named so")
     keys: dict[str, object] = {"device": name or None, "port": whole(port, "port") if port else None}
     if rate and not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", rate):
         raise Unturned(f"{rate!r} is no rate in Gb/s")
@@ -58,6 +58,9 @@ def infiniband(call: Call) -> None:
     call.notes.append(ROCE)
     if not device:
         one_port(call)
+    elif not port:
+        call.harmless = True
+        call.notes.append("NHC knows ports as DEVICE:PORT, and fails without one; the row judges each, and only warns")
     call.row("infiniband", **keys)
 
 
@@ -72,7 +75,9 @@ def ethernet(call: Call) -> None:
     """DEVICE: the kernel has an interface of that name, up or not."""
     if not call.args or not call.args[0]:
         raise Unturned("it names no interface")
-    call.row("ethernet", device=call.args[0], state="any")
+    if call.args[0][0] in "!/{":
+        raise Unturned(f"NHC takes {call.args[0]!r} for a glob, which no interface's name matches")
+    call.row("ethernet", device=mstr(call.args[0]), state="any")
 
 
 @turns("check_hw_mcelog")
@@ -88,52 +93,23 @@ def mcelog(call: Call) -> None:
     call.row("edac", **keys, window="1d")
 
 
-@turns("check_dmi_data_match", "check_dmi_raw_data_match")
-def dmi(call: Call) -> None:
-    """[-! | -n | !] [-h HANDLE] [-t TYPE] MATCH: a line of dmidecode matches, or none does."""
-    negated, section = False, ""
-    if call.name == "check_dmi_data_match":
-        for letter, value in call.options("!h:nt:"):
-            if letter in "!n":
-                negated = True
-            elif letter == "t":
-                section = value
-            else:
-                raise Unturned(f"-h {value}: handles are numbered anew by each BIOS")
-    if call.args[:1] == ["!"]:
-        negated, call.args = True, call.args[1:]
-    text = " ".join(call.args)
-    if not text:
-        raise Unturned("it names nothing to match")
-    sign = "!" if negated else ""
-    of_kernel = any(one in text or section in (one, str(at)) for at, one in enumerate(SECTIONS))
-    if call.name == "check_dmi_data_match" and of_kernel:
-        if section and not text.lstrip("!/^*").startswith(SECTIONS):
-            call.notes.append(f"-t {section}: the row looks at BIOS, system, board and chassis together")
-        call.row("dmi", match=[sign + mstr(text)])
-        return
-    if call.name == "check_dmi_data_match" and not text.startswith(("/", "*", "!")):
-        call.notes.append("NHC puts the section before each line; rows compare the lines as dmidecode prints them")
-        text = f"*{text.rpartition(': ')[0].rpartition(': ')[2]}: {text.rpartition(': ')[2]}"
-    number = TYPES.get(section, section if section.isdigit() and section.isascii() else "")
-    call.command(["dmidecode", *(["-t", number] if number else [])], output=[sign + mstr(text)])
-
-
 @turns("check_net_ping")
 def ping(call: Call) -> None:
-    """[-c COUNT] [-w DEADLINE] [-W TIMEOUT] … HOST…: each host answers."""
-    asked: dict[str, object] = {}
+    """[-c COUNT] [-w DEADLINE] [-W TIMEOUT] … HOST…: COUNT answers of each host within DEADLINE seconds."""
+    counts = {"c": 1, "w": 1}
     for letter, value in call.options("I:W:c:i:s:t:w:"):
-        if letter == "c":
-            asked["count"] = whole(value, "-c")
-        elif letter in "wW":
-            asked["timeout"] = duration(value, f"-{letter}")
+        if letter in counts:
+            counts[letter] = whole(value, f"-{letter}")
         else:
             call.left_out(f"-{letter} {value}", "a row has no key for it")
+    asked, sent = counts["c"], max(counts.values())  # one in each second until the deadline
     if not any(call.args):
         raise Unturned("it names no host")
+    if sent > MOST_ECHOES or not asked:
+        raise Unturned(f"a row sends 1 to {MOST_ECHOES} echoes, one in a second")
+    call.notes.append("NHC reaches hosts two hops away at most (-t 2); the row reaches all")
     for host in (one for one in call.args if one):
-        call.row("ping", host=host, **asked)
+        call.row("ping", host=host, count=sent, answers_min=asked if asked > 1 else None)
 
 
 @turns("check_net_socket")
@@ -149,17 +125,22 @@ def socket(call: Call) -> None:
             keys["proto"] = value.rstrip("6")
         elif letter == "s" and value.upper() in ("LISTEN", "LISTENING", "ESTABLISHED", "ESTAB"):
             keys["state"] = "listening" if value.upper().startswith("LISTEN") else "connected"
-        elif letter == "l" and re.fullmatch(r"[^:]*:[0-9]{1,5}", value):
-            address, _, port = value.partition(":")
+        elif letter == "l" and re.fullmatch(r"(\*|[0-9.]+|\[?[0-9a-fA-F:*]*\]?):[0-9]{1,5}", value):
+            address, _, port = value.rpartition(":")
             keys["port"] = int(port)
-            if address not in ("*", "", "0.0.0.0"):
-                keys["address"] = address
+            if address != "*":
+                keys["address"] = address.strip("[]")
         elif letter == "d":
             call.left_out(f"-d {value}", "a row does not look at whose socket it is")
         elif letter in "eE":
             call.acts(letter, f"runs {value!r}")
         else:
             raise Unturned(f"-{letter} {value}".rstrip() + ": a row cannot say it")
+    if call.args:
+        raise Unturned(f"NHC itself refuses it: {' '.join(call.args)!r} behind its options")
     if "port" not in keys:
         raise Unturned("it names no local port (-l ADDRESS:PORT)")
+    if "state" not in keys and keys.get("proto") != "udp":
+        call.harmless = True
+        call.notes.append("without -s NHC takes a socket in any state, the row one that listens, and so only warns")
     call.row("socket", **keys)

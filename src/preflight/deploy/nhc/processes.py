@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 
-from preflight.deploy.nhc.call import REASONS, Call, Unturned, mstr, size, turns, whole
-from preflight.deploy.nhc.targets import glob_regex
+from preflight.deploy.nhc.call import Call, Unturned, mstr, size, turns, whole
+from preflight.deploy.nhc.targets import NoMatch, first_word
 from preflight.deploy.nhc.words import Unread
 
-REASONS["check_ps_userproc_lineage"] = (
-    "whose processes stand outside of Slurm's control groups no check tells; "
-    '[[host]] check = "users" finds those of users without a job, pam_slurm_adopt keeps them out'
-)
 SERVICE_ACTS = {
     "S": "starts the service",
     "r": "restarts the service",
@@ -26,7 +22,7 @@ USE_ACTS = {"k": "kills the process", "K": "kills its parent"}
 def service(call: Call) -> None:
     """[-0] [-f] [-S|-r|-c|-s|-k] [-u USER] [-d DAEMON | -m MATCH] [-e CMD | -E CMD] SERVICE."""
     user = daemon = match = ""
-    full = absent = False
+    full = absent = verified = False
     for letter, value in call.options("0E:SVcd:e:fkm:rsu:v"):
         if letter == "0":
             call.harmless = True
@@ -43,6 +39,10 @@ def service(call: Call) -> None:
         elif letter in "eE":
             call.acts(letter, f"runs {value!r}")
         absent = absent or letter in "skE"  # what NHC ends must not run
+        verified = verified or letter in "vV"
+    if verified and call.named:
+        call.harmless = True
+        call.notes.append("with -v or -V NHC passes once its act has succeeded; the row does not act, and only warns")
     name = " ".join(call.args)
     if not name:
         raise Unturned("it names no service")
@@ -64,16 +64,10 @@ def _match(match: str, full: bool) -> dict[str, str]:
     """Return the row's keys for a match string: of the first word of a command line, or with -f of all of it."""
     if full:
         return {"match": mstr(match)}
-    simple = re.fullmatch(r"\*?([-\w+@]+)", match)
-    if simple:
-        return {"name": simple[1]}
-    if match.lstrip("!").startswith("/") and match.endswith("/"):
-        found = mstr(match)
-        ends = found.endswith("$/") and not found.endswith("\\$/")
-        return {"match": f"{found[:-2]}( |$)/" if ends else found}  # it may be found in the arguments, too
-    negated, bare = match.startswith("!"), match.removeprefix("!")
-    sign = "!" if negated else ""
-    return {"match": f"{sign}/^{glob_regex(bare).replace('.*', '[^ ]*')}( |$)/"}
+    try:
+        return {"match": first_word(match)}
+    except NoMatch as error:
+        raise Unturned(str(error)) from None
 
 
 def _process(call: Call, match: dict[str, str], user: str, absent: bool) -> None:
@@ -115,26 +109,29 @@ def use(call: Call) -> None:
     elif call.name == "check_ps_time":
         keys["cputime_max"] = _cputime(limit)
     elif call.name == "check_ps_mem":
-        raise Unturned("the virtual size of a process says nothing of what it takes; rows have rss_max and memory_max")
+        keys["vsz_max"] = size(limit)
     elif limit.endswith("%"):
         keys["memory_max"] = limit
     else:
         keys["rss_max"] = size(limit)
     _one(user)
-    if not everybody and not user:
-        call.notes.append("NHC passes over users whose uid is at most MAX_SYS_UID; the row looks at all")
+    if not everybody and user in ("root", "0"):
+        raise Unturned("without -A, NHC passes over root's processes: it never fails")
+    if not everybody:
+        call.harmless = True
+        call.notes.append("NHC passes over users whose uid is at most MAX_SYS_UID, the row does not, and so only warns")
     found = {"match": "*"} if match == "*" else _match(match, full)
     call.row("process", **found, user=user or None, **keys)
 
 
 def _cputime(text: str) -> str:
-    found = re.fullmatch(r"(?:([0-9]{1,7})[mM])?(?:([0-9]{1,9})[sS]?)?", text)
+    found = re.fullmatch(r"(?:(0|[1-9][0-9]{0,6})[mM])?(?:(0|[1-9][0-9]{0,8})s?)?", text)
     if not text or not found:
         raise Unturned(f"{text!r} is no CPU time")
     return f"{int(found[1] or 0) * 60 + int(found[2] or 0)}s"
 
 
-@turns("check_ps_unauth_users")
+@turns("check_ps_unauth_users", "check_ps_userproc_lineage")
 def users(call: Call) -> None:
     """[-c CMD] [-u UID] [-n USER] [-p PID] [ignore|log|syslog|die|kill]…"""
     allow: list[str] = []
@@ -148,7 +145,7 @@ def users(call: Call) -> None:
         call.named.append(
             "kill ends processes: it acts on the node, which no check of Preflight does; the check is kept"
         )
-    call.harmless = "die" not in actions
+    call.harmless = "die" not in actions[: actions.index("ignore") if "ignore" in actions else None]
     try:
         allow += call.setting("NHC_AUTH_USERS").split()
     except Unread:
@@ -157,7 +154,8 @@ def users(call: Call) -> None:
         least = whole(call.setting("MAX_SYS_UID"), "MAX_SYS_UID") + 1
     except Unread:
         least = None
-    call.row("users", allow=list(dict.fromkeys(allow)), uid_min=least)
+    strict = True if call.name == "check_ps_userproc_lineage" else None
+    call.row("users", allow=list(dict.fromkeys(allow)), uid_min=least, strict=strict)
 
 
 @turns("check_ps_kswapd")

@@ -49,6 +49,13 @@ CHANGING = re.compile(
     r"(^|[^\w-])(start|stop|restart|reload|try-restart|kill|enable|disable|mask|unmask|reboot|drain|resume|undrain|up|down"
     r"|remount|mount|umount|pkill|killall|rm|delete|del|add|set|flush|reset|clear|on|off|cycle|--gpu-reset|-delete|-exec)($|[^\w-])"
 )
+# Of bash's own, what is seldom or never a program, too ([, echo, false, kill, printf, pwd, test and true are).
+SHELLS_OWN = frozenset(
+    """! . : [[ alias bg bind builtin caller cd command compgen complete compopt declare dirs disown enable eval exec
+    exit export fg getopts hash help history if jobs let local logout mapfile popd pushd read readarray readonly return set
+    shift shopt source suspend time times trap type typeset ulimit umask unalias unset wait while for case function
+    { (""".split()  # noqa: SIM905 - reads better
+)
 BUILTINS = ("true", ":", "die", "exit", "return", "log", "syslog", "dbg", "vlog", "set", "shopt", "trap", "source", ".")
 
 
@@ -90,6 +97,11 @@ def output(call: Call) -> None:
         elif letter == "t":
             seconds = whole(value, "-t")
     run = run or (["dmesg"] if call.name == "check_cmd_dmesg" else list(call.args))
+    if run and run[0] in SHELLS_OWN:
+        raise Unturned(f"{run[0]} is the shell's own, and NHC finds no program of the name")
+    words = [one for one in run if one in ("|", ">", "<", ";", "&&", "||", "&")]
+    if words:
+        call.notes.append(f"neither NHC nor the row runs a shell: the program is given {words[0]!r} as a word")
     _add(call, run, status, seconds, matches)
 
 
@@ -102,6 +114,9 @@ def status(call: Call) -> None:
             wanted = whole(value, "-r")
         elif letter == "t":
             seconds = whole(value, "-t")
+    name = call.args[0] if call.args else ""
+    if name in SHELLS_OWN or name.startswith(("check_", "nhc_", "mcheck")):
+        raise Unturned(f"{name} is the shell's or NHC's own, and no program: a row cannot run it")
     _add(call, list(call.args), wanted, seconds, [])
 
 
@@ -109,8 +124,7 @@ def _add(call: Call, run: list[str], wanted: int, seconds: int, matches: list[st
     if not run or not run[0]:
         raise Unturned("it names no command")
     if len(run) == 1 and " " in run[0]:
-        call.notes.append(f"NHC takes {run[0]!r} for the name of one program; here it is taken apart")
-        run = run[0].split()
+        raise Unturned(f"NHC takes {run[0]!r} for the name of one program, and finds none: write it without quotes")
     why = acting(run)
     if why:
         raise Unturned(why)

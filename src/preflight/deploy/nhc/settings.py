@@ -40,7 +40,7 @@ NAMED = {
     "NVIDIA_SMI_HEALTHMON": READS_ITSELF,
     "NVIDIA_SMI_HEALTHMON_ARGS": READS_ITSELF,
     "DETACHED_MODE_FAIL_NODATA": "a check that told nothing yet is unknown, and drains nothing",
-    "RM_DAEMON_MATCH": "no check looks at whose child a process is",
+    "RM_DAEMON_MATCH": "rows look for slurmstepd among a process's parents",
     "PASSWD_DATA_SRC": "users are asked of the system (NSS)",
     "LOGIN_DEFS_SRC": "[[host]] users has uid_min",
     "JOBFILE_PATH": "Slurm is asked for a node's jobs",
@@ -96,7 +96,9 @@ def meaning(name: str, value: str | None, everywhere: bool) -> Meaning:
             return Meaning(met="Preflight is Slurm's")
         return Meaning(named=f"{value} is another resource manager; Preflight is Slurm's")
     if name == "MARK_OFFLINE":
-        if value in ("1", ""):
+        if value is None:
+            return Meaning(named="whether NHC drains is known on the node only; the policy observes")
+        if value == "1":
             return Meaning(met='NHC drains: so does this policy, once it says mode = "enforce"')
         if not everywhere:
             return Meaning(named='a policy observes on all nodes or on none; give these a policy with mode = "observe"')

@@ -40,10 +40,14 @@ class NoMatch(ValueError):
 
 
 class Nodes(NamedTuple):
-    """``text``: a selector, "" for every node. ``notes``: what the site should know about it."""
+    """``text``: a selector, "" for every node. ``notes``: what the site should know about it.
+
+    ``ran``: NHC itself matches nodes with it.
+    """
 
     text: str
     notes: tuple[str, ...] = ()
+    ran: bool = True
 
 
 def nodes(target: str) -> Nodes:
@@ -55,9 +59,10 @@ def nodes(target: str) -> Nodes:
     found = [_nodes(part) for part in parts]
     notes = tuple(note for one in found for note in one.notes)
     if len(parts) > 1:
-        notes = ("NHC itself takes a target with && as one glob: it never ran this line", *notes)
+        why = "NHC itself takes a target with && as one glob: it never ran this line, and so the row only warns"
+        notes = (why, *notes)
     texts = [one.text for one in found if one.text]
-    return Nodes(" && ".join(texts), tuple(dict.fromkeys(notes)))
+    return Nodes(" && ".join(texts), tuple(dict.fromkeys(notes)), len(parts) == 1)
 
 
 def _apart(target: str) -> list[str]:
@@ -201,14 +206,25 @@ def _slashed(text: str) -> str:
     return text.replace("/", r"\/")
 
 
-def ere(text: str) -> str:
-    """Return an extended POSIX regular expression (with glibc's additions) as Python's; raises NoMatch."""
-    out, at = "", 0
+def ere(text: str, word: bool = False) -> str:
+    """Return an extended POSIX regular expression (with glibc's additions) as Python's; raises NoMatch.
+
+    ``word``: it is for the first word of a text, which a blank or the text's end ends.
+    """
+    out, at, repeats = "", 0, False
     while at < len(text):
         letter = text[at]
         if letter == "[":
-            part, at = _bracket(text, at, "^")
-            out += part
+            part, at = _bracket(text, at, "^", word)
+            out, repeats = out + part, False
+            continue
+        if repeats and letter in "*+?{":
+            raise NoMatch(f"/{text}/ repeats what repeats already")
+        repeats = letter in "*+?}"
+        if word and (letter == " " or text[at : at + 2] in ("\\s", "\\W")):
+            raise NoMatch(f"/{text}/ is about blanks, and NHC looks at the first word only")
+        if word and letter in ".$":
+            out, at = out + {".": "[^ ]", "$": "(?= |$)"}[letter], at + 1
             continue
         if letter == "\\":
             following = text[at + 1 : at + 2]
@@ -232,8 +248,26 @@ def ere(text: str) -> str:
     return _compiled(out, f"/{text}/")
 
 
-def glob_regex(text: str) -> str:
-    """Return a glob of bash's, with extended patterns, as Python's regular expression without anchors."""
+def first_word(match: str) -> str:
+    """Return the pattern of texts whose first word matches a match string; raises NoMatch."""
+    negated, bare = match.startswith("!"), match.removeprefix("!")
+    sign = "!" if negated else ""
+    if len(bare) > 1 and bare[0] == bare[-1] == "/":
+        found = ere(bare[1:-1], word=True)
+        return f"{sign}/^[^ ]*(?:{found})/"
+    if bare[:1] == "{" and bare[-1:] == "}":
+        raise NoMatch(f"{match!r} is a range of node names")
+    if not bare or " " in bare:
+        raise NoMatch(f"{match!r} is no word, and NHC looks at the first word only")
+    return f"{sign}/^{glob_regex(bare, word=True)}( |$)/"
+
+
+def glob_regex(text: str, word: bool = False) -> str:
+    """Return a glob of bash's, with extended patterns, as Python's regular expression without anchors.
+
+    ``word``: as for `ere`.
+    """
+    any_letter = "[^ ]" if word else "."
     out, at, open_groups = "", 0, []
     while at < len(text):
         letter = text[at]
@@ -248,24 +282,24 @@ def glob_regex(text: str) -> str:
         elif letter == "|" and open_groups:
             out, at = f"{out}|", at + 1
         elif letter == "[" and "]" in text[at + 2 :]:
-            part, at = _bracket(text, at, "!^")
+            part, at = _bracket(text, at, "!^", word)
             out += part
         elif letter == "\\" and at + 1 < len(text):
             out, at = out + re.escape(text[at + 1]), at + 2
         else:
-            out += {"*": ".*", "?": "."}.get(letter) or re.escape(letter)
+            out += {"*": f"{any_letter}*", "?": any_letter}.get(letter) or re.escape(letter)
             at += 1
     if open_groups:
         raise NoMatch(f"{text!r} has a ( without its )")
     return _compiled(out, repr(text))
 
 
-def _bracket(text: str, at: int, negating: str) -> tuple[str, int]:
+def _bracket(text: str, at: int, negating: str, word: bool = False) -> tuple[str, int]:
     """Return a bracket expression as Python writes it, and where the text goes on behind it."""
     out, begun = "[", at
     at += 1
     if text[at : at + 1] and text[at] in negating:
-        out, at = "[^", at + 1
+        out, at = "[^ " if word else "[^", at + 1
     first = True
     while at < len(text):
         if text[at] == "]" and not first:

@@ -27,6 +27,7 @@ _KINDS = {
     "compound_statement": "a group of commands",
     "heredoc_redirect": "a here-document",
 }
+_ENDING = ("exit", "return", "exec")
 _PARSER = Parser(Language(tree_sitter_bash.language()))
 
 
@@ -35,11 +36,15 @@ class Unread(ValueError):
 
 
 class Command(NamedTuple):
-    """A simple command: ``assigned`` variables before it, its words; without words it sets the variables."""
+    """A simple command: ``assigned`` variables before it, its words; without words it sets the variables.
+
+    ``kept``: variables that it exports or makes constant as they are.
+    """
 
     assigned: tuple[tuple[str, Node | None], ...]
     words: tuple[Node, ...]
     text: str
+    kept: tuple[str, ...] = ()
 
 
 Lookup = Callable[[str], str]
@@ -52,10 +57,37 @@ def commands(text: str) -> list[Command]:
     root = _PARSER.parse(text.encode()).root_node
     if root.has_error:
         raise Unread("it could not be taken apart as bash")
+    if any(one.type == "&" for one in root.children):
+        raise Unread("it runs in the background, and nothing waits for its answer")
     try:
         return [one for node in root.named_children for one in _statement(node)]
     except RecursionError:
         raise Unread("it is nested too deep") from None
+
+
+def ends_run(text: str) -> bool | None:
+    """Return whether a check's text ends NHC's run, as exit and return do; None where only bash on the node knows."""
+    root = _PARSER.parse(text.encode()).root_node
+    if root.has_error:
+        return None if re.search(rf"\b({'|'.join(_ENDING)})\b", text) else False
+    statements = [one for one in root.named_children if one.type != "comment"]
+    if len(statements) == 1 and _ends(statements[0]):
+        return True
+    waiting = statements
+    while waiting:
+        node = waiting.pop()
+        if _ends(node):
+            return None
+        if node.type not in ("function_definition", "subshell", "command_substitution", "process_substitution"):
+            waiting += node.named_children
+    return False
+
+
+def _ends(node: Node) -> bool:
+    name = node.child_by_field_name("name") if node.type == "command" else None
+    if name is None or _text(name) not in _ENDING:
+        return False
+    return _text(name) != "exec" or bool(node.children_by_field_name("argument"))
 
 
 def _statement(node: Node) -> Iterator[Command]:
@@ -77,7 +109,11 @@ def _statement(node: Node) -> Iterator[Command]:
         if not _text(node).startswith(("export ", "readonly ", "declare ", "typeset ")):
             raise Unread(f"{_text(node).split()[0]} is no setting")
         each = [one for one in node.named_children if one.type == "variable_assignment"]
-        yield Command(tuple(_assignment(one) for one in each), (), _text(node))
+        rest = [one for one in node.named_children if one.type != "variable_assignment"]
+        if any(one.type != "variable_name" and _text(one) not in ("-x", "-r") for one in rest):
+            raise Unread(f"{_text(node)[:60]}: more than values of variables is set")
+        bare = tuple(_text(one) for one in rest if one.type == "variable_name")
+        yield Command(tuple(_assignment(one) for one in each), (), _text(node), bare)
     elif node.type == "unset_command":
         each = [one for one in node.named_children if one.type == "variable_name"]
         yield Command(tuple((_text(one), None) for one in each), (), _text(node))
@@ -155,7 +191,7 @@ def _pieces(node: Node, lookup: Lookup, quoted: bool = False) -> Pieces:
         return [(_ansi(_text(node)[2:-1]), _QUOTED)]
     if kind in ("string", "translated_string", "concatenation"):
         inside = quoted or kind == "string"
-        return _inside(node, lookup, inside)
+        return _inside(node, lookup, inside) or [("", _QUOTED if inside else _PLAIN)]
     if kind in ("simple_expansion", "expansion"):
         return [(_expansion(node, lookup), _QUOTED if quoted else _SPLIT)]
     if kind == "arithmetic_expansion":

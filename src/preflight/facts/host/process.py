@@ -59,7 +59,7 @@ def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:
     wanted = uid_of(root, args["user"]) if "user" in args else None
     if "user" in args and wanted is None:
         raise CannotTell(f"no user is named {args['user']}")
-    found = [one for one in shared.of(table) if _is(root, one, args, wanted)]
+    found = [one for one in shared.of(table) if _is(root, one, args, wanted, shared)]
     greedy = [(one, why) for one in found for why in _greed(root, one, args, shared)]
     return {
         "count": len(found),
@@ -68,7 +68,7 @@ def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:
     }
 
 
-def _is(root: Root, one: Process, args: Args, wanted: int | None) -> bool:
+def _is(root: Root, one: Process, args: Args, wanted: int | None, shared: Shared) -> bool:
     if "name" in args and not matches(args["name"], one.name):
         whole_name = args["name"].removeprefix("!")
         longer = len(one.name) == COMM and len(whole_name) > COMM and whole_name.startswith(one.name)
@@ -78,7 +78,20 @@ def _is(root: Root, one: Process, args: Args, wanted: int | None) -> bool:
         return False
     if wanted is not None and owner(root, one.pid) != wanted:
         return False
-    return "match" not in args or matches(args["match"], command_line(root, one.pid))
+    return "match" not in args or matches(args["match"], _line(root, one, shared))
+
+
+def _line(root: Root, one: Process, shared: Shared) -> str:
+    """Return a process's command line, read once in a run; of one without, such as a kernel thread, "[name]" as ps."""
+    kept = shared.of(_lines)
+    if one.pid not in kept:
+        kept[one.pid] = command_line(root, one.pid) or f"[{one.name}]"
+    found: str = kept[one.pid]
+    return found
+
+
+def _lines(root: Root) -> dict[int, str]:
+    return {}
 
 
 def _greed(root: Root, one: Process, args: Args, shared: Shared) -> list[str]:
