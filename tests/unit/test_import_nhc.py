@@ -187,7 +187,8 @@ def test_a_row_only_warns_where_nhc_would_not_fail_the_same_nodes(line: str) -> 
 def test_lines_below_one_that_ends_the_run_leave_its_nodes_out() -> None:
     made = turned(
         "* || check_hw_eth eth0\nlogin* || exit 0\n* || check_hw_eth eth1\ngpu* || return\n"
-        "login* || check_hw_eth eth2\ngpu* || export A=1\n* || check_hw_eth eth3\n* || exit 0 # stop\n* || check_hw_eth eth4\n"
+        "login* || check_hw_eth eth2\ngpu* || export A=1\n* || check_hw_eth eth3\n* || exit 0 # stop\n"
+        "* || check_hw_eth eth4\n"
     )
     found = [(row.get("nodes"), row["device"], row["action"]) for row in toml.loads(made.text)["host"]]
     assert found == [

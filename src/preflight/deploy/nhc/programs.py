@@ -52,8 +52,8 @@ CHANGING = re.compile(
 # Of bash's own, what is seldom or never a program, too ([, echo, false, kill, printf, pwd, test and true are).
 SHELLS_OWN = frozenset(
     """! . : [[ alias bg bind builtin caller cd command compgen complete compopt declare dirs disown enable eval exec
-    exit export fg getopts hash help history if jobs let local logout mapfile popd pushd read readarray readonly return set
-    shift shopt source suspend time times trap type typeset ulimit umask unalias unset wait while for case function
+    exit export fg getopts hash help history if jobs let local logout mapfile popd pushd read readarray readonly return
+    set shift shopt source suspend time times trap type typeset ulimit umask unalias unset wait while for case function
     { (""".split()  # noqa: SIM905 - reads better
 )
 BUILTINS = ("true", ":", "die", "exit", "return", "log", "syslog", "dbg", "vlog", "set", "shopt", "trap", "source", ".")
