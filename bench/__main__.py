@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench import agent, growth, placing, planning, publishing  # noqa: E402
+from bench import agent, code, growth, placing, planning, publishing  # noqa: E402
 from bench.measure import Case, difference, measure, table  # noqa: E402
 from lab.cluster import Cluster, Site  # noqa: E402
 from nvml import sim  # noqa: E402
@@ -94,6 +94,7 @@ def main() -> int:
     took, fitting = placing.seconds(REQUIRE)
     text += f"{placing.NODES:,} nodes judged by those 4 clauses: {took * 1000:.0f} ms ({fitting:,} fit).\n"
     text += planning.text(planning.figures(REQUIRE, max(options.rounds // 6, 3)))
+    text += code.text(code.figures(max(options.rounds // 6, 3)))
     asked = publishing.commands()
     text += f"`preflight publish` runs {' and '.join(asked.unchanged)} where nothing changed, "
     text += f"{' and '.join(asked.changed)} where something did.\n"

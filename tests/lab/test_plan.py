@@ -12,6 +12,7 @@ from lab.cluster import Cluster
 from lab.placing import publish
 from nvml import sim
 from preflight.submit.plan import constraint
+from unit.gpu_code_samples import container, image, library
 
 pytestmark = pytest.mark.lab
 # An H100 with driver 550, an A100 with driver 470, a node without GPUs, and one that says nothing.
@@ -199,3 +200,15 @@ def test_few_commands_are_run_and_they_only_read(cluster: Cluster) -> None:
     first, *others = cluster.called()
     assert first == "scontrol ping"
     assert sorted(others) == ["scontrol -a -o show node", "scontrol -a show node", "scontrol -a show partition"]
+
+
+def test_code_is_asked_of_the_nodes(cluster: Cluster) -> None:
+    """ubuntu1 has an H100, rocky1 an A100 with glibc 2.34; an ordinary user asks."""
+    program = Path(cluster.lab.work, "app")
+    program.write_bytes(library([container(image(80))], interpreter=True, versions=["GLIBC_2.17"]))
+    done = cluster.preflight("code", str(program), "--nodes", "--json", user="pfalice")
+    answers = {one["gpu"]: one["answer"] for one in json.loads(done.stdout)["places"][0]["asked"]}
+    assert done.returncode == 3
+    assert answers["ubuntu1"] == "no"
+    assert answers["rocky1"] != "no"
+    assert SILENT in done.stderr

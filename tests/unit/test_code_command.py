@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from preflight.artifacts.gpu_code.survey import survey
 from preflight.cli.code import code
+from preflight.cli.code_answer import answers
+from preflight.cli.code_nodes import questions
 from preflight.report.clean import width
 from unit import gpu_code_samples as make
 from unit.gpu_code_samples import container, image, library, ptx
+from unit.plan_samples import A100, CPU, H100, V100, node, view
 
 UNIT = container(image(53), image(60), image(70), image(80), ptx(86, (8, 7)))
 MANY = library([UNIT] * 3, needed=["libcudart.so.12"], versions=["GLIBC_2.28", "GLIBCXX_3.4.26", "CXXABI_1.3.9"])
@@ -163,3 +167,25 @@ def test_mistakes_take_one_line(place: Path, arguments: list[str], word: str) ->
     assert result.exit_code == 1  # of Click alone; the command line makes 2 of it
     assert word in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_the_clusters_nodes_are_questions(tmp_path: Path) -> None:
+    old = view("rhel 8.10", "550.54.15", "12.4", "NVIDIA A100-SXM4-80GB", "8.0")
+    old.facts["libc"] = {"glibc": "2.28"}
+    arm = view("ubuntu 22.04", "550.54.15", "12.4", "NVIDIA A100-SXM4-80GB", "8.0")
+    arm.facts["arch"] = {"machine": "aarch64"}
+    kinds = (("h", H100), ("a", A100), ("v", V100), ("old", old), ("arm", arm), ("cpu", CPU), ("silent", None))
+    nodes = [node(f"{name}{at}", facts) for name, facts in kinds for at in (1, 2)]
+    asked, notes = questions(nodes, True)
+    assert notes == ["which GPUs silent[1-2] has is not published"]
+    (tmp_path / "app").write_bytes(library([container(image(80))], versions=["GLIBC_2.34"], needed=["libcudart.so.12"]))
+    found = {one.question.name: one for one in answers(survey(str(tmp_path / "app")), asked)}
+    assert {name: one.answer for name, one in found.items()} == {
+        "h[1-2]": "no", "a[1-2]": "yes", "v[1-2]": "no", "old[1-2]": "no", "arm[1-2]": "no",
+    }  # fmt: skip
+    assert found["old[1-2]"].why == "app asks GLIBC_2.34, and old[1-2] has 2.28"
+    assert "aarch64" in found["arm[1-2]"].why
+    (tmp_path / "place").mkdir()
+    (tmp_path / "app").rename(tmp_path / "place/lib.so")
+    found = {one.question.name: one for one in answers(survey(str(tmp_path / "place")), asked)}
+    assert [found[name].answer for name in ("a[1-2]", "old[1-2]", "v[1-2]")] == ["yes", "unknown", "no"]

@@ -8,14 +8,15 @@ from typing import Any
 import click
 
 from preflight.artifacts.gpu_code import CodeError
+from preflight.artifacts.gpu_code.kept import kept_survey
 from preflight.artifacts.gpu_code.runs import gpu
-from preflight.artifacts.gpu_code.survey import Survey, survey
+from preflight.artifacts.gpu_code.survey import Survey
 from preflight.catalog import gpus, versions
 from preflight.cli import completion
 from preflight.cli.code_answer import Question, answers, fits
 from preflight.cli.code_document import document
 from preflight.cli.code_page import page
-from preflight.cli.common import fail, write_out
+from preflight.cli.common import config_option, fail, policy_for, write_out
 from preflight.digits import is_whole
 from preflight.report.clean import clean, clean_tree
 
@@ -24,22 +25,39 @@ from preflight.report.clean import clean, clean_tree
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=completion.files)
 @click.option("--gpu", "names", metavar="NAME", multiple=True, help="Ask for a GPU: h100, a100, 9.0; may be repeated.")
 @click.option("--driver", metavar="VERSION", help="With this NVIDIA driver, such as 550.54.15.")
+@click.option("--nodes", is_flag=True, help="Ask for this cluster's nodes, as they have published their GPUs.")
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print an object, format preflight.code/1.")
-def code(paths: tuple[str, ...], names: tuple[str, ...], driver: str | None, as_json: bool) -> None:
+def code(
+    paths: tuple[str, ...],
+    names: tuple[str, ...],
+    driver: str | None,
+    nodes: bool,
+    config: str | None,
+    as_json: bool,
+) -> None:
     """Say which GPUs code runs on, by package, and what it asks of the system.
 
     PATH is a program, a library, an object, an archive, a cubin, a fatbin, PTX, a wheel, a directory, or a Python or
     conda environment. It is read as you; nothing in it is run, loaded or imported.
 
-    With --gpu it exits with 0 where all of the code runs there, with 3 where some does not or cannot be told.
+    With --gpu or --nodes it exits with 0 where all of the code runs there, with 3 where some does not, or cannot be
+    told.
     """
     if driver is not None and not 1 <= len(versions.parse(driver)) <= 4:
         fail(f"--driver {clean(driver, 40)} is no version; write one such as 550.54.15")
     asked = [question(name, driver) for name in names]
+    if nodes:
+        from preflight.cli.code_nodes import read
+
+        more, notes = read(policy_for(config))
+        asked += more
+        for note in notes:
+            click.echo(f"preflight: {note}", err=True)
     found: list[Survey] = []
     for path in paths:
         try:
-            found.append(survey(path))
+            found.append(kept_survey(path))
         except CodeError as error:
             fail(clean(str(error), 1000))
     answered = [answers(one, asked) for one in found]
@@ -52,6 +70,8 @@ def code(paths: tuple[str, ...], names: tuple[str, ...], driver: str | None, as_
     else:
         pages = ["\n".join(page(one, each, driver)) for one, each in zip(found, answered)]
         write_out("\n\n".join(pages))
+    if nodes and not asked:
+        fail("--nodes: no node has published its GPUs")
     if asked and not all(fits(each) for each in answered):
         raise SystemExit(3)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from preflight.artifacts.gpu_code.places import FILE
 from preflight.artifacts.gpu_code.runs import Gpu, gpu
 from preflight.artifacts.gpu_code.survey import NONE, Outcome, Package, Survey, outcome
 from preflight.catalog import wheels
 from preflight.catalog.tables import SHIPPED
 from preflight.catalog.targets import NO, TEGRA, UNKNOWN, YES
+from preflight.catalog.versions import show
 from preflight.catalog.wheels import Build
 
 OLDEST = 50  # Maxwell: older ones are told only where code is for them
@@ -20,7 +22,8 @@ RUNS, BY_PTX, IN_PART = "runs", "ptx", "part"
 class Question(NamedTuple):
     """A GPU that is asked for. ``name``: as shown. ``capability``: "9.0". ``driver``: None where none is given.
 
-    ``machine``: that of every host of such a GPU ("aarch64" of a GH200), "" where there are several.
+    ``machine``: that of every host of such a GPU ("aarch64" of a GH200), "" where there are several. ``glibc``: of the
+    hosts, () where none is asked.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Question(NamedTuple):
     driver: str | None
     on: Gpu
     machine: str = ""
+    glibc: tuple[int, ...] = ()
 
 
 class Answered(NamedTuple):
@@ -57,6 +61,10 @@ def answers(found: Survey, asked: Sequence[Question]) -> list[Answered]:
                 NO,
                 f"its programs are for {', '.join(found.machines)}, and hosts of {one.name} are {one.machine}",
             )
+        elif one.glibc and found.glibc.version > one.glibc:
+            # Of a place with several libraries perhaps nothing loads the one that asks.
+            answer = NO if found.kind == FILE or answer == NO else UNKNOWN
+            why = f"{found.glibc.by} asks GLIBC_{show(found.glibc.version)}, and {one.name} has {show(one.glibc)}"
         made.append(Answered(one, answer, packages, why))
     return made
 
