@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from preflight.artifacts.gpu_code import CodeError, places
+from preflight.artifacts.gpu_code import CodeError, packages, places
 from preflight.artifacts.gpu_code.packages import Owner
 from preflight.artifacts.gpu_code.runs import gpu
 from preflight.artifacts.gpu_code.survey import Survey, outcome, survey
@@ -216,3 +216,32 @@ def test_places_that_are_none(tmp_path: Path) -> None:
     for name in ("fifo", "none", "a\0b", "image.sif", "empty"):
         with pytest.raises(CodeError):
             survey(str(tmp_path / name))
+
+
+def test_what_a_place_asks_of_elsewhere(tmp_path: Path) -> None:
+    """libb.so is a link in the place; libcuda and libc are of every system with a driver."""
+    needed = ["libcudart.so.12", "libb.so", "libcuda.so.1", "libc.so.6", "libcublas.so.13", "libx.so.1"]
+    site = tmp_path / "lib/python3.11/site-packages"
+    make.install(site, "pack", "1.0", {"pack/a.so": library([container(image(80))], needed=needed)})
+    (site / "pack/libb.so").symlink_to("a.so")
+    (site / "pack-1.0.dist-info/WHEEL").write_text("Wheel-Version: 1.0\nTag: cp311-cp311-manylinux_2_28_x86_64\n")
+    (tmp_path / "conda-meta").mkdir()
+    (tmp_path / "conda-meta/x.json").write_text('{"name": "x", "version": "1", "subdir": "linux-64", "files": []}')
+    (tmp_path / "conda-meta/y.json").write_text('{"name": "y", "version": "1", "subdir": "noarch", "files": []}')
+    by = "lib/python3.11/site-packages/pack/a.so"
+    found = survey(str(tmp_path))
+    missing = ("libcublas.so.13", "libcudart.so.12", "libx.so.1")
+    assert [tuple(one) for one in found.missing] == [(one, by) for one in missing]
+    assert [tuple(one) for one in found.cudas] == [("13", by), ("12", by)]
+    assert found.tags == ("linux-64", "manylinux_2_28_x86_64")
+    assert found.machines == ("x86_64",)
+
+
+def test_a_platform_names_its_machine(tmp_path: Path) -> None:
+    tags = ("manylinux_2_28_aarch64", "linux-64", "linux-aarch64", "win_amd64", "macosx_11_0_arm64", "linux_x86_64")
+    told = ["aarch64", "x86_64", "aarch64", "", "", "x86_64"]
+    assert [packages.machine_of(tag) for tag in tags] == told
+    pure = make.wheel(tmp_path / "pack-1.0-py3-none-manylinux_2_17_aarch64.manylinux2014_aarch64.whl", {"x.py": b"x"})
+    found = survey(str(pure))
+    assert found.machines == ("aarch64",)
+    assert found.tags == ("manylinux2014_aarch64", "manylinux_2_17_aarch64")

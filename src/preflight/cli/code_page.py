@@ -16,6 +16,7 @@ COLUMNS = 80
 INDENT = 13
 MOST_NOTES = 20
 MOST_BUILDS = 3
+MOST_NAMED = 12
 _LABELS = {RUNS: "runs on", BY_PTX: "by PTX on", IN_PART: "in part on", UNKNOWN: "not known", NO: "not on"}
 _WORDS = {YES: "yes", NO: "no", UNKNOWN: "not known", NONE: "it has no GPU code; what compiles at run time is not seen"}
 
@@ -130,7 +131,7 @@ def _system(found: Survey) -> Iterator[str]:
         ("GLIBCXX", "libstdc++", found.libstdcxx),
         ("CXXABI", "", found.cxxabi),
     ]
-    if found.machines or any(one.version for _, _, one in rows):
+    if found.machines or found.tags or found.missing or any(one.version for _, _, one in rows):
         yield ""
         yield "Asks of the system"
     if found.machines:
@@ -138,6 +139,18 @@ def _system(found: Survey) -> Iterator[str]:
     for prefix, label, one in rows:
         if one.version:
             yield from _wrapped(label, _version(prefix, one), "  ")
+    if found.tags:
+        yield from _wrapped("platforms", _some(found.tags), "  ")
+    if found.cudas:
+        cudas = [f"{one.name}  ({one.by})" for one in found.cudas]
+        yield from _wrapped("CUDA", _some(cudas), "  ")
+    if found.missing:
+        yield from _wrapped("not in it", _some([one.name for one in found.missing]), "  ")
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
+    return clean(", ".join(texts[:MOST_NAMED]), 600) + more
 
 
 def _version(prefix: str, one: Demand) -> str:

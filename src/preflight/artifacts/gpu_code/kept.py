@@ -19,10 +19,10 @@ from preflight import __version__
 from preflight.artifacts.gpu_code import places
 from preflight.artifacts.gpu_code.model import Code, Container, Needs, Part
 from preflight.artifacts.gpu_code.packages import Owner
-from preflight.artifacts.gpu_code.survey import Demand, Library, Package, Survey, survey
+from preflight.artifacts.gpu_code.survey import Asked, Demand, Library, Package, Survey, survey
 from preflight.files import read_plain, write_atomic
 
-FORMAT = f"preflight.code-cache/1 {__version__}"
+FORMAT = f"preflight.code-cache/2 {__version__}"
 LARGEST = 32 << 20  # bytes of one kept survey; PyTorch's has some 100 KB
 MOST = 64  # places that are kept
 _TICK_NS = 50_000_000  # a file that was changed so shortly before may change again within one tick of its clock
@@ -158,8 +158,9 @@ def _decode(kept: dict[str, Any]) -> Survey:
         read = (Library(name, _code(code, containers), tuple(cudas)) for name, code, cudas in libraries)
         packages.append(Package(Owner(*owner), tuple(read)))
     demands = {name: Demand(tuple(kept[name][0]), kept[name][1]) for name in ("glibc", "libstdcxx", "cxxabi")}
-    lists = {name: tuple(kept[name]) for name in ("machines", "linkable", "notes")}
-    return Survey(**{**kept, **demands, **lists, "packages": tuple(packages)})
+    lists = {name: tuple(kept[name]) for name in ("machines", "linkable", "notes", "tags")}
+    asked = {name: tuple(Asked(*one) for one in kept[name]) for name in ("cudas", "missing")}
+    return Survey(**{**kept, **demands, **lists, **asked, "packages": tuple(packages)})
 
 
 def _part(kind: str, arch: int, suffix: str, isa: Any, flags: int, toolkit: Any, kernels: Any, doubt: str) -> Part:

@@ -6,10 +6,12 @@ import os
 from typing import NamedTuple
 
 from preflight.artifacts.gpu_code.places import Tree, may_hold_code
+from preflight.facts.arch import ELF_MACHINES
 from preflight.files import read_plain
 
 _INFO = ".dist-info"
 _LISTED = 32 << 20  # bytes of one list of files
+_SHORT = 64 << 10  # of a file WHEEL
 _FOLDERS = ("site-packages", "dist-packages")
 
 
@@ -35,9 +37,25 @@ def of_name(info: str) -> Owner:
     return Owner(name.replace("_", "-"), rest.partition("-")[0])
 
 
-def installed(found: Tree) -> dict[str, Owner]:
-    """Return the files beneath a directory that packages list and that may hold code; damaged lists are left out."""
+def tags_of(name: str) -> tuple[str, ...]:
+    """Return the platforms that a wheel's name says (manylinux_2_28_x86_64), () of "any"."""
+    return tuple(one for one in name.removesuffix(".whl").rpartition("-")[2].split(".") if one != "any")
+
+
+def machine_of(tag: str) -> str:
+    """Return the machine of a wheel's platform or of conda's subdir (linux-64), "" of one that names none."""
+    if tag.startswith("linux-"):
+        return {"64": "x86_64"}.get(tag[6:], tag[6:])
+    return next((one for one in ELF_MACHINES.values() if one and tag.endswith(f"_{one}")), "")
+
+
+def installed(found: Tree) -> tuple[dict[str, Owner], set[str]]:
+    """Return the files beneath a directory that packages list and that may hold code, and the packages' platforms.
+
+    Damaged lists are left out.
+    """
     owners: dict[str, Owner] = {}
+    tags: set[str] = set()
     done = ""  # the site-packages that is read: what its packages bring along are not installed ones
     for directory, names in found.directories:
         folder = os.path.basename(directory)
@@ -49,10 +67,19 @@ def installed(found: Tree) -> dict[str, Owner]:
         elif folder == "conda-meta":
             for name in names:
                 if name.endswith(".json"):
-                    _conda(os.path.join(directory, name), base, owners)
+                    _conda(os.path.join(directory, name), base, owners, tags)
         elif folder.endswith(_INFO) and "RECORD" in names:
             _record(os.path.join(directory, "RECORD"), base, of_name(folder), owners)
-    return owners
+            tags.update(_tags(os.path.join(directory, "WHEEL")) if "WHEEL" in names else ())
+    return owners, tags
+
+
+def _tags(path: str) -> list[str]:
+    try:
+        lines = read_plain(path, _SHORT).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    return [tag for line in lines if line.startswith("Tag:") for tag in tags_of(line.strip())]
 
 
 def _record(path: str, base: str, owner: Owner, found: dict[str, Owner]) -> None:
@@ -65,11 +92,12 @@ def _record(path: str, base: str, owner: Owner, found: dict[str, Owner]) -> None
         return
 
 
-def _conda(path: str, base: str, found: dict[str, Owner]) -> None:
+def _conda(path: str, base: str, found: dict[str, Owner], tags: set[str]) -> None:
     try:
         value = json.loads(read_plain(path, _LISTED))
         owner = Owner(str(value["name"]), str(value.get("version", "")))
         files = value["files"]
+        tags |= {str(value["subdir"])} - {"noarch"} if "subdir" in value else set()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
     for name in files if isinstance(files, list) else ():

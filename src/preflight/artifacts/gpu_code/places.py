@@ -151,6 +151,21 @@ def _read(place: str, shown: str) -> Found:
         return Found(shown, None, str(error).removeprefix(f"{place}: "))
 
 
+def names_of(found: Tree) -> set[str]:
+    """Return the names of all files beneath a directory, without their directories."""
+    return {name for _, names in found.directories for name in names}
+
+
+def names_in_wheel(path: str) -> set[str]:
+    """Return the names of all files in a wheel, without their directories; none of a damaged one."""
+    try:
+        _check_index(path)
+        with zipfile.ZipFile(path) as wheel:
+            return {name.rpartition("/")[2] for name in wheel.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return set()
+
+
 def in_wheel(path: str) -> Iterator[Found]:
     """Yield the files of a wheel that may hold code, each unpacked to a temporary file; raises CodeError."""
     try:

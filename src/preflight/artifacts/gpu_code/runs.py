@@ -221,6 +221,16 @@ def _driver_runs(on: Gpu, built: Sequence[str], tables: Tables) -> tuple[str, st
     return "", doubt
 
 
+def cuda_named(library: str) -> str:
+    """Return the CUDA that a library's name says ("12" of libcudart.so.12), "" of one that says none."""
+    base, _, number = library.partition(".so.")
+    parts = versions.parse(number)
+    if base not in NAMED_BY_CUDA or not parts:
+        return ""
+    # libcudart.so.11.0 is that of each 11.x; older ones have their release's name
+    return versions.show(parts[:1] if parts[0] >= FIRST_COMPATIBLE_MAJOR else parts[:2])
+
+
 def built_with(code: Code) -> tuple[str, ...]:
     """Return the CUDA that a file of a host was built with, as far as it tells: "12" by a library, "12.4" by its code.
 
@@ -228,11 +238,9 @@ def built_with(code: Code) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for name in code.needs.libraries:
-        base, _, number = name.partition(".so.")
-        parts = versions.parse(number)
-        if base in NAMED_BY_CUDA and parts:
-            # libcudart.so.11.0 is that of each 11.x; older ones have their release's name
-            found[versions.show(parts[:1] if parts[0] >= FIRST_COMPATIBLE_MAJOR else parts[:2])] = None
+        named = cuda_named(name)
+        if named:
+            found[named] = None
     if not found and code.kind not in ("cubin", "fatbin", "ptx"):
         made = {cuda for one in code.containers for part in one.parts if (cuda := part.toolkit or cuda_of(part.isa))}
         if made:

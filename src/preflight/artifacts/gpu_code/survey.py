@@ -23,11 +23,16 @@ from preflight.artifacts.gpu_code.model import (
 from preflight.artifacts.gpu_code.packages import Owner
 from preflight.artifacts.gpu_code.places import Found, Tree
 from preflight.artifacts.gpu_code.read import read
-from preflight.artifacts.gpu_code.runs import Fit, Gpu, built_with, file_runs
+from preflight.artifacts.gpu_code.runs import Fit, Gpu, built_with, cuda_named, file_runs
 from preflight.catalog.tables import SHIPPED, Tables
 from preflight.catalog.targets import NO, UNKNOWN, YES
 
 NONE = "none"
+# What every Linux with glibc and a driver has; PEP 600 lists more for desktops.
+_OF_SYSTEM = frozenset(
+    "libc libm libpthread libdl librt libutil libresolv libnsl libanl libmvec libgcc_s libstdc++ "  # noqa: SIM905
+    "libcuda libnvidia-ml libnvcuvid libnvidia-encode libnvidia-ptxjitcompiler".split()
+)
 _DIGITS = re.compile(r"\d+")
 
 
@@ -53,11 +58,20 @@ class Demand(NamedTuple):
     by: str = ""
 
 
+class Asked(NamedTuple):
+    """Something that a file asks for by name, and the first file that does."""
+
+    name: str
+    by: str
+
+
 class Survey(NamedTuple):
     """``kind``: of the place, as `places` says. ``files``: how many were looked into. ``notes``: what was not read.
 
     ``linkable``: archives and objects with GPU code, which are for a linker: no program loads them, so they count only
-    where they are asked for by themselves.
+    where they are asked for by themselves. ``cudas``: of the CUDA libraries that files name, "12". ``missing``:
+    libraries that files name and that are neither in the place nor of every system with a driver. ``tags``: platforms
+    of its packages, as wheels (manylinux_2_28_x86_64) and conda (linux-64) say them.
     """
 
     path: str
@@ -70,6 +84,9 @@ class Survey(NamedTuple):
     cxxabi: Demand
     linkable: tuple[str, ...]
     notes: tuple[str, ...]
+    cudas: tuple[Asked, ...] = ()
+    missing: tuple[Asked, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -98,6 +115,8 @@ def survey(path: str, deadline: float | None = None, tree: Tree | None = None) -
     name = os.path.basename(os.path.abspath(path))
     owners: dict[str, Owner] = {}
     otherwise: Owner | None = None
+    tags: set[str] = set()
+    present: set[str] = set()
     found: Iterable[Found]
     if kind == places.FILE:
         alone = read(path)
@@ -106,15 +125,18 @@ def survey(path: str, deadline: float | None = None, tree: Tree | None = None) -
         found, otherwise = [Found(name, alone)], Owner(name)
     elif kind == places.WHEEL:
         found, otherwise = places.in_wheel(path), packages.of_name(name)
+        tags, present = set(packages.tags_of(name)), places.names_in_wheel(path)
     else:
         tree = tree or places.tree(path, deadline)
-        owners, found = packages.installed(tree), places.in_directory(tree, deadline)
+        owners, tags = packages.installed(tree)
+        found, present = places.in_directory(tree, deadline), places.names_of(tree)
     grouped: dict[Owner, list[Library]] = {}
     notes: list[str] = []
     linkable: list[str] = []
     counted = (LOADED, LINKED, RELOCATABLE) + ((IGNORED,) if kind == places.FILE else ())
     machines: dict[str, None] = {}
     asked: dict[str, Demand] = {}
+    wanted: dict[str, str] = {}
     files = 0
     for one in found:
         code = one.code
@@ -129,12 +151,43 @@ def survey(path: str, deadline: float | None = None, tree: Tree | None = None) -
         if code.machine:
             machines[code.machine] = None
         _ask(asked, code.needs, one.name)
+        for library in code.needs.libraries:
+            wanted.setdefault(library, one.name)
         if code.of(*counted) or code.amd or code.unlinked:
             owner = owners.get(one.name) or otherwise or packages.by_folder(one.name)
             grouped.setdefault(owner, []).append(Library(one.name, code, built_with(code)))
     made = tuple(Package(owner, tuple(libraries)) for owner, libraries in sorted(grouped.items()))
     glibc, libstdcxx, cxxabi = (asked.get(name, Demand()) for name in ("glibc", "libstdcxx", "cxxabi"))
-    return Survey(path, kind, made, files, tuple(machines), glibc, libstdcxx, cxxabi, tuple(linkable), tuple(notes))
+    return Survey(
+        path,
+        kind,
+        made,
+        files,
+        tuple(machines) or tuple(dict.fromkeys(filter(None, map(packages.machine_of, sorted(tags))))),
+        glibc,
+        libstdcxx,
+        cxxabi,
+        tuple(linkable),
+        tuple(notes),
+        tuple(_cudas(wanted)),
+        tuple(Asked(library, by) for library, by in sorted(wanted.items()) if _is_missing(library, present)),
+        tuple(sorted(tags)),
+    )
+
+
+def _cudas(wanted: dict[str, str]) -> Iterator[Asked]:
+    """Yield the CUDA that each library of CUDA's own number is of, each once."""
+    told = set()
+    for library, by in sorted(wanted.items()):
+        version = cuda_named(library)
+        if version and version not in told:
+            told.add(version)
+            yield Asked(version, by)
+
+
+def _is_missing(library: str, present: set[str]) -> bool:
+    base = library.partition(".so")[0]
+    return library not in present and base not in _OF_SYSTEM and not base.startswith(("ld-", "ld64"))
 
 
 def _ask(asked: dict[str, Demand], needs: Needs, by: str) -> None:
