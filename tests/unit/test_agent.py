@@ -223,6 +223,23 @@ def test_a_report_outlives_the_agent(agent: AgentSite) -> None:
     assert not (agent.site.spool / "reports/12/n1.0.prolog.json").exists()  # once is enough
 
 
+def test_the_epilog_knows_a_prolog_whose_report_is_still_to_be_written(agent: AgentSite) -> None:
+    run = {**GPUS, "SLURM_RESTART_COUNT": "2"}
+    agent.site.hook("prolog", **{**GPUS, "SLURM_RESTART_COUNT": "1"})  # the job's run before, on record
+    assert agent.prolog(**JOB, SLURM_JOB_GPUS="0")[0] == "agent"
+    until(lambda: agent.ask("status")["reports_waiting"] == 0, "a writer")
+    os.kill(agent.ask("status")["writer_pid"], signal.SIGSTOP)
+    assert agent.prolog(**run)[0] == "agent"
+    until(lambda: b'{"taken":2}' in _journal(agent).read_bytes(), "an answer that was taken")
+    assert not (agent.site.spool / "reports/7/n1.2.prolog.json").exists()
+    agent.site.hook("epilog", **{**GPUS, "SLURM_RESTART_COUNT": "3"})  # by then it has been requeued
+    assert agent.site.report(phase="epilog", run=2)["job"]["restart"] == 2
+
+
+def _journal(agent: AgentSite) -> Path:
+    return Path(answered.journal_path(str(agent.site.run_dir), "n1"))
+
+
 def test_whatever_befalls_it_no_verdict_is_wrong_and_no_report_lost(idle: AgentSite) -> None:
     batch, wrong = campaign.play(idle, "16", PROLOGS)
     assert wrong == []

@@ -43,10 +43,14 @@ class Entry(NamedTuple):
     taken: bool
 
 
-def read(descriptor: int) -> list[Entry]:
-    """Return the entries of an open journal that are not done, oldest first; a line that is cut off is passed over."""
+def read(descriptor: int, job: int | None = None) -> list[Entry]:
+    """Return the entries of an open journal that are not done, oldest first; a line that is cut off is passed over.
+
+    ``job``: only those of this job; others' reports are not parsed.
+    """
     reports: dict[int, Report] = {}
     taken: set[int] = set()
+    mark = b"" if job is None else b'"id":%d,' % job
     size = min(os.fstat(descriptor).st_size, MAX_BYTES)
     data = b""
     while len(data) < size:
@@ -55,8 +59,12 @@ def read(descriptor: int) -> list[Entry]:
             break
         data += part
     for line in data.split(b"\n"):
+        if mark not in line and b'"report"' in line:
+            continue
         with tolerate((ValueError, TypeError, KeyError, AttributeError)):
             entry = jsonio.loads(line)
+            if job is not None and "report" in entry and (entry["report"]["job"] or {}).get("id") != job:
+                continue
             if "report" in entry and {"node", "phase", "started", "job", "action"} <= entry["report"].keys():
                 number = int(entry["n"])
                 reports[number] = entry["report"]
@@ -66,6 +74,27 @@ def read(descriptor: int) -> list[Entry]:
             elif "done" in entry:
                 reports.pop(entry["done"], None)
     return [Entry(number, report, number in taken) for number, report in reports.items()]
+
+
+def prolog_of(run: Run) -> Report | None:
+    """Return the record of the prolog of the run's job: root's, or one that the agent is still to write.
+
+    After a requeue the epilog's own restart count belongs to the next run already, hence the latest.
+    """
+    job = run.job
+    if job is None:
+        return None
+    stored = store.read_spool(run.policy.report.spool, job.id, run.node)
+    with tolerate(OSError):
+        descriptor = os.open(journal_path(run.run_dir, run.node), os.O_RDONLY | OWN)
+        try:
+            waiting = [one for one in read(descriptor, job.id) if one.report["phase"] == "prolog"]
+        finally:
+            os.close(descriptor)
+        for one in waiting[-1:]:
+            if stored is None or (one.taken and one.report["started"] >= stored["started"]):
+                return one.report
+    return stored
 
 
 def lock(descriptor: int) -> bool:

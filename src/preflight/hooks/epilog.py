@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from preflight.checks.changes import changes, left_over
@@ -17,6 +18,8 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
+    from preflight.report.model import Report
+
 AGAIN = 1.5  # how much longer than the first a second look at the GPUs may take
 
 
@@ -25,7 +28,7 @@ def epilog(run: Run) -> int:
 
     The restart count of the environment belongs to the next run already after a requeue; the record's is this one's.
     """
-    before = read_spool(run.policy.report.spool, run.job.id, run.node) if run.job else None
+    before = _before(run)
     if run.job is not None and before is not None:
         job = run.job._replace(restart=(before["job"] or {}).get("restart"))
         run = run._replace(job=job)
@@ -66,6 +69,17 @@ def epilog(run: Run) -> int:
         note(run, before)
     _attribute(run, question, found)
     return 0
+
+
+def _before(run: Run) -> Report | None:
+    """Return the record of this job's prolog; an agent may be still to write it after a job of milliseconds."""
+    if run.job is None:
+        return None
+    if os.path.exists(f"{run.run_dir}/agent"):
+        from preflight.hooks.answered import prolog_of
+
+        return prolog_of(run)
+    return read_spool(run.policy.report.spool, run.job.id, run.node)
 
 
 def _ran(before: dict[str, Any] | None) -> float | None:
