@@ -19,6 +19,7 @@ from preflight.cli.code_page import page
 from preflight.cli.common import config_option, fail, policy_for, write_out
 from preflight.digits import is_whole
 from preflight.report.clean import clean, clean_tree
+from preflight.submit.image.code import is_image, survey_image
 
 
 @click.command()
@@ -38,8 +39,9 @@ def code(
 ) -> None:
     """Say which GPUs code runs on, by package, and what it asks of the system.
 
-    PATH is a program, a library, an object, an archive, a cubin, a fatbin, PTX, a wheel, a directory, or a Python or
-    conda environment. It is read as you; nothing in it is run, loaded or imported.
+    PATH is a program, a library, an object, an archive, a cubin, a fatbin, PTX, a wheel, a directory, a Python or
+    conda environment, or a container image (squashfs or SIF). It is read as you; nothing in it is run, loaded or
+    imported.
 
     With --gpu or --nodes it exits with 0 where all of the code runs there, with 3 where some does not, or cannot be
     told.
@@ -57,7 +59,7 @@ def code(
     found: list[Survey] = []
     for path in paths:
         try:
-            found.append(kept_survey(path))
+            found.append(survey_image(path) if is_image(path) else kept_survey(path))
         except CodeError as error:
             fail(clean(str(error), 1000))
     answered = [answers(one, asked) for one in found]

@@ -9,15 +9,16 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import IO, NamedTuple
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
 
 from preflight.artifacts.gpu_code import archive, fatbin
 from preflight.artifacts.gpu_code.elf import MAGIC as ELF
 from preflight.artifacts.gpu_code.model import Code, CodeError
 from preflight.artifacts.gpu_code.read import read
 
-FILE, WHEEL, DIRECTORY, ENVIRONMENT = "file", "wheel", "directory", "environment"
+FILE, WHEEL, DIRECTORY, ENVIRONMENT, IMAGE = "file", "wheel", "directory", "environment", "image"
 MAX_FILES = 1_000_000  # of a directory; an environment has some hundred thousand
 MAX_CODE = 50_000
 MAX_MEMBER, MAX_WHEEL = 8 << 30, 32 << 30  # bytes unpacked to a temporary file, of one member and together
@@ -112,7 +113,7 @@ def in_directory(found: Tree, deadline: float | None = None) -> Iterator[Found]:
     for place in candidates(found):
         if _has_code(place, seen):
             in_time(path, deadline)
-            yield _read(place, _within(place, path))
+            yield read_as(place, _within(place, path))
             if len(seen) > MAX_CODE:
                 raise CodeError(f"{path}: more than {MAX_CODE} libraries; name a directory within it")
     for error in found.problems[:20]:
@@ -135,7 +136,7 @@ def _has_code(place: str, seen: set[tuple[int, int]]) -> bool:
             head = file.read(4)
     except OSError:
         return False
-    if head not in _CODE and not place.endswith(".ptx"):
+    if not begins_as_code(head, place):
         return False
     key = (found.st_dev, found.st_ino)
     if found.st_ino and key in seen:
@@ -144,7 +145,13 @@ def _has_code(place: str, seen: set[tuple[int, int]]) -> bool:
     return True
 
 
-def _read(place: str, shown: str) -> Found:
+def begins_as_code(head: bytes, name: str) -> bool:
+    """Tell by a file's first bytes whether it may hold code."""
+    return head[:4] in _CODE or name.endswith(".ptx")
+
+
+def read_as(place: str, shown: str) -> Found:
+    """Return what a file holds, under the name that it is shown by."""
     try:
         return Found(shown, read(place))
     except CodeError as error:
@@ -177,7 +184,7 @@ def in_wheel(path: str) -> Iterator[Found]:
                     continue
                 with wheel.open(member) as packed:
                     head = packed.read(64)
-                    if head[:4] not in _CODE and not member.filename.endswith(".ptx"):
+                    if not begins_as_code(head, member.filename):
                         continue
                     files += 1
                     if files > MAX_CODE:
@@ -187,8 +194,8 @@ def in_wheel(path: str) -> Iterator[Found]:
                         yield Found(member.filename, None, error)
                         continue
                     left -= member.file_size
-                    with _unpacked(head, packed) as place:
-                        yield _read(place, member.filename)
+                    with unpacked(chain([head], iter(lambda: packed.read(1 << 20), b""))) as place:
+                        yield read_as(place, member.filename)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError) as error:
         if isinstance(error, CodeError):
             raise
@@ -221,14 +228,13 @@ def _too_much(member: zipfile.ZipInfo, left: int) -> str:
 
 
 @contextlib.contextmanager
-def _unpacked(head: bytes, packed: IO[bytes]) -> Iterator[str]:
-    """Give the path of a temporary file with a member's content."""
+def unpacked(parts: Iterable[bytes]) -> Iterator[str]:
+    """Give the path of a temporary file with some bytes."""
     descriptor, place = tempfile.mkstemp(prefix="preflight-code-")
     try:
         with open(descriptor, "wb") as file:
-            file.write(head)
-            while data := packed.read(1 << 20):
-                file.write(data)
+            for part in parts:
+                file.write(part)
         yield place
     finally:
         os.unlink(place)

@@ -130,6 +130,23 @@ def survey(path: str, deadline: float | None = None, tree: Tree | None = None) -
         tree = tree or places.tree(path, deadline)
         owners, tags = packages.installed(tree)
         found, present = places.in_directory(tree, deadline), places.names_of(tree)
+    return collect(path, kind, found, owners, otherwise, tags, present)
+
+
+def collect(
+    path: str,
+    kind: str,
+    found: Iterable[Found],
+    owners: dict[str, Owner],
+    otherwise: Owner | None,
+    tags: set[str],
+    present: set[str],
+) -> Survey:
+    """Return the survey of a place's files.
+
+    ``owners``: the packages by the files' names; ``otherwise``: whose the others are, None by their folder. ``tags``:
+    platforms of the packages. ``present``: the names of all files, without their directories.
+    """
     grouped: dict[Owner, list[Library]] = {}
     notes: list[str] = []
     linkable: list[str] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 from preflight.submit.image.model import ImageError
@@ -36,6 +37,9 @@ class Inode(NamedTuple):
     fragment: int = _NO_FRAGMENT
     blocks: tuple[int, int] = (0, 0)
     target: str = ""
+
+
+_SHORT = "a file of the squashfs is shorter than it says: the image is damaged"
 
 
 class Squashfs:
@@ -71,6 +75,10 @@ class Squashfs:
 
     def content(self, path: str, limit: int) -> bytes:
         """Return a file's bytes; OSError where it is no file, or holds more than ``limit``."""
+        return b"".join(self.blocks(path, limit))
+
+    def blocks(self, path: str, limit: int) -> Iterator[bytes]:
+        """Yield a file's bytes a block at a time; OSError where it is no file, or holds more than ``limit``."""
         inode = self._find(path)
         if inode is None or inode.kind != "file":
             raise OSError(errno.EINVAL, "not a regular file", path)
@@ -78,21 +86,21 @@ class Squashfs:
             raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
         whole = inode.size // self._block_size if inode.fragment != _NO_FRAGMENT else -(-inode.size // self._block_size)
         words = struct.unpack(f"<{whole}I", self._metadata(*inode.blocks, whole * 4)[0])
-        parts: list[bytes] = []
         at = inode.start
         left = inode.size
         for word in words:
             room = min(left, self._block_size)
             data = self._data(at, word) if word else bytes(room)
-            parts.append(data[:room])
+            if len(data) < room:
+                raise ImageError(_SHORT)
+            yield data[:room]
             at += word & (_PLAIN_BLOCK - 1)
             left -= room
         if left:
-            parts.append(self._fragment(inode.fragment)[inode.offset : inode.offset + left])
-        found = b"".join(parts)
-        if len(found) != inode.size:
-            raise ImageError("a file of the squashfs is shorter than it says: the image is damaged")
-        return found
+            rest = self._fragment(inode.fragment)[inode.offset : inode.offset + left]
+            if len(rest) < left:
+                raise ImageError(_SHORT)
+            yield rest
 
     def _find(self, path: str) -> Inode | None:
         if path not in self._known:
