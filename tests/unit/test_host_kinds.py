@@ -128,6 +128,10 @@ def test_room_and_inodes_of_a_real_file_system(tmp_path: Path) -> None:
         "inodes_min 8 pass",
         "inodes_max 7 warn",
         "device pass",
+        "mounted warn",
+        "beside skip",
+        "mode 0 pass",
+        "read-only warn",
     ]
 
 
@@ -146,6 +150,13 @@ def tell_room(path: str) -> None:
     print("inodes_min 8", said(row("space", path=path, inodes_min=8))[0][1])
     print("inodes_max 7", said(row("space", path=path, inodes_max=7))[0][1])
     print("device", said(row("space", device="mine", free_min="1K"))[0][1])
+    print("mounted", said(row("space", path=path, free_min="90%", mounted=True))[0][1])
+    print("beside", said(row("space", path=f"{path}/full", free_min="90%", mounted=True))[0][1])
+    full = row("file", path=f"{path}/full", tests=["readable-by-root", "writable-by-root"])
+    os.chmod(f"{path}/full", 0)
+    print("mode 0", said(full)[0][1])
+    subprocess.run(["mount", "-o", "remount,ro", path], check=True)
+    print("read-only", said(full)[0][1])
 
 
 def test_a_path_that_is_not_there_is_no_room(tmp_path: Path) -> None:
@@ -410,6 +421,7 @@ def tree(tmp_path: Path) -> Path:
     files(tmp_path, etc__passwd="root:x:0:0::/:/bin/sh\n", etc__group="root:x:0:\n", etc__motd="")
     write(tmp_path, "etc/nsswitch.conf", "passwd: files sss\n# group: files\nhosts: files dns\n")
     (tmp_path / "etc/nsswitch.conf").chmod(0o640)
+    write(tmp_path, "etc/indented", "  options x\n")
     (tmp_path / "link").symlink_to("/etc/motd")
     os.utime(tmp_path / "etc/motd", (time.time() - 7200,) * 2)
     (tmp_path / "tmp").mkdir()
@@ -443,6 +455,10 @@ def tree(tmp_path: Path) -> Path:
         ({"path": "/etc/nsswitch.conf", "older_than": "/etc/motd"}, "is not older than /etc/motd"),
         ({"path": "/etc/nsswitch.conf", "contents": ["passwd: files*", "/^hosts:.*dns/", "!group*"]}, ""),
         ({"path": "/etc/nsswitch.conf", "contents": ["shadow:*"]}, "has no line shadow:*"),
+        ({"path": "/etc/indented", "contents": ["options x", "/^options/", "/^  options/"]}, ""),
+        ({"path": "/etc/indented", "tests": ["readable-by-root", "writable-by-root"]}, ""),
+        ({"path": "/etc/gone", "tests": ["readable-by-root"]}, "is not there"),
+        ({"path": "/etc/indented", "contents": ["!/^options x$/"]}, "has a line that matches /^options x$/"),
         ({"path": "/etc/nsswitch.conf", "contents": ["!/sss/"]}, "has a line that matches /sss/"),
         ({"path": "/etc/n*.conf"}, ""),
         ({"path": "/etc/x*.conf"}, "is not there"),
@@ -558,6 +574,15 @@ def test_one_of_eight_ports_that_is_down_is_found_and_neither_efa_nor_roce_is_on
     assert said(every, tmp_path)[0] == ("infiniband", "fail")
     assert said(row("infiniband", device="mlx5_1", port=1), tmp_path) == [("mlx5_1/1", "pass")]
     assert said(row("infiniband", device="mlx4_*"), tmp_path) == [("mlx4_*", "warn")]
+
+
+def test_a_port_of_another_layer_or_another_rate_counts_where_the_row_says_so(tmp_path: Path) -> None:
+    ib_port(tmp_path, "mlx5_0", "Ethernet", rate="100 Gb/sec (4X EDR)")
+    asked = {"device": "mlx5_0", "port": 1}
+    assert said(row("infiniband", **asked), tmp_path) == [("mlx5_0", "warn")]
+    assert said(row("infiniband", **asked, layer="any"), tmp_path) == [("mlx5_0/1", "pass")]
+    assert said(row("infiniband", **asked, layer="Ethernet", rate_max=100), tmp_path) == [("mlx5_0/1", "pass")]
+    assert said(row("infiniband", **asked, layer="any", rate_max=50), tmp_path) == [("mlx5_0/1", "warn")]
 
 
 def test_a_link_that_went_down_too_often_within_the_window(tmp_path: Path) -> None:

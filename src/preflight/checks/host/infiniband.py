@@ -37,6 +37,9 @@ def _judge(one: dict[str, Any], args: dict[str, Any], grown: dict[str, int], sub
     if "rate_min" in args and (rate is None or rate < args["rate_min"]):
         text = f"{subject} runs at {rate} Gb/s"
         return failed(text, subject=subject, observed=rate, expected=f">= {args['rate_min']:g} Gb/s")
+    if "rate_max" in args and (rate is None or rate > args["rate_max"]):
+        text = f"{subject} runs at {rate} Gb/s"
+        return failed(text, subject=subject, observed=rate, expected=f"<= {args['rate_max']:g} Gb/s")
     if "link_downed_max" in args and downs > args["link_downed_max"]:
         text = f"the link of {subject} went down {downs} times in {window}"
         return failed(text, subject=subject, observed=downs, expected=f"<= {args['link_downed_max']}")

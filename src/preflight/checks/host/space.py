@@ -25,6 +25,9 @@ def space(args: dict[str, Any], told: dict[str, Any]) -> Iterator[Finding]:
 
     A share is of what users can have, used and free together, as df counts it (coreutils, df's Use%).
     """
+    if told.get("unmounted"):
+        yield skipped(f"nothing is mounted at {args.get('path') or args.get('device')}")
+        return
     if told["path"] is None:
         yield failed(f"{args.get('path') or args.get('device')} is not there", observed="absent", blame="node")
         return

@@ -11,6 +11,7 @@ from preflight.deploy.nhc.targets import NoMatch, pattern
 from preflight.facts.host.kind import kind_of, names_of_kinds
 
 UNITS = ("K", "M", "G", "T", "P")
+REST = "; the rest of the line is turned"
 ACTS = "it acts on the node, which no check of Preflight does"
 
 
@@ -51,11 +52,11 @@ class Call:
 
     def acts(self, letter: str, what: str) -> None:
         """Name an option that acts on the node: the check is kept, the act is not."""
-        self.named.append(f"-{letter} {what}: {ACTS}; the rest of the line is turned")
+        self.named.append(f"-{letter} {what}: {ACTS}{REST}")
 
     def left_out(self, what: str, why: str) -> None:
         """Name a part of the line that was not turned."""
-        self.named.append(f"{what}: {why}; the rest of the line is turned")
+        self.named.append(f"{what}: {why}{REST}")
 
     def row(self, kind: str, **keys: Any) -> None:
         """Add a row of [[host]] without the keys that are None. It drains, as NHC does, if it may."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from preflight.deploy.nhc import targets, words
-from preflight.deploy.nhc.call import REASONS, TURNS, Call, Row, Unturned
+from preflight.deploy.nhc.call import REASONS, REST, TURNS, Call, Row, Unturned
 from preflight.deploy.nhc.lines import Line, read
 from preflight.deploy.nhc.programs import BUILTINS, acting
 from preflight.deploy.nhc.run import Run
@@ -207,6 +207,7 @@ def _check(command: words.Command, line: Line, nodes: str, environment: Environm
             asked.add(variable)
             return own[variable] if variable in own else lookup(variable)
 
+        call: Call | None = None
         try:
             if part.problem:
                 raise Unturned(part.problem)
@@ -218,7 +219,8 @@ def _check(command: words.Command, line: Line, nodes: str, environment: Environm
                 raise Unturned(f"it gives its program a variable of its own, {idle[0]}, which a row cannot")
             call.named += [f"{one}: the check looks at no such variable" for one in idle]
         except (Unturned, words.Unread, targets.NoMatch) as error:
-            named.append(f"{name}: {error}")
+            left = [one.replace(REST, "") for one in call.named] if call else []
+            named += [f"{name}: {one}" for one in (*left, error)]
             continue
         rows += call.rows
         named += [f"{name}: {one}" for one in call.named]

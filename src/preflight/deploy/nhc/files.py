@@ -18,11 +18,11 @@ TESTS = {
     "k": "sticky",
     "L": "link",
     "p": "fifo",
-    "r": "readable",
+    "r": "readable-by-root",
     "s": "nonempty",
     "S": "socket",
     "u": "setuid",
-    "w": "writable",
+    "w": "writable-by-root",
     "x": "executable",
 }
 OWN = {"O": "owner", "G": "group"}  # of the one who asks: root
@@ -99,7 +99,7 @@ def stat(call: Call) -> None:
             call.left_out(f"-{letter} {value}", "a row has no key for it")
     _absolute(call.args)
     if not call.args or not (keys or device):
-        raise Unturned("it names no file, or nothing to compare that a row can say")
+        raise Unturned("it names no file, or nothing else to compare")
     if keys:
         call.row("file", path=list(call.args), **keys)
     for path in call.args if device else ():

@@ -89,6 +89,7 @@ def space(call: Call) -> None:
         call.notes.append("NHC looks a file system up by its mount point and passes one that it does not find")
         call.row("space", device=path, **keys)
     elif path.startswith("/"):
-        call.row("space", path=path.rstrip("/") or "/", **keys)
+        _exact(path)
+        call.row("space", path=path, **keys, mounted=True)
     else:
         raise Unturned(f"{path!r} is neither a mount point nor a device")

@@ -7,7 +7,8 @@ import re
 from preflight.deploy.nhc.call import REASONS, Call, Unturned, amount, mstr, size, turns, whole
 from preflight.deploy.nhc.words import Unread
 
-ROCE = "NHC takes RoCE for InfiniBand, too: a port whose link layer is Ethernet is a row of kind ethernet"
+ROCE = 'NHC takes RoCE for InfiniBand, too: where that is meant, layer = "any"'
+
 MOST_ECHOES = 20
 REASONS["check_hw_gm"] = "Myrinet's GM driver is no longer made; Preflight has no check of it"
 
@@ -54,9 +55,11 @@ def infiniband(call: Call) -> None:
     if rate and not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", rate):
         raise Unturned(f"{rate!r} is no rate in Gb/s")
     number = float(rate) if rate else None
-    keys["rate_min"] = int(number) if number is not None and number.is_integer() else number
-    call.notes.append(ROCE)
+    keys["rate_min"] = keys["rate_max"] = int(number) if number is not None and number.is_integer() else number
+    if device:
+        keys["layer"] = "any"
     if not device:
+        call.notes.append(ROCE)
         one_port(call)
     elif not port:
         call.harmless = True

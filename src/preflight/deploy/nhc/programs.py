@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from preflight.deploy.nhc.call import ACTS, REASONS, Call, Unturned, mstr, turns, whole
+from preflight.facts.host.match import matches as satisfied
 
 MOAB = "Moab and TORQUE are other resource managers; Preflight looks at Slurm's own nodes"
 REASONS.update(dict.fromkeys(("check_moab_sched", "check_moab_rm", "check_moab_torque"), MOAB))
@@ -91,7 +92,13 @@ def output(call: Call) -> None:
         if letter == "e":
             run = value.split()  # bash splits it at blanks; quotes inside it are characters
         elif letter == "m":
-            matches.append(mstr(value))
+            found = mstr(value)
+            if not satisfied(found.removeprefix("!"), ""):
+                matches.append(found)
+            elif found.startswith("!"):
+                raise Unturned(f"NHC looks at an empty line behind the output, so that -m {value} always fails")
+            else:
+                call.notes.append(f"NHC looks at an empty line behind the output, so that -m {value} always holds")
         elif letter == "r":
             status = whole(value, "-r")
         elif letter == "t":

@@ -36,7 +36,8 @@ BITS = {
     "setgid": stat.S_ISGID,
     "sticky": stat.S_ISVTX,
 }
-TESTS = ("exists", "absent", "link", "empty", "nonempty", *TYPES, *BITS)
+ACCESS = {"readable-by-root": os.R_OK, "writable-by-root": os.W_OK}  # access(2): not on a read-only file system
+TESTS = ("exists", "absent", "link", "empty", "nonempty", *TYPES, *BITS, *ACCESS)
 
 # Where every user may make files and directories: those of file systems, and others that hold little.
 PLACES = (*PUBLIC, "/run/lock", "/var/lock", "/dev/mqueue")
@@ -84,7 +85,7 @@ def _public(path: str, itself: bool) -> bool:
         "age_min": "time: at least",
         "newer_than": "paths: written later than each of these",
         "older_than": "paths: written before each of these",
-        "contents": "patterns: each must match a line of it, and of one with ! none may",
+        "contents": "patterns: each must match a line of it, blanks around it or not, and of one with ! none may",
         "target": "pattern: of a link",
         "writers": "choice root|users: who can change it; left out: users below /tmp and the like, root elsewhere",
     },
@@ -122,7 +123,9 @@ def _one(root: Root, path: str, args: Args) -> dict[str, Any]:
     if "target" in args and not (link and any_matches(args["target"], [link])):
         wrong.append(f"leads to {link}" if link else "is no link")
     if info is not None:
-        wrong += _tested(info, tests) + _owned(root, info, args) + _measured(root, info, args)
+        wrong += (
+            _tested(info, tests) + _accessed(root, path, tests) + _owned(root, info, args) + _measured(root, info, args)
+        )
         wrong += _contents(root, path, args["contents"]) if "contents" in args else []
     return {"path": path, "wrong": wrong}
 
@@ -144,6 +147,13 @@ def _tested(info: os.stat_result, tests: list[str]) -> list[str]:
     wrong += [f"is not {test}" for test in tests if test in BITS and not info.st_mode & BITS[test]]
     wrong += ["is not empty"] if "empty" in tests and info.st_size else []
     return wrong + (["is empty"] if "nonempty" in tests and not info.st_size else [])
+
+
+def _accessed(root: Root, path: str, tests: list[str]) -> list[str]:
+    asked = [test for test in tests if test in ACCESS]
+    real = (path if root.own else root.resolve(path)) if asked else None
+    place = real if root.own or real is None else f"{root.path}{real}"
+    return [f"is not {test.replace('-', ' ')}" for test in asked if place is None or not os.access(place, ACCESS[test])]
 
 
 def _owned(root: Root, info: os.stat_result, args: Args) -> list[str]:
@@ -193,6 +203,7 @@ def _ago(age: float) -> str:
 
 def _contents(root: Root, path: str, patterns: list[str]) -> list[str]:
     lines = (root.read_text(path, MAX_READ) or "").splitlines()
+    lines += [bare for one in lines if (bare := one.strip()) != one]
     wrong = []
     for pattern in patterns:
         if not any_matches(pattern, lines):

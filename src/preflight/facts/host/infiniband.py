@@ -22,7 +22,7 @@ COUNTERS = ("link_downed", "symbol_error", "link_error_recovery", "port_rcv_erro
 
 
 def ports(root: Root) -> list[dict[str, Any]]:
-    """Return the InfiniBand ports: device, port, state, phys_state, rate (Gb/s) and counters."""
+    """Return the RDMA ports: device, port, link layer, state, phys_state, rate (Gb/s) and counters."""
     holder = root.holder(CLASS)
     if holder is None:
         if root.live or root.is_dir("/sys/class"):
@@ -34,14 +34,14 @@ def ports(root: Root) -> list[dict[str, Any]]:
             place = f"{CLASS}/{device}/ports/{number}"
             layer = (holder.read_text(f"{place}/link_layer", 64) or "").strip()
             port = port_of(holder, device, number)
-            if layer != "InfiniBand" or port is None or len(found) >= MAX_PORTS:
+            if port is None or len(found) >= MAX_PORTS:
                 continue
             physical = holder.read_text(f"{place}/phys_state", 64) or ""
             counters = {
                 name: whole((holder.read_text(f"{place}/counters/{name}", 64) or "").strip()) for name in COUNTERS
             }
             told = {name: number for name, number in counters.items() if number is not None}
-            found.append({**port, "phys_state": physical.partition(":")[2].strip(), "counters": told})
+            found.append({**port, "layer": layer, "phys_state": physical.partition(":")[2].strip(), "counters": told})
     return found
 
 
@@ -51,6 +51,8 @@ def ports(root: Root) -> list[dict[str, Any]]:
         "device": "pattern: the adapter, such as mlx5_*; left out: each",
         "port": "count: its port; left out: each",
         "rate_min": "number Gb/s: of each of these ports, such as 400",
+        "rate_max": "number Gb/s: of each at most: more shows another cable or port than was meant",
+        "layer": "choice InfiniBand|Ethernet|any: its link layer, Ethernet for RoCE; left out: InfiniBand",
         "state": "choice ACTIVE|INIT|ARMED|DOWN: of each; left out: ACTIVE",
         "count_min": "count: of such ports; left out: 1",
         "link_downed_max": "count: how often a link went down within the window, at most",
@@ -64,7 +66,9 @@ def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:
     found = [
         one
         for one in shared.of(ports)
-        if matches(args.get("device", "*"), one["device"]) and args.get("port") in (None, one["port"])
+        if matches(args.get("device", "*"), one["device"])
+        and args.get("port") in (None, one["port"])
+        and args.get("layer", "InfiniBand") in ("any", one["layer"])
     ]
     counters = {
         f"{one['device']}/{one['port']} {name}": value for one in found for name, value in one["counters"].items()

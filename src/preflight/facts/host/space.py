@@ -45,6 +45,7 @@ def users(args: Args) -> str:
         "inodes_max": "count: at most",
         "inodes_free_min": "amount: inodes free at least, a number or a share",
         "inodes_used_max": "amount: inodes used at most, a number or a share",
+        "mounted": "flag: true: judged only where something is mounted at the path itself, skipped elsewhere",
         "writers": "choice root|users: who can fill it; left out: root below /var, /usr, /boot, /etc, /opt and /srv",
     },
     needs=(
@@ -70,6 +71,8 @@ def read(root: Root, args: Args, shared: Shared) -> dict[str, Any]:
     if not root.live:
         raise CannotTell(NOT_LIVE)
     path = args.get("path") or _mounted_at(root, args["device"])
+    if args.get("mounted") and path not in {row.path for row in table(root) or []}:
+        return {"path": path, "unmounted": True}
     if path is None:
         return {"path": None}
     try:
