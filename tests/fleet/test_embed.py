@@ -1,4 +1,4 @@
-"""A job in a portal's frame: where it may be shown, to whom, and what it holds; states of Slurm by cluster; reasons."""
+"""A job in a portal's frame, and one that is too large; states of Slurm by cluster; reasons that other tools read."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from preflight.fleet.entry import EntryReader
 from preflight.fleet.pages import access, states
 from preflight.fleet.pages.app import Options
 from preflight.fleet.pages.states import State, States
+from preflight.fleet.pages.views import jobs
 from preflight.fleet.store.interface import Store
 from preflight.slurm.commands import Slurm
 from preflight.verdict import drain_reason
@@ -134,3 +135,21 @@ def test_two_clusters_with_one_name_are_two_nodes(store: Store, monkeypatch: pyt
     assert {one["cluster"]: one.get("slurm") or one.get("state") for one in listed} == {"lab": "drained", "other": None}
     assert fleet.count(", drained") == 1
     assert [one["nodes"] for one in table] == [["gpu1"]]
+
+
+def test_of_a_job_of_too_many_reports_the_first_are_shown_and_it_is_said(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = time.time() - 60
+    raws = [samples.report(f"n{number}", at + number, 7, gpus=1) for number in range(6)]
+    store.add([EntryReader().read(raw) for raw in raws])
+    monkeypatch.setattr(jobs, "LARGE_BYTES", 0)
+    headers = bearer(access.make(store, "carol", "admin"))
+    with client_of(store) as client:
+        for limit, shown in ((sum(map(len, raws)), 6), (sum(map(len, raws)) - 1, 5)):
+            monkeypatch.setattr(jobs, "MOST_BYTES", limit)
+            figures = client.get("/job?id=7&format=json", headers=headers).json()["figures"]
+            assert (figures["reports"], figures["cut"]) == (shown, shown < 6)
+            assert ("more reports than are merged" in client.get("/job?id=7", headers=headers).text) == (shown < 6)
+            answer = client.get("/api/v1/jobs/7", headers=headers).json()
+            assert (len(answer["reports"]), answer["cut"]) == (shown, shown < 6)

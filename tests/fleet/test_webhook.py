@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from fleet import samples
 from preflight.fleet import tokens
 from preflight.fleet.entry import EntryReader
+from preflight.fleet.pages import access
 from preflight.fleet.pages.app import Options
 from preflight.fleet.store.interface import Store
 from preflight.fleet.store.open import open_store
@@ -215,6 +216,8 @@ def test_a_receiver_that_hangs_holds_up_no_report(tmp_path: Path, receiver: Rece
         while events.number(store):
             time.sleep(0.01)
         assert client.get("/healthz").json()["new"] == 11
+        metrics = client.get("/metrics", headers={"authorization": f"Bearer {access.make(store, 'p', 'metrics')}"}).text
+        assert 'preflight_webhook_events_total{result="dropped"} 0.0' in metrics
     assert receiver.told()[0] == ("drain", "n1")
     assert len({its["preflight-delivery"] for its, _ in receiver.got}) == 11
     store.close()

@@ -91,6 +91,7 @@ def document() -> dict[str, Any]:
                     "verdict": {"type": "string", "enum": list(VERDICTS)},
                     "tries": number,
                     "nodes": texts,
+                    "cut": {"type": "boolean", "description": "it has more reports than are here"},
                     "reports": {"type": "array", "items": {"type": "object", "description": "preflight.report/1"}},
                 }
             ),

@@ -133,12 +133,13 @@ def _jobs(ask: Ask) -> Answer:
 def _job(ask: Ask) -> Answer:
     if int(ask.values["id"].partition("_")[0]) >= job_pages.LARGEST_JOB:
         raise NotFoundError(f"no report of job {ask.values['id']} is in the store")
-    found, view, reports = job_pages.read(ask)
+    found, view, reports, cut = job_pages.read(ask)
     value = {
         "job": view.label,
         "verdict": view.verdict,
         "tries": len(view.tries),
         "nodes": list(view.nodes),
+        "cut": cut,
         "reports": reports,
     }
     return Answer(value, tuple((search.label(one), one.user) for one in found))

@@ -61,8 +61,13 @@ DURATION = "preflight_hook_duration_seconds"
 NEWEST = "preflight_newest_report_timestamp_seconds"
 
 
-def families(numbers: Numbers, collector: Mapping[str, int]) -> Iterator[Metric]:
-    """Yield the families; ``collector``: what this process has taken since its start, by result."""
+def families(
+    numbers: Numbers, collector: Mapping[str, int], webhook: Mapping[str, int] | None = None
+) -> Iterator[Metric]:
+    """Yield the families; ``collector``: what this process has taken since its start, by result.
+
+    ``webhook``: what became of events, None where nobody is told of them.
+    """
     for name, text, labels, field in COUNTERS:
         yield _filled(CounterMetricFamily(name, text, labels=labels), getattr(numbers, field))
     for name, text, labels, field in GAUGES:
@@ -76,6 +81,11 @@ def families(numbers: Numbers, collector: Mapping[str, int]) -> Iterator[Metric]
         "preflight_collector_reports", "Reports that this collector took since its start.", labels=("result",)
     )
     yield _filled(taken, {(result,): number for result, number in collector.items()})
+    if webhook is not None:
+        told = CounterMetricFamily(
+            "preflight_webhook_events", "Events of the webhook by this process since its start.", labels=("result",)
+        )
+        yield _filled(told, {(result,): number for result, number in webhook.items()})
     info = GaugeMetricFamily("preflight_build_info", "The collector's version.", labels=("version",))
     info.add_metric((__version__,), 1)
     yield info

@@ -30,12 +30,19 @@ class _Kept(NamedTuple):
 
 
 class Metrics:
-    """The metrics of one store. ``collector`` counts what this process took, by result."""
+    """The metrics of one store. ``collector`` counts what this process took, by result, ``webhook`` what it told."""
 
-    def __init__(self, store: Reader, access: Access, collector: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        store: Reader,
+        access: Access,
+        collector: Callable[[], Mapping[str, int]],
+        webhook: Mapping[str, int] | None = None,
+    ) -> None:
         self._store = store
         self._access = access
         self._collector = collector
+        self._webhook = webhook
         self._kept: _Kept | None = None
         self._lock: asyncio.Lock | None = None
 
@@ -53,7 +60,7 @@ class Metrics:
                 "the store does not answer\n", 503, {**HEADERS, "retry-after": "5"}, "text/plain; charset=utf-8"
             )
         encode, kind = choose_encoder(request.headers.get("accept", ""))
-        body = encode(Registry(families(numbers, self._collector())))
+        body = encode(Registry(families(numbers, self._collector(), self._webhook)))
         headers = {**HEADERS, "content-type": kind}
         if "gzip" in request.headers.get("accept-encoding", ""):
             body, headers = gzip.compress(body, 1, mtime=0), {**headers, "content-encoding": "gzip"}

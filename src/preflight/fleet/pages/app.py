@@ -264,15 +264,15 @@ class Pages:
         if reader is None:
             return self._stranger(request)
         try:
-            found, view, _ = await self.aside(jobs.read, self._ask(request, reader))
+            its = await self.aside(jobs.read, self._ask(request, reader))
         except AskedError as error:
             return self._refuse(request, 400, str(error))
         except NotFoundError as error:
             return self._refuse(request, 404, str(error))
         except StoreError as error:
             return self._refuse(request, 503, str(error))
-        self.audit.note(request, reader, tuple((search.label(one), one.user) for one in found))
-        return await self.aside(_file, view)
+        self.audit.note(request, reader, tuple((search.label(one), one.user) for one in its.jobs))
+        return await self.aside(_file, its.view)
 
     async def _why(self, request: Request) -> Response:
         """What `preflight why` says of a job, asked now: for admins, for Slurm tells it of anybody's job."""

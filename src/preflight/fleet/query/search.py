@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from preflight.fleet.entry import DAY_MS
@@ -64,15 +65,15 @@ def by_number(store: Store, job: int, cluster: str | None = None, user: str | No
     return sorted(found.values(), key=lambda its: (its.cluster, its.job))
 
 
-def reports_of(store: Store, job: Job, most: int) -> list[bytes]:
-    """Return at most ``most`` of a job's reports byte for byte, in order of day and arrival."""
-    found: list[bytes] = []
+def reports_of(store: Store, job: Job, most: int) -> Iterator[bytes]:
+    """Yield at most ``most`` of a job's reports byte for byte, in order of day and arrival."""
+    number = 0
     for day in range(job.first_ms // DAY_MS, job.last_ms // DAY_MS + 1):
         for raw in store.frames(day, "WHERE job = ?", (job.job,)):
-            if len(found) == most:
-                return found
-            found.append(raw)
-    return found
+            if number == most:
+                return
+            number += 1
+            yield raw
 
 
 def _on_node(store: Store, window: Window, node: tuple[str, str], where: str, args: list[Any]) -> list[Job]:

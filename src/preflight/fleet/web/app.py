@@ -164,7 +164,8 @@ def make_app(store: Store, keep_days: int = 0, options: Options | None = None) -
     """Return the ASGI application of a collector on ``store``; ``state.pages`` are its pages."""
     collector = Collector(store, keep_days, options)
     pages = Pages(store, options)
-    metrics = Metrics(store, pages.access, collector.counts)
+    told = collector.webhook.counts if collector.webhook else None
+    metrics = Metrics(store, pages.access, collector.counts, told)
 
     api = Api(store, pages.access, pages.audit, pages.aside)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import threading
+from typing import Any, NamedTuple
 
 from preflight.digits import is_whole
 from preflight.fleet.pages.ask import SIZES, Ask, AskedError, NotFoundError, Page, pager
@@ -16,8 +18,20 @@ from preflight.report.model import VERDICTS
 from preflight.report.validate import ReportError, load
 
 MOST_REPORTS = 2000  # of one job: more would hold the page up
+MOST_BYTES = 16 << 20  # of their reports: merged they take ten times as much memory
+LARGE_BYTES = 2 << 20  # from here on one job at a time is merged, whoever asks
+_merging = threading.Lock()
 MOST_JOBS = 200  # tasks of an array on one page
 LARGEST_JOB = 1 << 32
+
+
+class Read(NamedTuple):
+    """A job as it was read: ``cut`` where it has more reports than are merged."""
+
+    jobs: list[Job]
+    view: View
+    reports: list[dict[str, Any]]
+    cut: bool
 
 
 def listing(ask: Ask) -> Page:
@@ -48,7 +62,7 @@ def listing(ask: Ask) -> Page:
 
 def page(ask: Ask) -> Page:
     """Return a job's page; raises NotFoundError, also where the job is not the reader's."""
-    found, view, _ = read(ask)
+    found, view, _, cut = read(ask)
     moves = _moves(view)
     figures = {
         "job": view.label,
@@ -56,13 +70,14 @@ def page(ask: Ask) -> Page:
         "tries": len(view.tries),
         "nodes": list(view.nodes),
         "reports": sum(len(one.reports) for one in view.tries),
+        "cut": cut,
     }
     values = {"view": view, "advice": advise(view), "url": _url(ask), "asked_here": bool(ask.states.nodes)}
     return Page("job", f"Job {view.label}", figures, (moves, _findings(view)), values, common.looked(found))
 
 
-def read(ask: Ask) -> tuple[list[Job], View, list[dict[str, Any]]]:
-    """Return the jobs of the number that is asked for, the merged view and the reports; raises NotFoundError.
+def read(ask: Ask) -> Read:
+    """Return the job that is asked for, its reports merged, the first MOST_BYTES of them; raises NotFoundError.
 
     A number that Slurm gave twice may be another user's report: each is held against the reader's name.
     """
@@ -75,16 +90,31 @@ def read(ask: Ask) -> tuple[list[Job], View, list[dict[str, Any]]]:
     found = search.by_number(ask.store, int(number), cluster, user)
     if task:
         found = [one for one in found if one.array_job == int(number) and one.array_task == int(task[:12])]
-    reports: list[dict[str, Any]] = []
-    for job in found[:MOST_JOBS]:
-        for raw in search.reports_of(ask.store, job, MOST_REPORTS - len(reports)):
+    raws, cut = _raws(ask, found)
+    large = sum(len(raw) for _, raw in raws) > LARGE_BYTES
+    with _merging if large else contextlib.nullcontext():
+        reports: list[dict[str, Any]] = []
+        for job, raw in raws:
             report = _loaded(raw)
             if report and report["cluster"] == job.cluster and (user is None or report["job"]["user"] == user):
                 reports.append(report)
-    if not reports:
-        raise NotFoundError(f"no report of job {text} is in the store")
-    label = search.label(found[0]) if len(found) == 1 else number
-    return found, merge(label, reports), reports
+        if not reports:
+            raise NotFoundError(f"no report of job {text} is in the store")
+        label = search.label(found[0]) if len(found) == 1 else number
+        return Read(found, merge(label, reports), reports, cut)
+
+
+def _raws(ask: Ask, found: list[Job]) -> tuple[list[tuple[Job, bytes]], bool]:
+    """Return the reports of jobs byte for byte, and whether there are more than may be merged."""
+    raws: list[tuple[Job, bytes]] = []
+    size = 0
+    for job in found[:MOST_JOBS]:
+        for raw in search.reports_of(ask.store, job, MOST_REPORTS - len(raws)):
+            size += len(raw)
+            if size > MOST_BYTES:
+                return raws, True
+            raws.append((job, raw))
+    return raws, len(found) > MOST_JOBS or len(raws) >= MOST_REPORTS
 
 
 def _loaded(raw: bytes) -> dict[str, Any] | None:
