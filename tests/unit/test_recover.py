@@ -93,12 +93,12 @@ def test_a_clock_that_jumps_shortens_no_hold_down(node: Node, jump: float, when:
 def test_never_with_a_job_running_also_a_suspended_one(node: Node) -> None:
     for state in ("mixed+drain", "allocated+drain", "idle+drain+completing", "idle+drain+maint", "down+drain"):
         node.slurm(StateComplete=state)
-        assert not node.action()["enforced"] or node.reports()[-1]["action"]["kind"] == "none"
+        assert node.action()["kind"] == "none"
     node.slurm(StateComplete="idle+drain", jobs="41\n42")
     assert "job 41 is on the node, and 1 others" in node.action()["detail"]
     assert node.reboots == 0
     node.slurm(jobs="")
-    assert node.action()["enforced"]
+    assert node.action()["kind"] == "reboot"
 
 
 def test_nothing_without_our_own_drain_nor_in_observe_mode_nor_with_the_kill_switch(node: Node) -> None:
@@ -264,14 +264,14 @@ def test_a_bug_report_is_waited_for_bounded_and_kept(site: Site, tmp_path: Path)
     node = Node(site, f'[recover]\nbug_report = "{program}"\n{REBOOT}')
     node.action()
     action = node.action()
-    assert (action["enforced"], node.reboots) == (False, 0)
+    assert (action["kind"], node.reboots) == ("none", 0)
     assert "evidence is collected in" in action["detail"]
     go.touch()
     for _ in range(200):
         if node.evidence() and not node.evidence()[-1].name.endswith(".partial"):
             break
         os.system("sleep 0.05")
-    assert node.action()["enforced"]
+    assert node.action()["kind"] == "reboot"
     (kept,) = node.evidence()
     assert (kept / "nvidia-bug-report.log.gz").stat().st_size > 0
     assert (tmp_path / "asked").read_text().split()[:2] == ["--safe-mode", "--output-file"]
@@ -282,7 +282,7 @@ def test_a_bug_report_that_hangs_costs_its_time_and_is_named(site: Site, tmp_pat
     node = Node(site, f'[recover]\nbug_report = "{program}"\nbug_report_s = 1\n{REBOOT}')
     node.action()
     for _ in range(20):
-        if node.action()["enforced"]:
+        if node.action()["kind"] == "reboot":
             break
         os.system("sleep 0.3")
     (kept,) = node.evidence()

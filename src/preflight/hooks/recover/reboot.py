@@ -8,14 +8,22 @@ from preflight.hooks.recover.record import BEGUN, FAILED, SENT, Steps
 from preflight.hooks.run import Run
 from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm, SlurmError
+from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from typing import Any
 
 
-def held_back(run: Run, slurm: Slurm) -> str:
-    """Return why the node may not be rebooted now, "" where it may. Raises SlurmError.
+class Held(NamedTuple):
+    """Why the node may not be rebooted now; ``waits``: it may later, and nothing is amiss."""
+
+    why: str
+    waits: bool = True
+
+
+def held_back(run: Run, slurm: Slurm) -> Held | None:
+    """Return what keeps the node from being rebooted now, None for nothing. Raises SlurmError.
 
     Slurm itself starts no reboot while jobs are on the node. Asked for while it has some, it would be made whenever
     they end, without another look.
@@ -23,20 +31,21 @@ def held_back(run: Run, slurm: Slurm) -> str:
     seen = slurm_node.look(slurm, run.node)
     record = ours(run)
     if seen.state.reboots:
-        return "a reboot of the node is under way"
+        return Held("a reboot of the node is under way")
     if record is None or not is_ours(slurm, seen.state, record):
-        return "the node is not drained by us any more"
+        return Held("the node is not drained by us any more")
     limit = most(run.policy.drain.max_nodes, seen.nodes)
     if seen.rank(run.node) >= limit:
-        return f"drain breaker: {limit} nodes are drained or rebooted by preflight already ([drain] max_nodes)"
+        text = f"drain breaker: {limit} nodes are drained or rebooted by preflight already ([drain] max_nodes)"
+        return Held(text, waits=False)
     if not seen.state.empty:
-        return f"the node is {'+'.join(seen.state.flags)}: it is rebooted once it is IDLE+DRAIN"
+        return Held(f"the node is {'+'.join(seen.state.flags)}: it is rebooted once it is IDLE+DRAIN")
     jobs = slurm_node.jobs_on(slurm, run.node)
     if jobs:
-        return f"job {jobs[0]} is on the node" + (f", and {len(jobs) - 1} others" if len(jobs) > 1 else "")
+        return Held(f"job {jobs[0]} is on the node" + (f", and {len(jobs) - 1} others" if len(jobs) > 1 else ""))
     if not slurm_node.reboot_program(slurm):
-        return "slurm.conf names no RebootProgram"
-    return ""
+        return Held("slurm.conf names no RebootProgram", waits=False)
+    return None
 
 
 def may_come(row: dict[str, Any], steps: Steps) -> bool:

@@ -10,11 +10,12 @@ from preflight.hooks.drained import is_ours, ours
 from preflight.hooks.recover.command import clean, command, time_for
 from preflight.hooks.recover.evidence import gather, place_for
 from preflight.hooks.recover.ladder import Rung, asked, failing, next_rung
-from preflight.hooks.recover.reboot import held_back, note_sent, reboot
+from preflight.hooks.recover.reboot import Held, held_back, note_sent, reboot
 from preflight.hooks.recover.record import BEGUN, DONE, EVIDENCE, REBOOT, SENT, Steps, elapsed
 from preflight.hooks.run import Run
 from preflight.slurm import node as slurm_node
 from preflight.slurm.commands import Slurm, SlurmError
+from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -66,35 +67,43 @@ def recover(run: Run, slurm: Slurm, found: Assessment, report: Report) -> dict[s
     what = REBOOT if rung.step == REBOOT else f"command {rung.step}"
     subject = f"{rung.finding.check}:{clean(rung.finding.subject)}"
     try:
-        detail, made, path = _step(run, slurm, steps, rung, report)
+        came = _step(run, slurm, steps, rung, report)
     except SlurmError as error:
-        detail, made, path = f"Slurm was not reached: {error}", False, ""
+        came = Came(f"Slurm was not reached: {error}")
     except OSError as error:
-        detail, made, path = f"the record cannot be kept: {error.strerror}", False, ""
-    kept = f"; evidence: {path}" if path else ""
-    if made:
-        journal.say(journal.WARNING, f"recover step={rung.step} finding={subject} detail={detail or 'asked for'}{kept}")
-    said = f"{what} for {subject}" + (f": {detail}" if detail else "") + kept
-    if not made and detail.startswith("drain breaker"):
-        said = f"{detail}; not made: {what} for {subject}"
-    return {"kind": kind, "detail": said, "enforced": made}
+        came = Came(f"the record cannot be kept: {error.strerror}")
+    kept = f"; evidence: {came.evidence}" if came.evidence else ""
+    if came.made:
+        said = came.detail or "asked for"
+        journal.say(journal.WARNING, f"recover step={rung.step} finding={subject} detail={said}{kept}")
+    said = f"{what} for {subject}" + (f": {came.detail}" if came.detail else "") + kept
+    if not came.made and came.detail.startswith("drain breaker"):
+        said = f"{came.detail}; not made: {what} for {subject}"
+    if came.waits:
+        return {"kind": "none", "detail": f"{report['action']['detail']}; {said}", "enforced": True}
+    return {"kind": kind, "detail": said, "enforced": came.made}
 
 
-def _step(run: Run, slurm: Slurm, steps: Steps, rung: Rung, report: Report) -> tuple[str, bool, str]:
-    """Return (what came of it, whether the step was made now, the evidence). Raises OSError and SlurmError."""
+class Came(NamedTuple):
+    """What came of a step: ``made`` now; ``waits``: it was not due yet, and nothing is amiss."""
+
+    detail: str
+    made: bool = False
+    evidence: str = ""
+    waits: bool = False
+
+
+def _step(run: Run, slurm: Slurm, steps: Steps, rung: Rung, report: Report) -> Came:
+    """Bring the step one further. Raises OSError and SlurmError."""
     row = rung.row
     if rung.step == REBOOT:
         if row is not None and note_sent(slurm, run, steps, row):
-            return "under way", True, str(row["evidence"])
-        why = held_back(run, slurm)
-        if why:
-            return why, False, ""
+            return Came("under way", True, str(row["evidence"]))
+        held = held_back(run, slurm)
     else:
-        state = slurm_node.read(slurm, run.node)
-        if not is_ours(slurm, state, ours(run) or {}):
-            return "the node is not drained by us any more", False, ""
-        if state.reboots:
-            return "the node is rebooted, and has not registered yet", False, ""
+        held = _not_ours(run, slurm)
+    if held is not None:
+        return Came(held.why, waits=held.waits)
     if row is not None and row["state"] == EVIDENCE and elapsed(row, steps.now) > STALE_S:
         steps.drop(row)
         row = None
@@ -105,25 +114,31 @@ def _step(run: Run, slurm: Slurm, steps: Steps, rung: Rung, report: Report) -> t
     if row["state"] == EVIDENCE:
         got = gather(run, report, steps, row)
         if not got.ready:
-            return got.why, False, ""
+            return Came(got.why, waits=True)
         row.update(evidence=got.path, detail=got.why)
         path = got.path
-        if rung.step == REBOOT:
-            why = held_back(run, slurm)  # a moment has passed
-            if why:
-                return why, False, path
+        held = held_back(run, slurm) if rung.step == REBOOT else None  # a moment has passed
+        if held is not None:
+            return Came(held.why, evidence=path, waits=held.waits)
     if run.killed:
-        return f"kill switch {run.policy.drain.kill_switch} is on", False, path
+        return Came(f"kill switch {run.policy.drain.kill_switch} is on", evidence=path)
     if rung.step == REBOOT:
         why = reboot(run, slurm, steps, row)
-        return why, not why, path
+        return Came(why, not why, path)
     return _command(run, steps, rung, row, path)
 
 
-def _command(run: Run, steps: Steps, rung: Rung, row: dict[str, Any], path: str) -> tuple[str, bool, str]:
+def _not_ours(run: Run, slurm: Slurm) -> Held | None:
+    state = slurm_node.read(slurm, run.node)
+    if not is_ours(slurm, state, ours(run) or {}):
+        return Held("the node is not drained by us any more")
+    return Held("the node is rebooted, and has not registered yet") if state.reboots else None
+
+
+def _command(run: Run, steps: Steps, rung: Rung, row: dict[str, Any], path: str) -> Came:
     seconds = time_for(run)
     if not seconds:
-        return "no time is left for it: the next health check goes on", False, path
+        return Came("no time is left for it: the next health check goes on", evidence=path, waits=True)
     row.update(state=BEGUN)
     steps.save()
     ran = command(run, rung, path, seconds)
@@ -132,4 +147,4 @@ def _command(run: Run, steps: Steps, rung: Rung, row: dict[str, Any], path: str)
         detail += f": {ran.last}"
     row.update(state=DONE, detail=detail)
     steps.save()
-    return detail, True, path
+    return Came(detail, True, path)
