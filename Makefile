@@ -6,6 +6,7 @@
 # make lab     the lab's tests on this machine's Slurm
 # make test-matrix   the lab's tests on this machine's Slurm and, in chroots, on 24.11 and 26.05
 # make test-agent    the lab's tests with a node agent on every node, on the releases that RELEASES names (all three)
+# make lab-breaker   a policy that is wrong for all of 40 nodes of a real Slurm (this machine's; PREFLIGHT_LAB_RELEASE=24.11)
 # make bench   what the hooks cost
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
 # make agent-campaign   prologs of a node whose agent is killed, stopped, starved: N=10000 SEED= OUT=FILE (goes on where it ended)
@@ -21,8 +22,8 @@
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-agent test-matrix lint unit lab bench campaign agent-campaign fuzz format clean fleet-demo coverage \
-	packages onefile test-packages docs
+.PHONY: demo test test-agent test-matrix lint unit lab lab-breaker bench campaign agent-campaign fuzz format clean \
+	fleet-demo coverage packages onefile test-packages docs
 
 export SERVE
 
@@ -66,6 +67,10 @@ fleet-demo:
 test-matrix:
 	@scripts/setup matrix
 	@scripts/test-matrix
+
+lab-breaker:
+	@scripts/setup test
+	@cd tests && exec ../$(PY) -m lab.breaker
 
 RELEASES = host 24.11 26.05
 test-agent:

@@ -156,3 +156,17 @@ def test_a_fact_that_a_phase_does_not_read_has_neither_changed_nor_drifted(store
     assert [(one.fact, one.value, one.nodes, one.of) for one in drift.drift(store)] == [
         ("kernel.release", "6.1.0", ("n4",), 3)
     ]
+
+
+def test_a_nodes_history_names_its_recovery_and_the_evidence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``preflight fleet node``: the reboot, what became of it, where the evidence lies."""
+    detail = "reboot for gpu.bus:gpu0; evidence: /var/spool/preflight/evidence/000001.n1.20261124T000000Z.gpu-bus"
+    raw = samples.report(phase="health", verdict="unhealthy", action=("reboot", detail, True))
+    store.add([EntryReader().read(raw)])
+    monkeypatch.setattr(fleet_answers, "asked", lambda url: store)
+    monkeypatch.setattr(fleet_answers, "_now_ms", lambda: BEGIN + reckoning.DAY_MS)
+    shown = CliRunner().invoke(fleet, ["node", "n1", "--store", "sqlite:////nowhere"]).output
+    assert "evidence/000001.n1" in "".join(shown.split())
+    assert "recovery:" in shown
+    assert "other actions" not in shown
+    assert max(map(len, shown.splitlines())) <= 80

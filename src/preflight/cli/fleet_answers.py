@@ -117,8 +117,13 @@ def node_(name: str, store_url: str, as_json: bool, since: str, cluster: str | N
     _say(f"runs in {since}", known, len(known))
     if its.drains:
         _say("drains", [DRAIN_HEAD, *(_drain_row(one, now) for one in its.drains[-20:])], len(its.drains))
-    moved = [(instant(one.at_ms), one.kind, _enforced(one), f"job {one.job}", one.check) for one in its.others[-10:]]
-    _say("other actions", moved, len(its.others))
+    recovered = [one for one in its.others if one.kind in RECOVERY]
+    for one in recovered[-5:]:
+        _say("recovery", [(instant(one.at_ms), one.kind, _enforced(one), one.check)], 1)
+        _say_wrapped(f"    {one.detail}")
+    others = [one for one in its.others if one.kind not in RECOVERY]
+    moved = [(instant(one.at_ms), one.kind, _enforced(one), f"job {one.job}", one.check) for one in others[-10:]]
+    _say("other actions", moved, len(others))
     changed = [(instant(one.first_ms), one.fact, f"{one.before} -> {one.after}") for one in its.changes[-20:]]
     _say("changes", changed, len(its.changes))
     booted = [(instant(one.up_ms), f"seen until {instant(one.last_ms)}") for one in its.boots[-10:]]
@@ -289,6 +294,7 @@ def _measure(fact: str, value: str) -> str:
     return f"{int(value) / 2**30:.0f} GiB" if fact == "memory.total" and is_whole(value) else value
 
 
+RECOVERY = ("reboot", "command")
 DRAIN_HEAD = ("since", "lasted", "ended by", "for")
 
 
