@@ -476,3 +476,39 @@ def test_what_was_set_aside_and_what_is_in_memory_alone_is_said(sound: DoctorSit
     assert "1 files could not be read" in found["unreadable files"].text
     assert found["unreadable files"].where.endswith("outbox/7.n1.0.prolog.json.unreadable")
     assert "1 records are in memory alone" in found["records"].text
+
+
+# Recovery
+
+
+def test_recovery_needs_a_reboot_program_and_roots_own_commands(sound: DoctorSite) -> None:
+    ticket = sound.place / "ticket"
+    ticket.write_text("#!/bin/sh\n")
+    ticket.chmod(0o777)
+    steps = f'[recover.steps]\n"gpu.*" = ["reboot", "t"]\n[recover.commands]\nt = ["{ticket}"]\n'
+    assert not any("recover" in one.subject for one in sound.results())
+    sound.policy(more=steps)
+    found = {one.subject: one.text for one in sound.findings()}
+    assert found["slurm.conf RebootProgram"] == "there is no RebootProgram: no node is rebooted"
+    assert "can be written by others" in found["recover command"]
+    ticket.chmod(0o755)
+    sound.set("RebootProgram", "/sbin/reboot")
+    assert sound.findings() == []
+
+
+def test_recovery_names_the_last_step_and_the_evidence(sound: DoctorSite) -> None:
+    sound.policy(more='[recover.steps]\n"gpu.*" = ["reboot"]\n')
+    sound.set("RebootProgram", "/sbin/reboot")
+    place = sound.place / "spool/evidence/000003.n1.20261130T000000Z.gpu-bus"
+    place.mkdir(parents=True)
+    (place / "report.json").write_text("{}")
+    row = {"step": "reboot", "check": "gpu.bus", "subject": "gpu0\x1b[2J", "state": "sent", "at": "T", "boot": "b"}
+    record = sound.place / "spool/recover-n1.json"
+    record.write_text(json.dumps({"steps": [row]}))
+    said = {one.subject: one.text for one in sound.results()}
+    assert said["recovery"].startswith("reboot for gpu.bus:gpu0")
+    assert "\x1b" not in said["recovery"]
+    assert said["recovery"].endswith("at T: made, another boot since")
+    assert said["evidence"] == f"1 kept, 0.0 MiB; the latest: {place.name}"
+    record.write_text("{")
+    assert [one.subject for one in sound.findings()] == ["recovery"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LEFT_S = 1.0  # kept for the report
 LEAST_S = 0.5
 SHOWN = 200  # characters of what it wrote
+MAX_TEXT = 4096  # characters of what it is told
 
 
 class Ran(NamedTuple):
@@ -56,7 +57,11 @@ def command(run: Run, rung: Rung, evidence: str, seconds: float) -> Ran:
             why = refused_program(words[0])
             if why:
                 raise PermissionError(errno.EPERM, f"not run: {why if why.startswith('/') else f'{words[0]} {why}'}")
-            os.execve(words[0], words, {**os.environ, "PATH": PATH, **{key: clean(one) for key, one in told.items()}})
+            os.execve(
+                words[0],
+                words,
+                {**os.environ, "PATH": PATH, **{key: clean(one)[:MAX_TEXT] for key, one in told.items()}},
+            )
 
         ended = confined(inner, seconds, node=run.node)
         failed = f"exit status {ended.status}" if ended.status else ""
