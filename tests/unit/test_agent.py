@@ -25,6 +25,7 @@ from preflight.agent import wire
 from preflight.agent.connections import Connection, Connections
 from preflight.agent.journal import Journal
 from preflight.agent.server import Agent
+from preflight.facts.stuck import StuckGuard
 from preflight.hooks import answered
 from preflight.report.schema import schema
 from unit.agent_site import GPUS, AgentSite, build, until
@@ -191,6 +192,18 @@ def test_whatever_befalls_the_agent_the_hook_judges_itself(agent: AgentSite, pro
     assert agent.site.report()["verdict"] == "ready"
     if fault == "of another version":
         assert process.wait(60) == 0  # what is installed now is to be started
+
+
+def test_a_hooks_probe_that_hangs_in_the_driver_leaves_its_gpus_to_the_hook(agent: AgentSite) -> None:
+    with subprocess.Popen(["sleep", "120"]) as stuck:  # in place of one in D state
+        StuckGuard(str(agent.site.run_dir), "nvml").remember(stuck.pid, "gpu 1 nvmlDeviceGetTemperature")
+        way, _ = agent.prolog(**GPUS)
+        assert (way, agent.site.report()["verdict"]) == ("one-shot", "unhealthy")
+        assert agent.prolog(**{**JOB, "SLURM_JOB_ID": "8"})[0] == "one-shot"  # something has failed
+        (agent.site.spool / "streaks-n1.json").unlink()
+        assert agent.prolog(**{**JOB, "SLURM_JOB_ID": "9"})[0] == "agent"
+        stuck.kill()
+    until(lambda: agent.prolog(**{**GPUS, "SLURM_JOB_ID": "10"})[0] == "agent", "the agent's answer")
 
 
 def test_nvml_is_released_and_opened_again(agent: AgentSite) -> None:

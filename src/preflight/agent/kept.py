@@ -18,6 +18,7 @@ from preflight.facts.document import FactsDocument
 from preflight.facts.registry import NVML, Fact, fact_of
 from preflight.facts.rootfs import Root
 from preflight.facts.source import Source
+from preflight.facts.stuck import StuckGuard
 from preflight.files import tolerate
 from preflight.tuples import NamedTuple
 
@@ -80,6 +81,7 @@ class Kept:
         self._answers: dict[str, tuple[Answer, int]] = {}
         self._root = Root(source.root, source.reads_live, source)
         self._log = LogWatch(self._root)
+        self._guard = StuckGuard(source.run_dir, NVML)
         self._known: dict[str, Known] = {}
         self._asked: dict[str, float] = {}  # subject -> when a job asked for it, infinite for what every job needs
         self._merged: dict[tuple[str, bool], tuple[NvmlResult | None, Answer]] = {}
@@ -135,6 +137,9 @@ class Kept:
 
     def _told(self) -> NvmlResult:
         gpus = self.gpus
+        stuck = self._guard.stuck()
+        if stuck is not None:  # ours may go through where a hook's hangs: what that means, a hook says
+            raise Stale(f"gpus: a hook's {stuck}")
         why = "no NVML" if gpus is None else gpus.why_not()
         if why or gpus is None or gpus.result is None:
             raise Stale(f"gpus: {why}")
