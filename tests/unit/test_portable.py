@@ -175,3 +175,49 @@ def test_gpu_code_is_told_there_too(without: str, tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         assert "H100 (9.0): yes" in done.stdout
     assert run(without, "code", str(tmp_path / "none")).returncode == 2
+
+
+NHC = "* || check_ps_daemon sshd root\n"
+# What each of the other commands does on a laptop: its exit code, and its one line where it cannot.
+ELSEWHERE = [
+    (("support", "--driver", "550", "--cuda", "12.4"), 0, ""),
+    (("import-nhc", "nhc.conf"), 0, ""),
+    (("help", "plan"), 0, ""),
+    (("version",), 0, ""),
+    (("ingest", "reports", "--store", "sqlite:///store.db"), 0, ""),
+    (("fleet", "status", "--store", "sqlite:///none.db"), 2, "no store is there yet"),
+    (("agent", "status"), 2, "no agent runs here"),
+    (("publish", "--dry-run", "--config", "p.toml"), 2, "scontrol not found"),
+    (("ship", "--config", "p.toml"), 2, "url is not set"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "error"), ELSEWHERE, ids=[one[0][0] for one in ELSEWHERE])
+def test_the_other_commands_work_or_say_why_not(
+    without: str, arguments: tuple[str, ...], code: int, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "job.sh").write_text(SCRIPT)
+    (tmp_path / "nhc.conf").write_text(NHC)
+    (tmp_path / "p.toml").write_text(f'version = 1\n[hook]\nslurm_bin = "{tmp_path}/none"\n')
+    done = run(without, *arguments, PATH=str(tmp_path))
+    assert (done.returncode, error in done.stderr) == (code, True), done.stderr
+    assert len(done.stderr.splitlines()) == bool(error)
+
+
+def test_a_job_that_cannot_be_submitted_is_said(without: str, tmp_path: Path) -> None:
+    """No sbatch, or one that finds no cluster."""
+    (tmp_path / "job.sh").write_text(SCRIPT)
+    (tmp_path / "p.toml").write_text(f'version = 1\n[hook]\nslurm_bin = "{tmp_path}/none"\n')
+    done = run(without, "sbatch", str(tmp_path / "job.sh"), PREFLIGHT_CONFIG=str(tmp_path / "p.toml"))
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith("preflight: not planned, so not placed by Preflight: scontrol not found")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["doctor", "serve", "install", "uninstall", "hook"])
+def test_what_is_a_nodes_or_a_servers_has_its_help_and_no_traceback(without: str, command: str) -> None:
+    done = run(without, command, "--help")
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 2)
