@@ -23,6 +23,7 @@ H100, OLD = sim.example("h100x2"), sim.example("a100x2-old-driver")
 NODES = ("a1", "b1", "b2", "c1")
 REFUSED = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
 FLEET = 64
+FLEET_DEADLINE_S = 8.0  # the policy's default
 LATE_S = 7.0  # what is carried out late has been by then
 _cluster: list[Cluster] = []
 _many: list[Cluster] = []

