@@ -47,7 +47,8 @@ def test_a_job_stands_in_the_frames_that_the_site_allows_and_nothing_else_does(
     assert ancestors(shown.headers["content-security-policy"]) == f"frame-ancestors {PORTAL} https://*.example.net"
     assert "form-action 'none'" in shown.headers["content-security-policy"]
     assert "x-frame-options" not in shown.headers
-    for tag in ("<form", "<nav", "<iframe", "action="):
+    assert '<base target="_blank">' in shown.text  # a frame of ours shows no other page of ours
+    for tag in ("<form", "<nav", "<iframe", "action=", '<a href="/"'):
         assert tag not in shown.text
     assert f'href="/job?id={MINE}" target="_blank" rel="noopener"' in shown.text
     for url in ("/jobs", f"/job?id={MINE}", "/login", f"/report?id={MINE}"):
