@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from packages.system import PREFIX, REPOSITORY, System, build, layered, put
+
 BASE = Path("/var/cache/preflight-systems/bookworm")
 PACKAGES = "python3,gcc,libc6-dev,make,libslurm-dev"
-PREFIX = "/opt/preflight"
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("debootstrap"), reason="needs root and debootstrap"
 )
@@ -26,48 +26,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def packages() -> list[Path]:
     """Build the packages of this checkout, and those of a later version of it."""
-    built = []
-    for version in ("", "0.1.1"):
-        place = Path(tempfile.mkdtemp(prefix="preflight-packages-"))
-        copy = 'git ls-files -z --cached --others --exclude-standard | xargs -0 tar -c | tar -x -C "$0"'
-        subprocess.run(["bash", "-euo", "pipefail", "-c", copy, str(place)], cwd=REPOSITORY, check=True)
-        if version:
-            file = place / "src/preflight/__init__.py"
-            file.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', file.read_text()))
-        subprocess.run([place / "scripts/packages"], check=True, capture_output=True)
-        built += sorted((place / "dist").glob("*.deb")) + sorted((place / "dist").glob("*.rpm"))
-    return built
-
-
-class System:
-    """A fresh Debian 12 in an overlay, with this machine's kernel file systems."""
-
-    def __init__(self, place: Path) -> None:
-        self.root = place / "root"
-
-    def run(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(
-            ["/usr/sbin/chroot", str(self.root), *command],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def prolog(self, job: int = 1) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "SLURM_JOB_ID": str(job),
-            "SLURM_JOB_UID": "1000",
-            "SLURMD_NODENAME": "n1",
-        }
-        command = ["/usr/sbin/chroot", str(self.root), f"{PREFIX}/libexec/prolog"]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-
-    def versions(self) -> list[str]:
-        return sorted(one.name for one in (self.root / "opt/preflight/versions").iterdir())
+    return [package for version in ("", "0.1.1") for package in build(version)]
 
 
 @pytest.fixture
@@ -81,26 +40,8 @@ def system(tmp_path: Path) -> Iterator[System]:
             capture_output=True,
         )
         os.rename(made, BASE)
-    for name in ("root", "upper", "work"):
-        (tmp_path / name).mkdir()
-    layers = f"lowerdir={BASE},upperdir={tmp_path}/upper,workdir={tmp_path}/work"
-    root = tmp_path / "root"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], check=True)
-    mounted = [root]
-    try:
-        for name in ("proc", "sys", "dev"):
-            subprocess.run(["mount", "--bind", f"/{name}", str(root / name)], check=True)
-            mounted.append(root / name)
-        yield System(tmp_path)
-    finally:
-        for one in reversed(mounted):
-            subprocess.run(["umount", str(one)], check=True)
-
-
-def put(system: System, package: Path) -> str:
-    """Copy a package into the system and return its path there."""
-    shutil.copy(package, system.root / "tmp" / package.name)
-    return f"/tmp/{package.name}"
+    with layered(BASE, tmp_path) as one:
+        yield one
 
 
 def test_a_package_is_installed_upgraded_under_running_prologs_and_removed(
