@@ -376,6 +376,12 @@ def test_sacct_lowers_codes_above_127_and_why_says_both(site: Cluster, ends: End
         assert "failed with exit code 7 on" in ends.late["7"]["sentence"]
 
 
+def test_the_report_names_the_job_and_how_it_ended(site: Cluster, ends: Ends) -> None:
+    done = site.preflight("report", ends.jobs["killed"], "--config", site.config)
+    assert done.returncode == 0, done.stderr
+    assert ", failed, signal 9, ran 00:0" in done.stdout
+
+
 @pytest.mark.parametrize("name", ["output", "error", "input", "directory"])
 def test_a_file_that_cannot_be_opened_is_named(ends: Ends, name: str) -> None:
     job = ends.jobs[name]

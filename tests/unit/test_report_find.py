@@ -250,3 +250,65 @@ def test_a_place_that_is_a_link_is_not_looked_in_by_root(places, tmp_path):
     with pytest.raises(OSError, match="is a link"):
         _own(places)
     assert os.listdir(tmp_path / "elsewhere") == ["42"]
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    """Commands of Slurm's that answer from files; sacct fails where it has none."""
+    (tmp_path / "slurm.conf").touch()
+    for name in ("sacct", "squeue"):
+        path = tmp_path / name
+        path.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/{name}.calls\nexec cat {tmp_path}/{name}.out\n')
+        path.chmod(0o755)
+    return tmp_path
+
+
+def _shown(places, slurm, form="text"):
+    config = os.path.join(os.path.dirname(places.dir), "preflight.toml")
+    with open(config, "w") as file:
+        file.write(
+            f'version = 1\nmode = "observe"\n[report]\nspool = "{places.spool}"\ndir = "{places.dir}"\n'
+            f'[hook]\nslurm_bin = "{slurm}"\nslurm_conf = "{slurm}/slurm.conf"\n'
+        )
+    return CliRunner().invoke(command, ["42", "--format", form, "--config", config]).stdout
+
+
+@pytest.mark.parametrize(
+    ("sacct", "says"),
+    [
+        ("COMPLETED|0:0|3725|train\n", "Job:       train, completed, ran 01:02:05\n"),
+        (
+            "FAILED|1:0|90061|a|b \x1b[2J\u202e\n",
+            "Job:       a|b \\x1b[2J\\u202e, failed, exit code 1, ran 1-01:01:01\n",
+        ),
+        ("OUT_OF_MEMORY|0:125|7|x\n", "Job:       x, out of memory, ran 00:00:07\n"),
+        ("CANCELLED by 1000|0:15|0|x\n", "Job:       x, cancelled by 1000, signal 15, ran 00:00:00\n"),
+    ],
+)
+def test_the_jobs_name_end_and_run_time_come_from_accounting(places, slurm, sacct, says):
+    _own(places)
+    (slurm / "sacct.out").write_text(sacct)
+    assert says in _shown(places, slurm)
+    assert not (slurm / "squeue.calls").exists()
+
+
+def test_a_job_that_runs_is_told_by_the_queue_and_an_array_by_nothing(places, slurm):
+    _own(places)
+    (slurm / "squeue.out").write_text("RUNNING|<b>train</b>\n")
+    html = _shown(places, slurm, "html")
+    assert "<dt>Name</dt><dd><bdi>&lt;b&gt;train&lt;/b&gt;</bdi></dd>" in html
+    assert "<dt>Job</dt><dd><bdi>running</bdi></dd>" in html
+    (slurm / "squeue.out").write_text("RUNNING|a\nPENDING|a\n")
+    assert "Job:  " not in _shown(places, slurm)
+    (slurm / "squeue.out").unlink()
+    assert "Job:  " not in _shown(places, slurm)
+
+
+def test_slurm_is_not_asked_where_no_slurm_conf_is_nor_for_json(places, slurm):
+    _own(places)
+    (slurm / "sacct.out").write_text("COMPLETED|0:0|1|train\n")
+    assert json.loads(_shown(places, slurm, "json"))["verdict"] == "ready"
+    (slurm / "slurm.conf").unlink()
+    if not any(os.path.exists(f"{one}/slurm.conf") for one in ("/etc/slurm", "/run/slurm/conf", "/etc/slurm-llnl")):
+        assert "Job:  " not in _shown(places, slurm)
+        assert not (slurm / "sacct.calls").exists()

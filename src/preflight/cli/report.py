@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 
 import click
 
 from preflight.cli import completion
 from preflight.cli.report_store import store_url, with_store
 from preflight.policy.load import PolicyError, load_policy
+from preflight.report.clean import clean
 from preflight.report.find import Found, ReportPlaces, Wanted, find, parse_job, with_copies
 from preflight.report.merge import View, merge
 from preflight.report.render import FORMATS, render, to_json
+
+ASK_S = 4.0  # for Slurm in all: the report is there without its answer
 
 
 @click.command()
@@ -37,8 +42,34 @@ def report(jobid: str, form: str, output: str | None, config: str | None) -> Non
         click.echo(f"preflight report: {note}", err=True)
     if not found.reports:
         raise _stop(_nothing(found, wanted))
-    view = merge(str(wanted), found.reports)
+    view = _with_ending(merge(str(wanted), found.reports), wanted, config, form)
     _write(_rendered(view, found, form), output)
+
+
+def _with_ending(view: View, wanted: Wanted, config: str | None, form: str) -> View:
+    """Return the view with the job's name, state and run time, where this host has a Slurm that knows them."""
+    from preflight.deploy.doctor.conf import conf_path
+    from preflight.slurm.accounting import ending
+    from preflight.slurm.commands import Slurm
+
+    hook = load_policy(config).hook
+    conf = conf_path(hook.slurm_conf or os.environ.get("SLURM_CONF", ""))
+    if form == "json" or not conf:  # without a slurm.conf its commands look for one in DNS
+        return view
+    known = ending(Slurm(hook.slurm_bin, conf, time.monotonic() + ASK_S, each_s=ASK_S / 2), str(wanted))
+    if known is None:
+        return view
+    state = known.state.lower().replace("_", " ")
+    ended = f"{state}, {known.exit}" if known.exit else state
+    return view._replace(name=clean(known.name, 80), ended=clean(ended), ran=_span(known.seconds))
+
+
+def _span(seconds: int | None) -> str:
+    """Return a time as Slurm writes it, 1-02:03:04."""
+    if seconds is None:
+        return ""
+    days, rest = divmod(seconds, 86400)
+    return f"{f'{days}-' if days else ''}{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
 
 
 def _as_owners(found: Found, places: ReportPlaces, wanted: Wanted) -> Found:

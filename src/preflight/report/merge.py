@@ -137,6 +137,9 @@ class View(NamedTuple):
     events: tuple[Event, ...]
     timings: tuple[Timing, ...]
     software: tuple[EnvRow, ...]
+    name: str = ""  # of the job, and how it stands, where Slurm was asked: reports do not hold it
+    ended: str = ""
+    ran: str = ""
 
 
 def merge(label: str, reports: Sequence[Report]) -> View:

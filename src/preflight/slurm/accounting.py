@@ -24,6 +24,7 @@ FIELDS = (
     "ReqMem",
     "MaxRSS",
 )
+SIGNALS = 65  # 125, of a job that was out of memory, is Slurm's own number
 _NOTHING = ("", "Unknown", "None", "None assigned")
 _UNITS = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
 
@@ -69,6 +70,40 @@ def past(slurm: Slurm, text: str) -> list[Past]:
     return [
         _past(row, used.get(row["JobIDRaw"])) for row in rows if is_whole(row["JobIDRaw"]) and "[" not in row["JobID"]
     ]
+
+
+class Ending(NamedTuple):
+    """How a job stands: its name (a user's text), "COMPLETED", "exit code 1", "signal 9" or "", seconds that it ran."""
+
+    name: str
+    state: str
+    exit: str
+    seconds: int | None
+
+
+def ending(slurm: Slurm, text: str) -> Ending | None:
+    """Return how the one job that ``text`` names stands: by accounting, else by the queue; None for none or several.
+
+    Never raises: who asks shows it where it is known.
+    """
+    try:
+        out = slurm.run("sacct", "-X", "-n", "-P", "-j", text, "-o", "State,ExitCode,ElapsedRaw,JobName")
+        rows = [line.split("|", 3) for line in out.split("\n") if line.count("|") >= 3]
+        if len(rows) == 1:
+            state, code, elapsed, name = rows[0]
+            status, _, signal = code.partition(":")
+            ended = "" if status in ("", "0") else f"exit code {status}"
+            if is_whole(signal) and 0 < int(signal) < SIGNALS:
+                ended = f"signal {signal}"
+            return Ending(name, state, ended, int(elapsed) if is_whole(elapsed) else None)
+    except SlurmError:
+        pass
+    try:
+        out = slurm.run("squeue", "-h", "-t", "all", "-j", text, "-o", "%T|%j")
+    except SlurmError:
+        return None
+    rows = [line.split("|", 1) for line in out.split("\n") if "|" in line]
+    return Ending(rows[0][1], rows[0][0], "", None) if len(rows) == 1 else None
 
 
 def earlier_runs(slurm: Slurm, text: str) -> list[Run]:
