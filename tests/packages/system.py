@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,19 +13,6 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "/opt/preflight"
-
-
-def build(version: str = "") -> list[Path]:
-    """Build the packages of this checkout, as another version where one is named, and return their paths."""
-    place = Path(tempfile.mkdtemp(prefix="preflight-packages-"))
-    copy = 'git ls-files -z --cached --others --exclude-standard | xargs -0 tar -c | tar -x -C "$0"'
-    subprocess.run(["bash", "-euo", "pipefail", "-c", copy, str(place)], cwd=REPOSITORY, check=True)
-    if version:
-        file = place / "src/preflight/__init__.py"
-        file.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', file.read_text()))
-    done = subprocess.run([place / "scripts/packages"], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return sorted((place / "dist").glob("*.deb")) + sorted((place / "dist").glob("*.rpm"))
 
 
 class System:
@@ -56,6 +44,32 @@ class System:
 
     def versions(self) -> list[str]:
         return sorted(one.name for one in (self.root / "opt/preflight/versions").iterdir())
+
+
+def build(version: str = "", system: System | None = None) -> list[Path]:
+    """Build the packages of this checkout and return their paths.
+
+    ``version``: as another version than it is. ``system``: by the Python there, else by this machine's.
+    """
+    place = Path(tempfile.mkdtemp(prefix="preflight-packages-", dir=system and system.root / "tmp"))
+    copy = 'git ls-files -z --cached --others --exclude-standard | xargs -0 tar -c | tar -x -C "$0"'
+    subprocess.run(["bash", "-euo", "pipefail", "-c", copy, str(place)], cwd=REPOSITORY, check=True)
+    if version:
+        file = place / "src/preflight/__init__.py"
+        file.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', file.read_text()))
+    if system is None:
+        done = subprocess.run([place / "scripts/packages"], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    else:
+        for known in filter(None, (os.environ.get("PIP_CERT"), "/etc/resolv.conf")):  # how pip finds its way
+            shutil.copy(known, f"{system.root}{known}")
+        here = f"/{place.relative_to(system.root)}"
+        system.run("env", *_pip(), "HOME=/root", f"{here}/scripts/packages")
+    return sorted((place / "dist").glob("*.deb")) + sorted((place / "dist").glob("*.rpm"))
+
+
+def _pip() -> list[str]:
+    return [f"{key}={value}" for key, value in os.environ.items() if key.startswith("PIP_") and key != "PIP_FIND_LINKS"]
 
 
 @contextmanager

@@ -16,11 +16,24 @@ import pytest
 
 from packages.system import PREFIX, REPOSITORY, System, build, layered, put
 
-BASE = Path("/var/cache/preflight-systems/bookworm")
-PACKAGES = "python3,gcc,libc6-dev,make,libslurm-dev"
+SYSTEMS = Path("/var/cache/preflight-systems")
+PACKAGES = "python3,python3-venv,ca-certificates,gcc,libc6-dev,make,libslurm-dev"
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("debootstrap"), reason="needs root and debootstrap"
 )
+
+
+def base(suite: str) -> Path:
+    """Return the root of a fresh Debian, made now if there is none."""
+    place = SYSTEMS / suite
+    if not (place / "etc/debian_version").exists():
+        made = f"{place}.new"
+        shutil.rmtree(made, ignore_errors=True)
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, made], check=True, capture_output=True
+        )
+        os.rename(made, place)
+    return place
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +44,25 @@ def packages() -> list[Path]:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[System]:
-    if not (BASE / "etc/debian_version").exists():
-        made = f"{BASE}.new"
-        shutil.rmtree(made, ignore_errors=True)
-        subprocess.run(
-            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", made],
-            check=True,
-            capture_output=True,
-        )
-        os.rename(made, BASE)
-    with layered(BASE, tmp_path) as one:
+    with layered(base("bookworm"), tmp_path) as one:
         yield one
+
+
+def test_debian_13_builds_installs_goes_back_and_removes(tmp_path: Path) -> None:
+    with layered(base("trixie"), tmp_path) as system:
+        first, second = (one for version in ("", "0.1.1") for one in build(version, system))
+        assert "~debian13_" in first.name
+        assert f"Prolog={PREFIX}/libexec/prolog" in system.run("dpkg", "-i", put(system, first))
+        assert (system.root / "opt/preflight/lib/slurm/preflight.so").read_bytes()[:4] == b"\x7fELF"
+        assert system.prolog().returncode == 0
+        assert "preflight.facts/1" in system.run("preflight", "facts", "--json")
+        system.run("dpkg", "-i", put(system, second))
+        assert "0.1.1" in system.run("preflight", "version")
+        system.run("preflight", "install", "--rollback")
+        assert "0.1.0" in system.run("preflight", "version")
+        assert system.prolog().returncode == 0
+        system.run("dpkg", "-P", "preflight")
+        assert not (system.root / "opt/preflight").exists()
 
 
 def test_a_package_is_installed_upgraded_under_running_prologs_and_removed(

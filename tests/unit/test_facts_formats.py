@@ -92,3 +92,35 @@ def test_the_command_prints_each_form(form: str, start: str, tmp_path: Path) -> 
     ended = CliRunner().invoke(facts, ["--root", str(tmp_path), "--config", str(policy), "--format", form])
     assert ended.exit_code == 0
     assert ended.output.startswith(start)
+
+
+def test_the_whole_command_on_an_embedded_root_and_a_jetson(tmp_path: Path) -> None:
+    """A root of busybox, without systemd, and one of L4T: every format, and a check that goes to its end."""
+    from preflight.cli.main import group
+
+    busybox, jetson = tmp_path / "busybox", tmp_path / "jetson"
+    for root in (busybox, jetson):
+        for name in ("etc", "bin", "usr/local"):
+            (root / name).mkdir(parents=True)
+    (busybox / "etc/os-release").write_text('ID=buildroot\nVERSION_ID=2024.02\nPRETTY_NAME="Buildroot 2024.02"\n')
+    (busybox / "bin/sh").symlink_to("busybox")
+    (jetson / "etc/os-release").write_text('ID=ubuntu\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04.5 LTS"\n')
+    (jetson / "etc/nv_tegra_release").write_text("# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic\n")
+    (jetson / "usr/local/cuda-12.6").mkdir()
+    (jetson / "usr/local/cuda-12.6/version.json").write_text('{"cuda": {"version": "12.6.68"}}')
+    policy = tmp_path / "p.toml"
+    policy.write_text('version = 1\nmode = "observe"\n')
+
+    def run(root: Path, *command: str) -> tuple[int, str]:
+        done = CliRunner().invoke(
+            group, [*command, "--root", str(root), "--config", str(policy)], standalone_mode=False
+        )
+        return done.return_value or 0, done.stdout
+
+    assert "Buildroot 2024.02 (buildroot 2024.02)" in run(busybox, "facts")[1]
+    assert "Ubuntu 22.04.5 LTS (ubuntu 22.04), L4T 36.4.3" in run(jetson, "facts")[1]
+    assert "preflight-os=buildroot\n" in run(busybox, "facts", "--format", "nfd")[1]
+    assert json.loads(run(jetson, "facts", "--format", "ansible")[1])["os"]["l4t"] == "36.4.3"
+    for root in (busybox, jetson):
+        assert run(root, "check", "--phase", "health")[0] in (0, 4)
+    assert run(jetson, "check", "--require", "ubuntu>=22.04, os!=rhel")[0] == 0

@@ -117,7 +117,8 @@ def _system(view: View) -> Iterator[tuple[str, str | None]]:
     system = view.facts.get("os")
     if system:
         named = " ".join(filter(None, (system.get("id"), system.get("version"), system.get("variant"))))
-        yield "os", f"{system.get('name') or system.get('id')} ({named})"
+        l4t = f", L4T {system['l4t']}" if system.get("l4t") else ""
+        yield "os", f"{system.get('name') or system.get('id')} ({named}){l4t}"
     yield "kernel", _known(view, "kernel.release")
     yield "architecture", _known(view, "arch.machine")
     if "libc" in view.facts:
