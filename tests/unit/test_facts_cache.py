@@ -173,7 +173,7 @@ def test_modulefiles_are_known_by_their_directories(node: Path) -> None:
     (place / "link").symlink_to("/opt")
     (node / "node/opt/2.0").touch()
 
-    for path in (place, *place.iterdir(), node / "node/opt"):
+    for path in (place, *place.rglob("*"), node / "node/opt", node / "node/opt/2.0"):
         os.utime(path, OLD, follow_symlinks=False)
     every, looked_at = names_now(node)
     assert len(every) == 502

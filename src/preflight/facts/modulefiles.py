@@ -44,6 +44,12 @@ class _Found:
         self.lua = False
         self.unread = False
 
+    def take(self, name: str, path: str) -> None:
+        """Take the modulefile ``name`` of a tree, which stands at ``path``."""
+        self.names.add(name.removesuffix(".lua"))
+        self.files[name.rpartition("/")[0] or name] = path
+        self.lua = self.lua or name.endswith(".lua")
+
 
 def read(root: Root, paths: tuple[str, ...]) -> Answer:
     """Return subject ``modules``: names, sorted, of every modulefile beneath ``paths`` (DEFAULT_PATHS where empty).
@@ -88,17 +94,14 @@ def _walk(root: Root, place: str, name: str, found: _Found, above: set[tuple[int
     here = f"{place}/{name}".rstrip("/")
     if kind == "file" and _named_as_module(name.rpartition("/")[2]):
         if name.count("/") < MAX_DEPTH and len(found.names) <= MAX_MODULES:
-            found.names.add(name.removesuffix(".lua"))
-            found.lua = found.lua or name.endswith(".lua")
+            found.take(name, here)
         return
     info = root.stat(here)
     if info is None or name.count("/") >= MAX_DEPTH or len(found.names) > MAX_MODULES:
         return
     if S_ISREG(info.st_mode):
         if _is_module(root, here):
-            found.names.add(name.removesuffix(".lua"))
-            found.files[name.rpartition("/")[0] or name] = here
-            found.lua = found.lua or name.endswith(".lua")
+            found.take(name, here)
         return
     key = (info.st_dev, info.st_ino)
     if not S_ISDIR(info.st_mode) or key in above:  # a link back up would go round for ever
