@@ -128,10 +128,14 @@ class Cluster:
         )
 
     def __enter__(self) -> Cluster:
-        if self.agent:
-            for site in self.sites:
-                self.start_agent(site.name)
-        self.lab.start()
+        try:
+            if self.agent:
+                for site in self.sites:
+                    self.start_agent(site.name)
+            self.lab.start()
+        except BaseException:
+            self._stop_agents()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -139,11 +143,14 @@ class Cluster:
 
     def stop(self) -> None:
         """Stop the daemons and remove the directory."""
-        for node in list(self.agents):
-            self.stop_agent(node)
+        self._stop_agents()
         self.lab.stop()
         if not self.keep:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _stop_agents(self) -> None:
+        for node in list(self.agents):
+            self.stop_agent(node)
 
     def hook(self, name: str) -> str:
         """Return the path that slurm.conf names for a hook: where agents run, of the client that asks them."""
