@@ -1,9 +1,11 @@
 """Text from users and Slurm made safe to show: nothing in it moves a cursor, a reading direction or a margin."""
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 LIMIT = 500
+_REMEMBERED = 1 << 16
 # Control, format (bidi overrides, zero-width), surrogate, private use, unassigned; line and paragraph separators.
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _MANY_MARKS = 3  # stacked accents reach into the lines above
@@ -21,15 +23,49 @@ def clean(text: str, limit: int = LIMIT) -> str:
 
 def clean_tree(value: Any, limit: int = LIMIT, depth: int = 24) -> Any:
     """Return a JSON value with every text in it, keys too, passed through `clean`; cut below ``depth`` levels."""
-    if isinstance(value, str):
-        return clean(value, limit)
-    if isinstance(value, list):
-        return [clean_tree(one, limit, depth - 1) for one in value] if depth else "…"
-    if isinstance(value, dict):
-        if not depth:
-            return "…"
-        return {clean(str(key), limit): clean_tree(one, limit, depth - 1) for key, one in value.items()}
-    return value
+    return _Cleaner(limit).tree(value, depth)
+
+
+def clean_trees(values: Iterable[Any]) -> list[Any]:
+    """Return each of the JSON values as `clean_tree` does; what stands in many of them is looked at once."""
+    cleaner = _Cleaner(LIMIT)
+    return [cleaner.tree(one, 24) for one in values]
+
+
+class _Cleaner:
+    """Remembers which texts it has cleaned: of a job's thousand reports most texts are in all."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: dict[str, str] = {}
+
+    def text(self, value: str) -> str:
+        found = self._known.get(value)
+        if found is None:
+            found = clean(value, self._limit)
+            if len(self._known) < _REMEMBERED:
+                self._known[value] = found
+        return found
+
+    def tree(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            if not depth:
+                return "…"
+            known, text = self._known, self.text
+            found = {}
+            for key, one in value.items():  # most of what there is: no call for a text that is known, nor for a number
+                name = known.get(key) or text(str(key))
+                kind = type(one)
+                if kind is str:
+                    found[name] = known.get(one) or text(one)
+                else:
+                    found[name] = self.tree(one, depth - 1) if kind is dict or kind is list else one
+            return found
+        if isinstance(value, list):
+            return [self.tree(one, depth - 1) for one in value] if depth else "…"
+        return value
 
 
 def width(text: str) -> int:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from preflight.checks.finding import STATUSES
 from preflight.digits import is_whole
 from preflight.hostlist import folded
-from preflight.report.clean import clean, clean_tree
+from preflight.report.clean import clean, clean_trees
 from preflight.report.environment import EnvRow, environment, software
 from preflight.report.model import VERDICTS, job_block, run_of
 
@@ -144,7 +146,7 @@ class View(NamedTuple):
 
 def merge(label: str, reports: Sequence[Report]) -> View:
     """Return the view of ``reports`` (at least one); ``label``: the job, or the node of one without a job."""
-    cleaned: list[Report] = sorted((clean_tree(one) for one in reports), key=lambda one: str(one["started"]))
+    cleaned: list[Report] = sorted(clean_trees(reports), key=lambda one: str(one["started"]))
     for one in cleaned:
         one["job"] = one["job"] or job_block(NO_JOB)
     tries = _tries(cleaned)
@@ -190,6 +192,7 @@ def fold(nodes: Iterable[str]) -> str:
     return f"{shown} and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else shown
 
 
+@lru_cache(maxsize=1 << 14)
 def natural(name: str) -> list[tuple[int, int, str]]:
     """Return a sort key that puts n2 before n10."""
     parts = re.split(r"([0-9]{1,18})", name)
@@ -246,6 +249,11 @@ def _row(node: str, reports: list[Report], name: str) -> Row:
 
 def where(places: Iterable[tuple[str, str]]) -> str:
     """Return (try, node) pairs as text: "gpu[001-004]", or "n1 (run 0); n2 (run 1)"."""
+    return _where(tuple(places))
+
+
+@lru_cache(maxsize=256)  # most findings of a job stand on the same nodes
+def _where(places: tuple[tuple[str, str], ...]) -> str:
     by_try: dict[str, list[str]] = {}
     for name, node in places:
         by_try.setdefault(name, []).append(node)
@@ -256,12 +264,11 @@ def where(places: Iterable[tuple[str, str]]) -> str:
 def _details(tries: tuple[Try, ...]) -> list[Detail]:
     """Return the findings, equal ones of several nodes once, worst first."""
     groups: dict[tuple[Any, ...], list[tuple[Try, Report]]] = {}
-    fields = Detail._fields[:9]  # those that are the finding's own
+    own = itemgetter(*Detail._fields[:9])  # what is the finding's own
     for one in tries:
         for report in one.reports:
             for finding in report["findings"]:
-                key = tuple(finding[field] for field in fields)
-                groups.setdefault(key, []).append((one, report))
+                groups.setdefault(own(finding), []).append((one, report))
     details = [
         Detail._make(
             (
