@@ -208,6 +208,12 @@ def test_lines_below_one_that_may_end_the_run_only_warn(line: str) -> None:
     assert "line 2 may end NHC's run" in blocks(made.text)[3]
 
 
+def test_many_lines_that_end_the_run_soften_what_stands_below() -> None:
+    made = turned("".join(f"n{at}* || exit 0\n" for at in range(40)) + "* || check_hw_eth eth1\n")
+    (row,) = toml.loads(made.text)["host"]
+    assert (row["action"], row["nodes"].count("&&")) == ("warn", 15)
+
+
 def test_a_function_or_a_quoted_exit_ends_no_run() -> None:
     made = turned("* || f() { return 0; }\n* || check_cmd_status grep 'exit 0' /etc/x\n* || check_hw_eth eth1\n")
     assert [row["action"] for row in toml.loads(made.text)["host"]] == ["drain"]
@@ -268,6 +274,17 @@ def test_no_line_is_dropped_in_silence(text: str) -> None:
     assert named <= set(told)
     for row in toml.loads(made.text).get("command", []):
         assert not {"kill", "reboot", "systemctl"} & {word.rpartition("/")[2] for word in row["run"][:1]}
+
+
+def test_bytes_that_are_no_utf8_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "nhc.conf"
+    file.write_bytes(b"* || check_file_contents /etc/x 'caf\xe9'\n\x80\n* || check_hw_eth eth0\n")
+    command = [sys.executable, "-m", "preflight", "import-nhc", "-"]
+    with file.open("rb") as stream:
+        done = subprocess.run(command, stdin=stream, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == ["standard input:1", "standard input:2"]
+    assert [row["device"] for row in toml.loads(done.stdout)["host"]] == ["eth0"]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ def import_nhc(file: str) -> int:
 def _read(file: str, shown: str) -> str:
     try:
         if file == "-":
+            if sys.stdin is None:
+                fail(f"{shown}: it is closed")
             data = sys.stdin.buffer.read(MOST + 1)
         else:
             from preflight.files import read_plain

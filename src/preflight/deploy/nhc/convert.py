@@ -118,6 +118,8 @@ def _entry(line: Line, environment: Environment, run: Run) -> Entry:
 def _turned(line: Line, environment: Environment, run: Run) -> Entry:
     if any(mark in line.text for mark in JINJA):
         raise Unturned("a template (Jinja) makes this line: import the file that comes out of it")
+    if "\ufffd" in line.text:
+        raise Unturned("it holds bytes that are no UTF-8: write the file as UTF-8")
     if not line.target and not line.bare:
         raise Unturned("it has no target before ||, so NHC passes over it")
     if not line.check:

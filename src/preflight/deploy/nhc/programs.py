@@ -15,8 +15,10 @@ ACTING = frozenset(
     unlink mv cp ln dd mkdir touch truncate install shred chmod chown chgrp setfacl mount umount mount.nfs fusermount
     swapon swapoff modprobe insmod rmmod depmod ifup ifdown ifenslave dhclient iptables nft wipefs mkfs parted
     fdisk lvchange vgchange hdparm yum dnf apt apt-get zypper pip ansible ansible-playbook puppet useradd
-    userdel usermod chpasswd at logger wall write mail mailx sendmail tee sed.i nhc node-mark-offline
-    node-mark-online srun sbatch salloc scancel sbcast""".split()  # noqa: SIM905 - reads better
+    userdel usermod chpasswd at logger wall write mail mailx sendmail tee nhc node-mark-offline
+    node-mark-online srun sbatch salloc scancel sbcast rsync scp sftp su runuser systemd-run make ldconfig opensm
+    mmmount mmumount mmstartup mmshutdown nvidia-persistenced nvidia-cuda-mps-control stress stress-ng fio ior
+    ib_write_bw ib_read_bw ib_send_bw gpu_burn gpu-burn nvbandwidth""".split()  # noqa: SIM905 - reads better
 )
 # Programs that change it with some words: program -> words that only read.
 READING = {
@@ -35,8 +37,19 @@ READING = {
     "mdadm": {"--detail", "-D", "--examine", "-E"},
     "ipmitool": {"sel", "sdr", "sensor", "fru", "chassis", "mc", "power"},
     "crontab": {"-l"},
-    "bash": set(),
-    "sh": set(),
+    "docker": {"ps", "info", "images", "inspect", "version"},
+    "podman": {"ps", "info", "images", "inspect", "version"},
+    "loginctl": {"list-sessions", "list-users", "show-session", "show-user", ""},
+    "exportfs": {""},
+    "lfs": {"df", "check", "getstripe", "osts", "mdts", "quota", "path2fid"},
+    "lctl": {"ping", "list_nids", "dl", "device_list", "get_param", "which_nid"},
+    "cvmfs_config": {"probe", "stat", "status", "chksetup", "showconfig"},
+    "dcgmi": {"discovery", "health", "topo", "nvlink"},
+    "git": {"status", "log", "rev-parse", "diff", "describe"},
+    "cpupower": {"frequency-info", "idle-info", "info"},
+    "wget": {"--spider"},
+    "sed": {"-n", "-e", "-E", "-r"},
+    "tar": {"t", "tf", "-t", "-tf", "tzf", "-tzf"},
     "ssh": set(),
     "sudo": set(),
     "env": set(),
@@ -45,6 +58,21 @@ READING = {
     "xargs": set(),
     "find": set(),
 }
+# Words with which such a program changes something whatever else stands there.
+CHANGES = {
+    "nvidia-smi": re.compile(
+        r"-(r|e|p|c|pm|pl|ac|rac|lgc|rgc|lmc|rmc|mig|am|caa|acp|cc|dm|fdm|gom|[cd]gi|[cd]ci)(=.*)?"
+    ),
+    "sed": re.compile(r"-[nErs]*i.*|--in-place.*"),
+    "curl": re.compile(r"-[XdFToO].*|--(request|data|form|upload-file|output|remote-name).*"),
+    "rpm": re.compile(r"-[eiUF].*|--(erase|install|upgrade|import|initdb|rebuilddb).*"),
+    "dcgmi": re.compile(r"-s|--set|--clear"),
+}
+SHELLS = {"bash", "sh", "dash", "ksh", "zsh", "csh", "tcsh"}
+# Programs that run a text among their arguments: the words before such a text.
+CODE = re.compile(r"-[a-zA-Z]*[ceE]|--(eval|command|execute).*")
+INTERPRETERS = re.compile(r"(python|perl|ruby|node|lua|tclsh|expect|php|Rscript|R)[0-9.]*")
+AWK = re.compile(r"system\s*\(|[|>]|getline")
 WRAPPERS = {"timeout", "nohup", "setsid", "stdbuf", "ionice", "chrt", "taskset", "nsenter", "chroot"}
 CHANGING = re.compile(
     r"(^|[^\w-])(start|stop|restart|reload|try-restart|kill|enable|disable|mask|unmask|reboot|drain|resume|undrain|up|down"
@@ -69,6 +97,14 @@ def acting(run: list[str]) -> str:
     rest = words[1:]
     if name in ACTING:
         return f"{' '.join(words)[:60]}: {ACTS}"
+    changing = CHANGES.get(name)
+    if changing and any(changing.fullmatch(one) for one in rest):
+        return f"{name} may change the node: {ACTS}"
+    runs = INTERPRETERS.fullmatch(name) or name in SHELLS
+    if (runs and any(CODE.fullmatch(one) for one in rest)) or (name.endswith("awk") and any(map(AWK.search, rest))):
+        return f"what the text does that {name} runs is not known, and it may change the node: write it as [[command]]"
+    if runs and not rest:
+        return f"{name} runs what it reads"
     if name in READING:
         first = next((one for one in rest if one.split("=")[0] in READING[name]), None)
         reads = first is not None or (not rest and "" in READING[name])

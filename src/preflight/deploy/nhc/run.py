@@ -6,6 +6,9 @@ from preflight.deploy.nhc.call import Unturned
 from preflight.deploy.nhc.targets import NoMatch, both, without
 
 
+MOST = 16  # selectors that rows below are cut by; of more it is only said that a row may not be reached
+
+
 class Run:
     """The lines so far that end NHC's run, or may."""
 
@@ -15,7 +18,7 @@ class Run:
 
     def look(self, number: int, nodes: str, ends: bool | None) -> None:
         """Take note of a line: whether it ends the run on ``nodes``; None: only bash on the node knows."""
-        if ends is None:
+        if ends is None or (ends and len(self._ended) >= MOST):
             self._perhaps.append(number)
         elif ends:
             self._ended.append((number, nodes))
@@ -36,5 +39,6 @@ class Run:
                 unsure.append(number)
                 continue
             nodes = both(nodes, other)
-        why = [f"line {number} may end NHC's run before it, and so the row only warns" for number in sorted(unsure)]
-        return nodes, tuple(why)
+        if not unsure:
+            return nodes, ()
+        return nodes, (f"line {min(unsure)} may end NHC's run before it, and so the row only warns",)
