@@ -5,7 +5,6 @@ from __future__ import annotations
 from preflight.deploy.nhc.call import Unturned
 from preflight.deploy.nhc.targets import NoMatch, both, without
 
-
 MOST = 16  # selectors that rows below are cut by; of more it is only said that a row may not be reached
 
 
