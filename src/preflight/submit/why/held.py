@@ -234,6 +234,11 @@ def _by_people(case: Case, reason: str) -> Explanation:
         return Explanation(case.label, "held-by-user", sentence, "requeuehold", steps=steps)
     if reason == "BadConstraints":
         return _bad_constraints(case)
+    if reason.startswith(("burst_buffer/", "burst buffer/")):  # released, it may wait for ever
+        sentence = f"{case.head} is held since its burst buffer failed ({reason}).{earlier}"
+        again = (f"scancel {case.job.name}", "sbatch SCRIPT")
+        step = Step("Once that is put right, cancel it, and submit it again:", again)
+        return Explanation(case.label, "held-by-slurm", sentence, "other", steps=(step,))
     word = reason or "none"
     sentence = f'{case.head} is held (its priority is 0). Slurm\'s own word for the reason is "{word}".{earlier}'
     return Explanation(
