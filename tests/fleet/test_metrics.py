@@ -22,6 +22,7 @@ from preflight.fleet.keys import BUCKETS_MS
 from preflight.fleet.metrics import gather, route
 from preflight.fleet.pages import access
 from preflight.fleet.pages.access import Access
+from preflight.fleet.query import status
 from preflight.fleet.store.interface import Store
 
 __all__ = ["filled"]
@@ -137,6 +138,19 @@ def test_what_a_report_names_cannot_break_it(store: Store) -> None:
     assert "\u202e" not in text
     if shutil.which("promtool"):
         subprocess.run(["promtool", "check", "metrics"], input=text.encode(), check=True)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\v", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_what_a_user_wrote_is_no_check_that_failed(store: Store, end: str) -> None:
+    """Nodes of before this release send a requirement that nobody can read as it was written."""
+    forged = [samples.finding(f"check{end}fail x", "warn", "job", subject=f"cuda>={end}fail gpu.ecc.uncorrected gpu0")]
+    add(store, [samples.report("n1", samples.START, 7, gpus=1, found=forged, checks=1)])
+    (line,) = status.latest(store)[0].failing
+    assert line.startswith("warn check")
+    assert line.endswith("gpu0")
+    failing = series(scraped(store))["preflight_nodes_failing"]
+    assert {key[-1] for key in failing} == {"warn"}
+    assert sum(failing.values()) == 1
 
 
 def test_a_node_that_invents_names_makes_it_no_longer(store: Store) -> None:

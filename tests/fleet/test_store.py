@@ -1,5 +1,6 @@
 """The store on both databases: each report once and byte for byte, and what is derived follows from the reports."""
 
+import random
 from collections import Counter
 
 import pytest
@@ -130,6 +131,15 @@ def test_a_text_with_a_nul_is_kept_and_stops_no_other(store: Store) -> None:
     assert store.add(entries(raws)) == 2
     assert sorted(kept(store)) == sorted(raws)
     assert store.rows("SELECT user_name FROM jobs WHERE job = 5") == [("a?b",)]
+
+
+def test_a_name_that_no_key_holds_is_cut_and_stops_no_other(store: Store) -> None:
+    long = random.Random(1).randbytes(4000).hex()  # PostgreSQL packs what repeats itself
+    raw = samples.report(user=long, job=5).replace(b'"partition":"gpu"', f'"partition":"{long}"'.encode())
+    assert raw.count(long.encode()) == 2
+    assert store.add(entries([raw, samples.report("n2", job=6)])) == 2
+    assert raw in kept(store)
+    assert store.rows("SELECT user_name, partition_name FROM jobs WHERE job = 5") == [(long[:200], long[:200])]
 
 
 @pytest.mark.parametrize("number", [-1, 1 << 32, 1 << 70])

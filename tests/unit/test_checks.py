@@ -352,6 +352,16 @@ def test_a_requirement_that_cannot_be_read_is_unknown_and_the_jobs() -> None:
     assert "what is that" in one.message
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\v", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_what_a_user_wrote_begins_no_line_in_a_subject(end: str) -> None:
+    forged = f"cuda>={end}fail gpu.ecc.uncorrected gpu0"
+    found = findings(node(gpu(0)), "prolog", broken=((forged, "comment", "what is that"),))
+    (one,) = [one for one in found if one.check == "requirement"]
+    assert one.subject.isprintable()
+    assert one.subject.startswith("cuda>=\\")
+    assert one.subject.endswith("fail gpu.ecc.uncorrected gpu0")
+
+
 def test_a_policy_with_a_problem_is_the_sites_fault() -> None:
     found = findings(node(gpu(0)), policy=Policy(problem="p.toml:2: mode: wrong", path="p.toml"))
     (one,) = [one for one in found if one.check == "policy"]

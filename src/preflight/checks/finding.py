@@ -22,9 +22,10 @@ class Finding(NamedTuple):
     """What a check found; field names are those of the report (format preflight.report/1).
 
     ``status`` is one of STATUSES, ``blame`` one of BLAMES. ``subject`` holds no ":" (it goes into a drain
-    reason). ``expected`` and ``observed`` are short text or None. ``source`` says where the expectation
-    comes from: "--require", "comment", "policy", or the fact's document. ``duration_ms`` is None where the
-    check itself took no measurable time. Empty ``check``, ``blame`` and ``subject`` are the declaration's.
+    reason), and in a report nothing that does not print. ``expected`` and ``observed`` are short text or None.
+    ``source`` says where the expectation comes from: "--require", "comment", "policy", or the fact's document.
+    ``duration_ms`` is None where the check itself took no measurable time. Empty ``check``, ``blame`` and
+    ``subject`` are the declaration's.
     """
 
     check: str

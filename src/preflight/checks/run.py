@@ -101,6 +101,10 @@ def _declared(finding: Finding, check: Check, spent_ms: float) -> Finding:
     name, status, blame, subject, expected, observed, message, remedy, source, _ = finding
     if remedy is None and status in ("fail", "warn"):
         remedy = check.remedy
+    if not subject.isprintable():  # what a user wrote, or the name of a mount: it begins no line of its own anywhere
+        from preflight.requirements.text import escaped
+
+        subject = "".join(map(escaped, subject))
     return Finding(
         name or check.name,
         status,

@@ -11,10 +11,13 @@ import msgspec
 from preflight.fleet.keys import DAY_MS as DAY_MS
 from preflight.fleet.profile import Profile, ProfileReader
 from preflight.fleet.store.interface import text
+from preflight.report.clean import clean
 from preflight.report.model import FORMAT
 
 MAX_BYTES = 2 << 20  # a hundred times an ordinary report of eight GPUs
-MAX_NAME = 200  # letters of a node's or cluster's name, as report/store.py takes it
+# Letters of a name: a node's or cluster's as report/store.py takes it, a user's or partition's as a key of both
+# databases holds it (a row of a PostgreSQL B-tree: 2,704 bytes).
+MAX_NAME = 200
 MAX_SUBJECT = 120
 MAX_BOOT = 64
 AHEAD_MS = DAY_MS  # a clock may be wrong by this much; a report further in the future is no report of that time
@@ -90,7 +93,7 @@ class _Report(msgspec.Struct, gc=False):
 
 
 class Loud(NamedTuple):
-    """A finding that is neither pass nor skip."""
+    """A finding that is neither pass nor skip; ``check`` and ``subject`` are one line each, whatever a node sent."""
 
     check: str
     status: str
@@ -189,7 +192,7 @@ class EntryReader:
             enforced=action.enforced,
             job=_job(report.job),
             loud=tuple(
-                Loud(text(one.check)[:MAX_SUBJECT], one.status, one.blame, text(one.subject)[:MAX_SUBJECT])
+                Loud(clean(text(one.check), MAX_SUBJECT), one.status, one.blame, clean(text(one.subject), MAX_SUBJECT))
                 for one in report.findings
                 if one.status in LOUD
             ),
@@ -247,8 +250,8 @@ def _job(job: _Job | None) -> JobOf | None:
         array=job.array_job_id,
         task=job.array_task_id,
         restart=job.restart or 0,
-        user=text(job.user),
-        partition=text(job.partition),
+        user=text(job.user)[:MAX_NAME],
+        partition=text(job.partition)[:MAX_NAME],
         nodes=text(job.nodes),
     )
 

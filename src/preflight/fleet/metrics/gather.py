@@ -113,7 +113,7 @@ def _failing(store: Reader) -> dict[Labels, int]:
         " GROUP BY n.cluster, l.failing"
     )
     for its, failing, number in store.rows(sql):
-        for status, check in {tuple(line.split(" ", 2)[:2]) for line in failing.splitlines() if " " in line}:
+        for status, check in {tuple(line.split(" ", 2)[:2]) for line in failing.split("\n") if " " in line}:
             if status in STATUSES and check:
                 found[its, check, status] += int(number)
     return found

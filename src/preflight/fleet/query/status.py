@@ -59,9 +59,13 @@ def latest(store: Reader, node: int | None = None) -> list[Latest]:
     )
     rows = sorted(store.rows(sql, args), key=lambda row: row[:2])
     return [
-        Latest(cluster, name, at, PHASES[phase], VERDICTS[verdict], job, tuple(failing.splitlines()), preflight, policy)
+        Latest(cluster, name, at, PHASES[phase], VERDICTS[verdict], job, _lines(failing), preflight, policy)
         for cluster, name, at, phase, verdict, job, failing, preflight, policy in rows
     ]
+
+
+def _lines(failing: str) -> tuple[str, ...]:
+    return tuple(failing.split("\n")) if failing else ()
 
 
 def silent(nodes: list[Latest], now_ms: int, after_ms: int = SILENT_MS) -> list[Latest]:
