@@ -426,7 +426,6 @@ def test_environments_that_are_not_found_are_unread(command: str, tmp_path: Path
         "source env/bin/activate",
         "conda deactivate",
         "conda env list",
-        "poetry install",
         "python train.py",
         "/usr/bin/python3 train.py",
         "env/bin/pip list",

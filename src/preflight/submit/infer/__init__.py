@@ -26,8 +26,8 @@ _OUTSIDE: dict[str, Rule] = {
     "eval": pythons.evaluate,
     **dict.fromkeys(("conda", "mamba", "micromamba"), engines.further(pythons.conda)),
     "uv": engines.further(pythons.uv),
-    "poetry": pythons.poetry,
-    "pixi": pythons.pixi,
+    "poetry": engines.further(pythons.poetry),
+    "pixi": engines.further(pythons.pixi),
     **dict.fromkeys(("apptainer", "singularity"), containers.apptainer),
     **dict.fromkeys(("docker", "podman"), engines.further(containers.docker)),
     "podman-hpc": containers.docker,
@@ -62,7 +62,7 @@ def infer(
     collector = Collector(text.split("\n"), gpus.wanted(asked, cwd))
     gpus.counts(collector, asked, cwd)
     first = asked[0].options if asked else {}
-    session = Session(collector, Root(root, live=False), environment, home, _RULES, frozenset(_OUTSIDE), pythons.other)
+    session = Session(collector, Root(root, live=False), environment, home, _RULES, frozenset(_OUTSIDE), engines.other)
     directory = first.get("chdir")
     start = directory.value if directory is not None and directory.value else cwd
     start = start if start.startswith("/") else f"{cwd.rstrip('/')}/{start}"

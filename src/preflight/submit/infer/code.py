@@ -112,22 +112,23 @@ def program(session: Session, command: Command, word: Word) -> None:
         return
     if code.kind not in (PROGRAM, LIBRARY):  # a static program of one position is as a library
         return
-    name, line = _name(path), word.line
+    name, line, binds = _name(path), word.line, not session.remade
+    session.kept = True
     if code.machine:
-        session.need(command, f"arch={code.machine}", line, f"{name} is a program for {code.machine}")
+        session.need(command, f"arch={code.machine}", line, f"{name} is a program for {code.machine}", binds)
     if code.needs.glibc:
         version = show(code.needs.glibc)
-        session.need(command, f"glibc>={version}", line, f"{name} asks GLIBC_{version}")
+        session.need(command, f"glibc>={version}", line, f"{name} asks GLIBC_{version}", binds)
     cudas = built_with(code)
     held = holds(Package(Owner(name), (Library(name, code, cudas),)))
     if (held is None and not cudas) or not session.seeks_gpus(command, line):
         return
     for cuda in cudas:
-        session.need(command, f"cuda>={cuda}", line, f"{name} was built with CUDA {cuda}")
+        session.need(command, f"cuda>={cuda}", line, f"{name} was built with CUDA {cuda}", binds)
     if held is not None and held.doubt:
         session.collector.unread(line, f"what {name} is compiled for is not all known: {held.doubt}")
     elif held is not None:
-        _code(session, command, held, name, line, True)
+        _code(session, command, held, name, line, binds)
 
 
 def _is_elf(place: str) -> bool:

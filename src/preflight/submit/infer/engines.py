@@ -21,7 +21,8 @@ _STARTS = "{0} starts programs by files of its own, which are not read"
 _ELSEWHERE = "{0}: the container was described elsewhere, which is not read"
 # (subcommands, or "" for any; why)
 _ROWS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("pip", "pip3"), ("install", _INSTALLS)),
+    **dict.fromkeys(("pip", "pip3"), ("install uninstall", _INSTALLS)),
+    **dict.fromkeys(("virtualenv", "easy_install", "conda-lock", "conda-unpack"), ("", _INSTALLS)),
     **dict.fromkeys(("pipenv", "rye", "hatch", "pdm"), ("run shell sync install", _CHOOSES)),
     "uvx": ("", _CHOOSES),
     "pipx": ("run", _CHOOSES),
@@ -34,10 +35,19 @@ _ROWS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("snakemake", "cwltool", "toil-cwl-runner", "toil-wdl-runner", "miniwdl"), ("", _STARTS)),
     "nextflow": ("run", _STARTS),
 }
+_CONDA = "install create update upgrade remove uninstall env"
+_EMPTY = ("venv", "virtualenv", "ensurepip")  # they make an environment, or pip in one, that needs nothing
+_ENVS = ("create", "update", "remove")  # of `conda env`
+# Modules of Python that install: `python -m pip install`.
+_MODULES = {"pip": "install uninstall", "ensurepip": "", "venv": "", "virtualenv": "", "uv": "pip sync add venv"}
+_PYTHON = re.compile(r"python[\d.]*t?")
+_PIP = re.compile(r"pip\d[\d.]*")
 # Of tools that have a rule of their own, the subcommands that it does not read.
 _FURTHER: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("conda", "mamba", "micromamba"), ("install create update", _INSTALLS)),
-    "uv": ("pip sync add", _INSTALLS),
+    **dict.fromkeys(("conda", "mamba", "micromamba"), (_CONDA, _INSTALLS)),
+    "uv": ("pip sync add remove venv", _INSTALLS),
+    "poetry": ("install sync add update remove", _INSTALLS),
+    "pixi": ("install add update upgrade remove reinstall", _INSTALLS),
     "spack": ("env install", _CHOOSES),
     **dict.fromkeys(("docker", "podman"), ("compose exec start", _ELSEWHERE)),
 }
@@ -72,12 +82,35 @@ def _say(session: Session, command: Command, subcommands: str, why: str) -> None
         return
     if why == _STARTS and any(_SUBMITS.search(one.text) for one in words):
         return  # what it starts are jobs of their own
-    first = next((one.text for one in arguments(words, frozenset()).rest), "")
+    rest = arguments(words, frozenset()).rest
+    first = rest[0].text if rest else ""
+    if subcommands == _CONDA and first == "env" and not any(one.text in _ENVS for one in rest[1:2]):
+        return
     if (not subcommands and words) or first in subcommands.split():
         shown = f"{word.name} {first}" if subcommands else word.name
+        if why == _INSTALLS:
+            session.collector.installs = True
+            session.changes(shown, word.line)
+            if word.name in _EMPTY or first == "venv":
+                return
         # An environment's only need would be its CUDA; what others start may need a container runtime in any job.
         if why not in (_INSTALLS, _CHOOSES) or session.seeks_gpus(command, word.line):
             session.collector.unread(word.line, why.format(shown))
+
+
+def other(session: Session, command: Command) -> Command | None:
+    """Any command without a rule: `python -m pip install`, `pip3.11 install`, else as `pythons.other`."""
+    word, words = command.words[0], command.words[1:]
+    if _PIP.fullmatch(word.name):
+        _say(session, command, "install uninstall", _INSTALLS)
+    elif _PYTHON.fullmatch(word.name):
+        at = next((at for at, one in enumerate(words) if one.text == "-m"), len(words))
+        module = words[at + 1].text if at + 1 < len(words) else ""
+        if module in _MODULES:
+            _say(session, command._replace(words=words[at + 1 :]), _MODULES[module], _INSTALLS)
+        elif any(one.name == "setup.py" for one in words[:1]):
+            _say(session, command._replace(words=words), "install develop", _INSTALLS)
+    return pythons.other(session, command)
 
 
 def _parallel(session: Session, command: Command) -> Command | None:

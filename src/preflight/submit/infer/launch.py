@@ -62,6 +62,7 @@ def shell(session: Session, command: Command) -> None:
         unknown.script_file(session, words[at])
     elif command.stdin:
         session.collector.unread(words[0].line, f"the commands that {words[0].name} reads from {command.stdin}")
+        session.changes(words[0].name, words[0].line)
 
 
 def srun(session: Session, command: Command) -> None:

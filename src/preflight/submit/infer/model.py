@@ -72,6 +72,8 @@ class Collector:
         self._unsought: int | None = None  # the first line of which a GPU's needs were left out
         self._needs: dict[tuple[str, int], Inferred] = {}
         self._binding: set[tuple[str, int]] = set()
+        self._fleeting: set[tuple[str, int]] = set()  # of those, what an install anywhere in the script unbinds
+        self.installs = False  # whether the script installs packages, before or behind what uses them
         self._doubtful: list[tuple[str, int, int, str]] = []  # clause, component, line, why it does not bind
         self._unread: dict[int, Unread] = {}
         self._notes: dict[tuple[int, str], Noted] = {}
@@ -93,10 +95,12 @@ class Collector:
         groups: tuple[int, ...] = (),
         binds: bool = True,
         package: str = "",
+        fleeting: bool = False,
     ) -> None:
         """Add a need; with a ``doubt`` (why the line may not run) the line is unread, unless it runs elsewhere.
 
         ``groups``: the components that it is a need of; without any the first, or for a GPU the one that asks for GPUs.
+        ``fleeting``: of an environment, so that it does not bind where the script installs anything.
         GPU needs of a job without GPUs are dropped, and clauses that no requirement can hold are unread.
         """
         places, problem = self._places(clause, line, groups)
@@ -105,7 +109,7 @@ class Collector:
         for place in places:
             self._need(clause, line, why, doubt, text, place, package)
             if binds and not doubt:
-                self._binding.add((clause, place))
+                (self._fleeting if fleeting else self._binding).add((clause, place))
 
     def _places(self, clause: str, line: int, groups: tuple[int, ...]) -> tuple[Sequence[int], str]:
         """Return the components of a need, and what is unknown of them."""
@@ -164,9 +168,10 @@ class Collector:
                 self.unread(line, why)
         if self._unsought is not None:
             self.note(self._unsought, _UNSOUGHT)
+        binding = self._binding if self.installs else self._binding | self._fleeting
         return Inference(
             tuple(
-                one._replace(binds=key in self._binding)
+                one._replace(binds=key in binding)
                 for key, one in sorted(self._needs.items(), key=lambda each: each[1].line)
             ),
             tuple(sorted(self._unread.values())),
@@ -192,6 +197,7 @@ class Command(NamedTuple):
     ``cwd``     the directory that it runs in, None where that is not known.
     ``exported``  variables that reach it, those that are resolved. ``stdin``: what it reads
                 from ("a here-document", "a pipe"), "" where that is the script's own.
+    ``writes``  whether its standard output goes to a file.
     ``groups``  the components of a heterogeneous job that srun starts it in, () for the script's own.
     """
 
@@ -202,6 +208,7 @@ class Command(NamedTuple):
     exported: dict[str, str]
     stdin: str = ""
     groups: tuple[int, ...] = ()
+    writes: bool = False
 
     def rest(self, words: tuple[Word, ...] | list[Word], inside: bool = False) -> Command | None:
         """Return what follows a launcher as a command of its own, None where nothing does."""

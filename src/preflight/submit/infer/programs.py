@@ -2,7 +2,7 @@
 
 import re
 
-from preflight.submit.infer.words import names
+from preflight.submit.infer.words import Word, names
 
 # What a command line of its own would be read for; as a later word of another command it may be started by that.
 STARTED = names(
@@ -19,6 +19,17 @@ SILENT = names(
     "curl git pip pip3 make cmake nvidia-smi module ml logger mail shopt ulimit umask alias trap ps top free uname "
     "lscpu jobs shift let getopts break continue"
 )
+# Of these and of what is read, what may put another program where one was, by itself or by what it writes to a file.
+_MAKES = names("cp mv ln tar unzip rsync scp wget curl git pip pip3 make cmake")
+_COPIES = names("cat head tail cut tr sed awk gawk")
+_READ = names(
+    "srun mpirun mpiexec mpiexec.hydra mpiexec.slurm orterun prterun prun mpirun_rsh sh bash dash ksh mksh zsh ash env "
+    "nohup time nice taskset exec builtin setsid ionice chrt sudo timeout stdbuf numactl catchsegv unbuffer sbcast "
+    "gmx gmx_mpi lmp vasp_std pw.x ph.x namd3 namd2 cp2k.psmp lfs ldd nm readelf objdump nproc lspci ibstat "
+    "ibv_devinfo numastat printenv clear stty mkfifo cmp diff md5sum sha256sum less more dirs column paste od xxd "
+    "rocm-smi dcgmi"
+)
+_ASKING = ("--version", "-V", "-version", "--help", "-h")
 # Beside those: they change the shell or the environment, and run no program of the user's.
 _PREPARE = names("source . eval conda mamba micromamba spack pwd mktemp module-info seq id whoami squeue expr")
 # Commands that ask no question: that they succeed is expected, or the job is lost anyway.
@@ -45,6 +56,23 @@ _QUESTION = re.compile(
 def starts(name: str) -> bool:
     """Tell whether a command may be the user's own work; "" is one whose name is not known."""
     return name not in SILENT and name not in _PREPARE
+
+
+def remakes(words: "tuple[Word, ...]", writes: bool) -> bool:
+    """Tell whether a command may put other files where programs and environments are: builds, copies, installs, and
+    what is not known. ``writes``: its standard output goes to a file."""
+    name = words[0].name
+    if len(words) == 2 and words[1].text in _ASKING:
+        return False
+    if name == "find":
+        return any(word.text.startswith(("-exec", "-ok")) or not word.known for word in words)
+    if name == "sed" and any(word.text.startswith(("-i", "--in-place")) or not word.known for word in words[1:2]):
+        return True
+    if name in _MAKES:
+        return True
+    if name in SILENT or name in _PREPARE or name in _READ:
+        return writes and name in _COPIES
+    return True
 
 
 def is_expected(words: "list[str]") -> bool:

@@ -39,6 +39,11 @@ _CONDA_SETUP = re.compile(r"(/.*)/(?:etc/profile\.d/(?:conda|mamba)\.sh|bin/acti
 
 def use(session: Session, command: Command, prefix: str | None, line: int, what: str) -> None:
     """Look at the environment at ``prefix``, None where that cannot be told. Only a job with GPUs needs its CUDA."""
+    with session.environment_needs():
+        _use(session, command, prefix, line, what)
+
+
+def _use(session: Session, command: Command, prefix: str | None, line: int, what: str) -> None:
     if prefix in environments.SYSTEM:
         return
     gpus = session.seeks_gpus(command, line)
@@ -83,6 +88,7 @@ def source(session: Session, command: Command) -> None:
         session.collector.unread(file.line, f"{text} is not read", len(words) == 1 and usual)
         trees.sourced(session, joined(command.cwd, file.text) if file.known else None, text)
         if not usual:
+            session.changes(text, file.line)
             session.changed(_set_by(session, command, file))
     elif not file.known:
         _unresolved(session, command, file.line)
@@ -125,6 +131,7 @@ def evaluate(session: Session, command: Command) -> None:
     is_hook = setup.evaluated(session.collector.line(line))
     session.collector.unread(line, "what eval runs is made when the job runs", is_hook)
     if not is_hook:
+        session.changes("eval", line)
         session.changed(ANY)
         trees.sourced(session, None, "eval")
 
@@ -187,9 +194,10 @@ def uv(session: Session, command: Command) -> Command | None:
     if not any(one.name in ("--no-project", "--isolated") for one in options):
         places = {one.name: one.value for one in options if one.value}
         own = command.exported.get("UV_PROJECT_ENVIRONMENT") or session.environment.get("UV_PROJECT_ENVIRONMENT")
-        _project(
-            session, command, places.get("--project") or places.get("--directory"), own or ".venv", "pyproject.toml"
-        )
+        with session.environment_needs(loose=True):  # it is synchronized first
+            _project(
+                session, command, places.get("--project") or places.get("--directory"), own or ".venv", "pyproject.toml"
+            )
     return command.rest(read.rest)
 
 
@@ -215,7 +223,8 @@ def pixi(session: Session, command: Command) -> Command | None:
         return command.rest(read.rest)
     if manifest is not None and manifest.text.endswith(".toml"):
         manifest = manifest._replace(text=manifest.text.rpartition("/")[0] or ".")
-    _project(session, command, manifest, f".pixi/envs/{name.text if name else 'default'}", "pixi.toml")
+    with session.environment_needs(loose=True):  # it is installed first
+        _project(session, command, manifest, f".pixi/envs/{name.text if name else 'default'}", "pixi.toml")
     return command.rest(read.rest)
 
 

@@ -48,6 +48,8 @@ _PLAIN_FLAGS = frozenset("-xrga")
 # `! {`, of which the grammar takes the brace for a command: as much in doubt behind `false ||`.
 _NEGATED = re.compile(r"(^|[\s;&|(])!([ \t]+)\{(?=\s)", re.MULTILINE)
 _ZSH = re.compile(r"#![^\n]*zsh")
+# A redirection of the standard output to a file.
+_WRITES = re.compile(r"(?:1?|&)>{1,2}\|?(?!&|\s*[\"']?/dev/)|1?<>")
 _MOVES = ("cd", "pushd", "popd")
 MAX_CALLS = 400  # of the script's functions, each of which is read where it is called
 STRICT = re.compile(r"#![^\n]*/(?:ba|da|k|z)?sh[ \t]+-[a-z]*e")
@@ -188,9 +190,10 @@ class Reader(Shell):
         if node.type == "subshell":
             with self.apart():
                 self._each(node, inner)
-        for child in node.named_children if node.type == "pipeline" else ():
+        parts = node.named_children if node.type == "pipeline" else []
+        for at, child in enumerate(parts, 1):
             with self.apart():
-                self._walk(child, inner)
+                self._walk(child, inner if at == len(parts) else inner._replace(writes=False))
             inner = inner._replace(stdin="a pipe")
         if self.failed and self.strict and context.plain and context.alone:
             # `set -e` ends a shell whose own failure may be of no account: `{ …; } | tee log`.
@@ -206,6 +209,8 @@ class Reader(Shell):
                 more += targets[1:]
             if child.type in _REDIRECTS and (stdin := _stdin(child)):
                 context = context._replace(stdin=stdin)
+            if child.type == "file_redirect" and _WRITES.match(source(child)):
+                context = context._replace(writes=True)
         body = node.named_children[0] if node.named_children else None
         if body is not None and body.type not in _REDIRECTS:
             if body.type == "command":
@@ -323,13 +328,14 @@ class Reader(Shell):
             elif child.type == "command_name":
                 words += [word for part in child.children for word in self.expander.words(part)]
             elif child.type in _REDIRECTS:
-                context = context._replace(stdin=_stdin(child) or context.stdin)
+                writes = context.writes or _WRITES.match(source(child)) is not None
+                context = context._replace(stdin=_stdin(child) or context.stdin, writes=writes)
             else:
                 words += self.expander.words(child)
         if not words:
             return
         doubt = context.doubt or self.after or self.lenient
-        command = Command(tuple(words), doubt, self.inside, self.cwd, exported, context.stdin)
+        command = Command(tuple(words), doubt, self.inside, self.cwd, exported, context.stdin, writes=context.writes)
         name = words[0].text
         if name in self.defined:
             self._call(name, words, context)

@@ -1,11 +1,12 @@
 """One run of inference: what its rules share, and the loop that hands a command from rule to rule."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
 from preflight.facts.rootfs import Root
-from preflight.submit.infer import scan
+from preflight.submit.infer import programs, scan
 from preflight.submit.infer.model import Collector, Command
 from preflight.submit.infer.reader import MAX_DEPTH_INSIDE, Reader
 from preflight.submit.infer.words import Word
@@ -29,6 +30,8 @@ class Session:
     names of containers that it creates. ``condas``: installations of conda that it names. ``trees``: of modules, that
     the script adds. ``shifter``: the job's options for Shifter, by name. ``aliases``: names that it defines as such.
     ``sourced``: what else may add such trees, as a sentence, "" for nothing.
+    ``remade``: the command that may have made, moved or installed files, so that what this machine has now is perhaps
+    not what runs; "" while none has. Needs of programs and environments behind it do not bind.
     """
 
     def __init__(
@@ -53,6 +56,9 @@ class Session:
         self.shifter: dict[str, str] = {}
         self.aliases: set[str] = set()
         self.sourced = ""
+        self.remade = ""
+        self.kept = False  # whether the command that is read starts a program that was looked into: no tool
+        self._fleeting = self._loose = False
         self._rules, self._outside, self._fallback = rules, outside, fallback
         self._given: dict[str, str] = {}
         self._shells = 0
@@ -127,13 +133,35 @@ class Session:
             if left is None:
                 return
             name = left.words[0].name
-            if left.inside and name in self._outside:
-                return
-            left = self._rules.get(name, self._fallback)(self, left)
+            self.kept = False
+            following = None
+            if not left.inside or name not in self._outside:
+                following = self._rules.get(name, self._fallback)(self, left)
+            if following is None and not self.kept and programs.remakes(left.words, left.writes):
+                self.changes(name or "a command that is not known", left.words[0].line)
+            left = following
+
+    def changes(self, what: str, line: int) -> None:
+        """Take that a command may have changed files: programs and environments behind it may be others."""
+        self.remade = self.remade or f"{what} on line {line}"
+
+    @contextmanager
+    def environment_needs(self, loose: bool = False) -> Iterator[None]:
+        """Take needs as those of an environment, which installs may change; ``loose``: what uses it changes it."""
+        held = self._fleeting, self._loose
+        self._fleeting, self._loose = True, self._loose or loose
+        try:
+            yield
+        finally:
+            self._fleeting, self._loose = held
 
     def need(self, command: Command, clause: str, line: int, why: str, binds: bool = True, package: str = "") -> None:
         """Add a need that a command states; unread where the command may not run."""
-        self.collector.need(clause, line, why, command.doubt, groups=command.groups, binds=binds, package=package)
+        fleeting = self._fleeting
+        binds = binds and not (fleeting and (self._loose or self.remade))
+        self.collector.need(
+            clause, line, why, command.doubt, groups=command.groups, binds=binds, package=package, fleeting=fleeting
+        )
 
     def seeks_gpus(self, command: Command, line: int) -> bool:
         """Whether what a GPU must be is of account where a command runs."""

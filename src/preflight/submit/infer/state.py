@@ -20,6 +20,7 @@ class Context(NamedTuple):
     ``plain``   it is no part of && and ||, so that `set -e` ends the script where it fails.
     ``depth``   how many statements it stands in.
     ``assumed`` it runs if what stands before && succeeds, as is expected: an exit there is not sure.
+    ``writes``  its standard output goes to a file.
     ``waited``  a `wait` surely follows, so that what runs in the background comes to its end.
     """
 
@@ -30,6 +31,7 @@ class Context(NamedTuple):
     stdin: str = ""
     waited: bool = False
     assumed: bool = False
+    writes: bool = False
 
     def down(self, **changes: str | bool) -> Context:
         """Return the context one level deeper."""

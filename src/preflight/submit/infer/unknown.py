@@ -17,6 +17,7 @@ _SCRIPT = re.compile(r".*\.(?:sh|bash|zsh|ksh|csh|slurm|sbatch|job)")
 def script_file(session: Session, word: Word) -> None:
     """A shell script of its own that a command runs: what it does is not read."""
     session.collector.unread(word.line, f"{shown(word)} is another script, which is not read")
+    session.changes(shown(word), word.line)
 
 
 def shown(word: Word) -> str:
