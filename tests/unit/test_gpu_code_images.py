@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from preflight.artifacts.gpu_code import CodeError
+from preflight.artifacts.gpu_code import CodeError, places
 from preflight.artifacts.gpu_code.survey import Survey, survey
 from preflight.cli.code import code
 from preflight.submit.image.code import is_image, survey_image
@@ -82,3 +83,30 @@ def test_a_damaged_image_is_told_in_one_line(root: Path, tmp_path: Path) -> None
 def test_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "x.so").write_bytes(CODE)
     assert [is_image(str(one)) for one in (tmp_path / "x.so", tmp_path, tmp_path / "none")] == [False] * 3
+
+
+def test_a_fifo_is_no_image_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    answer = CliRunner().invoke(code, [str(tmp_path / "fifo")])
+    assert answer.exit_code
+    assert "neither a file nor a directory" in answer.output
+
+
+def test_a_file_that_unpacks_to_too_much_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sparse file takes no byte in a squashfs; what libraries unpack to together is bounded as well."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.so").write_bytes(CODE)
+    with open(root / "sparse.so", "wb") as file:
+        file.write(CODE)
+        file.truncate(places.SMALL + 4096)
+    unpacked: list[str] = []
+    real = places.read_as
+    monkeypatch.setattr(places, "read_as", lambda place, shown: unpacked.append(shown) or real(place, shown))
+    place = str(squashfs(root, tmp_path / "image.sqsh"))
+    found = survey_image(place)
+    assert [note.partition(":")[0] for note in found.notes] == ["sparse.so"]
+    assert "100 times its size" in found.notes[0]
+    assert unpacked == ["a.so"]
+    monkeypatch.setattr(places, "budget", lambda size: size)
+    assert len(survey_image(place).notes) == 2

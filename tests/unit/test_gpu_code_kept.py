@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from preflight.artifacts.gpu_code import CodeError, kept
+from preflight.artifacts.gpu_code import CodeError, kept, packages, places
 from preflight.artifacts.gpu_code.kept import kept_survey
 from preflight.artifacts.gpu_code.read import read_bytes
 from preflight.artifacts.gpu_code.survey import Survey, survey
@@ -138,6 +138,143 @@ def test_without_a_cache_it_looks_each_time(place: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     assert kept_survey(str(place), None, str(tmp_path / "another")) == survey(str(place))
     assert not (tmp_path / "another").exists()
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+
+@pytest.fixture
+def filled(place: Path, tmp_path: Path, looks: list[str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a survey in the user's own cache, that says another machine than is true."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / "home").mkdir()
+    kept_survey(str(place))
+    (file,) = (tmp_path / "home/.cache/preflight/code").iterdir()
+    file.write_text(file.read_text().replace('"x86_64"', '"ppc64le"'))
+    looks.clear()
+    assert kept_survey(str(place)).machines == ("ppc64le",)
+    assert looks == []
+    return file
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("which", "owner", "mode"),
+    [
+        (0, 12345, 0o600), (0, 0, 0o620), (0, 0, 0o666),
+        (1, 12345, 0o700), (1, 0, 0o770), (1, 0, 0o777), (1, 0, 0o1777),
+        (2, 12345, 0o700), (3, 12345, 0o755), (4, 12345, 0o755),
+    ],
+)  # fmt: skip
+def test_what_another_owns_or_may_write_is_not_believed(
+    place: Path, filled: Path, looks: list[str], which: int, owner: int, mode: int
+) -> None:
+    """The file, code, preflight, .cache, and the home of another (sudo -E); nothing is written there either."""
+    one = (filled, *filled.parents)[which]
+    os.chown(one, owner, 0)
+    one.chmod(mode)
+    before = filled.read_bytes(), filled.stat().st_uid
+    assert kept_survey(str(place)).machines == ("x86_64",)
+    assert looks == [str(place)]
+    assert which == 0 or (filled.read_bytes(), filled.stat().st_uid) == before
+
+
+@as_root
+@pytest.mark.parametrize("which", [0, 1, 2, 3])
+def test_a_link_of_another_is_not_followed(
+    place: Path, filled: Path, tmp_path: Path, looks: list[str], which: int
+) -> None:
+    """Root's file, or directory, is the end of a user's link: it is neither believed nor written to."""
+    one = (filled, *filled.parents)[which]
+    one.rename(tmp_path / "real")
+    one.symlink_to(tmp_path / "real")
+    os.lchown(one, 12345, 0)
+    kept = next(found for found in (tmp_path / "real", *(tmp_path / "real").rglob("*")) if found.is_file())
+    before = kept.read_bytes()
+    assert kept_survey(str(place)).machines == ("x86_64",)
+    assert looks == [str(place)]
+    assert kept.read_bytes() == before
+
+
+def test_a_cache_on_a_scratch_file_system_is_a_link_of_the_users(
+    place: Path, filled: Path, tmp_path: Path, looks: list[str]
+) -> None:
+    home = filled.parents[3]
+    (home / ".cache").rename(tmp_path / "scratch")
+    (home / ".cache").symlink_to(tmp_path / "scratch")
+    assert (kept_survey(str(place)).machines, looks) == (("ppc64le",), [])
+    home.chmod(0o777)  # others may have put the link there
+    assert (kept_survey(str(place)).machines, looks) == (("x86_64",), [str(place)])
+
+
+@as_root
+def test_where_the_environment_names_it_it_is_the_same(
+    place: Path, tmp_path: Path, looks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "elsewhere/cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    for _ in range(2):
+        kept_survey(str(place))
+    assert looks == [str(place)]
+    assert [one.stat().st_mode & 0o777 for one in (cache, cache / "preflight", cache / "preflight/code")] == [0o700] * 3
+    (tmp_path / "elsewhere/cache").rename(tmp_path / "real")
+    cache.symlink_to(tmp_path / "real")
+    os.lchown(cache, 12345, 0)
+    kept_survey(str(place))
+    assert len(looks) == 2
+
+
+@pytest.mark.parametrize("slow", ["stat", "lstat", "scandir"])
+def test_time_is_bounded_wherever_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
+    """Each call takes a second of a clock of its own; that of texts takes as long as that of code."""
+    for number in range(100):
+        (tmp_path / f"env/bin{number % 10}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"env/bin{number % 10}/{number}").write_bytes(b"#!/bin/sh\n" + bytes(99))
+    wait()
+    cache = str(tmp_path / "cache")
+    kept_survey(str(tmp_path / "env"), None, cache)
+    now, calls = [0.0], []
+    real = getattr(os, slow)
+
+    def late(path: Any, *more: Any, **named: Any) -> Any:
+        if str(path).startswith(str(tmp_path / "env/")):
+            now[0] += 1
+            calls.append(path)
+        return real(path, *more, **named)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(os, slow, late)
+    for into in (cache, ""):
+        now[0] = 0
+        calls.clear()
+        if into and slow != "stat":  # what is kept is known by stat alone
+            continue
+        with pytest.raises(CodeError, match="takes too long"):
+            kept_survey(str(tmp_path / "env"), 4.5, into)
+        assert len(calls) <= 8
+
+
+def test_a_record_of_installed_files_is_bounded_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "lib/python3.11/site-packages"
+    install(site, "pack", "1.0", {f"pack/{number}.so": b"" for number in range(200)})
+    now = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: next(now) / 10)
+    found = places.tree(str(tmp_path))
+    with pytest.raises(CodeError, match="takes too long"):
+        packages.installed(found, 10.0)
+    assert next(now) < 150
+
+
+def test_a_file_and_a_wheel_are_bounded_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = library([container(image(80)) for _ in range(500)])
+    (tmp_path / "x.so").write_bytes(made)
+    packed = wheel(tmp_path / "pack-1-py3-none-any.whl", {f"pack/{name}.so": made for name in "abcdef"})
+    for place in (tmp_path / "x.so", packed):
+        now = iter(range(10**6))
+        monkeypatch.setattr(time, "monotonic", lambda now=now: next(now) / 10)
+        with pytest.raises(CodeError, match=f"{place}: to look into it takes too long"):
+            survey(str(place), 1.0)
 
 
 def test_as_many_are_kept_as_there_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

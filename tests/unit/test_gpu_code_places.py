@@ -245,3 +245,98 @@ def test_a_platform_names_its_machine(tmp_path: Path) -> None:
     found = survey(str(pure))
     assert found.machines == ("aarch64",)
     assert found.tags == ("manylinux2014_aarch64", "manylinux_2_17_aarch64")
+
+
+def test_a_link_is_what_it_ends_at(tmp_path: Path) -> None:
+    """uv and Spack make environments of links into a store; what lies in the place goes by its own name."""
+    place, store = tmp_path / "place", tmp_path / "store"
+    (place / "lib").mkdir(parents=True)
+    store.mkdir()
+    for name, data in (("real.so", AMPERE), ("blob.npz", HOPPER), ("text", b"#!/bin/sh\n" * 9)):
+        (store / name).write_bytes(data)
+    (store / "again.so").symlink_to("real.so")
+    (place / "lib/z.so").write_bytes(BOTH)
+    for name, end in (
+        ("lib/a.so", "z.so"), ("lib/cuda.so", "../../store/again.so"), ("lib/same.so", str(store / "real.so")),
+        ("lib/kernels.so", str(store / "blob.npz")), ("run", str(store / "text")),
+        ("broken.so", "nowhere.so"), ("circle.so", "circle.so"), ("below.so", "run/x"), ("null", "/dev/null"),
+    ):  # fmt: skip
+        (place / name).symlink_to(end)
+    os.mkfifo(store / "fifo")
+    (place / "fifo.so").symlink_to(store / "fifo")
+    found = survey(str(place))
+    assert owners(found) == {"lib ": ["lib/z.so", "lib/cuda.so", "lib/kernels.so"]}
+    assert (found.notes, found.files) == ((), 3)
+    assert answer(found, "lib", "9.0")[0] == "no"
+    (tmp_path / "other").symlink_to("place")
+    assert survey(str(tmp_path / "other"))[1:] == found[1:]
+
+
+def test_a_link_to_a_directory_elsewhere_is_a_note(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    (place / "lib").mkdir(parents=True)
+    (tmp_path / "store").mkdir()
+    (place / "lib/a.so").write_bytes(BOTH)
+    (place / "lib64").symlink_to("lib")
+    (place / "self").symlink_to("../place")
+    assert survey(str(place)).notes == ()
+    (place / "torch").symlink_to("../store")
+    (place / "up").symlink_to("..")
+    found = survey(str(place))
+    assert found.notes == (
+        f"torch: a link to a directory elsewhere, {tmp_path}/store",
+        f"up: a link to a directory elsewhere, {tmp_path}",
+    )
+
+
+def test_the_systems_own_files_ask_nothing_by_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each node has its own /usr/bin/python3, on which the one of a venv ends; its GPU code counts all the same."""
+    python = os.path.realpath("/bin/sh")
+    assert python.startswith("/usr/")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").symlink_to("/bin/sh")
+    found = survey(str(tmp_path))
+    assert (found.machines, found.glibc.version, found.notes) == ((), (), ())
+    monkeypatch.setattr(places, "_OF_SYSTEM", (str(tmp_path),))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/a.so").write_bytes(AMPERE)
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place/a.so").symlink_to("../real/a.so")
+    assert answer(survey(str(tmp_path / "place")), "a.so", "9.0")[0] == "no"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file that its owner cannot read is made by root")
+def test_what_may_not_be_read_is_a_note(tmp_path: Path) -> None:
+    """As the user: a library, a link's end, and a directory that are another's alone."""
+    place, store = tmp_path / "place", tmp_path / "store"
+    (place / "closed").mkdir(parents=True)
+    store.mkdir()
+    for one in (place / "secret.so", place / "open.so", store / "x.so"):
+        one.write_bytes(BOTH)
+    (place / "linked.so").symlink_to(store / "x.so")
+    (place / "secret.txt").write_bytes(BOTH)
+    for one in (place / "secret.so", place / "closed", store, place / "secret.txt"):
+        one.chmod(0)
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.chdir(place)  # the directories above are root's
+            os.setgroups([])
+            os.setegid(65534)
+            os.seteuid(65534)
+            os.write(write, json.dumps(survey(".").notes).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    with open(read, "rb") as file:
+        notes = json.loads(file.read())
+    assert notes == [f"{name}: Permission denied" for name in ("secret.so", "linked.so", "closed")]
+
+
+def test_the_directory_that_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyvenv.cfg").touch()
+    make.install(tmp_path / "lib/python3.11/site-packages", "pack", "1.0", {"pack/a.so": AMPERE})
+    monkeypatch.chdir(tmp_path)
+    assert owners(survey(".")) == {"pack 1.0": ["lib/python3.11/site-packages/pack/a.so"]}

@@ -110,10 +110,24 @@ def test_what_is_in_doubt_is_a_line_and_no_need(root: Path) -> None:
     assert "torch 2.8.0+cu128 is compiled for is not all known: images of kind 16" in read(ACTIVATE, root).unread[0].why
 
 
+def test_what_was_not_looked_into_binds_nothing(root: Path) -> None:
+    """The library that is damaged, or lies behind a link to a directory, may be the one that decides."""
+    assert {one.binds for one in needs(ACTIVATE, root).values()} == {True, False}
+    (root / "home/alice/store").mkdir()
+    (root / PREFIX.lstrip("/") / "lib/more").symlink_to(root / "home/alice/store")
+    found = read(ACTIVATE, root)
+    assert [one.line for one in found.unread] == [3]
+    assert f"not all of {PREFIX} was looked into: lib/more: a link to a directory elsewhere" in found.unread[0].why
+    binds = {one.clause: one.binds for one in found.needs}
+    assert (binds["arch=x86_64"], binds["gpu.code=sm_75+sm_80+sm_90+compute_90"]) == (False, False)
+
+
 def test_time_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code, "SECONDS", -1.0)
     assert needs(ACTIVATE, root) == {}
     assert "takes too long" in read(ACTIVATE, root).unread[0].why
+    assert needs("srun ./app", root) == {}
+    assert "takes too long" in read("srun ./app", root).unread[0].why
 
 
 def test_plan_tells_the_nodes_on_which_it_fails(root: Path) -> None:

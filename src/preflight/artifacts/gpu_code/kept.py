@@ -1,8 +1,8 @@
 """Surveys of directories and wheels, kept in the user's cache for as long as no file of theirs changes.
 
 One file a place, in ``$XDG_CACHE_HOME/preflight/code`` or ``~/.cache/preflight/code``. What was looked at is known by
-device, inode, size and times of each directory and of each file that may hold code. What cannot be read from the cache
-is looked at anew, and what cannot be written to it is not kept.
+device, inode, size and times of each directory and of each file that may hold code, links followed. What cannot be read
+from the cache is looked at anew, and what cannot be written to it is not kept.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from preflight import __version__
+from preflight.artifacts.gpu_code import cache as caches
 from preflight.artifacts.gpu_code import places
-from preflight.artifacts.gpu_code.model import Code, Container, Needs, Part
+from preflight.artifacts.gpu_code.model import Code, Container, Late, Needs, Part
 from preflight.artifacts.gpu_code.packages import Owner
 from preflight.artifacts.gpu_code.survey import Asked, Demand, Library, Package, Survey, survey
-from preflight.files import read_plain, write_atomic
+from preflight.artifacts.gpu_code.window import in_time
 
-FORMAT = f"preflight.code-cache/2 {__version__}"
+FORMAT = f"preflight.code-cache/3 {__version__}"
 LARGEST = 32 << 20  # bytes of one kept survey; PyTorch's has some 100 KB
 MOST = 64  # places that are kept
 _TICK_NS = 50_000_000  # a file that was changed so shortly before may change again within one tick of its clock
@@ -36,31 +37,20 @@ def kept_survey(path: str, deadline: float | None = None, cache: str | None = No
     kind = places.kind_of(path)
     if kind == places.FILE:
         return survey(path, deadline)
-    cache = cache or directory()
-    if cache and not _is_own(cache):
-        cache = ""
+    cache = caches.directory() if cache is None else cache
     real = os.path.realpath(path)
-    file = os.path.join(cache, hashlib.sha256(os.fsencode(real)).hexdigest()[:40]) if cache else ""
-    kept = _read(file, real)
+    kept = _read(cache, real, deadline) if cache else None
     if kept is not None:
         return kept._replace(path=path)
     began = time.time_ns()
     tree = places.tree(path, deadline) if kind != places.WHEEL else None
     names = [path] if tree is None else [*(one for one, _ in tree.directories), *places.candidates(tree)]
-    identity, newest = _identity(names)
+    identity, newest = _identity(names, real, deadline)
     found = survey(path, deadline, tree)
-    if file and newest < began - _TICK_NS and not _unread(found):
+    if cache and newest < began - _TICK_NS and not (tree is not None and tree.problems) and not _unread(found):
         relative = [name[len(path) :].lstrip(os.sep) for name in names]
-        _write(cache, file, real, relative, identity, found)
+        _write(cache, real, relative, identity, found)
     return found
-
-
-def directory() -> str:
-    """Return the user's cache for surveys, "" where the user has none."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "preflight", "code") if os.path.isabs(base) else ""
 
 
 def _unread(found: Survey) -> bool:
@@ -68,13 +58,17 @@ def _unread(found: Survey) -> bool:
     return any("denied" in note for note in found.notes)
 
 
-def _identity(names: Iterable[str]) -> tuple[str, int]:
-    """Return a digest of what files and directories are, and the newest of their times (nanoseconds)."""
+def _identity(names: Iterable[str], place: str, deadline: float | None) -> tuple[str, int]:
+    """Return a digest of what files and directories of a place are, and the newest of their times (nanoseconds).
+
+    Raises Late where it takes until ``deadline`` (of time.monotonic).
+    """
     digest = hashlib.sha256()
     newest = 0
     for name in names:
+        in_time(place, deadline)
         try:
-            one = os.lstat(name)
+            one = os.stat(name)
         except OSError:
             digest.update(b"-")
             continue
@@ -83,42 +77,34 @@ def _identity(names: Iterable[str]) -> tuple[str, int]:
     return digest.hexdigest(), newest
 
 
-def _read(file: str, real: str) -> Survey | None:
+def _name(real: str) -> str:
+    """Return the file of a place in the cache."""
+    return hashlib.sha256(os.fsencode(real)).hexdigest()[:40]
+
+
+def _read(cache: str, real: str, deadline: float | None) -> Survey | None:
     try:
-        kept = json.loads(read_plain(file, LARGEST)) if file else None
+        with caches.opened(cache) as own:
+            kept = json.loads(own.read(_name(real), LARGEST))
         if not isinstance(kept, dict) or (kept["format"], kept["path"]) != (FORMAT, real):
             return None
-        if _identity(os.path.join(real, name) if name else real for name in kept["names"])[0] != kept["identity"]:
+        names = (os.path.join(real, name) if name else real for name in kept["names"])
+        if _identity(names, real, deadline)[0] != kept["identity"]:
             return None
         return _decode(kept["survey"])
+    except Late:
+        raise
     except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
         return None
 
 
-def _write(cache: str, file: str, real: str, names: list[str], identity: str, found: Survey) -> None:
+def _write(cache: str, real: str, names: list[str], identity: str, found: Survey) -> None:
     kept = {"format": FORMAT, "path": real, "names": names, "identity": identity, "survey": _encode(found)}
     with contextlib.suppress(OSError, ValueError):
         data = json.dumps(kept, separators=(",", ":")).encode()
-        if len(data) > LARGEST:
-            return
-        os.makedirs(cache, 0o700, exist_ok=True)
-        write_atomic(file, data)
-        _tidy(cache)
-
-
-def _is_own(cache: str) -> bool:
-    """Tell whether the directory is the user's, and not that of another whose environment was kept (sudo -E)."""
-    user = getattr(os, "geteuid", None)
-    while not os.path.isdir(cache) and os.path.dirname(cache) != cache:
-        cache = os.path.dirname(cache)  # it would be made there
-    return user is None or os.stat(cache).st_uid == user()
-
-
-def _tidy(cache: str) -> None:
-    """Remove the oldest surveys where there are too many."""
-    found = sorted((one.stat().st_mtime_ns, one.path) for one in os.scandir(cache) if one.is_file())
-    for _, path in found[: max(0, len(found) - MOST)]:
-        os.unlink(path)
+        if len(data) <= LARGEST:
+            with caches.opened(cache, make=True) as own:
+                own.write(_name(real), data, MOST)
 
 
 def _encode(found: Survey) -> dict[str, Any]:

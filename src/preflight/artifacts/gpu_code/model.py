@@ -16,6 +16,10 @@ class CodeError(ValueError):
     """A file or a place that cannot be read; one line."""
 
 
+class Late(CodeError):
+    """There is no time left to look; the file or the place may be sound."""
+
+
 class Part(NamedTuple):
     """One image within a container.
 

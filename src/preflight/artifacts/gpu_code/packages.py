@@ -1,11 +1,14 @@
 """To which package a file belongs: by the RECORD of installed wheels, by conda's list of files, by its folder."""
 
+from __future__ import annotations
+
 import csv
 import json
 import os
 from typing import NamedTuple
 
 from preflight.artifacts.gpu_code.places import Tree, may_hold_code
+from preflight.artifacts.gpu_code.window import in_time
 from preflight.facts.arch import ELF_MACHINES
 from preflight.files import read_plain
 
@@ -49,27 +52,29 @@ def machine_of(tag: str) -> str:
     return next((one for one in ELF_MACHINES.values() if one and tag.endswith(f"_{one}")), "")
 
 
-def installed(found: Tree) -> tuple[dict[str, Owner], set[str]]:
+def installed(found: Tree, deadline: float | None = None) -> tuple[dict[str, Owner], set[str]]:
     """Return the files beneath a directory that packages list and that may hold code, and the packages' platforms.
 
-    Damaged lists are left out.
+    Damaged lists are left out. Raises Late where it takes until ``deadline`` (of time.monotonic).
     """
     owners: dict[str, Owner] = {}
     tags: set[str] = set()
     done = ""  # the site-packages that is read: what its packages bring along are not installed ones
     for directory, names in found.directories:
+        in_time(found.path, deadline)
         folder = os.path.basename(directory)
         if done and directory.startswith(done) and os.path.join(os.path.dirname(directory), "") != done:
             continue
-        base = os.path.relpath(os.path.dirname(directory), found.path).replace(os.sep, "/")
+        base = os.path.relpath(os.path.join(directory, os.pardir), found.path).replace(os.sep, "/")
         if folder in _FOLDERS:
             done = os.path.join(directory, "")
         elif folder == "conda-meta":
             for name in names:
+                in_time(found.path, deadline)
                 if name.endswith(".json"):
                     _conda(os.path.join(directory, name), base, owners, tags)
         elif folder.endswith(_INFO) and "RECORD" in names:
-            _record(os.path.join(directory, "RECORD"), base, of_name(folder), owners)
+            _record(os.path.join(directory, "RECORD"), base, of_name(folder), owners, deadline)
             tags.update(_tags(os.path.join(directory, "WHEEL")) if "WHEEL" in names else ())
     return owners, tags
 
@@ -82,10 +87,11 @@ def _tags(path: str) -> list[str]:
     return [tag for line in lines if line.startswith("Tag:") for tag in tags_of(line.strip())]
 
 
-def _record(path: str, base: str, owner: Owner, found: dict[str, Owner]) -> None:
+def _record(path: str, base: str, owner: Owner, found: dict[str, Owner], deadline: float | None) -> None:
     try:
         text = read_plain(path, _LISTED).decode("utf-8", "replace")
         for row in csv.reader(text.splitlines()):
+            in_time(path, deadline)
             if row and may_hold_code(row[0]):
                 found[_joined(base, row[0])] = owner
     except (OSError, csv.Error):

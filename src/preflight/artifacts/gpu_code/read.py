@@ -34,9 +34,10 @@ _KINDS = {ET_REL: OBJECT, ET_EXEC: PROGRAM, ET_DYN: LIBRARY}
 _PPC64, _LITTLE = 21, "ppc64le"
 
 
-def read(path: str) -> Code:
+def read(path: str, deadline: float | None = None) -> Code:
     """Return what a file holds; raises CodeError where it cannot be opened or is no regular file.
 
+    Raises Late, which is one, where that takes until ``deadline`` (of time.monotonic).
     Of a file that changes meanwhile what is read may be neither; one that becomes shorter is told as damaged.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -50,7 +51,7 @@ def read(path: str) -> Code:
             raise CodeError(f"{path}: not a regular file")
         if found.st_size == 0:
             return Code(NO_CODE)
-        return read_bytes(File(descriptor, found.st_size))
+        return read_bytes(File(descriptor, found.st_size, path, deadline))
     except OSError as error:
         raise CodeError(f"{path}: cannot be read: {error.strerror or error}") from None
     finally:

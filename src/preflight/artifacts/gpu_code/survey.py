@@ -108,7 +108,7 @@ class Outcome(NamedTuple):
 def survey(path: str, deadline: float | None = None, tree: Tree | None = None) -> Survey:
     """Look into a file, a wheel, a directory or an environment.
 
-    Raises CodeError where it is none, or where that takes until ``deadline`` (of time.monotonic). ``tree``: what lies
+    Raises CodeError where it is none, Late where that takes until ``deadline`` (of time.monotonic). ``tree``: what lies
     beneath the directory, where it is known already.
     """
     kind = places.kind_of(path)
@@ -119,16 +119,16 @@ def survey(path: str, deadline: float | None = None, tree: Tree | None = None) -
     present: set[str] = set()
     found: Iterable[Found]
     if kind == places.FILE:
-        alone = read(path)
+        alone = read(path, deadline)
         if alone.kind == NO_CODE and alone.complete:
             raise CodeError(f"{path}: no program, library, object, archive, cubin, fatbin, PTX or wheel")
         found, otherwise = [Found(name, alone)], Owner(name)
     elif kind == places.WHEEL:
-        found, otherwise = places.in_wheel(path), packages.of_name(name)
+        found, otherwise = places.in_wheel(path, deadline), packages.of_name(name)
         tags, present = set(packages.tags_of(name)), places.names_in_wheel(path)
     else:
         tree = tree or places.tree(path, deadline)
-        owners, tags = packages.installed(tree)
+        owners, tags = packages.installed(tree, deadline)
         found, present = places.in_directory(tree, deadline), places.names_of(tree)
     return collect(path, kind, found, owners, otherwise, tags, present)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Hashable
 from typing import Any
+
+from preflight.artifacts.gpu_code.model import Late
 
 MAX_STEPS = 300_000  # a container or an image is one, a page that is searched as well: PyTorch has some ten thousand
 PAGE = 4096  # bytes that are searched for one step
@@ -15,6 +18,12 @@ _CHUNK = 1 << 20  # bytes searched at once
 
 class Damaged(ValueError):
     """Something points out of the file, or there is too much of it; one line."""
+
+
+def in_time(path: str, deadline: float | None) -> None:
+    """Raise Late where ``deadline`` (of time.monotonic) is over; None: there is none."""
+    if deadline is not None and time.monotonic() > deadline:
+        raise Late(f"{path}: to look into it takes too long here; 'preflight code' takes its time")
 
 
 class Budget:
@@ -34,11 +43,13 @@ class Budget:
 class File:
     """An open file as a sequence of bytes. Nothing is mapped: a file may become shorter while it is read.
 
-    Raises Damaged for bytes that are not there any more, OSError where the file cannot be read.
+    Raises Damaged for bytes that are not there any more, OSError where the file cannot be read, Late where it is read
+    after ``deadline`` (of time.monotonic). ``path``: for that message.
     """
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, path: str = "", deadline: float | None = None) -> None:
         self._descriptor, self._size = descriptor, size
+        self._path, self._deadline = path, deadline
         self._at, self._block = 0, b""
 
     def __len__(self) -> int:
@@ -66,6 +77,7 @@ class File:
 
     def _read(self, at: int, size: int) -> bytes:
         parts = []
+        in_time(self._path, self._deadline)
         while size > 0:
             part = _pread(self._descriptor, size, at)
             if not part:

@@ -6,6 +6,7 @@ Layers of OCI images and docker archives are not kept, so such an image has to b
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 
 from preflight.artifacts.gpu_code import packages, places
@@ -13,6 +14,7 @@ from preflight.artifacts.gpu_code.model import CodeError
 from preflight.artifacts.gpu_code.packages import Owner
 from preflight.artifacts.gpu_code.places import Found
 from preflight.artifacts.gpu_code.survey import Survey, collect
+from preflight.files import read_plain
 from preflight.submit.image import sif
 from preflight.submit.image.model import ImageError
 from preflight.submit.image.squashfs import MAGIC, Squashfs
@@ -24,9 +26,8 @@ _INFO = ".dist-info"
 def is_image(path: str) -> bool:
     """Tell whether a file is a squashfs or a SIF."""
     try:
-        with open(path, "rb") as file:
-            head = file.read(_HEAD)
-    except OSError:
+        head = read_plain(path, _HEAD)
+    except (OSError, ValueError):
         return False
     return head.startswith(MAGIC) or head[sif.MAGIC_AT :] == sif.MAGIC
 
@@ -45,7 +46,8 @@ def survey_image(path: str) -> Survey:
             files = list(_files(store))
             owners = _owners(name for name, _ in files)
             present = {name.rpartition("/")[2] for name, _ in files}
-            return collect(path, places.IMAGE, _found(store, files), owners, None, set(), present)
+            left = places.budget(os.fstat(file.fileno()).st_size)
+            return collect(path, places.IMAGE, _found(store, files, left), owners, None, set(), present)
     except ImageError as error:
         raise CodeError(f"{path}: {error}") from None
     except OSError as error:
@@ -70,8 +72,9 @@ def _files(store: Squashfs) -> Iterator[tuple[str, int]]:
                 yield path[1:], entry.size if entry.kind == "file" else 0
 
 
-def _found(store: Squashfs, files: list[tuple[str, int]]) -> Iterator[Found]:
-    left = places.MAX_WHEEL
+def _found(store: Squashfs, files: list[tuple[str, int]], left: int) -> Iterator[Found]:
+    """Yield the files that may hold code. ``left``: the bytes that may be unpacked, all together."""
+    seen = 0
     for name, size in files:
         if size < 64 or not places.may_hold_code(name):
             continue
@@ -83,15 +86,22 @@ def _found(store: Squashfs, files: list[tuple[str, int]]) -> Iterator[Found]:
             first = next(blocks, b"")
             if not places.begins_as_code(first, name):
                 continue
+            seen += 1
+            if seen > places.MAX_CODE:
+                raise CodeError(f"more than {places.MAX_CODE} libraries in the image")
+            error = places.too_much(size, store.packed(f"/{name}"), left)
+            if error:
+                yield Found(name, None, error)
+                continue
             left -= size
             with places.unpacked(_from(first, blocks)) as place:
                 yield places.read_as(place, name)
-        except ImageError as error:
-            yield Found(name, None, str(error))
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
+        except ImageError as problem:
+            yield Found(name, None, str(problem))
+        except OSError as problem:
+            if problem.errno == errno.ENOSPC:
                 raise
-            yield Found(name, None, error.strerror or "cannot be read")
+            yield Found(name, None, problem.strerror or "cannot be read")
 
 
 def _from(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -84,8 +84,7 @@ class Squashfs:
             raise OSError(errno.EINVAL, "not a regular file", path)
         if inode.size > limit:
             raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
-        whole = inode.size // self._block_size if inode.fragment != _NO_FRAGMENT else -(-inode.size // self._block_size)
-        words = struct.unpack(f"<{whole}I", self._metadata(*inode.blocks, whole * 4)[0])
+        words = self._words(inode)
         at = inode.start
         left = inode.size
         for word in words:
@@ -101,6 +100,20 @@ class Squashfs:
             if len(rest) < left:
                 raise ImageError(_SHORT)
             yield rest
+
+    def packed(self, path: str) -> int:
+        """Return the bytes that a file takes in the image, at most; 0 of what is none."""
+        inode = self._find(path)
+        if inode is None or inode.kind != "file":
+            return 0
+        blocks = sum(word & (_PLAIN_BLOCK - 1) for word in self._words(inode))
+        return blocks + (self._block_size if inode.fragment != _NO_FRAGMENT else 0)
+
+    def _words(self, inode: Inode) -> tuple[int, ...]:
+        """Return a file's list of blocks: the size of each, 0 of one that is all zeros."""
+        whole = inode.size // self._block_size if inode.fragment != _NO_FRAGMENT else -(-inode.size // self._block_size)
+        words: tuple[int, ...] = struct.unpack(f"<{whole}I", self._metadata(*inode.blocks, whole * 4)[0])
+        return words
 
     def _find(self, path: str) -> Inode | None:
         if path not in self._known:

@@ -10,7 +10,7 @@ import time
 
 from preflight.artifacts.gpu_code.demands import Holds, holds, span
 from preflight.artifacts.gpu_code.kept import kept_survey
-from preflight.artifacts.gpu_code.model import LIBRARY, PROGRAM, CodeError
+from preflight.artifacts.gpu_code.model import LIBRARY, PROGRAM, CodeError, Late
 from preflight.artifacts.gpu_code.packages import Owner
 from preflight.artifacts.gpu_code.read import read
 from preflight.artifacts.gpu_code.runs import built_with
@@ -41,24 +41,29 @@ def environment(session: Session, command: Command, prefix: str, line: int, gpus
         return
     if found is None:
         return
-    _system(session, command, found, prefix, line)
+    sure = not found.notes
+    if not sure:
+        more = f", and {len(found.notes) - 1} more" if len(found.notes) > 1 else ""
+        session.collector.unread(line, f"not all of {prefix} was looked into: {found.notes[0]}{more}")
+    _system(session, command, found, prefix, line, sure)
     if gpus:
-        _packages(session, command, found, line)
+        _packages(session, command, found, line, sure)
 
 
-def _system(session: Session, command: Command, found: Survey, prefix: str, line: int) -> None:
+def _system(session: Session, command: Command, found: Survey, prefix: str, line: int, sure: bool) -> None:
     if len(found.machines) > 1:
         session.collector.unread(line, f"{prefix} holds programs for {' and '.join(found.machines)}")
     elif found.machines:
         machine = found.machines[0]
-        session.need(command, f"arch={machine}", line, f"the libraries in {prefix} are for {machine}")
+        session.need(command, f"arch={machine}", line, f"the libraries in {prefix} are for {machine}", binds=sure)
     if found.glibc.version:
         version = show(found.glibc.version)
         why = f"{_name(found.glibc.by)} in {prefix} asks GLIBC_{version}"
         session.need(command, f"glibc>={version}", line, why, binds=False)  # perhaps nothing loads it
 
 
-def _packages(session: Session, command: Command, found: Survey, line: int) -> None:
+def _packages(session: Session, command: Command, found: Survey, line: int, sure: bool) -> None:
+    """Add what the packages ask. ``sure``: nothing of the environment was left out, so that PyTorch's code binds."""
     told: dict[tuple[str, ...], list[tuple[Package, Holds]]] = {}
     for package in found.packages:
         name = package.owner.name.lower().replace("_", "-")
@@ -71,7 +76,7 @@ def _packages(session: Session, command: Command, found: Survey, line: int) -> N
             told.setdefault(held.targets, []).append((package, held))
     for alike in sorted(told.values(), key=lambda one: not any(map(_is_sure, one)))[:MOST]:
         alike.sort(key=lambda one: not _is_sure(one))
-        binds = _is_sure(alike[0])
+        binds = sure and _is_sure(alike[0])
         names = ", ".join(_label(package) for package, _ in alike[:3]) + " and others" * (len(alike) > 3)
         _code(session, command, alike[0][1], names, line, binds, alike[0][0].owner.name)
     if len(told) > MOST:
@@ -107,7 +112,10 @@ def program(session: Session, command: Command, word: Word) -> None:
         place = _outside(session, path)
         if place is None or not os.path.isfile(place) or not _is_elf(place):
             return
-        code = read(place)
+        code = read(place, _deadline(session))
+    except Late as error:
+        session.collector.unread(word.line, f"what a program asks was not looked into: {error}")
+        return
     except (OSError, CodeError):
         return
     if code.kind not in (PROGRAM, LIBRARY):  # a static program of one position is as a library
