@@ -19,6 +19,7 @@ import pytest
 
 from preflight.hooks import drain as drain_module
 from preflight.hooks import pending as pending_module
+from preflight.hooks import spool
 from preflight.hooks.drain import Drained, correct, drain
 from preflight.hooks.drained import Cause
 from preflight.hooks.run import Run
@@ -184,6 +185,9 @@ class Site:
         for module in (drain_module, pending_module):
             monkeypatch.setattr(module, "time", self.clock)
         monkeypatch.setattr(drain_module, "random", self.chance)
+        # The clock is not the disk's: a write that a busy machine delays is no frozen spool here.
+        monkeypatch.setattr(spool, "BUDGET_S", 600.0)
+        monkeypatch.setattr(spool._State, "gone", False)
 
     def _run(self, node: str, phase: str) -> Run:
         place = str(self.place / node)

@@ -9,6 +9,7 @@ import pytest
 
 from nvml import sim
 from preflight.deploy.copy import copy_package
+from preflight.hooks import spool
 from unit.agent_site import AgentSite, build
 from unit.hook_site import Site
 
@@ -19,6 +20,13 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def spool_again() -> Iterator[None]:
+    """A spool that one test found frozen, or slow on a busy machine, is not so for the tests after it in this process."""
+    yield
+    spool._State.gone = False
 
 
 @pytest.fixture(scope="session")
