@@ -24,7 +24,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def spool_again() -> Iterator[None]:
-    """A spool that one test found frozen, or slow on a busy machine, is not so for the tests after it in this process."""
+    """A spool that one test found frozen, or slow on a busy machine, is not so for the tests after it here."""
     yield
     spool._State.gone = False
 
