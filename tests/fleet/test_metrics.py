@@ -153,6 +153,17 @@ def test_what_a_user_wrote_is_no_check_that_failed(store: Store, end: str) -> No
     assert sum(failing.values()) == 1
 
 
+def test_many_warnings_hide_no_failure(store: Store) -> None:
+    warned = [samples.finding("gpu.temperature", "warn", "node", subject=f"gpu {at}") for at in range(100)]
+    others = [samples.finding(f"host.{at}", "warn", "node", subject="x") for at in range(25)]
+    failed = samples.finding("gpu.ecc.uncorrected", "fail", "node", subject="gpu 7")
+    add(store, [samples.report("n1", samples.START, 7, gpus=1, found=[*warned, *others, failed], checks=1)])
+    failing = series(scraped(store))["preflight_nodes_failing"]
+    assert failing["gpu.ecc.uncorrected", samples.CLUSTER, "fail"] == 1
+    assert len(failing) == 27
+    assert status.latest(store)[0].failing[0] == "fail gpu.ecc.uncorrected gpu 7"
+
+
 def test_a_node_that_invents_names_makes_it_no_longer(store: Store) -> None:
     found = [samples.finding(f"made.up{at}", "fail", "node", subject="x") for at in range(400)]
     add(store, [samples.report("n1", samples.START, 1, gpus=1, found=found, checks=1)])

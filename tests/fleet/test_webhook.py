@@ -18,8 +18,12 @@ from starlette.testclient import TestClient
 from fleet import samples
 from preflight.fleet import tokens
 from preflight.fleet.entry import EntryReader
+from preflight.fleet.keys import LASTS_MS
 from preflight.fleet.pages import access
 from preflight.fleet.pages.app import Options
+from preflight.fleet.pages.views import fleet
+from preflight.fleet.query import actions
+from preflight.fleet.query.window import Window
 from preflight.fleet.store.interface import Store
 from preflight.fleet.store.open import open_store
 from preflight.fleet.tell import events, webhook
@@ -190,6 +194,78 @@ def test_what_was_before_it_is_not_told_and_the_queue_is_bounded(store: Store, r
     events.begin(store, webhook.SINK, now + 60_000)  # a restart takes nothing out
     assert events.bound(store, now, most=5) == 4
     assert [one.node for one in events.waiting(store)] == ["n4", "n5", "n6", "n7", "n8"]
+
+
+SLOW = "drain breaker: Slurm's commands take 2.0 s, and 1.1 s are left to count and undo; not drained: " + REASON
+SENT = "drain breaker: an earlier command may still drain this node; not drained: " + REASON
+
+
+def test_of_the_breakers_trips_one_an_hour_is_told(store: Store, receiver: Receiver) -> None:
+    its = ready(store, Target(receiver.url, SECRET))
+    hour = time.time() // 3600 * 3600 - 7200  # a full one
+    add(store, *(report(f"n{at}", "drain", hour + at, BREAKER, enforced=False) for at in range(1, 200)))
+    add(store, report("m1", "drain", hour + 200, BREAKER, enforced=False))
+    add(store, report("m2", "drain", hour + 201))
+    assert its.round() == 2
+    add(store, report("m3", "drain", hour + 300, BREAKER, enforced=False))  # it was told, and is gone from the queue
+    add(store, report("m4", "drain", hour + 3600, BREAKER, enforced=False))
+    assert its.round() == 1
+    assert receiver.told() == [("breaker", "n1"), ("drain", "m2"), ("breaker", "m4")]
+    assert events.number(store) == 0
+
+
+@pytest.mark.parametrize("detail", [SLOW, SENT])
+def test_a_slow_controller_is_no_trip(store: Store, detail: str) -> None:
+    add(store, report("n1", "drain", time.time() - 60, detail, enforced=False))
+    assert events.number(store) == 0
+    assert store.rows("SELECT 1 FROM totals WHERE name = 'breaker'") == []
+    assert fleet.trips(actions.would(store, Window(0, LASTS_MS))) == []
+    add(store, report("n1", "drain", time.time() - 50, BREAKER, enforced=False))
+    assert store.rows("SELECT runs FROM totals WHERE name = 'breaker'") == [(1,)]
+    assert len(fleet.trips(actions.would(store, Window(0, LASTS_MS)))) == 1
+
+
+def test_what_was_told_takes_no_other_event_out(store: Store) -> None:
+    add(store, report("n1", "drain", time.time() - 60))
+    (first,) = events.waiting(store)
+    events.told(store, first)
+    add(store, report("n2", "drain", time.time() - 50))
+    (second,) = events.waiting(store)
+    events.told(store, first._replace(number=second.number))  # another collector, and SQLite gave the number again
+    assert [one.node for one in events.waiting(store)] == ["n2"]
+
+
+def test_a_begin_that_was_ended_halfway_tells_nothing_old(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = round(time.time() * 1000)
+    add(store, report("n1", "drain", time.time() - 60))
+    write, calls = store.write, []
+
+    def ended(sql: str, rows: Any) -> int:
+        calls.append(sql)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return write(sql, rows)
+
+    monkeypatch.setattr(store, "write", ended)
+    with pytest.raises(KeyboardInterrupt):
+        events.begin(store, webhook.SINK, now)
+    events.begin(store, webhook.SINK, now)
+    assert events.number(store) == 0
+
+
+def test_what_the_collector_drops_is_counted(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.release.clear()
+    store = open_store(f"sqlite:///{tmp_path}/fleet.db")
+    events.begin(store, webhook.SINK, 0)
+    events.lease(store, webhook.SINK, 0, LASTS_MS, 0)  # another collector tells
+    add(store, report("n1", "drain", time.time() - 8 * samples.DAY_S))
+    with TestClient(make_app(store, options=Options(webhook=Target(receiver.url, SECRET)))) as client:
+        while events.number(store):
+            time.sleep(0.01)
+        token = access.make(store, "p", "metrics")
+        text = client.get("/metrics", headers={"authorization": f"Bearer {token}"}).text
+        assert 'preflight_webhook_events_total{result="dropped"} 1.0' in text
+    store.close()
 
 
 def test_a_receiver_that_hangs_holds_up_no_report(tmp_path: Path, receiver: Receiver) -> None:

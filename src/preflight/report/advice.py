@@ -1,5 +1,6 @@
 """What the verdict says in a sentence, and what to do next: for the job's user, and for the admin."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ from preflight.report.merge import Change, Detail, Try, View, fold, natural
 
 _SHOWN = 8
 BREAKER = "drain breaker"
+_LIMIT = re.compile(rf"{BREAKER}: [0-9]")  # hooks/drain.py; what only a slow controller held back has no number there
 
 
 class Advice(NamedTuple):
@@ -20,6 +22,11 @@ class Advice(NamedTuple):
 def advise(view: View) -> Advice:
     """Return the advice for a merged view."""
     return Advice(_sentence(view), _some(_user(view)), _some(_admin(view)))
+
+
+def tripped(kind: str, detail: str) -> bool:
+    """Return whether an action is a drain that the breaker's limit held back: many nodes, and not a slow controller."""
+    return kind == "drain" and _LIMIT.match(detail) is not None
 
 
 def _sentence(view: View) -> str:

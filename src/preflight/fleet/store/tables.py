@@ -5,18 +5,21 @@ Names are kept once, under a number made from the name itself: collectors side b
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from preflight.fleet.entry import Boot, Entry
+from preflight.fleet.entry import Boot, Entry, Loud
 from preflight.fleet.keys import BUCKETS_MS as BUCKETS_MS
 from preflight.fleet.keys import HOUR_MS, bucket
 from preflight.fleet.keys import STATUSES as STATUSES
 from preflight.fleet.numbers import number as number
 from preflight.fleet.store.frames import Frames
-from preflight.report.advice import BREAKER
+from preflight.report.advice import tripped
 from preflight.report.model import PHASES, VERDICTS
+
+MOST_SHOWN = 60  # findings of a node's latest report that are kept beside it; the report has all
 
 
 class Upsert(NamedTuple):
@@ -101,6 +104,7 @@ class _Tables:
         self.totals: Counter[tuple[str, ...]] = Counter()
         self.actions: list[tuple[Any, ...]] = []
         self.events: list[tuple[Any, ...]] = []
+        self.trips: dict[bytes, tuple[Any, ...]] = {}
         self.jobs: dict[tuple[str, int], list[Any]] = {}
         self._numbers: dict[tuple[str, ...], int] = {}
 
@@ -130,11 +134,19 @@ class _Tables:
             its = (*(_cause(entry), entry.detail), entry.job.id if entry.job else None)
             start = (entry.key, node, entry.started_ms, phase, entry.action)
             self.actions.append((*start, int(entry.enforced), *its))
-            if event(entry):
-                self.events.append((*start[:-1], event(entry), *its))
+            if kind := event(entry):
+                self._event(kind, entry, (*start[1:-1], kind, *its))
         self._totals(entry, str(phase), str(verdict))
         if entry.job:
             self._job(entry, verdict)
+
+    def _event(self, kind: str, entry: Entry, row: tuple[Any, ...]) -> None:
+        """Keep an event to be told; of a cluster's trips within an hour one: each node that is held back makes more."""
+        if kind == "breaker":
+            key = hour_key(entry.cluster, entry.started_ms // HOUR_MS)
+            self.trips[key] = min(self.trips.get(key, (key, *row)), (key, *row), key=lambda one: one[2])
+        else:
+            self.events.append((entry.key, *row))
 
     def _totals(self, entry: Entry, phase: str, verdict: str) -> None:
         totals, cluster = self.totals, entry.cluster
@@ -159,7 +171,7 @@ class _Tables:
         before = self.latest.get(node)
         if before is not None and (before[1], before[2]) >= (entry.started_ms, entry.key):
             return
-        failing = "\n".join(f"{one.status} {one.check} {one.subject}" for one in entry.loud[:20])
+        failing = "\n".join(f"{one.status} {one.check} {one.subject}" for one in _shown(entry.loud))
         job = entry.job.id if entry.job else None
         self.latest[node] = (
             *(node, entry.started_ms, entry.key, phase, verdict, entry.action, int(entry.enforced), job, failing),
@@ -227,7 +239,8 @@ class _Tables:
                 ("report", "node", "at_ms", "phase", "kind", "check_name", "detail", "job"),
                 ("report",),
                 "",
-                sorted(self.events, key=lambda row: (row[2], row[0])),
+                # Trips in the order of their keys: another collector may be writing the same ones.
+                sorted(self.events, key=lambda row: (row[2], row[0])) + _sorted(self.trips),
             ),
             self._jobs(),
             _counts("totals", ("name", "cluster", "a", "b", "c"), self.totals),
@@ -270,7 +283,22 @@ def event(entry: Entry) -> str:
     """Return what others are told of a report: "drain", "resume", "breaker", "" where there is nothing."""
     if entry.action in ("drain", "resume") and entry.enforced:
         return entry.action
-    return "breaker" if entry.action == "drain" and entry.detail.startswith(BREAKER) else ""
+    return "breaker" if tripped(entry.action, entry.detail) else ""
+
+
+def hour_key(cluster: str, hour: int) -> bytes:
+    """Return the 16 bytes under which a cluster's trips of the breaker in an hour (since the epoch) are one event."""
+    text = f"{cluster}\0breaker\0{hour}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def _shown(loud: Sequence[Loud]) -> list[Loud]:
+    """Return the findings that a node's latest state keeps, fails first: one of each check and status before others."""
+    ranked = sorted(loud, key=lambda one: STATUSES.index(one.status))
+    firsts = {(one.status, one.check): one for one in reversed(ranked)}
+    others = [one for one in ranked if firsts[one.status, one.check] is not one]
+    kept = sorted(firsts.values(), key=lambda one: STATUSES.index(one.status)) + others
+    return sorted(kept[:MOST_SHOWN], key=lambda one: STATUSES.index(one.status))
 
 
 def _cause(entry: Entry) -> str:

@@ -136,9 +136,10 @@ class Webhook:
             for event in its:
                 if self._stop.is_set() or not self._leads():
                     return sent
-                self._send(event)
+                if not events.known(self._store, event):
+                    self._send(event)
+                    sent += 1
                 events.told(self._store, event)
-                sent += 1
         return sent
 
     def _leads(self) -> bool:
@@ -150,10 +151,14 @@ class Webhook:
             self._held_ms = 0
             return False
         self._held_ms = until
-        if dropped := events.bound(self._store, now):
+        self.bound(now)
+        return True
+
+    def bound(self, now_ms: int) -> None:
+        """Drop the events that are too old or too many, and say so. Raises StoreError."""
+        if dropped := events.bound(self._store, now_ms):
             self.counts["dropped"] += dropped
             self._say(f"webhook: {dropped} events were too many or older than seven days: dropped")
-        return True
 
     def _send(self, event: Event) -> None:
         text, at = body(event), round(time.time())

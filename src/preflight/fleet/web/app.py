@@ -146,7 +146,10 @@ class Collector:
         while True:
             now = round(time.time() * 1000)
             with contextlib.suppress(StoreError):  # another collector was first, or the next hour will do
-                await run_in_threadpool(events.bound, self.store, now)
+                if self.webhook is not None:
+                    await run_in_threadpool(self.webhook.bound, now)
+                else:
+                    await run_in_threadpool(events.bound, self.store, now)
                 if self.keep_days:
                     await run_in_threadpool(forget, self.store, self.keep_days, now)
             await asyncio.sleep(3600)

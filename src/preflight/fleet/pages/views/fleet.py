@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from preflight.fleet.entry import DAY_MS
@@ -12,7 +13,7 @@ from preflight.fleet.pages.table import Column, NodeRef, Table
 from preflight.fleet.pages.views import common
 from preflight.fleet.query import actions, series, status
 from preflight.fleet.query.window import Window
-from preflight.report.advice import BREAKER
+from preflight.report.advice import tripped
 from preflight.report.model import VERDICTS
 
 BACK_DAYS = 90  # how old a drain may be that still lasts, as `preflight fleet status` has it
@@ -30,6 +31,11 @@ class Broken(NamedTuple):
     nodes: tuple[str, ...]
 
 
+def trips(would: Sequence[actions.Action]) -> list[actions.Action]:
+    """Return the drains that the breaker's limit held back."""
+    return [one for one in would if tripped(one.kind, one.detail)]
+
+
 def page(ask: Ask) -> Page:
     """Return the fleet's page."""
     store, now = ask.store, ask.now_ms
@@ -42,7 +48,6 @@ def page(ask: Ask) -> Page:
     summary = status.summary(store, window)
     would = actions.would(store, window)
     broken = _broken(ask, nodes, drains)
-    trips = [one for one in would if one.kind == "drain" and one.detail.startswith(BREAKER)]
     tally = Counter(one.verdict for one in nodes)
     counts = {verdict: tally[verdict] for verdict in VERDICTS}
     figures: dict[str, Any] = {
@@ -57,7 +62,7 @@ def page(ask: Ask) -> Page:
         "p50_ms": summary.p50_ms,
         "p95_ms": summary.p95_ms,
         "not_enforced": len(would),
-        "breaker": len(trips),
+        "breaker": len(trips(would)),
     }
     tables = (
         _broken_table(broken, ask),
