@@ -2,7 +2,8 @@
 
 `preflight install` makes the file beside the copied package. Without it, or with one of another Python, and where a
 module's own file is another since, modules are found as usual. It holds code and an index: a module is unmarshalled
-when it is imported.
+when it is imported. A file of the size and time in the index is the one that was bundled; one of another time is
+where its content is: an image keeps whole seconds, or has one time for all files.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-    # Is it a package; where its code begins and how long that is; size and mtime_ns of its file.
-    _Entry = tuple[bool, int, int, int, int]
+    # Is it a package; where its code begins and how long that is; size, mtime_ns and content's hash of its file.
+    _Entry = tuple[bool, int, int, int, int, bytes]
 
 NAME = "modules.bundle"
 ROOMS = ("", "catalog", "facts", "requirements", "policy", "checks", "slurm", "report", "hooks")  # a hook's
 _Spec = type(sys.__spec__)
+_KEY = 1  # of the hash; any number
 
 
 def make(package: str, named: str = "") -> None:
@@ -38,9 +40,11 @@ def make(package: str, named: str = "") -> None:
     for name, path in _modules(package):
         with open(path, "rb") as file:
             known = f"{named or package}{path[len(package) :]}"
-            code = marshal.dumps(compile(file.read(), known, "exec", dont_inherit=True))
+            source = file.read()
             info = os.fstat(file.fileno())
-        index[name] = (os.path.basename(path) == "__init__.py", end, len(code), info.st_size, info.st_mtime_ns)
+        code = marshal.dumps(compile(source, known, "exec", dont_inherit=True))
+        is_package = os.path.basename(path) == "__init__.py"
+        index[name] = (is_package, end, len(code), info.st_size, info.st_mtime_ns, _hash(source))
         codes.append(code)
         end += len(code)
     head = marshal.dumps(index)
@@ -59,6 +63,11 @@ def _modules(package: str) -> Iterator[tuple[str, str]]:
             if file.endswith(".py") and file != "__main__.py":
                 parts = [top, inside, "" if file == "__init__.py" else file[:-3]]
                 yield ".".join(part for part in parts if part), os.path.join(directory, file)
+
+
+def _hash(source: bytes) -> bytes:
+    """Return the hash by which Python itself tells whether a source is the one that it compiled (PEP 552)."""
+    return bytes(_imp.source_hash(_KEY, source))
 
 
 def use(package: str) -> None:
@@ -82,9 +91,14 @@ def use(package: str) -> None:
     sys.meta_path.insert(0, _Finder(os.path.dirname(package), index, data, begin + head))
 
 
+def _hash_of(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return _hash(file.read())
+
+
 def _mark() -> bytes:
-    """Return what only a bundle that this interpreter can run begins with."""
-    return f"preflight {sys.implementation.cache_tag} {sys.hexversion:x} {sys.flags.optimize}\n".encode()
+    """Return what only a bundle that this interpreter and this form of the index can run begins with."""
+    return f"preflight 2 {sys.implementation.cache_tag} {sys.hexversion:x} {sys.flags.optimize}\n".encode()
 
 
 class _Finder:
@@ -102,9 +116,9 @@ class _Finder:
         file = f"{place}/__init__.py" if entry[0] else f"{place}.py"
         try:
             info = os.stat(file)
+            if info.st_size != entry[3] or (info.st_mtime_ns != entry[4] and _hash_of(file) != entry[5]):
+                return None
         except OSError:
-            return None
-        if (info.st_size, info.st_mtime_ns) != entry[3:]:
             return None
         spec: ModuleSpec = _Spec(name, self, origin=file, is_package=entry[0])  # type: ignore[arg-type]
         spec.has_location = True
@@ -118,7 +132,7 @@ class _Finder:
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code."""
-        _, offset, length, _, _ = self._index[module.__name__]
+        _, offset, length, *_ = self._index[module.__name__]
         begin = self._begin + offset
         code = marshal.loads(self._data[begin : begin + length])
         _imp._fix_co_filename(code, module.__file__)  # type: ignore[attr-defined]

@@ -1,13 +1,17 @@
 """The bundle: the same modules as the files, and the files where it does not fit."""
 
+import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from preflight import bundle
+from preflight.deploy.copy import files_below
 
 SHOW = """
 import sys
@@ -61,6 +65,49 @@ def test_it_holds_every_module_of_its_rooms_and_none_of_the_users_side(lib: Path
     names = {name for name, _ in bundle._modules(str(lib / "preflight"))}
     assert {"preflight", "preflight.files", "preflight.hooks.main", "preflight.facts.gpu", "preflight.checks"} <= names
     assert not [name for name in names if name.split(".")[1:2] in (["cli"], ["submit"], ["deploy"])]
+
+
+def times(lib: Path, of: Callable[[int], int]) -> None:
+    """Give every file and directory another time, as an image does."""
+    for path in [*lib.rglob("*"), lib]:
+        at = of(path.stat().st_mtime_ns)
+        os.utime(path, ns=(at, at))
+
+
+# squashfs, cpio and tar; ostree (bootc); SOURCE_DATE_EPOCH; a copy that keeps no times.
+IMAGES: dict[str, Callable[[int], int]] = {
+    "whole seconds": lambda at: at // 10**9 * 10**9,
+    "none": lambda _: 0,
+    "one for all": lambda _: 1_700_000_000 * 10**9,
+    "of the copy": lambda _: time.time_ns(),
+}
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_in_an_image_the_bundle_is_used_and_an_edited_file_counts(lib: Path, image: str) -> None:
+    times(lib, IMAGES[image])
+    assert shown(lib)[0] == "_Finder"
+    path = lib / "preflight/hooks/run.py"
+    text = path.read_text()
+    path.write_text(text.replace("import", "tropmi", 1).replace("tropmi", "import", 1) + "\n")
+    times(lib, IMAGES[image])
+    assert shown(lib)[0] == "SourceFileLoader"
+    path.write_text(text.replace("e", "a", 1))  # of the same length, in the text at its top
+    times(lib, IMAGES[image])
+    if image != "whole seconds":  # there the same second and the same size are the same file, as for Python itself
+        assert shown(lib)[0] == "SourceFileLoader"
+
+
+def test_through_squashfs_the_files_are_those_of_the_index(lib: Path, tmp_path: Path) -> None:
+    """Not one has to be read for its content."""
+    if shutil.which("mksquashfs") is None:
+        pytest.skip("there is no mksquashfs")
+    image, root = tmp_path / "image.sqsh", tmp_path / "root"
+    subprocess.run(["mksquashfs", lib, image, "-quiet", "-no-progress", "-noI", "-noD", "-noF"], check=True)
+    subprocess.run(["unsquashfs", "-quiet", "-no-progress", "-d", root, image], check=True)
+    assert shown(root)[0] == "_Finder"
+    for files in (files_below(str(lib)), files_below(str(root))):
+        assert [name for name, path in files.items() if os.stat(path).st_mtime_ns % 10**9] == []
 
 
 def test_a_file_that_was_edited_counts_and_one_that_is_gone_is_missed(lib: Path) -> None:

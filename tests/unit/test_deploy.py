@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -17,7 +18,8 @@ from preflight.deploy import copy, install, layout
 from preflight.deploy.layout import HOOKS, DeployError, Target, assets, interpreter
 from preflight.deploy.render import filled
 from preflight.deploy.uninstall import uninstall
-from preflight.deploy.versions import KEEP
+from preflight.deploy.versions import KEEP, only_one
+from preflight.hooks.rundir import FOLDERS, KEPT
 from preflight.policy.model import Policy, ReportPolicy
 from unit.hook_site import JOB, Site
 
@@ -236,6 +238,52 @@ def test_uninstalling_leaves_scripts_that_do_nothing_then_nothing(node: Node) ->
     assert not os.path.exists(node.target.run_dir)
     assert os.path.exists(node.target.config)  # policy and spool stay
     assert (node.place / "spool").is_dir()
+
+
+def test_what_a_killed_installation_and_killed_hooks_left_goes_too(node: Node) -> None:
+    node.install()
+    left = [f"{node.target.libexec}/.prolog.77", f"{node.target.program.replace('bin/', 'bin/.')}.77"]
+    left += [f"{node.target.share}/.cli_filter.lua.77", f"{node.target.run_dir}/.facts-gpu.json.77"]
+    left += [f"{node.target.run_dir}/expected-n1.json", f"{node.target.run_dir}/pruned-n1"]
+    (Path(node.target.run_dir) / "task").mkdir()
+    left += [f"{node.target.run_dir}/task/.n1.7.77", f"{node.target.run_dir}/task/n1.7"]
+    for path in left:
+        Path(path).touch()
+    staging = Path(node.target.versions, ".new-77/lib")
+    staging.mkdir(parents=True)
+    removed = uninstall(node.target, everything=True)
+    assert set(left) <= set(removed)
+    assert removed[-2:] == [node.target.versions, node.target.prefix]  # the lock last
+    assert not os.path.exists(node.target.prefix)
+    assert not os.path.exists(node.target.run_dir)
+
+
+def test_what_is_not_ours_stays(node: Node) -> None:
+    node.install()
+    others = [f"{node.target.libexec}/.prolog.swp", f"{node.target.run_dir}/other.json"]
+    for path in others:
+        Path(path).touch()
+    uninstall(node.target, everything=True)
+    assert all(os.path.exists(path) for path in others)
+
+
+def test_all_that_hooks_keep_in_the_runtime_directory_is_known_to_the_uninstallation() -> None:
+    source = Path(layout.__file__).parents[1]
+    places = re.compile(r"\{(?:[a-z_]+\.)*_?run_dir\}/([a-z-]+)")
+    texts = [path.read_text() for path in source.rglob("*.py") if path.parent.name != "deploy"]
+    names = {name.strip("-") for text in texts for name in places.findall(text)}
+    assert {"task", "expected", "pruned", "agent", "kept"} <= names
+    unknown = {name for name in names - set(FOLDERS) if not f"{name}-".startswith(tuple(f"{one}-" for one in KEPT))}
+    assert unknown == set()
+
+
+def test_beside_an_installation_nothing_is_uninstalled(site: Site, node: Node) -> None:
+    node.install()
+    with only_one(node.target):
+        done = site.run("uninstall", "--prefix", node.target.prefix, "--run-dir", node.target.run_dir, "--all")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "is under way: wait for its end" in done.stderr
+    assert "Preflight was uninstalled" not in node.script("prolog").read_text()
 
 
 def test_the_copy_holds_libraries_and_compiled_code_but_no_pth(package: str) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from preflight.deploy import build, install, uninstall, versions
 from preflight.deploy.layout import DeployError, Target, interpreter
+from preflight.policy.model import Policy, ReportPolicy
 from unit.hook_site import Site
 
 PYTHON = os.path.realpath(sys.executable)
@@ -129,9 +134,82 @@ def test_rollbacks_go_back_one_by_one_and_an_installation_is_the_latest_again(ta
     with pytest.raises(DeployError, match=r"no version that was installed before 1\.0-\S+ is kept"):
         install.rollback(target)
     assert tree(target.libexec) == scripts
-    assert put("2.0").place == places[1]  # installed, so it is the latest: back from it is what was before
+    assert put("2.0").place == places[1]  # installed, so it is the latest: back from it is what was in use
     assert [os.path.basename(one)[0] for one in versions.places(target)] == ["1", "3", "2"]
-    assert install.rollback(target).place == places[2]
+    assert install.rollback(target).place == places[0]
+
+
+def backwards(target: Target) -> list[str]:
+    """Return the first numbers of the versions that rollbacks go through until there is none."""
+    found: list[str] = []
+    while len(found) < 9:
+        try:
+            found.append(os.path.basename(install.rollback(target).place)[0])
+        except DeployError as error:
+            assert "no version that was installed before" in str(error)  # noqa: PT017 - the end of the loop
+            break
+    assert runs(target) == versions.current(target)
+    return found
+
+
+def test_no_rollback_leads_to_a_version_that_was_rolled_back_from(target: Target, put: Put) -> None:
+    for version in ("1.0", "2.0", "3.0"):
+        put(version)
+    install.rollback(target)  # 3 is broken
+    fourth = put("4.0")
+    assert (os.path.basename(fourth.before)[0], fourth.back) == ("2", True)
+    assert backwards(target) == ["2", "1"]
+    fifth = put("5.0")
+    assert (os.path.basename(fifth.before)[0], fifth.back) == ("1", True)
+    put("4.0")  # chosen again, by an older package
+    assert backwards(target) == ["5", "1"]
+
+
+def test_a_version_that_was_installed_again_is_gone_through_once(target: Target, put: Put) -> None:
+    for version in ("1.0", "2.0", "3.0", "2.0"):
+        put(version)
+    assert backwards(target) == ["3", "1"]
+
+
+def test_versions_of_an_earlier_preflight_are_gone_through_by_their_age(target: Target, put: Put) -> None:
+    for version in ("1.0", "2.0", "3.0"):
+        put(version)
+    for place in versions.places(target):
+        path = Path(place, versions.MANIFEST)
+        manifest = json.loads(path.read_text())
+        del manifest["before"]
+        path.write_text(json.dumps(manifest))
+    assert versions.history(target, versions.current(target)) == versions.places(target)[1::-1]
+    assert install.rollback(target).place == versions.places(target)[1]
+    put("4.0")
+    assert backwards(target) == ["2", "1"]
+
+
+@pytest.mark.parametrize("before", ["x", [1], {}, ["../../etc", "/etc", "", "."]])
+def test_a_manifest_that_names_no_versions_leads_nowhere_else(target: Target, put: Put, before: object) -> None:
+    first, second = put("1.0").place, put("2.0").place
+    path = Path(second, versions.MANIFEST)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "before": before}))
+    named = isinstance(before, list) and before != [1]
+    assert versions.history(target, second) == ([] if named else [first])
+
+
+def test_the_page_names_the_way_back_where_there_is_one(site: Site, target: Target, put: Put) -> None:
+    options = ["--prefix", target.prefix, "--run-dir", target.run_dir, "--config", target.config]
+    fresh = ["install", *options, "--no-plugin", "--python", PYTHON]
+    places = [put(version).place for version in ("1.0", "2.0")]
+    said = site.run(*fresh).stdout
+    assert f"\nbefore    {places[1]} (back to it: preflight install --rollback)\n" in said
+    latest = versions.current(target)
+    said = site.run("install", "--rollback", *options).stdout
+    assert said.startswith(f"installed {places[1]}\nbefore    {latest}\n")  # the next one goes to the first
+    Path(places[1], "files/libexec/prolog").write_text("#!/bin/sh\nexit 1\n")
+    said = site.run(*fresh).stdout
+    assert f"installed {latest}\nbefore    {places[1]}\n" in said
+    done = site.run("install", "--rollback", *options)
+    assert done.stderr.endswith(f"files/libexec/prolog was changed (to go further back: rm -r {places[1]})\n")
+    shutil.rmtree(places[1])
+    assert site.run("install", "--rollback", *options).stdout.startswith(f"installed {places[0]}\n")
 
 
 def test_no_rollback_to_what_is_damaged_or_from_nowhere(target: Target, put: Put) -> None:
@@ -191,8 +269,96 @@ def test_a_rolled_back_version_stays_when_others_are_pruned(target: Target, put:
     assert versions.current(target) == places[0]
     fourth = put("4.0")
     assert fourth.before == places[0]
-    assert os.path.isdir(places[0]) is False  # older than the three that are kept, and it runs nothing now
-    assert versions.places(target) == [places[1], places[2], fourth.place]
+    # A shell may have read the first one's script and not started its Python: no process runs it that can be seen.
+    assert versions.places(target) == [*places, fourth.place]
+    assert put("5.0").removed == (places[1],)
+    assert backwards(target) == ["4", "0"]
+
+
+def test_a_version_without_a_manifest_stays_while_it_may_be_starting(target: Target, put: Put) -> None:
+    places = [put(f"{number}.0").place for number in range(3)]
+    install.rollback(target)
+    install.rollback(target)
+    Path(places[0], versions.MANIFEST).unlink()
+    os.utime(places[0], ns=(1, 1))
+    fourth = put("4.0")
+    assert (fourth.before, fourth.back, fourth.removed) == (places[0], False, ())
+    assert put("5.0").removed == (places[0], places[1])
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, in a file: DISK, mounted at DISK.mnt."""
+    if os.geteuid() != 0 or shutil.which("mkfs.ext4", path="/usr/sbin:/sbin") is None:
+        pytest.skip("a file system is mounted by root, and made by mkfs.ext4")
+    path = tmp_path / "disk"
+    path.touch()
+    os.truncate(path, 256 << 20)
+    subprocess.run(["/usr/sbin/mkfs.ext4", "-q", path], check=True)
+    with mounted(path) as place:
+        yield place
+
+
+@contextmanager
+def mounted(path: Path) -> Iterator[Path]:
+    place = Path(f"{path}.mnt")
+    place.mkdir()
+    if subprocess.run(["mount", "-o", "loop", path, place], capture_output=True, check=False).returncode:
+        pytest.skip("no loop device can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_power_cut_after_an_installation_leaves_a_version_that_is_whole(
+    disk: Path, target: Target, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """What a disk holds the moment the command has ended is what is found after a power cut."""
+
+    def copied(to: str, named: str = "") -> None:
+        shutil.copytree(Path(package).parents[1], to)
+
+    monkeypatch.setattr(install, "copy_package", copied)
+    config = f"{disk}/etc/p.toml"
+    place = target._replace(prefix=f"{disk}/opt", config=config)
+    monkeypatch.setattr(install, "_policy", lambda _: Policy(report=ReportPolicy(spool=f"{tmp_path}/%n")))
+    if again:  # one that was killed before it put the new version to use: this one finds it whole, in memory
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(install, "_make_directories", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                install.install(place, plugin=False)
+    installed = install.install(place, plugin=False).place
+    cut = tmp_path / "cut"
+    shutil.copyfile(tmp_path / "disk", cut)
+    with mounted(cut) as after:
+        there = place._replace(prefix=f"{after}/opt")
+        assert versions.fault(f"{after}{installed.removeprefix(str(disk))}") == ""
+        assert Path(f"{there.libexec}/prolog").read_bytes() == Path(f"{place.libexec}/prolog").read_bytes()
+        assert Path(f"{after}/etc/p.toml").read_bytes() == Path(config).read_bytes() != b""
+
+
+def test_a_file_system_that_cannot_be_written_is_named_and_nothing_is_swapped(
+    target: Target, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = put("1.0").place
+
+    class Libc:
+        """syncfs as of a disk that fails."""
+
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def syncfs(self, _: int) -> int:
+            ctypes.set_errno(errno.EIO)
+            return -1
+
+    monkeypatch.setattr(versions.ctypes, "CDLL", Libc)
+    with pytest.raises(OSError, match="Input/output error") as failed:
+        put("2.0")
+    assert failed.value.filename == target.versions
+    assert runs(target) == first
 
 
 def test_two_installations_at_once_and_one_that_was_killed(target: Target, put: Put) -> None:
@@ -203,7 +369,26 @@ def test_two_installations_at_once_and_one_that_was_killed(target: Target, put: 
         assert not half.exists()
         with pytest.raises(DeployError, match="is under way: wait for its end"):
             put()
+        with pytest.raises(DeployError, match="is under way: wait for its end"):
+            uninstall.uninstall(target, everything=True)
     assert put().changed
+
+
+def test_a_lock_that_an_uninstallation_has_removed_is_none(
+    target: Target, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put()
+    lock = fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        shutil.rmtree(target.versions)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(versions.fcntl, "flock", late)
+    with pytest.raises(DeployError, match="is under way: wait for its end"):
+        put("2.0")
+    monkeypatch.undo()
+    assert not os.path.exists(target.versions)
 
 
 def test_a_tree_for_an_image_names_no_path_of_the_build(tmp_path: Path) -> None:
@@ -244,6 +429,78 @@ def test_an_image_of_another_python_or_whose_links_lead_out_is_refused(tmp_path:
     with pytest.raises(DeployError, match=r"leads to .*, out of it"):
         install.install(target, plugin=False)
     assert not (tmp_path / "outside").exists()
+
+
+INSIDE = ("versions", "libexec", "bin", "lib", "lib/slurm", "share", "share/preflight")
+POLICY = (
+    "etc/preflight",
+    "etc/preflight/preflight.toml",
+    "etc/preflight/preflight.d",
+    "etc/preflight/preflight.d/1.toml",
+)
+SPOOL = ("var/spool/preflight",)
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("path", [*(f"opt/preflight/{one}" for one in INSIDE), *POLICY, *SPOOL])
+def test_no_link_of_an_image_leads_out_of_it(tmp_path: Path, path: str, there: bool) -> None:
+    image, outside = tmp_path / "image", tmp_path / "outside"
+    (image / path).parent.mkdir(parents=True)
+    outside.mkdir()
+    to = outside / "it"
+    if there and path.endswith(".toml"):
+        to.write_text("version = 1\nmode = 4\n")  # the build host's: it is not even read
+    elif there:
+        to.mkdir()
+    (image / path).symlink_to(to)
+    before = tree(str(outside))
+    target = Target("/opt/preflight", "/etc/preflight/preflight.toml", "/run/preflight", PYTHON, str(image))
+    with pytest.raises(DeployError, match=rf"a link in \S+ leads to {to}\S*, out of it; name the place"):
+        install.install(target, plugin=False)
+    if path not in SPOOL:  # nothing of a rollback is written there
+        with pytest.raises(DeployError, match=r"leads to \S+, out of it"):
+            install.rollback(target)
+    assert tree(str(outside)) == before
+
+
+def test_links_that_stay_in_an_image_are_followed(tmp_path: Path, package: str, target: Target) -> None:
+    image = tmp_path / "image"
+    (image / "usr/lib/preflight").mkdir(parents=True)
+    (image / "opt").mkdir()
+    (image / "opt/preflight").symlink_to("../usr/lib/preflight")
+    inside = Target("/opt/preflight", "/etc/preflight/preflight.toml", "/run/preflight", PYTHON, str(image))
+    install.install(inside, plugin=False)
+    assert (image / "usr/lib/preflight/libexec/prolog").is_file()
+    assert (image / "etc/preflight/preflight.toml").stat().st_mode & 0o7777 == 0o644
+
+
+def test_an_images_catalog_is_the_images(tmp_path: Path, target: Target) -> None:
+    image = tmp_path / "image"
+    (image / "etc/preflight").mkdir(parents=True)
+    policy = f'version = 1\nmode = "observe"\n[catalog]\nfile = "{tmp_path}/site.toml"\n'
+    (image / "etc/preflight/preflight.toml").write_text(policy)
+    inside = Target("/opt/preflight", "/etc/preflight/preflight.toml", "/run/preflight", PYTHON, str(image))
+    (tmp_path / "site.toml").write_text("[[driver]]\nno = 1\n")  # the build host's
+    with pytest.raises(DeployError, match=rf"{image}{tmp_path}/site\.toml"):
+        install.install(inside, plugin=False)
+    (image / str(tmp_path)[1:]).mkdir(parents=True)
+    (image / f"{tmp_path}/site.toml"[1:]).write_text("")
+    assert install.install(inside, plugin=False).changed
+
+
+@pytest.mark.parametrize("destdir", [False, True])
+def test_a_policy_that_is_a_link_to_nothing_stops_the_installation(
+    target: Target, tmp_path: Path, destdir: bool
+) -> None:
+    image = str(tmp_path / "image") if destdir else ""
+    config = Path(image + target.config)
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.unlink(missing_ok=True)
+    config.symlink_to("../cluster/preflight.toml")
+    with pytest.raises(DeployError, match=r"p\.toml: a link to \.\./cluster/preflight\.toml, which is not there"):
+        install.install(target._replace(destdir=image), plugin=False)
+    assert not os.path.lexists(image + target.prefix)
+    assert config.is_symlink()
 
 
 def test_a_plugin_that_was_built_elsewhere(target: Target, plugin: Callable[[str], Path], tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ run_dir_option = click.option("--run-dir", metavar="DIR", default="/run/prefligh
 )
 @click.option("--cppflags", default="", metavar="FLAGS", help="Where Slurm's headers are: -I/opt/slurm/include.")
 @click.option("--destdir", metavar="DIR", default="", help="Write below DIR, the root of a node's image.")
-@click.option("--rollback", is_flag=True, help="Go back to the version that was installed before this one.")
+@click.option("--rollback", is_flag=True, help="Go back to the version that was in use before this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 3 where something was changed.")
 def install(
@@ -51,7 +51,7 @@ def install(
 ) -> int:
     """Install hooks and plugin below --prefix, as root, over a running version too; print the lines for slurm.conf.
 
-    Where nothing is new nothing is done. Three versions are kept, and what still runs.
+    Where nothing is new nothing is done. Three versions are kept, what rollbacks lead to, and what still runs.
     """
     from preflight.deploy import install as deploy
     from preflight.deploy.build import has_compiler
@@ -86,11 +86,11 @@ def _page(target: Target, done: Outcome, plugin: bool, agent: bool) -> str:
     """Return what an admin reads."""
     from preflight.policy.load import load_policy
 
-    mode = load_policy(target.at(target.config)).mode
+    mode = load_policy(target.at(target.config), root=target.destdir).mode
     hint = ' (set mode = "observe" first: nothing is then drained or moved)' if mode == "enforce" else ""
     text = f"{'installed' if done.changed else 'unchanged'} {done.place}\n"
     if done.changed and done.before and done.before != done.place:
-        text += f"before    {done.before} (back to it: preflight install --rollback)\n"
+        text += f"before    {done.before}{' (back to it: preflight install --rollback)' if done.back else ''}\n"
     elif done.changed and done.before:
         text += "".join(f"repaired  {path}\n" for path in done.changed)
     text += "".join(f"removed   {path}\n" for path in done.removed)

@@ -7,7 +7,11 @@ import os
 import click
 
 from preflight.cli.common import fail
-from preflight.deploy.layout import HOOKS, SLURM_KEYS, Target
+from preflight.deploy.layout import HOOKS, SLURM_KEYS, DeployError, Target
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.policy.model import Policy
 
 
 @click.command()
@@ -22,7 +26,7 @@ def uninstall(prefix: str | None, run_dir: str | None, everything: bool) -> None
     """
     from preflight.deploy import uninstall as deploy
     from preflight.deploy.doctor.host import installed_prefix, used_policy, used_run_dir
-    from preflight.slurm.commands import SlurmError
+    from preflight.deploy.versions import only_one
 
     prefix = os.path.abspath(prefix or installed_prefix())
     if not os.path.isdir(f"{prefix}/libexec"):
@@ -30,16 +34,14 @@ def uninstall(prefix: str | None, run_dir: str | None, everything: bool) -> None
     run_dir = os.path.abspath(run_dir or used_run_dir(prefix))
     target, policy = Target(prefix, "", run_dir, ""), used_policy(prefix)
     try:
-        deploy.quiet(target)  # the health check would publish again
-        try:
-            published = deploy.withdraw(policy)
-            if published and published.via:
-                click.echo("taken back: what this node had published to Slurm")
-        except SlurmError as error:
-            click.echo(f"preflight: warning: what this node published to Slurm is there still: {error}", err=True)
-            click.echo("preflight: warning: elsewhere: preflight publish --clear --node NAME", err=True)
-        for path in deploy.uninstall(target, everything):
+        with only_one(target):  # an installation meanwhile would put the hooks back, or lose its version
+            deploy.quiet(target)  # the health check would publish again
+            _withdraw(policy)
+            removed = deploy.remove(target, everything)
+        for path in removed:
             click.echo(f"removed {path}")
+    except DeployError as error:
+        fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" + (" (uninstall as root)" if error.errno in (1, 13) else ""))
     if not everything:
@@ -49,3 +51,17 @@ def uninstall(prefix: str | None, run_dir: str | None, everything: bool) -> None
         click.echo("Until then each sbatch prints an error: the plugin is gone and plugstack.conf names it.")
         click.echo("Nodes that Preflight has drained stay so, nothing resumes them now: sinfo -R | grep preflight:")
         click.echo("A cli_filter.lua that calls preflight lets jobs through with a warning: take it out too.")
+
+
+def _withdraw(policy: Policy) -> None:
+    """Take back what the node published to Slurm, and say so."""
+    from preflight.deploy.uninstall import withdraw
+    from preflight.slurm.commands import SlurmError
+
+    try:
+        published = withdraw(policy)
+        if published and published.via:
+            click.echo("taken back: what this node had published to Slurm")
+    except SlurmError as error:
+        click.echo(f"preflight: warning: what this node published to Slurm is there still: {error}", err=True)
+        click.echo("preflight: warning: elsewhere: preflight publish --clear --node NAME", err=True)

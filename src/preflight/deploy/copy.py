@@ -109,6 +109,8 @@ def copy_package(lib: str, named: str = "") -> None:
     for name, source in sources().items():
         os.makedirs(os.path.dirname(f"{lib}/{name}"), exist_ok=True)
         shutil.copyfile(source, f"{lib}/{name}")
+        second = int(os.stat(f"{lib}/{name}").st_mtime)  # as squashfs, cpio and tar keep it
+        os.utime(f"{lib}/{name}", (second, second))
 
     def compiled(directory: str, quiet: int) -> bool:
         inside = os.path.relpath(directory, lib)

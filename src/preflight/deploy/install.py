@@ -19,6 +19,7 @@ from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target, asse
 from preflight.deploy.render import File, texts
 from preflight.files import OWN
 from preflight.hooks.rundir import ALIVE
+from preflight.policy.files import drop_in_directory, drop_ins
 from preflight.policy.load import PolicyError, load_policy
 from preflight.policy.model import Policy
 
@@ -29,12 +30,14 @@ class Outcome(NamedTuple):
     """What an installation did. ``place``, ``before``: the version's directory now, and the former; "" none.
 
     ``changed``: the paths that are not as they were, () where nothing was to be done. ``removed``: old versions.
+    ``back``: whether a rollback goes to ``before``.
     """
 
     place: str
     before: str
     changed: tuple[str, ...]
     removed: tuple[str, ...] = ()
+    back: bool = False
 
     @property
     def version(self) -> str:
@@ -53,8 +56,9 @@ def install(
     """
     os.umask(0o022)  # users run the command and the task prolog from here
     source = assets()
+    _stay_inside(target, *_written(target))
     policy = _policy(target)
-    _stay_inside(target, policy)
+    _stay_inside(target, policy.report.spool)
     if not target.destdir:
         runs_by(target.python)
     built = {f"libexec/{name}": File(data) for name, data in build.clients(source).items()} if agent else {}
@@ -65,31 +69,39 @@ def install(
         place, new = _version(target, source, policy, built)
         changed = [new] if new else []
         changed += _make_directories(target, policy, source)
+        if place != before:
+            versions.flush(target)
         changed += _activate(target, place)
-        removed = versions.forget_old(target, place) if changed else []
-    return Outcome(place, before, tuple(changed), tuple(removed))
+        removed = versions.forget_old(target, place, before) if changed else []
+        back = place != before and versions.history(target, place)[:1] == [before] and not versions.fault(before)
+    return Outcome(place, before, tuple(changed), tuple(removed), back)
 
 
 def rollback(target: Target) -> Outcome:
-    """Go back to the version that was installed before the current one; raises DeployError, nothing swapped then.
+    """Go back to the version that was in use before the current one; raises DeployError, nothing swapped then.
 
-    Further rollbacks go further back; the next installation is the latest again.
+    Further rollbacks go further back, and the next installation comes after where they ended: none of them leads to a
+    version that was rolled back from.
     """
     os.umask(0o022)
+    _stay_inside(target, *_written(target))
     if not os.path.isdir(target.at(target.versions)):
         raise DeployError(f"{target.prefix}: no Preflight is installed there (--prefix)")
     with versions.only_one(target):
         now = versions.current(target)
         if not now:
             raise DeployError(f"{target.program}: it names no version that is there: preflight install")
-        places = versions.places(target)
-        earlier = [place for place in places[: places.index(now)] if versions.read(place)]
-        if not earlier:
+        place, *further = versions.history(target, now) or [""]
+        manifest = versions.read(place) if place else None
+        if manifest is None:
             raise DeployError(f"no version that was installed before {os.path.basename(now)} is kept")
-        fault = versions.fault(earlier[-1])
+        fault = versions.fault(place)
         if fault:
-            raise DeployError(f"{earlier[-1]} is not as it was installed: {fault}")
-        return Outcome(earlier[-1], now, tuple(_activate(target, earlier[-1])))
+            past = f" (to go further back: rm -r {place})" if further else ""
+            raise DeployError(f"{place} is not as it was installed: {fault}{past}")
+        versions.write(place, manifest._replace(before=tuple(os.path.basename(one) for one in further)))
+        versions.flush(target)
+        return Outcome(place, now, tuple(_activate(target, place)))
 
 
 def _version(target: Target, source: str, policy: Policy, built: dict[str, File]) -> tuple[str, str]:
@@ -105,7 +117,8 @@ def _version(target: Target, source: str, policy: Policy, built: dict[str, File]
     if kept:  # it was installed before, and is now the latest again
         manifest = versions.read(kept[-1])
         assert manifest is not None
-        versions.write(kept[-1], manifest._replace(installed=at))
+        names = versions.names_before(target, kept[-1])
+        versions.write(kept[-1], manifest._replace(installed=at, before=names))
         return kept[-1], ""
     directory = target.at(target.versions)
     name = f"{__version__}-{time.strftime('%Y%m%d%H%M%S')}-{os.getpid()}"
@@ -123,7 +136,8 @@ def _version(target: Target, source: str, policy: Policy, built: dict[str, File]
             os.chmod(f"{staging}/files/{path}", file.mode)
         sums = {path: hashlib.sha256(file.data).hexdigest() for path, file in files.items()}
         lib = digest(files_below(f"{staging}/lib"))
-        versions.write(staging, versions.Manifest(__version__, made_of, lib, at, sums))
+        names = versions.names_before(target)
+        versions.write(staging, versions.Manifest(__version__, made_of, lib, at, sums, names))
         os.rename(staging, f"{directory}/{name}")
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
@@ -149,28 +163,44 @@ def _policy(target: Target) -> Policy:
     """Return the policy that is there already; a broken one stops the installation before it begins."""
     path = target.at(target.config)
     if not os.path.exists(path):
+        if os.path.islink(path):  # where it leads may be a file system that is not mounted now
+            raise DeployError(
+                f"{path}: a link to {os.readlink(path)}, which is not there: write that file, or rm the link"
+            )
         return Policy()
     try:
-        return load_policy(path)
+        return load_policy(path, root=target.destdir)
     except PolicyError as error:
         raise DeployError(error.lines[0]) from error
 
 
-def _stay_inside(target: Target, policy: Policy) -> None:
-    """Refuse an image whose links lead out of it: what is written would be this host's. Raises DeployError."""
+def _written(target: Target) -> tuple[str, ...]:
+    """Return the directories that an installation writes in, and the files of the policy, which it reads."""
+    own = (target.prefix, target.versions, *_directories(target))
+    more = [path[len(target.destdir) :] for path in drop_ins(target.at(target.config))]
+    return (*own, os.path.dirname(target.config), target.config, drop_in_directory(target.config), *more)
+
+
+def _directories(target: Target) -> tuple[str, ...]:
+    """Return the directories below the prefix in which files are swapped."""
+    return (target.libexec, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", target.share)
+
+
+def _stay_inside(target: Target, *paths: str) -> None:
+    """Refuse an image whose links lead out of it: what is read and written would be this host's. Raises DeployError."""
     root = os.path.realpath(target.destdir)
-    for path in (target.prefix, os.path.dirname(target.config), policy.report.spool) if target.destdir else ():
+    for path in paths if target.destdir else ():
         real = os.path.realpath(target.at(path))
         if os.path.commonpath([root, real]) != root:
             inside = f"{path}: a link in {target.destdir} leads to {real}, out of it"
-            raise DeployError(f"{inside}; name the place that it stands for in the image (--prefix, --config)")
+            fix = "name the place that it stands for in the image (--prefix, --config, [report] spool)"
+            raise DeployError(f"{inside}; {fix}")
 
 
 def _make_directories(target: Target, policy: Policy, source: str) -> list[str]:
     """Make what is missing of directories and policy, and return it; an image's /run is empty when it boots."""
     made = []
-    places = [target.libexec, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", target.share]
-    for path in [target.at(one) for one in places] + ([] if target.destdir else [target.run_dir]):
+    for path in [target.at(one) for one in _directories(target)] + ([] if target.destdir else [target.run_dir]):
         if not os.path.isdir(path):
             os.makedirs(path, mode=0o755)
             made.append(path)
@@ -185,7 +215,8 @@ def _make_directories(target: Target, policy: Policy, source: str) -> list[str]:
     config = target.at(target.config)
     if not os.path.exists(config):
         os.makedirs(os.path.dirname(config), exist_ok=True)
-        shutil.copyfile(f"{source}/site-config/preflight.toml", config)
+        with open(f"{source}/site-config/preflight.toml", "rb") as file:
+            _swap(config, file.read(), 0o644)
         made.append(config)
     return made
 

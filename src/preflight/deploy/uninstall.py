@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
 import subprocess
@@ -10,7 +9,8 @@ import time
 
 from preflight.deploy.install import _swap
 from preflight.deploy.layout import CLIENTS, HOOKS, PROGRAMS, Target
-from preflight.deploy.versions import places
+from preflight.deploy.versions import only_one, places
+from preflight.digits import is_whole
 from preflight.hooks.rundir import ALIVE, FOLDERS, KEPT
 from preflight.policy.load import node_name
 from preflight.policy.model import Policy
@@ -84,29 +84,59 @@ def uninstall(target: Target, everything: bool) -> list[str]:
     """Take Preflight off the node and return what was removed.
 
     slurm.conf may still name the hooks, and a missing prolog drains nodes: they become scripts that exit with 0, until
-    ``everything`` removes these too. Policy and spool stay.
+    ``everything`` removes these too. Policy and spool stay. Raises DeployError beside an installation, and OSError.
     """
+    with only_one(target):
+        return remove(target, everything)
+
+
+def remove(target: Target, everything: bool) -> list[str]:
+    """Do the same for a caller that holds `only_one`."""
     quiet(target)
     removed = disable(target)
     shared = (target.cli_filter, target.publish_unit, target.agent_unit)
     programs = (f"{target.libexec}/{name}" for name in PROGRAMS)  # no script is theirs any more
-    for path in (*places(target), target.program, target.plugin, *shared, *programs):
-        removed += _remove(path)
-    removed += _empty(target.versions, f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", f"{target.prefix}/lib")
+    scripts = [f"{target.libexec}/{name}" for name in (*HOOKS, *CLIENTS.values())]
+    ours = places(target)
+    for path in (*ours, target.program, target.plugin, *shared, *programs):
+        removed += [*_remove(path), *_half_written(path)]
+    for path in scripts:
+        removed += [*(_remove(path) if everything else []), *_half_written(path)]
+    removed += _empty(f"{target.prefix}/bin", f"{target.prefix}/lib/slurm", f"{target.prefix}/lib")
     removed += _empty(target.share, f"{target.prefix}/share")
     if everything:
-        scripts = (f"{target.libexec}/{name}" for name in (*HOOKS, *CLIENTS.values()))
-        for path in (*scripts, *_kept_between_runs(target)):
+        for path in _kept_between_runs(target):
             removed += _remove(path)
-        removed += _empty(*(f"{target.run_dir}/{name}" for name in FOLDERS), target.run_dir)
-        removed += _empty(target.libexec, target.prefix)
-    return removed
+        removed += _empty(*(f"{target.run_dir}/{name}" for name in FOLDERS), target.run_dir, target.libexec)
+    gone = _empty(target.versions)  # late, for it holds the lock: another installation may begin after it
+    removed += gone if ours else []
+    return removed + (_empty(target.prefix) if everything else [])
+
+
+def _half_written(path: str) -> list[str]:
+    """Remove what an installation that was killed left beside a file that it was to replace; return it."""
+    directory, name = os.path.split(path)
+    found = [
+        f"{directory}/{one}"
+        for one in _names(directory)
+        if one.startswith(f".{name}.") and is_whole(one[len(name) + 2 :])
+    ]
+    return [gone for one in sorted(found) for gone in _remove(one)]
 
 
 def _kept_between_runs(target: Target) -> list[str]:
-    """Return the files that hooks keep in the runtime directory."""
-    kinds = (*(f"{name}-*.json" for name in KEPT), *(f"{name}/*" for name in FOLDERS), "agent.sock", ALIVE)
-    return [path for kind in kinds for path in sorted(glob.glob(f"{glob.escape(target.run_dir)}/{kind}"))]
+    """Return the files that hooks keep in the runtime directory, half written ones of a hook that was killed too."""
+    kept = tuple(start for name in KEPT for start in (f"{name}-", f".{name}-"))
+    found = [one for one in _names(target.run_dir) if one.startswith(kept) or one in ("agent.sock", ALIVE)]
+    found += [f"{name}/{one}" for name in FOLDERS for one in _names(f"{target.run_dir}/{name}")]
+    return [f"{target.run_dir}/{one}" for one in sorted(found)]
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _remove(path: str) -> list[str]:

@@ -15,8 +15,11 @@ from preflight.facts.isolate import Channel, Child, start
 from preflight.facts.mounted import in_memory
 
 ALIVE = ".alive"  # in the directory: root's, which no user can lock
-# What stands in the directory between runs: files NAME-*.json, and directories of files. Uninstalling removes them.
-KEPT = ("policy", "gres", "facts", "kept", "stuck", "drain", "clock", "counters", "kernel-log", "site")
+# What stands in the directory between runs: files NAME-*, and directories of files. Uninstalling removes them.
+KEPT = (
+    *("policy", "gres", "facts", "kept", "stuck", "drain", "clock", "counters", "kernel-log", "site"),
+    *("expected", "pruned"),
+)
 FOLDERS = ("task", "pending", "released", "unkept", "agent")
 BUDGET_S = 1.0  # for the child, in all
 LOCK_S = 0.3  # of it for the lock: other hooks of this node hold it for a millisecond each

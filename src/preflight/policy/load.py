@@ -37,8 +37,8 @@ class PolicyError(ValueError):
 class Reader:
     """Collects values, mistakes and warnings of one file."""
 
-    def __init__(self, text: str, path: str) -> None:
-        self.text, self.path = text, path
+    def __init__(self, text: str, path: str, root: str = "") -> None:
+        self.text, self.path, self.root = text, path, root
         self.errors: list[str] = []
         self.warnings: list[str] = []
 
@@ -75,12 +75,13 @@ class Reader:
         return values
 
 
-def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -> Policy:
+def parse_policy(text: str, path: str, more: tuple[tuple[str, str], ...] = (), root: str = "") -> Policy:
     """Return the policy in ``text`` and its drop-ins ``more`` ((text, path) in order of name); raises PolicyError.
 
     A later file's key stands over an earlier one's; its [[expect]] are added. Paths are only named in messages.
+    ``root``: the directory below which the catalog's file is looked for, an image's.
     """
-    files = [Reader(text, path), *(Reader(*one) for one in more)]
+    files = [Reader(text, path, root), *(Reader(*one, root) for one in more)]
     merged: dict[str, Any] = {"": {}, **{name: {} for name in model.SECTIONS}, "checks": {}, "xids": {}}
     merged.update(expect=[], host=[])
     errors: list[str] = []
@@ -131,7 +132,7 @@ def _merge(merged: dict[str, Any], reader: Reader) -> None:
         merged["host"] += read_rows(reader, name, rows)
     file = merged["catalog"].get("file")
     if file and "catalog" in sections:
-        merged[""]["catalog_rows"] = _catalog_rows(reader, file)
+        merged[""]["catalog_rows"] = _catalog_rows(reader, f"{reader.root}{file}")
 
 
 def _unknown_steps(files: list[Reader], recover: model.RecoverPolicy) -> list[str]:
@@ -216,10 +217,11 @@ def _named(value: Any, node: str) -> Any:
     return tuple(_named(one, node) for one in value) if isinstance(value, tuple) else value
 
 
-def load_policy(path: str | None = None, node: str | None = None) -> Policy:
+def load_policy(path: str | None = None, node: str | None = None, root: str = "") -> Policy:
     """Return the site's policy for ``node`` (default: this host), or the defaults where no file is named or installed.
 
     ``path``, else $PREFLIGHT_CONFIG, names the file; else it is DEFAULT_PATH. Its drop-ins are read with it.
+    ``root``: the directory of an image whose policy it is, "" for this host.
 
     Raises PolicyError where the file is named but cannot be read, or is wrong.
     """
@@ -227,13 +229,13 @@ def load_policy(path: str | None = None, node: str | None = None) -> Policy:
     named = asked or model.DEFAULT_PATH
     if not asked and not os.path.exists(named):
         return for_node(Policy(mode="observe"), node or node_name())
-    return for_node(read_policy(named), node or node_name())
+    return for_node(read_policy(named, root), node or node_name())
 
 
-def read_policy(path: str) -> Policy:
+def read_policy(path: str, root: str = "") -> Policy:
     """Return the policy in the file ``path`` and in its drop-ins, for any node; raises PolicyError."""
     more = tuple((read_text(one), one) for one in drop_ins(path))
-    return parse_policy(read_text(path), path, more)
+    return parse_policy(read_text(path), path, more, root)
 
 
 def read_text(path: str) -> str:
