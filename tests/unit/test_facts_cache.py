@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from preflight.facts import cache, child, modulefiles, rootfs
+from preflight.facts import cache, child, modulefiles, moduletrees, rootfs
 from preflight.facts.answer import Answer
 from preflight.facts.registry import fact_of
 from preflight.facts.rootfs import Root
@@ -121,7 +121,7 @@ def test_a_corrupt_cache_is_read_again(node: Path, content: str) -> None:
     assert probe.runs == 2
 
 
-@pytest.mark.parametrize("part", ["seen", "values", "collected_ns"])
+@pytest.mark.parametrize("part", ["seen", "values", "collected_ns", "until"])
 def test_a_cache_with_a_part_of_another_kind_is_read_again(node: Path, part: str) -> None:
     probe = Probe()
     read(node, probe)
@@ -160,6 +160,33 @@ def test_unknown_answers_are_not_kept(node: Path) -> None:
     root = Root(str(node / "node"))
     cache.cached(str(node / "cache"), "subject", root, [], lambda root: Answer({}, {"": "not mounted yet"}))
     assert not (node / "cache").exists()
+
+
+def test_an_answer_that_was_cut_short_is_kept_for_a_while_only(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As modulefiles on a file system that is slow the first time after a boot."""
+    for name in ("gcc/13", "cuda/12"):
+        path = node / "node/apps" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("#%Module\n")
+        for one in (path, path.parent, path.parents[1]):
+            os.utime(one, OLD)
+    up = 1000.0
+    monkeypatch.setattr(cache, "_up", lambda: up)
+    monkeypatch.setattr(moduletrees, "READ_S", -1.0)
+    assert "not all of 2 modulefiles" in str(behind_now(node))
+    monkeypatch.setattr(moduletrees, "READ_S", 60.0)
+    assert "not all of 2 modulefiles" in str(behind_now(node))  # not read anew for each job
+    up += moduletrees.CUT_KEEP_S
+    assert behind_now(node) is None
+    up += 1e9
+    monkeypatch.setattr(moduletrees, "READ_S", -1.0)
+    assert behind_now(node) is None  # and what was read whole is kept
+
+
+def behind_now(node: Path) -> object:
+    root = Root(str(node / "node"), False)
+    answer = cache.cached(str(node / "cache"), "modules", root, [], lambda root: modulefiles.read(root, ("/apps",)))
+    return answer.values["behind"]
 
 
 def test_modulefiles_are_known_by_their_directories(node: Path) -> None:

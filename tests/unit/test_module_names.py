@@ -192,3 +192,45 @@ def test_trees_that_the_nodes_own_files_name_are_read(tmp_path: Path) -> None:
     behind = read(root, ()).values["behind"]
     assert behind == "/etc/profile.d/more.sh adds a tree of modules that policy [facts] module_paths does not name"
     assert read(root, ("/apps/a",)).values["behind"] is None  # what the policy names is all
+
+
+def _tree(place: Path, files: dict[str, str]) -> Root:
+    for path, text in files.items():
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(text)
+    return Root(str(place), live=False)
+
+
+ADDS = "#%Module\nmodule use /sw/more\n"
+PLAIN = "#%Module\nsetenv A b\n"
+
+
+@pytest.mark.parametrize("order", [("/a", "/b"), ("/b", "/a")])
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"a/gcc/13": ADDS, "b/gcc/13": PLAIN}, "gcc"),
+        ({"a/gcc/13": ADDS, "b/gcc/14": PLAIN}, "gcc"),
+        ({"a/StdEnv": ADDS, "b/StdEnv": PLAIN}, "StdEnv"),
+        ({"a/Core/StdEnv": ADDS, "a/Core/tools": PLAIN, "b/x/1": PLAIN}, "Core/StdEnv"),
+        ({"a/Core/StdEnv.lua": ADDS, "a/Core/zsh.lua": PLAIN, "b/Core/StdEnv.lua": PLAIN}, "Core/StdEnv"),
+    ],
+)
+def test_no_module_of_the_same_name_or_directory_hides_one_that_adds_a_tree(
+    files: dict[str, str], name: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    behind = read(_tree(tmp_path, files), order).values["behind"]
+    assert behind == f"module {name} adds a tree of modules"
+
+
+def test_users_own_modules_are_no_tree_wherever_their_modulefile_stands(tmp_path: Path) -> None:
+    root = _tree(tmp_path, {"a/modules/use.own": ADDS, "b/gcc/13": PLAIN})
+    assert read(root, ("/a", "/b")).values["behind"] is None
+
+
+def test_a_modulefile_that_cannot_be_read_whole_may_add_a_tree(tmp_path: Path) -> None:
+    root = _tree(tmp_path, {"a/gcc/13": PLAIN + "#" * (1 << 16), "a/cuda/12": PLAIN})
+    answer = read(root, ("/a",))
+    assert "/a/gcc/13" in answer.values["behind"]
+    assert "it may add a tree of modules" in answer.values["behind"]
+    assert answer.keep_s is not None

@@ -1,5 +1,6 @@
 """The hook's policy: one stat where nothing changed, the last good one in observe mode where it broke."""
 
+import itertools
 import json
 import os
 import stat
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from preflight.policy import cache, load
-from preflight.policy.cache import cached_policy
+from preflight.policy.cache import PolicyInForce, cached_policy
 from preflight.policy.model import Policy
 
 GOOD = (
@@ -170,6 +171,43 @@ def test_a_file_written_just_now_does_not_replace_a_good_one_yet(site: Site) -> 
     assert site.policy().expect
     site.write(half, age_s=cache.SETTLE_S + 0.1)
     assert not site.policy().expect
+
+
+@pytest.mark.parametrize("step_s", [0.3, 1.1, -5.0])
+def test_the_agent_takes_a_file_that_settles_while_it_looks(
+    site: Site, monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """Whatever the clock does between two questions, the old policy never stays for good."""
+    inside = PolicyInForce(str(site.file), "n1", str(site.run_dir))
+    assert inside.get().cluster == "one"
+    site.write(GOOD.replace("one", "two"), age_s=0)
+    now = site.file.stat().st_mtime
+    with monkeypatch.context() as patch:
+        ticks = itertools.count(now + cache.SETTLE_S - 0.1, step_s)
+        patch.setattr(cache.time, "time", lambda: next(ticks))
+        inside.get()
+    monkeypatch.setattr(cache.time, "time", lambda: now + 60)
+    assert inside.get().cluster == "two"
+    assert inside.get() is inside.get()
+
+
+def test_a_file_that_changes_as_it_is_read_does_not_count_yet(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.policy()
+    half = GOOD.partition("[[expect]]")[0]
+    site.write(half)
+    real = load.read_policy
+
+    def reading(path: str) -> Policy:
+        found = real(path)
+        site.write(GOOD.replace("one", "two"), age_s=0)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(load, "read_policy", reading)
+        assert site.policy().expect
+    assert site.policy().expect
+    site.write(GOOD.replace("one", "two"))
+    assert (site.policy().cluster, len(site.policy().expect)) == ("two", 1)
 
 
 def test_the_first_policy_counts_at_once_and_so_does_one_from_the_future(site: Site) -> None:

@@ -11,10 +11,14 @@ NOT_LIVE = "not a live node (--root)"
 
 
 class Answer(NamedTuple):
-    """``values``: key -> plain JSON value. ``unknown``: key -> reason, or "" -> reason for the whole subject."""
+    """``values``: key -> plain JSON value. ``unknown``: key -> reason, or "" -> reason for the whole subject.
+
+    ``keep_s``: seconds for which a cache may keep it, None for as long as what it was read from stays the same.
+    """
 
     values: dict[str, Any]
     unknown: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple default, never written
+    keep_s: float | None = None
 
 
 def unknown(reason: str) -> Answer:

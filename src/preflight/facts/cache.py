@@ -2,7 +2,8 @@
 
 The key holds the boot id, the package version and the probe's parameters; beside it stands the identity (inode, size,
 mtime_ns) of every path that the probe touched, absent ones too. Checking costs only stat calls. A cache that is
-missing, corrupt, somebody else's or out of date is collected again; one that can't be written costs only time.
+missing, corrupt, somebody else's or out of date is collected again; one that can't be written costs only time. An
+answer that was cut short, as by a file system that is slow after the boot, is kept for a while only.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ def cached(
         root.watching = False
     if root.seen and not answer.unknown and len(root.seen) <= MAX_PATHS:
         try:
-            write_json(place, {"key": key, "collected_ns": started, "seen": root.seen, "values": answer.values})
+            entry = {"key": key, "collected_ns": started, "seen": root.seen, "values": answer.values}
+            if answer.keep_s is not None:
+                entry["until"] = _up() + answer.keep_s
+            write_json(place, entry)
         except OSError:
             return answer
     return answer
@@ -62,11 +66,19 @@ def boot_id() -> str:
         return ""
 
 
+def _up() -> float:
+    """Return seconds since the boot: no clock that is set moves it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def _valid(stored: Any, key: list[Any], root: Root) -> Answer | None:
     if not isinstance(stored, dict) or stored.get("key") != key:
         return None
     seen, values, collected = stored.get("seen"), stored.get("values"), stored.get("collected_ns")
     if not isinstance(seen, dict) or not isinstance(values, dict) or not isinstance(collected, int):
+        return None
+    until = stored.get("until")
+    if until is not None and not (isinstance(until, (int, float)) and _up() < until):
         return None
     try:
         for path, identity in seen.items():

@@ -7,7 +7,7 @@ from stat import S_ISDIR, S_ISREG
 
 from preflight.digits import is_whole
 from preflight.facts.answer import Answer, unknown
-from preflight.facts.moduletrees import adds_trees, own_trees
+from preflight.facts.moduletrees import CUT_KEEP_S, adds_trees, own_trees
 from preflight.facts.rootfs import Root
 
 MAX_DEPTH = 6
@@ -35,19 +35,24 @@ _NAMING = re.compile(r"module[-_](?:version|alias)\b")
 
 class _Found:
     """What a walk found; ``lua``: a Lua file is among them; ``unread``: an rc file was not understood. ``files``: of
-    each name without its version, one modulefile."""
+    the versions of one module in one tree, name and path of one; a name may stand in several trees."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
-        self.files: dict[str, str] = {}
+        self.files: dict[str, tuple[str, str]] = {}
         self.aliases: set[str] = set()
         self.lua = False
         self.unread = False
 
     def take(self, name: str, path: str) -> None:
         """Take the modulefile ``name`` of a tree, which stands at ``path``."""
-        self.names.add(name.removesuffix(".lua"))
-        self.files[name.rpartition("/")[0] or name] = path
+        plain = name.removesuffix(".lua")
+        self.names.add(plain)
+        module, _, version = plain.rpartition("/")
+        if module and is_whole(version.removeprefix("v")[:1]):
+            self.files[path.rpartition("/")[0]] = (module, path)
+        else:  # no version, or one that nothing tells from a name ("Core/StdEnv")
+            self.files[path] = (plain, path)
         self.lua = self.lua or name.endswith(".lua")
 
 
@@ -72,14 +77,15 @@ def read(root: Root, paths: tuple[str, ...]) -> Answer:
     if len(found.names) > MAX_MODULES:
         return unknown(f"more than {MAX_MODULES} modulefiles")
     aliases = sorted(found.aliases - found.names)
+    added, cut = (None, False) if behind else adds_trees(root, found.files.values())
     values = {
         "names": sorted(found.names),
         "aliases": aliases,
         "unread": found.unread,
-        "behind": behind or adds_trees(root, found.files),
+        "behind": behind or added,
         "system": _system(root, found.lua),
     }
-    return Answer(values)
+    return Answer(values, keep_s=CUT_KEEP_S if cut else None)
 
 
 def _system(root: Root, lua: bool) -> str | None:

@@ -6,12 +6,19 @@ Lmod's user guide, "Software hierarchy"; module(1) of Environment Modules, MODUL
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 
+from preflight.facts.answer import explain
 from preflight.facts.rootfs import Root
 
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 READ_S = 3.0  # seconds to read modulefiles in; they may lie in a network file system
+CUT_KEEP_S = 600.0  # seconds until it is tried again: most are slow only the first time after a boot
 _MOST = 1 << 16
 _LISTS = (
     "/etc/lmod/modulespath",
@@ -28,24 +35,31 @@ _PATH = re.compile(r"(?<![\w}/$])/[\w./+-]+")
 _PRIVATE = "use.own"  # Environment Modules' own: it adds the user's ~/privatemodules
 
 
-def adds_trees(root: Root, files: dict[str, str]) -> str | None:
-    """Return why modules may stand behind others, None where none of the modulefiles adds a tree.
+def adds_trees(root: Root, files: Iterable[tuple[str, str]]) -> tuple[str | None, bool]:
+    """Return why modules may stand behind others, None where none of the modulefiles adds a tree; and whether the next
+    look may differ: they were not all read in READ_S, or the file system failed.
 
-    ``files``: one modulefile of each module, by its name without a version: what one version adds others do too.
+    ``files``: (name without version, path) of one modulefile of each module: what one version adds others do too. One
+    that root may not read is passed over.
     """
     end = time.monotonic() + READ_S
-    for name, path in sorted(files.items()):
+    every = sorted(files)
+    missed = None
+    for name, path in every:
         if time.monotonic() > end:
-            return f"not all of {len(files)} modulefiles were read in {READ_S:.0f} s: they may add trees of modules"
+            text = f"not all of {len(every)} modulefiles were read in {READ_S:.0f} s: they may add trees of modules"
+            return text, True
         if name.rpartition("/")[2] == _PRIVATE:
             continue
         try:
             text = root.read_text(path, _MOST) or ""
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM):
+                missed = f"{explain(error)}: it may add a tree of modules"
             continue
         if _ADDS.search(text):
-            return f"module {name} adds a tree of modules"
-    return None
+            return f"module {name} adds a tree of modules", False
+    return missed, missed is not None
 
 
 def own_trees(root: Root, known: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:

@@ -34,28 +34,43 @@ def cached_policy(
     younger than SETTLE_S may be half of one, and does not replace a good policy yet.
     ``examine`` yields further warnings, once a policy.
     """
+    return _look(path, node, directory, examine)[0]
+
+
+def _look(
+    path: str, node: str, directory: str, examine: Callable[[Policy], Iterable[str]] | None
+) -> tuple[Policy, list[Any]]:
+    """Return the policy for ``node``, and the identity of the files that it is of: [] where the next look may differ.
+
+    Whether a file is young is asked once: asked again, it may have become old enough meanwhile.
+    """
     key = policy_key(path, node)
+    young = _young(key)
     place = f"{directory}/policy-{node}.json"
     stored = read_json(place)
     good = _stored(stored, path)
     same = good is not None and bool(key) and stored["key"] == key
     if good is not None and same and stored.get("beside") == _beside(good):
-        return good
+        return good, [] if young else key
     from preflight.policy.load import PolicyError, for_node, read_policy
 
     try:
         policy = for_node(read_policy(path), node)
     except PolicyError as error:
         last = for_node(Policy(), node) if good is None else good
-        return last._replace(site_points=last.site_points or (), mode="observe", problem=str(error).splitlines()[0])
-    if good is not None and not same and _young(key):
-        return good
+        wrong = str(error).splitlines()[0]
+        return last._replace(site_points=last.site_points or (), mode="observe", problem=wrong), []
+    changed = key != policy_key(path, node)  # as it was read
+    if good is not None and not same and (young or changed):
+        return good, []
     if examine is not None:
         policy = policy._replace(warnings=(*policy.warnings, *examine(policy)))
     policy = policy._replace(site_points=entry_points(policy))
+    if changed:
+        return policy, []
     with tolerate(OSError):  # a full or read-only file system only costs the cache
         write_json(place, {"key": key, "beside": _beside(policy), "policy": to_cache(policy)})
-    return policy
+    return policy, [] if young else key
 
 
 class PolicyInForce:
@@ -75,10 +90,8 @@ class PolicyInForce:
         known = self._policy
         if known is not None and key and key == self._key and self._beside == _beside(known):
             return known
-        policy = cached_policy(self._path, self._node, self._directory, self._examine)
-        same = bool(key) and key == policy_key(self._path, self._node)  # and no file changed as it was read
-        settled = same and not policy.problem and not _young(key)
-        self._policy, self._key = (policy, key) if settled else (None, [])
+        policy, self._key = _look(self._path, self._node, self._directory, self._examine)
+        self._policy = policy if self._key else None
         self._beside = _beside(policy)
         return policy
 
