@@ -47,7 +47,7 @@ def quarantine(store: Store) -> list[tuple[str, str]]:
 def test_a_batch_is_kept_byte_for_byte_and_once(client: TestClient, store: Store) -> None:
     token = tokens.make(store, samples.CLUSTER, "n1")
     raws = [samples.report("n1", samples.START + at, job=at + 1) for at in range(20)]
-    assert send(client, token, *raws) == (200, {"accepted": 20, "refused": 0, "reasons": []})
+    assert send(client, token, *raws) == (200, {"accepted": 20, "refused": 0, "foreign": [], "reasons": []})
     assert send(client, token, *raws[:5])[0] == 200
     assert sorted(raw for day in store.days() for raw in store.frames(day)) == sorted(raws)
     health = client.get("/healthz").json()
@@ -71,11 +71,11 @@ def test_a_node_writes_only_its_own_reports(client: TestClient, store: Store) ->
     mine, other = samples.report("n1"), samples.report("n2")
     foreign = samples.report("n1", samples.START + 5, cluster="elsewhere")
     status, answer = send(client, token, mine, other, foreign)
-    assert (status, answer["accepted"], answer["refused"]) == (200, 1, 2)
+    assert (status, answer["accepted"], answer["refused"], answer["foreign"]) == (200, 1, 2, [1, 2])
     assert [raw for day in store.days() for raw in store.frames(day)] == [mine]
     assert [reason for _, reason in quarantine(store)] == [
         "a report of node 'n2', the token is of 'n1'",
-        "a report of cluster 'elsewhere', the token is of lab",
+        "a report of cluster 'elsewhere', the token is of 'lab'",
     ]
 
 

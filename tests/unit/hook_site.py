@@ -46,11 +46,13 @@ class Site:
             (self.place / "root" / name).parent.mkdir(parents=True, exist_ok=True)
             (self.place / "root" / name).write_text(text)
 
-    def policy(self, more: str = "", top: str = "", live: bool = True, deadline_s: float = 30) -> None:
+    def policy(
+        self, more: str = "", top: str = "", live: bool = True, deadline_s: float = 30, cluster: str = "lab"
+    ) -> None:
         """Write the policy, as of a while ago; ``top`` are keys before the first table, ``more`` tables at the end."""
         mode = "" if "mode =" in top else 'mode = "enforce"\n'
         self.config.write_text(
-            f'version = 1\ncluster = "lab"\n{mode}{top}\n'
+            f'version = 1\ncluster = "{cluster}"\n{mode}{top}\n'
             f'[facts]\nroot = "{self.place}/root"\nlive = {str(live).lower()}\n'
             f'[nvml]\nlibrary = "{self.library}"\n[report]\nspool = "{self.spool}"\n'
             f'[hook]\ndeadline_s = {deadline_s}\nslurm_bin = "{self.place}/bin"\n'

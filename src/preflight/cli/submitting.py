@@ -75,8 +75,8 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
         needs = read_needs(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
     state = with_shares(cluster.slurm, cluster.state, submission.components, cwd)
     planned = plan(submission, needs, state, cluster.policy, infer, cwd)
-    more = added(planned, cluster.site, cluster.policy.cluster)
+    more = added(planned, cluster.site, cluster.site.cluster)
     lines = (*more.remarks, *said(planned, command))
     # Nodes of another cluster, or those that a reservation keeps in maintenance, were not judged: nothing to refuse by.
-    unjudged = any(elsewhere(one, cluster.policy.cluster) or one.wants.asked.reservation for one in planned.parts)
+    unjudged = any(elsewhere(one, cluster.site.cluster) or one.wants.asked.reservation for one in planned.parts)
     return Prepared(more.components, tuple(told(planned, more.components)), lines, planned.enough or unjudged)

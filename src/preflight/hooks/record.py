@@ -12,6 +12,7 @@ from preflight.facts.cache import boot_id
 from preflight.files import tolerate, unlink, write_json
 from preflight.hooks import journal, outbox
 from preflight.hooks.assess import Assessment
+from preflight.hooks.cluster import cluster_of
 from preflight.hooks.keep import Delivery
 from preflight.hooks.notes import note_path
 from preflight.hooks.run import Run
@@ -31,7 +32,7 @@ def make(run: Run, found: Assessment, decision: Decision, changes: list[dict[str
     """Return the report of this run, its action still only intended."""
     kind = {"move": "requeue"}.get(decision.kind, decision.kind)
     return build(
-        cluster=run.policy.cluster or (run.job.cluster if run.job else ""),
+        cluster=cluster_of(run),
         node=run.node,
         phase=run.phase,
         started=run.started,

@@ -15,10 +15,14 @@ _FILTER_NAME = "cli_filter.lua"
 
 
 class Site(NamedTuple):
-    """``plugins``: options that SPANK plugins bring. ``filtered``: Preflight's cli_filter.lua places by --require."""
+    """``plugins``: options that SPANK plugins bring. ``filtered``: Preflight's cli_filter.lua places by --require.
+
+    ``cluster``: its name in Slurm, which --clusters takes.
+    """
 
     plugins: tuple[Row, ...]
     filtered: bool
+    cluster: str = ""
 
     @property
     def takes_require(self) -> bool:
@@ -36,7 +40,8 @@ def ask_site(slurm: Slurm, sbatch: str) -> Site:
     config = {one[1]: one[2] for one in map(_LINE.match, shown.split("\n")) if one}
     filters = config.get("CliFilterPlugins", "").replace("cli_filter/", "").split(",")
     here = os.path.dirname(slurm.conf or config.get("SLURM_CONF", ""))
-    return Site(plugins, "lua" in filters and _is_ours(f"{here}/{_FILTER_NAME}"))
+    filtered = "lua" in filters and _is_ours(f"{here}/{_FILTER_NAME}")
+    return Site(plugins, filtered, config.get("ClusterName", ""))
 
 
 def _is_ours(path: str) -> bool:

@@ -30,7 +30,6 @@ JITTER_S = 2.0
 LONGEST_S = 30.0
 PATH = "/api/v1/reports"
 MAX_ANSWER = 1 << 20
-FOREIGN = "a report of node"  # the collector's reason where the token is another node's
 
 
 class ShipError(Exception):
@@ -38,7 +37,7 @@ class ShipError(Exception):
 
 
 class Shipped(NamedTuple):
-    """``sent`` reports that the collector has, ``refused`` of them that it put into quarantine with their reasons."""
+    """``sent`` reports left the queue, ``refused`` of them for the collector's quarantine; ``reasons``: why."""
 
     sent: int
     refused: int
@@ -46,6 +45,7 @@ class Shipped(NamedTuple):
 
 
 class _Reason(msgspec.Struct):
+    report: int = -1
     reason: str = ""
 
 
@@ -53,6 +53,7 @@ class _Answer(msgspec.Struct):
     accepted: int = 0
     refused: int = 0
     reasons: list[_Reason] = []
+    foreign: list[int] = []
     error: str = ""
 
 
@@ -85,16 +86,30 @@ class Shipper:
         )
 
     def drain(self, spool: str) -> Shipped:
-        """Send what the queue holds now; raises ShipError where that ends early. What was sent before stays sent."""
-        sent, refused, reasons = 0, 0, []
-        for paths, text in _batches(queue.waiting(spool)):
-            if text:
-                answer = self._post(text)
-                refused += answer.refused
-                reasons += [one.reason[:200] for one in answer.reasons]
-            for path in paths:
-                os.unlink(path)
-            sent += len(paths)
+        """Send what the queue holds now; raises ShipError where that ends early. What was sent before stays sent.
+
+        Reports for which the token is another node's or cluster's stay in the queue, and end it once the others are
+        sent; a batch of nothing else ends it at once.
+        """
+        sent, refused, reasons, foreign = 0, 0, [], ""
+        for batch in _batches(queue.waiting(spool)):
+            answer, ours = _Answer(), [one for one in batch if one.text]
+            if ours:
+                answer = self._post(b"".join(one.text for one in ours))
+            kept = {ours[place].path for place in answer.foreign if 0 <= place < len(ours)}
+            for one in batch:
+                if one.path not in kept:
+                    os.unlink(one.path)
+            sent += len(batch) - len(kept)
+            refused += answer.refused - len(kept)
+            whys = {one.report: one.reason[:200] for one in answer.reasons}
+            reasons += [why for place, why in whys.items() if place not in answer.foreign]
+            if kept:
+                foreign = next((why for place, why in whys.items() if place in answer.foreign), "reports of another")
+                if len(kept) == len(ours):
+                    break
+        if foreign:
+            raise ShipError(f"{self._url}: {foreign}: needs a token of this node and of the cluster in its reports")
         return Shipped(sent, refused, tuple(reasons))
 
     def _post(self, text: bytes) -> _Answer:
@@ -110,29 +125,32 @@ class Shipper:
             value = _Answer(error="no answer of a Preflight collector")
         if answer.status != 200 or value.error:
             raise ShipError(f"{self._url}: HTTP {answer.status}: {value.error[:200]}")
-        if not value.accepted and value.reasons and all(one.reason.startswith(FOREIGN) for one in value.reasons):
-            raise ShipError(f"{self._url}: {value.reasons[0].reason}: a token of this node's is needed")
         return value
 
 
-def _batches(paths: list[str]) -> Iterator[tuple[list[str], bytes]]:
+class _Queued(NamedTuple):
+    """A report of the queue: its line, b"" where there is nothing to send."""
+
+    path: str
+    text: bytes
+
+
+def _batches(paths: list[str]) -> Iterator[list[_Queued]]:
     """Yield the reports of ``paths`` in order, so many together as a batch may hold.
 
     A file that is gone or empty (a power cut) counts as sent: there is nothing to send.
     """
-    taken: list[str] = []
-    parts: list[bytes] = []
+    taken: list[_Queued] = []
     size = 0
     for path in paths:
         text = _read(path)
         if taken and (len(taken) >= BATCH_REPORTS or size + len(text) > BATCH_BYTES):
-            yield taken, b"".join(parts)
-            taken, parts, size = [], [], 0
-        taken.append(path)
-        parts.append(text)
+            yield taken
+            taken, size = [], 0
+        taken.append(_Queued(path, text))
         size += len(text)
     if taken:
-        yield taken, b"".join(parts)
+        yield taken
 
 
 def _read(path: str) -> bytes:

@@ -86,7 +86,8 @@ class Collector:
         except StoreError as error:
             return _later(503, str(error))
         refused = [{"report": place, "reason": one.reason} for place, one in its.refused]
-        return _answer(200, {"accepted": len(its.entries), "refused": len(refused), "reasons": refused[:REFUSED_SHOWN]})
+        counts = {"accepted": len(its.entries), "refused": len(refused), "foreign": its.foreign}
+        return _answer(200, {**counts, "reasons": refused[:REFUSED_SHOWN]})
 
     async def _aside(self, function: Callable[..., T], *arguments: object) -> T:
         """Run ``function`` beside the event loop, after what was asked before."""

@@ -27,10 +27,14 @@ class BatchError(ValueError):
 
 
 class Batch(NamedTuple):
-    """What a body holds: reports to keep, and what was refused, by its place in the body."""
+    """What a body holds: reports to keep, and what was refused, by its place in the body.
+
+    ``foreign``: the places of those among them that the sender's token is not for; another token may be.
+    """
 
     entries: list[Entry]
     refused: list[tuple[int, Refused]]
+    foreign: list[int]
 
 
 def plain(body: bytes, encoding: str) -> bytes:
@@ -67,22 +71,28 @@ def read(text: bytes, sender: Sender, reader: EntryReader) -> Batch:
     now_ms = round(time.time() * 1000)
     entries: list[Entry] = []
     refused: list[tuple[int, Refused]] = []
+    foreign: list[int] = []
     for place, line in enumerate(lines):
         try:
             entry = reader.read(line, now_ms)
             _own(entry, sender)
         except RefusedError as error:
+            if isinstance(error, _ForeignError):
+                foreign.append(place)
             refused.append((place, Refused(now_ms, sender.node, str(error), len(line), line[:HEAD])))
         except Exception as error:  # whatever a text does to us, it stops no node's queue
             why = f"{type(error).__name__}: {ascii(str(error))[:160]}"
             refused.append((place, Refused(now_ms, sender.node, why, len(line), line[:HEAD])))
         else:
             entries.append(entry)
-    return Batch(entries, refused)
+    return Batch(entries, refused, foreign)
+
+
+class _ForeignError(RefusedError):
+    """A report that is well, and not the sender's."""
 
 
 def _own(entry: Entry, sender: Sender) -> None:
-    if entry.node != sender.node:
-        raise RefusedError(f"a report of node {ascii(entry.node)[:60]}, the token is of {ascii(sender.node)[:60]}")
-    if sender.cluster and entry.cluster != sender.cluster:
-        raise RefusedError(f"a report of cluster {ascii(entry.cluster)[:60]}, the token is of {sender.cluster[:60]}")
+    for what, its, own in (("node", entry.node, sender.node), ("cluster", entry.cluster, sender.cluster or None)):
+        if own is not None and its != own:
+            raise _ForeignError(f"a report of {what} {ascii(its)[:60]}, the token is of {ascii(own)[:60]}")

@@ -8,6 +8,7 @@ import time
 
 from preflight.facts.confine import PATH, confined, end_with_parent
 from preflight.facts.isolate import Channel, run_child
+from preflight.hooks.cluster import cluster_of
 from preflight.hooks.recover.ladder import Rung
 from preflight.hooks.run import Run
 from preflight.tuples import NamedTuple
@@ -40,7 +41,7 @@ def command(run: Run, rung: Rung, evidence: str, seconds: float) -> Ran:
     words = run.policy.recover.commands[rung.step]
     told = {
         "PREFLIGHT_NODE": run.node,
-        "PREFLIGHT_CLUSTER": run.policy.cluster,
+        "PREFLIGHT_CLUSTER": cluster_of(run),
         "PREFLIGHT_STEP": rung.step,
         "PREFLIGHT_CHECK": rung.finding.check,
         "PREFLIGHT_SUBJECT": rung.finding.subject,
