@@ -29,6 +29,12 @@ __all__ = ["filled"]
 HOSTILE = 'a"b\\c\nd{e="f"} \u202e \x1b[2J # HELP x'
 
 
+@pytest.fixture(autouse=True)
+def _whenever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The samples are of one November, and a scrape is of now: no node of theirs is gone."""
+    monkeypatch.setattr(gather, "GONE_MS", 1 << 60)
+
+
 @pytest.fixture
 def client(filled: Store) -> Iterator[TestClient]:
     with client_of(filled) as made:
@@ -162,6 +168,34 @@ def test_many_warnings_hide_no_failure(store: Store) -> None:
     assert failing["gpu.ecc.uncorrected", samples.CLUSTER, "fail"] == 1
     assert len(failing) == 27
     assert status.latest(store)[0].failing[0] == "fail gpu.ecc.uncorrected gpu 7"
+
+
+def test_a_node_that_is_gone_counts_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    failed = [samples.finding("gpu.ecc.uncorrected", "fail", "node", subject="gpu 7")]
+    reason, its = "preflight:gpu.ecc.uncorrected:gpu 7: 3", {"gpus": 1, "checks": 1, "found": failed}
+    drain: Any = {"verdict": "unhealthy", "action": ("drain", reason, True), **its}
+    add(store, [samples.report(name, samples.START, 7, **drain) for name in ("n1", "n2")])
+    add(store, [samples.report("n3", samples.START, 8, cluster="old", **drain)])
+    late = samples.START + 13 * samples.DAY_S
+    add(store, [samples.report("n2", late, None, "health", "unhealthy", found=failed, gpus=1, checks=1)])
+    ahead = samples.report("n4", late + 1.5 * samples.DAY_S, None, "health", gpus=1, checks=1)
+    add(store, [ahead])
+    now = round((late + samples.DAY_S) * 1000)
+    before = gather.gather(store, now)
+    assert (sum(before.nodes.values()), sum(before.silent.values()), sum(before.drained.values())) == (4, 3, 3)
+    assert before.newest_ms == {(samples.CLUSTER,): round(late * 1000), ("old",): round(samples.START * 1000)}
+    after = gather.gather(store, now + 1)
+    assert {key: n for key, n in after.nodes.items() if n} == {
+        (samples.CLUSTER, "unhealthy"): 1,
+        (samples.CLUSTER, "ready"): 1,
+    }
+    assert after.silent == {(samples.CLUSTER,): 1}
+    assert after.drained == {(samples.CLUSTER, "gpu.ecc.uncorrected"): 1}
+    assert after.failing == {(samples.CLUSTER, "gpu.ecc.uncorrected", "fail"): 1}
+    assert set(after.newest_ms) == {(samples.CLUSTER,)}
+    assert after.runs == before.runs
+    assert ("old", "prolog", "unhealthy") in after.runs
 
 
 def test_a_node_that_invents_names_makes_it_no_longer(store: Store) -> None:

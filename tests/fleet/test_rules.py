@@ -125,6 +125,8 @@ def fired(place: Path, series: Series) -> set[str]:
     document = {
         "rule_files": [str(RULES)],
         "evaluation_interval": f"{STEP_S}s",
+        # Else promtool takes them in any order, and a step is longer than what was recorded in the one before lasts.
+        "group_eval_order": ["preflight-recorded", "preflight-fleet", "preflight-nodes"],
         "tests": [
             {
                 "interval": f"{STEP_S}s",
@@ -159,6 +161,22 @@ def test_none_fires_on_a_healthy_one(tmp_path: Path) -> None:
     series['up{job="preflight",instance="c"}'] = ["1"] * (DAYS * EACH_DAY)
     series |= of_a_node(lambda step: "degraded", lambda step: True)
     assert fired(tmp_path, series) == set()
+
+
+def test_no_clock_hides_that_nothing_comes_and_a_new_name_ends_it(tmp_path: Path) -> None:
+    steps, newest = DAYS * EACH_DAY, "preflight_newest_report_timestamp_seconds"
+    runs = 'preflight_runs_total{cluster="lab",phase="health",verdict="%s",instance="%s"}'
+    came = {runs % ("ready", one): [str(min(at, 50)) for at in range(steps)] for one in "ab"}
+    ahead = {f'{newest}{{cluster="lab"}}': [str(at * STEP_S + 86_400) for at in range(steps)]}
+    assert fired(tmp_path, {**came, **ahead}) == {"PreflightNoReports"}
+    renamed = {f'{newest}{{cluster="lab"}}': [str(at * STEP_S) if at < 54 else "_" for at in range(steps)]}
+    assert fired(tmp_path, {**came, **renamed}) == set()
+    coming = {runs % ("ready", "a"): [str(at) for at in range(steps)]}
+    behind = {f'{newest}{{cluster="lab"}}': ["-86400"] * steps}  # reports that come late, or a clock that stands
+    assert fired(tmp_path, {**coming, **behind}) == set()
+    first = {runs % ("ready", "a"): ["_"] * 100 + ["1"] * 3 + ["2"] * (steps - 103)}
+    other = {runs % ("degraded", "a"): ["_"] * 104 + [str(at) for at in range(steps - 104)]}
+    assert fired(tmp_path, {**first, **other, **ahead}) == set()
 
 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="no Prometheus")

@@ -16,6 +16,7 @@ from preflight.fleet.store.interface import Reader, StoreError
 from preflight.report.clean import clean
 from preflight.report.model import PHASES, VERDICTS
 
+GONE_MS = 14 * DAY_MS  # nodes that have sent nothing for so long are gone, or have another name: they count no more
 BACK_MS = 90 * DAY_MS  # how old a drain may be that still lasts, as `preflight fleet status` has it
 MOST = 200  # values of a label that reports name (check, partition), within a family: what is rarer is OTHER
 MOST_CLUSTERS = 50
@@ -68,18 +69,20 @@ def _numbers(store: Reader, now_ms: int, totals: dict[str, list[tuple[str, str, 
     silent: list[tuple[Labels, int]] = []
     newest: dict[Labels, int] = {}
     sql = (
-        "SELECT n.cluster, l.verdict, count(*), sum(CASE WHEN l.started_ms < ? THEN 1 ELSE 0 END), max(l.started_ms)"
+        "SELECT n.cluster, l.verdict, count(*), sum(CASE WHEN l.started_ms < ? THEN 1 ELSE 0 END),"
+        " sum(CASE WHEN l.started_ms < ? THEN 1 ELSE 0 END), max(CASE WHEN l.started_ms <= ? THEN l.started_ms END)"
         " FROM latest l JOIN nodes n ON n.node = l.node GROUP BY n.cluster, l.verdict"
     )
-    for its, verdict, number, quiet, at in store.rows(sql, (now_ms - SILENT_MS,)):
-        nodes.append(((its, VERDICTS[verdict]), int(number)))
-        silent.append(((its,), int(quiet)))
-        newest[(its,)] = max(at, newest.get((its,), 0))
-    sizes: Counter[str] = Counter()
-    for (its, _), number in nodes:
-        sizes[its] += number
+    sizes: Counter[str] = Counter()  # with the nodes that are gone: a cluster's counters keep its name
+    for its, verdict, number, quiet, gone, at in store.rows(sql, (now_ms - SILENT_MS, now_ms - GONE_MS, now_ms)):
+        sizes[its] += int(number)
+        if number == gone:
+            continue
+        nodes.append(((its, VERDICTS[verdict]), int(number - gone)))
+        silent.append(((its,), int(quiet - gone)))
+        newest[(its,)] = max(at or 0, newest.get((its,), 0))
     bound = _Bound(sizes)
-    nodes += [((its, verdict), 0) for its in sizes for verdict in VERDICTS]
+    nodes += [((its, verdict), 0) for its in {its for (its, _), _ in nodes} for verdict in VERDICTS]
     durations: dict[Labels, list[int]] = {}
     for its, a, b, _, n in totals.get("durations", ()):
         key = (bound.cluster(its), PHASES[int(a)])
@@ -87,7 +90,7 @@ def _numbers(store: Reader, now_ms: int, totals: dict[str, list[tuple[str, str, 
     clusters: dict[Labels, int] = {}
     for (its,), at in newest.items():
         label = (bound.cluster(its),)
-        clusters[label] = max(at, clusters.get(label, 0))
+        clusters[label] = max(at or now_ms, clusters.get(label, 0))  # all its clocks are ahead of ours
     breaker = [((its,), n) for its, _, _, _, n in totals.get("breaker", ())]
     return Numbers(
         runs=bound.counts(((c, PHASES[int(a)], VERDICTS[int(b)]), n) for c, a, b, _, n in totals.get("runs", ())),
@@ -99,20 +102,20 @@ def _numbers(store: Reader, now_ms: int, totals: dict[str, list[tuple[str, str, 
         nodes=bound.counts(nodes),
         silent=bound.counts(silent),
         newest_ms=clusters,
-        failing=bound.counts(_failing(store).items(), 1),
+        failing=bound.counts(_failing(store, now_ms).items(), 1),
         drained=bound.counts(_drained(store, now_ms).items(), 1),
         withheld=bound.counts([*_withheld(store, now_ms).items(), *(((its, "drain"), 0) for its in sizes)], 1),
     )
 
 
-def _failing(store: Reader) -> dict[Labels, int]:
+def _failing(store: Reader, now_ms: int) -> dict[Labels, int]:
     """Count the nodes whose latest report says that a check did not pass."""
     found: Counter[Labels] = Counter()
     sql = (
         "SELECT n.cluster, l.failing, count(*) FROM latest l JOIN nodes n ON n.node = l.node WHERE l.failing <> ''"
-        " GROUP BY n.cluster, l.failing"
+        " AND l.started_ms >= ? GROUP BY n.cluster, l.failing"
     )
-    for its, failing, number in store.rows(sql):
+    for its, failing, number in store.rows(sql, (now_ms - GONE_MS,)):
         for status, check in {tuple(line.split(" ", 2)[:2]) for line in failing.split("\n") if " " in line}:
             if status in STATUSES and check:
                 found[its, check, status] += int(number)
@@ -122,10 +125,11 @@ def _failing(store: Reader) -> dict[Labels, int]:
 def _drained(store: Reader, now_ms: int) -> dict[Labels, int]:
     sql = (
         "SELECT n.cluster, d.check_name, count(*) FROM drains d JOIN nodes n ON n.node = d.node"
-        " WHERE d.end_ms = ? AND d.begin_ms >= ? GROUP BY n.cluster, d.check_name"
+        " JOIN latest l ON l.node = d.node"
+        " WHERE d.end_ms = ? AND d.begin_ms >= ? AND l.started_ms >= ? GROUP BY n.cluster, d.check_name"
     )
     found: dict[Labels, int] = {}
-    for its, check, number in store.rows(sql, (LASTS_MS, now_ms - BACK_MS)):
+    for its, check, number in store.rows(sql, (LASTS_MS, now_ms - BACK_MS, now_ms - GONE_MS)):
         found[its, check] = int(number)
     return found
 
