@@ -72,9 +72,7 @@ def families(
         yield _filled(CounterMetricFamily(name, text, labels=labels), getattr(numbers, field))
     for name, text, labels, field in GAUGES:
         yield _filled(GaugeMetricFamily(name, text, labels=labels), getattr(numbers, field))
-    newest = GaugeMetricFamily(
-        NEWEST, "When the newest report began, by the node's clock.", labels=("cluster",)
-    )
+    newest = GaugeMetricFamily(NEWEST, "When the newest report began, by the node's clock.", labels=("cluster",))
     for key, at in sorted(numbers.newest_ms.items()):
         newest.add_metric(key, at / 1000)
     yield newest
