@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from preflight.facts.rootfs import Root
-from preflight.submit.infer import containers, engines, gpus, launch, modules, pythons, runtimes, trees
-from preflight.submit.infer.model import Collector, Command, Inference, Inferred, Noted, Unread
+from preflight.submit.infer import containers, engines, environments, gpus, launch, modules, pythons, runtimes, trees, uses
+from preflight.submit.infer.model import Active, Collector, Command, Inference, Inferred, Noted, Unread
 from preflight.submit.infer.session import Rule, Session
 from preflight.submit.infer.words import Word
 from preflight.submit.options import Option
@@ -19,8 +19,8 @@ MAX_SCRIPT = 4 << 20  # as slurmctld's default max_script_size
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh")
 # These are of the node: in a container they would be the image's.
 _OUTSIDE: dict[str, Rule] = {
-    "module": modules.module,
-    "ml": modules.ml,
+    "module": uses.modules(modules.module),
+    "ml": uses.modules(modules.ml),
     "spack": engines.further(modules.spack),
     **dict.fromkeys(("source", "."), pythons.source),
     "eval": pythons.evaluate,
@@ -28,16 +28,18 @@ _OUTSIDE: dict[str, Rule] = {
     "uv": engines.further(pythons.uv),
     "poetry": engines.further(pythons.poetry),
     "pixi": engines.further(pythons.pixi),
-    **dict.fromkeys(("apptainer", "singularity"), containers.apptainer),
-    **dict.fromkeys(("docker", "podman"), engines.further(containers.docker)),
-    "podman-hpc": containers.docker,
-    "enroot": containers.enroot,
-    "shifter": runtimes.shifter,
-    "sarus": runtimes.sarus,
-    "ch-run": runtimes.ch_run,
-    "uenv": runtimes.uenv,
+    **dict.fromkeys(("apptainer", "singularity"), uses.container(containers.apptainer)),
+    **dict.fromkeys(("docker", "podman"), uses.container(engines.further(containers.docker))),
+    "podman-hpc": uses.container(containers.docker),
+    "enroot": uses.container(containers.enroot),
+    "shifter": uses.container(runtimes.shifter),
+    "sarus": uses.container(runtimes.sarus),
+    "ch-run": uses.container(runtimes.ch_run),
+    "uenv": uses.container(runtimes.uenv),
     **engines.RULES,
-    **dict.fromkeys(("udocker", "nerdctl", "nvidia-docker", "runc", "crun", "bwrap", "proot"), runtimes.other),
+    **dict.fromkeys(
+        ("udocker", "nerdctl", "nvidia-docker", "runc", "crun", "bwrap", "proot"), uses.container(runtimes.other)
+    ),
 }
 _RULES: dict[str, Rule] = {**launch.LAUNCHERS, **_OUTSIDE, "torchrun": pythons.torchrun}
 
@@ -66,6 +68,10 @@ def infer(
     directory = first.get("chdir")
     start = directory.value if directory is not None and directory.value else cwd
     start = start if start.startswith("/") else f"{cwd.rstrip('/')}/{start}"
+    handed_on = first.get("export")
+    submitted = environments.at_submit(environment)
+    if submitted and (handed_on is None or not handed_on.value or handed_on.value.upper().startswith("ALL")):
+        session.submitted = Active(submitted, False)
     command = Command((Word("sbatch", 1),), "", False, cwd, {})
     inside = _of_options(session, command, first)
     for other in asked[1:]:
@@ -87,6 +93,7 @@ def infer(
             trees.login(session)
         user = environment.get("USER") or environment.get("LOGNAME")
         session.read(text, given | ({"USER": user} if user else {}), start, inside=inside)
+    uses.settle(session)
     return collector.result()
 
 

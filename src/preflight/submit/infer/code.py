@@ -17,6 +17,7 @@ from preflight.artifacts.gpu_code.runs import built_with
 from preflight.artifacts.gpu_code.survey import Library, Package, Survey
 from preflight.catalog.versions import show
 from preflight.requirements.gpu_code import JOIN
+from preflight.submit.infer import uses
 from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
@@ -37,33 +38,46 @@ def environment(session: Session, command: Command, prefix: str, line: int, gpus
         found = kept_survey(place, _deadline(session)) if place else None
     except (OSError, CodeError) as error:
         text = str(error) if isinstance(error, CodeError) else f"{error.filename or prefix}: {error.strerror}"
-        session.collector.unread(line, f"its libraries were not looked into: {text}")
+        uses.doubt(session, line, f"its libraries were not looked into: {text}")
         return
     if found is None:
         return
-    sure = not found.notes
-    if not sure:
+    if found.notes:
         more = f", and {len(found.notes) - 1} more" if len(found.notes) > 1 else ""
-        session.collector.unread(line, f"not all of {prefix} was looked into: {found.notes[0]}{more}")
-    _system(session, command, found, prefix, line, sure)
+        uses.doubt(session, line, f"not all of {prefix} was looked into: {found.notes[0]}{more}")
+    _system(session, command, found, prefix, line)
     if gpus:
-        _packages(session, command, found, line, sure)
+        _packages(session, command, found, prefix, line)
 
 
-def _system(session: Session, command: Command, found: Survey, prefix: str, line: int, sure: bool) -> None:
+def _system(session: Session, command: Command, found: Survey, prefix: str, line: int) -> None:
     if len(found.machines) > 1:
-        session.collector.unread(line, f"{prefix} holds programs for {' and '.join(found.machines)}")
+        uses.doubt(session, line, f"{prefix} holds programs for {' and '.join(found.machines)}")
     elif found.machines:
         machine = found.machines[0]
-        session.need(command, f"arch={machine}", line, f"the libraries in {prefix} are for {machine}", binds=sure)
+        why = f"the libraries in {prefix} are for {machine}"
+        uses.need(session, command, prefix, f"arch={machine}", line, why, _basis(session, found, prefix, machine))
     if found.glibc.version:
         version = show(found.glibc.version)
         why = f"{_name(found.glibc.by)} in {prefix} asks GLIBC_{version}"
         session.need(command, f"glibc>={version}", line, why, binds=False)  # perhaps nothing loads it
 
 
-def _packages(session: Session, command: Command, found: Survey, line: int, sure: bool) -> None:
-    """Add what the packages ask. ``sure``: nothing of the environment was left out, so that PyTorch's code binds."""
+def _basis(session: Session, found: Survey, prefix: str, machine: str) -> str:
+    """Return what in an environment surely runs where it is used and is for a machine: its own python, or PyTorch."""
+    real, program = session.files.resolve(prefix), session.files.resolve(f"{prefix}/bin/python")
+    if real and program and program.startswith(f"{real}/"):  # a virtual environment's is a link to the node's
+        try:
+            place = _outside(session, program)
+            if place and _is_elf(place) and read(place).machine == machine:
+                return uses.PYTHON
+        except (OSError, CodeError):
+            return ""
+    torch = (library for one in found.packages if _is_torch(one) for library in one.libraries)
+    return uses.TORCH if not found.notes and any(one.code.machine == machine for one in torch) else ""
+
+
+def _packages(session: Session, command: Command, found: Survey, prefix: str, line: int) -> None:
     told: dict[tuple[str, ...], list[tuple[Package, Holds]]] = {}
     for package in found.packages:
         name = package.owner.name.lower().replace("_", "-")
@@ -71,36 +85,47 @@ def _packages(session: Session, command: Command, found: Survey, line: int, sure
         if held is None:
             continue
         if held.doubt:
-            session.collector.unread(line, f"what {_label(package)} is compiled for is not all known: {held.doubt}")
+            uses.doubt(session, line, f"what {_label(package)} is compiled for is not all known: {held.doubt}")
         else:
             told.setdefault(held.targets, []).append((package, held))
-    for alike in sorted(told.values(), key=lambda one: not any(map(_is_sure, one)))[:MOST]:
-        alike.sort(key=lambda one: not _is_sure(one))
-        binds = sure and _is_sure(alike[0])
+    for alike in sorted(told.values(), key=lambda one: not any(_is_torch(each) for each, _ in one))[:MOST]:
+        alike.sort(key=lambda one: not _is_torch(one[0]))
+        first, held = alike[0]
+        basis = uses.TORCH if _is_torch(first) and not found.notes else ""
         names = ", ".join(_label(package) for package, _ in alike[:3]) + " and others" * (len(alike) > 3)
-        _code(session, command, alike[0][1], names, line, binds, alike[0][0].owner.name)
+        clause, why = _kernels(held, names)
+        uses.need(session, command, prefix, clause, line, why, basis, first.owner.name)
+        _compiled(session, command, held, names, line)
     if len(told) > MOST:
         session.collector.note(line, f"{len(told) - MOST} more packages with GPU code: preflight code lists them")
 
 
-def _is_sure(one: tuple[Package, Holds]) -> bool:
-    """Tell whether a program that uses a package runs for certain what the package holds."""
-    return one[0].owner.name.lower() in _BINDS
+def _is_torch(package: Package) -> bool:
+    """Tell whether what uses a package surely runs what it holds on the GPU."""
+    return package.owner.name.lower() in _BINDS
 
 
-def _code(
-    session: Session, command: Command, held: Holds, names: str, line: int, binds: bool, package: str = ""
-) -> None:
-    """Add what the code of a package or a program needs of the GPUs, and of the driver where that has to compile."""
-    what = f"{names}: {span(held.targets)} in {_name(held.library)}"
-    why = f"{what}; other GPUs answer 'no kernel image'"
-    session.need(command, f"gpu.code={JOIN.join(held.targets)}", line, why, binds=binds, package=package)
+def _kernels(held: Holds, names: str) -> tuple[str, str]:
+    """Return the clause of what the code of a package or a program needs of the GPUs, and its reason."""
+    why = f"{names}: {span(held.targets)} in {_name(held.library)}; other GPUs answer 'no kernel image'"
+    return f"gpu.code={JOIN.join(held.targets)}", why
+
+
+def _compiled(session: Session, command: Command, held: Holds, names: str, line: int) -> None:
+    """Add what code needs of the driver where that has to compile it."""
     if held.cuda is None or len(held.machine_code) == len(held.targets):
         return
     own = f"gpu.code={JOIN.join(held.machine_code)}|" if held.machine_code else ""
     why = f"{names}: its PTX needs a driver of CUDA {show(held.cuda)}, where a GPU has no machine code in it"
     # A forward-compatibility package may bring the compiler, so a driver's own version does not bind.
     session.need(command, f"{own}driver.cuda>={show(held.cuda)}", line, why, binds=False)
+
+
+def _code(session: Session, command: Command, held: Holds, names: str, line: int, binds: bool) -> None:
+    """Add what the code of a program needs of the GPUs, and of the driver where that has to compile."""
+    clause, why = _kernels(held, names)
+    session.need(command, clause, line, why, binds=binds)
+    _compiled(session, command, held, names, line)
 
 
 def program(session: Session, command: Command, word: Word) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from preflight.submit.infer import pythons
+from preflight.submit.infer import pythons, uses
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import arguments, names
@@ -96,6 +96,8 @@ def _say(session: Session, command: Command, subcommands: str, why: str) -> None
         # An environment's only need would be its CUDA; what others start may need a container runtime in any job.
         if why not in (_INSTALLS, _CHOOSES) or session.seeks_gpus(command, word.line):
             session.collector.unread(word.line, why.format(shown))
+        if why != _INSTALLS:
+            uses.ran(session, command, None)
 
 
 def other(session: Session, command: Command) -> Command | None:

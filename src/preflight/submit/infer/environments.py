@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from preflight.facts.rootfs import Root
@@ -12,18 +13,20 @@ from preflight.submit.image.model import Found
 _CONDA = packages.conda_names("cuda-cudart", "cudatoolkit", "pytorch-cuda")
 # Where installers put conda by default, beneath the home directory and beside it. Sources: the installers' defaults.
 _HOMES = ("miniconda3", "miniforge3", "mambaforge", "anaconda3", "micromamba", ".conda", ".local/share/mamba")
-_SHARED = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
+SHARED = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
 _ENVS_DIRS = re.compile(r"^envs_dirs:\s*\n((?:\s*-\s*.+\n?)+)", re.MULTILINE)
 # The node's own Python, not the user's: what this machine has there says nothing of the node.
 SYSTEM = ("", "/usr", "/usr/local")
 MAX_ENVIRONMENTS = 1000
+_KEY = re.compile(r"^[ \t]*([\w-]+)[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)  # of pyvenv.cfg
 
 
 class Cuda(NamedTuple):
-    """The CUDA of an environment, ``version`` "12.4", and ``why``: the file that says it."""
+    """The CUDA of an environment, ``version`` "12.4", ``why``: the file that says it, ``torch``: it is PyTorch's."""
 
     version: str
     why: str
+    torch: bool = False
 
 
 def cuda(files: Root, prefix: str) -> Cuda | None:
@@ -40,7 +43,7 @@ def cuda(files: Root, prefix: str) -> Cuda | None:
         return None
     version = ".".join(str(part) for part in _version(best))
     if best.kind == "torch":
-        return Cuda(version, f"torch/version.py of {prefix} says cuda {version}")
+        return Cuda(version, f"torch/version.py of {prefix} says cuda {version}", True)
     return Cuda(version, f"{best.where.rpartition('/')[2]} in {prefix} is of CUDA {version}")
 
 
@@ -49,30 +52,48 @@ def _version(one: Found) -> tuple[int, int]:
     return int(major[:4]), int(rest.partition(".")[0][:4] or 0)
 
 
+def base(files: Root, prefix: str) -> str | None:
+    """Return the Python installation whose packages a virtual environment uses beside its own, None for no such one.
+
+    "" where it is not told. Source: PEP 405 (home, include-system-site-packages).
+    """
+    keys = dict(_KEY.findall(_text(files, f"{prefix}/pyvenv.cfg")))
+    if keys.get("include-system-site-packages", "").lower() != "true":
+        return None
+    home = keys.get("home", "").rstrip("/")
+    return home.removesuffix("/bin") if home.startswith("/") and home.endswith("/bin") else ""
+
+
+def at_submit(environment: Mapping[str, str]) -> str:
+    """Return the environment that was activated where the job is submitted, which sbatch hands on; "" for none."""
+    first = environment.get("PATH", "").split(":")
+    found = [one.rstrip("/") for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if (one := environment.get(name, ""))]
+    found = [one for one in found if one.startswith("/") and "\0" not in one]
+    return min(found, key=lambda one: first.index(f"{one}/bin") if f"{one}/bin" in first else len(first), default="")
+
+
 def conda_prefixes(
     files: Root, name: str, home: str, environment: dict[str, str], named: list[str]
 ) -> tuple[list[str], bool]:
-    """Return where conda's environment ``name`` lies, and whether that is sure.
+    """Return all places where conda's environment ``name`` may lie, and whether they are those in which conda looks.
 
-    ``named``: installations that the script itself names; one found there is the one. Else all that are found.
+    ``named``: installations that the script itself names; else the user's shell tells one. Without either all that are
+    usual are looked at.
     """
+    own = list(dict.fromkeys(named or _own_roots(environment)))
     if name in ("base", "root"):
-        roots = (
-            named or _own_roots(environment) or [root for root in _roots(home) if files.is_dir(f"{root}/conda-meta")]
-        )
-        return _present(files, roots), True
-    for roots in (named, _own_roots(environment)):
-        sure = _present(files, [f"{root}/envs/{name}" for root in roots])
-        if sure:
-            return sure[:1], True
+        roots = own or [root for root in _roots(home) if files.is_dir(f"{root}/conda-meta")]
+        return _present(files, roots), bool(own)
     places = [f"{place}/{name}" for place in _envs_dirs(files, home, environment)]
+    if own:
+        return _present(files, [*places, *(f"{root}/envs/{name}" for root in (*own, f"{home}/.conda"))]), True
     places += [f"{root}/envs/{name}" for root in _roots(home)]
     places += [path for path in _listed(files, home) if path.rpartition("/")[2] == name]
     return _present(files, places), False
 
 
 def _roots(home: str) -> list[str]:
-    return [*(f"{home}/{name}" for name in _HOMES), *_SHARED]
+    return [*(f"{home}/{name}" for name in _HOMES), *SHARED]
 
 
 def _own_roots(environment: dict[str, str]) -> list[str]:

@@ -72,7 +72,6 @@ class Collector:
         self._unsought: int | None = None  # the first line of which a GPU's needs were left out
         self._needs: dict[tuple[str, int], Inferred] = {}
         self._binding: set[tuple[str, int]] = set()
-        self._fleeting: set[tuple[str, int]] = set()  # of those, what an install anywhere in the script unbinds
         self.installs = False  # whether the script installs packages, before or behind what uses them
         self._doubtful: list[tuple[str, int, int, str]] = []  # clause, component, line, why it does not bind
         self._unread: dict[int, Unread] = {}
@@ -95,12 +94,10 @@ class Collector:
         groups: tuple[int, ...] = (),
         binds: bool = True,
         package: str = "",
-        fleeting: bool = False,
     ) -> None:
         """Add a need; with a ``doubt`` (why the line may not run) the line is unread, unless it runs elsewhere.
 
         ``groups``: the components that it is a need of; without any the first, or for a GPU the one that asks for GPUs.
-        ``fleeting``: of an environment, so that it does not bind where the script installs anything.
         GPU needs of a job without GPUs are dropped, and clauses that no requirement can hold are unread.
         """
         places, problem = self._places(clause, line, groups)
@@ -109,7 +106,7 @@ class Collector:
         for place in places:
             self._need(clause, line, why, doubt, text, place, package)
             if binds and not doubt:
-                (self._fleeting if fleeting else self._binding).add((clause, place))
+                self._binding.add((clause, place))
 
     def _places(self, clause: str, line: int, groups: tuple[int, ...]) -> tuple[Sequence[int], str]:
         """Return the components of a need, and what is unknown of them."""
@@ -160,6 +157,10 @@ class Collector:
         if len(self._notes) < MAX_ITEMS:
             self._notes.setdefault((line, why), Noted(line, self.line(line), clean(why)))
 
+    def unsettled(self) -> list[tuple[int, str]]:
+        """Return the lines that could not be read, with why, without those that only set a tool up."""
+        return [(one.line, one.why) for one in self._unread.values() if not one.setup]
+
     def result(self) -> Inference:
         """Return everything, sorted by line."""
         for clause, place, line, why in self._doubtful:
@@ -168,10 +169,9 @@ class Collector:
                 self.unread(line, why)
         if self._unsought is not None:
             self.note(self._unsought, _UNSOUGHT)
-        binding = self._binding if self.installs else self._binding | self._fleeting
         return Inference(
             tuple(
-                one._replace(binds=key in binding)
+                one._replace(binds=key in self._binding)
                 for key, one in sorted(self._needs.items(), key=lambda each: each[1].line)
             ),
             tuple(sorted(self._unread.values())),
@@ -189,6 +189,18 @@ def _asks_gpu(clause: str) -> bool:
     return any(name.startswith(GPU_NAMES) for name in names)
 
 
+class Active(NamedTuple):
+    """A Python environment whose programs come first: of ``prefix``; ``sure``: it is that one, as it is at submit.
+
+    With a ``path`` what PATH was set to instead, behind the environment ``before``.
+    """
+
+    prefix: str | None
+    sure: bool = True
+    path: str | None = None
+    before: Active | None = None
+
+
 class Command(NamedTuple):
     """A simple command, expanded as far as the text tells.
 
@@ -199,6 +211,7 @@ class Command(NamedTuple):
                 from ("a here-document", "a pipe"), "" where that is the script's own.
     ``writes``  whether its standard output goes to a file.
     ``groups``  the components of a heterogeneous job that srun starts it in, () for the script's own.
+    ``environment``  the Python environment that is active there, None where that is not known.
     """
 
     words: tuple[Word, ...]
@@ -209,6 +222,7 @@ class Command(NamedTuple):
     stdin: str = ""
     groups: tuple[int, ...] = ()
     writes: bool = False
+    environment: Active | None = None
 
     def rest(self, words: tuple[Word, ...] | list[Word], inside: bool = False) -> Command | None:
         """Return what follows a launcher as a command of its own, None where nothing does."""

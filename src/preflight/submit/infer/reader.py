@@ -252,7 +252,7 @@ class Reader(Shell):
         if body is None:
             every = self.scanned.bodies[name]
             self.variables.forget(one for each in every for one in self.scanned.called(each))
-            self.cwd = None
+            self.cwd = self.variables.environment = None
             if any(ends.may_end(one) for one in every) and not context.alone:
                 self.after = f"the script may end on line {line}"
             return
@@ -317,6 +317,7 @@ class Reader(Shell):
         words: list[Word] = []
         known = self.variables.exact
         exported = {name: value for name in self.variables.exported if (value := known(name)) is not None}
+        environment = self.variables.environment
         for child, before in zip([*node.named_children, *more], [None, *node.named_children, *more]):
             if before is not None and scan.is_apart(before, child):
                 break
@@ -325,6 +326,8 @@ class Reader(Shell):
                 given = self.expander.value(child.child_by_field_name("value"))
                 if named is not None and isinstance(given, str) and HOLE not in given:
                     exported[source(named)] = given
+                if named is not None and source(named) == "PATH":
+                    environment = self.variables.behind(given)
             elif child.type == "command_name":
                 words += [word for part in child.children for word in self.expander.words(part)]
             elif child.type in _REDIRECTS:
@@ -335,7 +338,9 @@ class Reader(Shell):
         if not words:
             return
         doubt = context.doubt or self.after or self.lenient
-        command = Command(tuple(words), doubt, self.inside, self.cwd, exported, context.stdin, writes=context.writes)
+        command = Command(
+            tuple(words), doubt, self.inside, self.cwd, exported, context.stdin, (), context.writes, environment
+        )
         name = words[0].text
         if name in self.defined:
             self._call(name, words, context)

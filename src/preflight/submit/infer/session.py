@@ -1,14 +1,15 @@
 """One run of inference: what its rules share, and the loop that hands a command from rule to rule."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Optional
 
 from preflight.facts.rootfs import Root
 from preflight.submit.infer import programs, scan
-from preflight.submit.infer.model import Collector, Command
+from preflight.submit.infer.model import Active, Collector, Command
 from preflight.submit.infer.reader import MAX_DEPTH_INSIDE, Reader
+from preflight.submit.infer.uses import Uses
+from preflight.submit.infer.variables import Variables
 from preflight.submit.infer.words import Word
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Session:
     ``made``: images that the script itself fetches, absolute path -> the reference they come from. ``containers``:
     names of containers that it creates. ``condas``: installations of conda that it names. ``trees``: of modules, that
     the script adds. ``shifter``: the job's options for Shifter, by name. ``aliases``: names that it defines as such.
+    ``text``: the whole script. ``uses``: of Python environments; ``submitted``: the one that is active at submit.
     ``sourced``: what else may add such trees, as a sentence, "" for nothing.
     ``remade``: the command that may have made, moved or installed files, so that what this machine has now is perhaps
     not what runs; "" while none has. Needs of programs and environments behind it do not bind.
@@ -58,7 +60,9 @@ class Session:
         self.sourced = ""
         self.remade = ""
         self.kept = False  # whether the command that is read starts a program that was looked into: no tool
-        self._fleeting = self._loose = False
+        self.text = ""
+        self.uses = Uses()
+        self.submitted: Optional[Active] = None
         self._rules, self._outside, self._fallback = rules, outside, fallback
         self._given: dict[str, str] = {}
         self._shells = 0
@@ -81,11 +85,13 @@ class Session:
         """Read a whole script, if `parses`."""
         if self._parser is None:
             return
+        self.text = text
         self._given = {name: value for name, value in given.items() if name != "PWD"}
         self.deadline = time.process_time() + MAX_SECONDS
         try:
             reader = Reader(self._parser, text, given, self._take, cwd=cwd, inside=inside, deadline=self.deadline)
             self.deadline = reader.deadline = time.process_time() + MAX_SECONDS
+            reader.variables.environment = self.submitted
             reader.read()
         except TimeoutError:
             self.collector.unread(1, "the script was not read: its syntax takes too long to be understood")
@@ -108,6 +114,7 @@ class Session:
                 self._parser, text, given, self._take, cwd=command.cwd, base=word.line - 1, flat=word.flat,
                 inside=command.inside, nested=True, limit=MAX_DEPTH_INSIDE, deadline=self.deadline,
             )  # fmt: skip
+            reader.variables.environment = command.environment
             reader.read(command.doubt)
         except TimeoutError:
             self.collector.unread(word.line, "not read: its syntax takes too long to be understood")
@@ -118,6 +125,11 @@ class Session:
             self._shells -= 1
             self._reader = outer
         return reader.scanned.within(reader.root)
+
+    @property
+    def variables(self) -> Optional[Variables]:
+        """Those of the shell whose command is read."""
+        return None if self._reader is None else self._reader.variables
 
     def changed(self, names: frozenset[str], whenever: bool = False) -> None:
         """Take a change of variables of the shell whose command is read, "*" any; ``whenever``: from now on."""
@@ -145,23 +157,9 @@ class Session:
         """Take that a command may have changed files: programs and environments behind it may be others."""
         self.remade = self.remade or f"{what} on line {line}"
 
-    @contextmanager
-    def environment_needs(self, loose: bool = False) -> Iterator[None]:
-        """Take needs as those of an environment, which installs may change; ``loose``: what uses it changes it."""
-        held = self._fleeting, self._loose
-        self._fleeting, self._loose = True, self._loose or loose
-        try:
-            yield
-        finally:
-            self._fleeting, self._loose = held
-
     def need(self, command: Command, clause: str, line: int, why: str, binds: bool = True, package: str = "") -> None:
         """Add a need that a command states; unread where the command may not run."""
-        fleeting = self._fleeting
-        binds = binds and not (fleeting and (self._loose or self.remade))
-        self.collector.need(
-            clause, line, why, command.doubt, groups=command.groups, binds=binds, package=package, fleeting=fleeting
-        )
+        self.collector.need(clause, line, why, command.doubt, groups=command.groups, binds=binds, package=package)
 
     def seeks_gpus(self, command: Command, line: int) -> bool:
         """Whether what a GPU must be is of account where a command runs."""

@@ -60,10 +60,10 @@ class Shell:
         """Read what runs in a shell of its own: what it changes (directory, variables, its end) ends with it."""
         held = self.variables
         before = self.cwd, dict(held.values), held.places, self.ended, self.after, self.lenient, self.strict
-        defined, exported = dict(self.defined), set(held.exported)
+        defined, exported, environment = dict(self.defined), set(held.exported), held.environment
         yield
         self.cwd, held.values, held.places, self.ended, self.after, self.lenient, self.strict = before
-        self.defined, held.exported = defined, exported
+        self.defined, held.exported, held.environment = defined, exported, environment
 
     def leave(self, name: str, status: str, command: Command, context: Context) -> None:
         """Follow an exit, a return or an exec: what stands behind it does not run, or may not."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from preflight.digits import is_whole
+from preflight.submit.infer.model import Active
 from preflight.submit.infer.words import HOLE, WIDE
 
 MAX_VALUE = 1 << 16  # characters of a variable: one made of others, over and over, would fill the memory
@@ -17,6 +18,7 @@ class Variables:
     ``values``  text, or an array's elements; what is not known in them is a hole.
     ``splits``  whether an unquoted value is split at blanks: not in zsh, nor where the script sets IFS.
     ``lost``    names that may change at any time, by a trap; "*" is all.
+    ``environment``  the Python environment that is active, None where that is not known.
     ``places``  the positional parameters of the function that is read, None where they are not known.
     """
 
@@ -28,6 +30,7 @@ class Variables:
         self.lost: frozenset[str] = frozenset()
         self.splits = splits and "IFS" not in self.names
         self.places: tuple[str, ...] | None = None
+        self.environment: Active | None = None
 
     def get(self, name: str) -> "str | None":
         """Return a variable's value, of an array that of its first element; None where nothing of it is known."""
@@ -59,6 +62,12 @@ class Variables:
             self.values.pop(name, None)
         else:
             self.values[name] = value.replace(WIDE, HOLE) if isinstance(value, str) else value
+        if name == "PATH":
+            self.environment = self.behind(value)
+
+    def behind(self, value: "str | tuple[str, ...] | None") -> "Active | None":
+        """Return what is active where PATH is ``value``."""
+        return Active(None, True, value, self.environment) if isinstance(value, str) else None
 
     def add(self, name: str, value: "str | tuple[str, ...] | None") -> None:
         """Take NAME+=value: text behind text, elements behind elements; another mixture is not known."""
@@ -75,4 +84,6 @@ class Variables:
         for name in names:
             if name == "*":
                 self.values.clear()
+            if name in ("*", "PATH"):
+                self.environment = None
             self.values.pop(name, None)
