@@ -29,6 +29,7 @@ from unit.test_requirement_gpu_code import node as gpus
 
 PREFIX = "/home/alice/env"
 ACTIVATE = f"source {PREFIX}/bin/activate"
+TRAIN = f"{ACTIVATE}\ntorchrun train.py"
 TORCH = library(
     [container(image(75), image(80)), container(image(90), ptx(90))],
     needed=["libcudart.so.12"],
@@ -59,7 +60,7 @@ def needs(body: str, root: Path, *, gpus: bool = True) -> dict[str, Inferred]:
 
 
 def test_an_environment_asks_by_its_libraries(root: Path) -> None:
-    found = needs(ACTIVATE, root)
+    found = needs(TRAIN, root)
     of_torch = "gpu.code=sm_75+sm_80+sm_90+compute_90"
     assert {clause: one.binds for clause, one in found.items()} == {
         "arch=x86_64": True,

@@ -135,7 +135,7 @@ def test_what_is_installed_does_not_bind(root: Path, body: str) -> None:
 
 
 def test_an_environment_that_nothing_changes_binds(root: Path) -> None:
-    for body in (f"source {ENV}/bin/activate; python train.py", f"conda env list; conda activate {ENV}"):
+    for body in (f"source {ENV}/bin/activate; python train.py", f"conda env list; conda activate {ENV}; python t.py"):
         assert binding(body, root)["gpu.code=sm_90"] is True
 
 

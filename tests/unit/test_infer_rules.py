@@ -382,7 +382,7 @@ def test_an_image_beyond_the_root_is_not_followed(tmp_path: Path) -> None:
         "uv run --directory=sub train.py",
         "poetry -C sub run train",
         "cd sub/deeper\nuv run train.py",
-        "srun uv run --with rich --extra gpu -p 3.12 python train.py",
+        "srun uv run --extra gpu -p 3.12 python train.py",
     ],
 )
 def test_environments_that_are_found(command: str, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_the_third_forty_are_exact() -> None:
 AGAINST_THE_RULE = {
     "amber-ti": "module use of a directory that is not here: the module may be in a tree of the user's own",
     "gromacs-chain": "behind an exit 0 that follows the user's program",
+    "jupyter-tunnel": "uv run --with installs more than the environment has",
     "lammps-spack-kokkos": "another shell script is run",
     "qe-easybuild": "before || true, so it may fail",
     "singularity-without-nv": "before || echo, so it may fail; the same need is told by a later line",
@@ -72,9 +73,9 @@ def test_the_second_twenty_are_exact_but_where_the_rule_has_changed() -> None:
     assert len(results) == 20
     assert {one.name for one in results if not one.right} == set(AGAINST_THE_RULE)
     assert sum(len(result.missed) for result in results) == 4
-    assert sum(len(result.invented) for result in results) == 7
+    assert sum(len(result.invented) for result in results) == 8
     # Of each command one line; which one, the page and the expectations do not agree.
-    assert sum(result.right for result in score(SECOND)) >= 10
+    assert sum(result.right for result in score(SECOND)) >= 9
 
 
 @pytest.mark.parametrize("case", AGAINST_THE_RULE)

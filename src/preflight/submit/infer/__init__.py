@@ -6,7 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 
 from preflight.facts.rootfs import Root
-from preflight.submit.infer import containers, engines, environments, gpus, launch, modules, pythons, runtimes, trees, uses
+from preflight.submit.infer import (
+    containers,
+    engines,
+    environments,
+    gpus,
+    launch,
+    modules,
+    pythons,
+    runtimes,
+    trees,
+    uses,
+)
 from preflight.submit.infer.model import Active, Collector, Command, Inference, Inferred, Noted, Unread
 from preflight.submit.infer.session import Rule, Session
 from preflight.submit.infer.words import Word

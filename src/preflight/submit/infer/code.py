@@ -53,7 +53,7 @@ def environment(session: Session, command: Command, prefix: str, line: int, gpus
 def _system(session: Session, command: Command, found: Survey, prefix: str, line: int) -> None:
     if len(found.machines) > 1:
         uses.doubt(session, line, f"{prefix} holds programs for {' and '.join(found.machines)}")
-    elif found.machines:
+    elif found.machines and found.files:  # else only the names of its packages say so
         machine = found.machines[0]
         why = f"the libraries in {prefix} are for {machine}"
         uses.need(session, command, prefix, f"arch={machine}", line, why, _basis(session, found, prefix, machine))

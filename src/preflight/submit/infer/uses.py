@@ -2,7 +2,8 @@
 
 What an environment asks is told where the script names it, and binds only where it is certain that this environment,
 as it is now, is the one that the job uses: its python surely runs, every line of the script was read, nothing is
-installed or built. What PyTorch asks binds only where nothing else of the job may be what uses the GPUs, and no other PyTorch comes first.
+installed or built. What PyTorch asks binds only where nothing else of the job may be what uses the GPUs, and no other
+PyTorch comes first.
 """
 
 from __future__ import annotations
@@ -136,6 +137,7 @@ def in_force(session: Session, command: Command) -> Active | None:
                 if part.strip(HOLE + WIDE):
                     return None
                 break
+            part = session.home + part[1:] if part.startswith("~/") else part
             place = joined(command.cwd, part) if part else command.cwd
             if place is None or "\0" in place or not session.files.is_dir(place):
                 sure = False  # what is there on the node is not known
@@ -174,10 +176,10 @@ def of(session: Session, active: Active | None, name: str) -> bool:
         return False
     path = f"{active.prefix}/bin/{name}"
     try:
-        head = session.files.read(path, 2) if session.files.is_file(path) else None
+        head = session.files.read(path) if session.files.is_file(path) else None
     except (OSError, ValueError):
         return False
-    return head == b"#!"
+    return head is not None and head[:2] == b"#!"
 
 
 def container(rule: Callable[[Session, Command], Command | None]) -> Callable[[Session, Command], Command | None]:
@@ -221,7 +223,7 @@ def settle(session: Session) -> None:
         torch = _is_torch(session, prefix, mine, text)
         compat = _brings_compat(session, prefix, text)
         for one in kept:
-            if one.basis == PYTHON or (torch and (one.basis == TORCH or not compat)):
+            if one.basis == PYTHON or (torch and (one.basis == TORCH or (one.basis == CUDA and not compat))):
                 for groups in dict.fromkeys(run.command.groups for run in mine):
                     own = one.command._replace(groups=groups or one.command.groups)
                     session.need(own, one.clause, one.line, one.why, package=one.package)
