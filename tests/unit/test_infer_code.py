@@ -113,10 +113,10 @@ def test_what_is_in_doubt_is_a_line_and_no_need(root: Path) -> None:
 
 def test_what_was_not_looked_into_binds_nothing(root: Path) -> None:
     """The library that is damaged, or lies behind a link to a directory, may be the one that decides."""
-    assert {one.binds for one in needs(ACTIVATE, root).values()} == {True, False}
+    assert {one.binds for one in needs(TRAIN, root).values()} == {True, False}
     (root / "home/alice/store").mkdir()
     (root / PREFIX.lstrip("/") / "lib/more").symlink_to(root / "home/alice/store")
-    found = read(ACTIVATE, root)
+    found = read(TRAIN, root)
     assert [one.line for one in found.unread] == [3]
     assert f"not all of {PREFIX} was looked into: lib/more: a link to a directory elsewhere" in found.unread[0].why
     binds = {one.clause: one.binds for one in found.needs}
