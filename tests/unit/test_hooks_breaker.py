@@ -1,6 +1,9 @@
 """The drain breaker under controllers of every speed: many nodes of one wrong policy, simulated (breaker_sim.py)."""
 
+import time as clock
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,8 +11,9 @@ import pytest
 from preflight.checks.finding import Finding
 from preflight.facts.cache import boot_id
 from preflight.facts.document import FactsDocument
-from preflight.hooks.drained import is_ours, is_well
-from preflight.slurm.node import NodeState
+from preflight.hooks.drained import adopt, is_ours, is_well
+from preflight.policy.model import Policy, ReportPolicy
+from preflight.slurm.node import NodeState, stamp
 from unit.breaker_sim import Site
 
 NODES, LIMIT = 8, 2
@@ -95,6 +99,40 @@ class Config:
 def test_whose_drain_it_is(flags: str, reason: str, user: str, time: str, ours: bool) -> None:
     slurm: Any = Config()
     assert is_ours(slurm, NodeState(tuple(flags.split("+")), reason, user, time), dict(RECORD)) is ours
+
+
+@pytest.fixture
+def autumn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A zone whose hour from 02:00 comes twice on 2026-10-25."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    clock.tzset()
+    yield
+    monkeypatch.undo()
+    clock.tzset()
+
+
+@pytest.mark.parametrize(
+    ("drained", "appended", "ours"),
+    [("02:50", "02:10", True), ("02:50", "01:59", False), ("02:10", "02:50", True), ("03:10", "02:50", False)],
+)
+@pytest.mark.usefixtures("autumn")
+def test_a_reboot_in_the_hour_that_comes_twice_is_no_earlier_one(drained: str, appended: str, ours: bool) -> None:
+    slurm: Any = Config()
+    state = NodeState(("IDLE", "DRAIN"), APPENDED, "slurm", f"2026-10-25T{appended}:00")
+    assert is_ours(slurm, state, {**RECORD, "time": f"2026-10-25T{drained}:00"}) is ours
+
+
+@pytest.mark.parametrize("later_s", [-310, -300, 0, 240, 300, 320])
+@pytest.mark.usefixtures("autumn")
+def test_a_drain_that_nobody_heard_of_is_ours_over_the_clock_change(later_s: int, tmp_path: Path) -> None:
+    """Begun at 02:58 of the summer's time; two minutes later it is 02:00 once more."""
+    began = 1_792_889_880.0
+    assert (stamp(began), stamp(began + 120)) == ("2026-10-25T02:58:00", "2026-10-25T02:00:00")
+    policy = Policy(report=ReportPolicy(spool=str(tmp_path)))
+    run: Any = SimpleNamespace(policy=policy, node="n1", run_dir=str(tmp_path))
+    pending: Any = SimpleNamespace(entry={"at": began, "drain": RECORD["reason"]})
+    state = NodeState(("IDLE", "DRAIN"), RECORD["reason"], "root", stamp(began + later_s))
+    assert adopt(run, state, pending) is (-300 <= later_s <= 308)
 
 
 def finding(check: str, subject: str, status: str = "pass") -> Finding:

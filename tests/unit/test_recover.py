@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from preflight.facts import isolate
+from preflight.hooks import spool
+from preflight.hooks.recover import command as steps_command
+from preflight.hooks.recover import record
+from preflight.hooks.recover import run as steps_run
 from unit.hook_site import Site
 from unit.recover_site import MOUNTED, Node
 
@@ -287,6 +294,58 @@ def test_a_bug_report_that_hangs_costs_its_time_and_is_named(site: Site, tmp_pat
     (kept,) = node.evidence()
     assert "did not end in time" in (kept / "missing.txt").read_text()
     assert node.reboots == 1
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Path]:
+    """A bug report that does not end, and says how often it was begun; it ends with the test."""
+    yield _script(tmp_path / "bug", f"echo x >>{tmp_path}/begun; while [ ! -e {tmp_path}/go ]; do sleep 0.1; done")
+    (tmp_path / "go").touch()
+
+
+@pytest.mark.parametrize(("bug_report_s", "every_s", "checks"), [(600, 700, 1), (120, 4000, 1), (3600, 3610, 2)])
+def test_evidence_that_does_not_end_is_given_up_whatever_the_interval_and_not_begun_twice(
+    site: Site, tmp_path: Path, hanging: Path, bug_report_s: int, every_s: int, checks: int
+) -> None:
+    steps = '[recover.steps]\n"*" = ["one", "two"]\n[recover.commands]\none = ["/bin/true"]\ntwo = ["/bin/true"]\n'
+    node = Node(site, f'[recover]\nbug_report = "{hanging}"\nbug_report_s = {bug_report_s}\n{steps}')
+    node.action()
+    assert "evidence is collected in" in node.action()["detail"]
+    for _ in range(checks - 1):
+        node.pass_time(every_s)
+        assert "evidence is collected in" in node.action()["detail"]
+    node.pass_time(every_s)
+    action = node.action()
+    assert (action["kind"], action["detail"].partition(" for ")[0]) == ("command", "command one")
+    node.pass_time(every_s)
+    assert node.action()["detail"].startswith("command two")
+    assert (tmp_path / "begun").read_text() == "x\n"
+
+
+@pytest.mark.parametrize(("save_s", "runs"), [(0.0, True), (2.0, True), (4.5, False)])
+def test_what_the_record_took_is_not_the_commands_and_time_is_left_for_the_report(
+    monkeypatch: pytest.MonkeyPatch, save_s: float, runs: bool
+) -> None:
+    now, given, saved = 100.0, [], []
+
+    def save() -> None:
+        nonlocal now
+        now += save_s
+        saved.append(row["state"])
+
+    def ran(run: object, rung: object, path: str, seconds: float) -> steps_command.Ran:
+        given.append(now + seconds)
+        return steps_command.Ran("", "")
+
+    monkeypatch.setattr(steps_command, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(steps_run, "command", ran)
+    row = {"state": record.EVIDENCE}
+    run = SimpleNamespace(policy=SimpleNamespace(recover=SimpleNamespace(command_s=60.0)), deadline=106.0)
+    came = steps_run._command(run, SimpleNamespace(save=save), None, row, "")  # type: ignore[arg-type]
+    assert given == ([106.0 - steps_command.LEFT_S] if runs else [])
+    assert (came.made, came.waits, row["state"]) == (runs, not runs, record.DONE if runs else record.EVIDENCE)
+    assert saved[-1] == row["state"]
+    assert steps_command.LEFT_S >= steps_command.CLEAN_S + isolate.REAP_S + spool.BUDGET_S
 
 
 def test_evidence_is_bounded_in_number_and_size_oldest_first(tmp_path: Path) -> None:

@@ -159,8 +159,8 @@ def adopt(run: Run, state: slurm_node.NodeState, pending: Pending) -> bool:
     began = entry.get("at")
     if not isinstance(began, float) or "DRAIN" not in state.flags or state.stem != entry.get("drain"):
         return False
-    first, last = (slurm_node.stamp(began + seconds) for seconds in (-LATE_S, LATE_S + run.policy.hook.deadline_s))
-    if not first <= state.time <= last:
+    first, last = int(began - LATE_S), began + LATE_S + run.policy.hook.deadline_s  # Slurm prints whole seconds
+    if not any(first <= one <= last for one in slurm_node.instants(state.time)):
         return False
     gpus = entry.get("gpus")
     told = tuple(str(one) for one in gpus) if isinstance(gpus, list) else ()
@@ -180,7 +180,7 @@ def is_ours(slurm: Slurm, state: slurm_node.NodeState, record: dict[str, Any]) -
         return False
     if (state.reason, state.user, state.time) == tuple(record[key] for key in KEYS):
         return True
-    rebooted = state.reason != state.stem == record["reason"] and state.time >= record["time"]
+    rebooted = state.reason != state.stem == record["reason"] and slurm_node.not_before(state.time, record["time"])
     return rebooted and state.user == slurm_node.slurm_user(slurm)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from preflight.digits import is_whole
+from preflight.files import tolerate
 from preflight.slurm.commands import Slurm, SlurmError
 from preflight.slurm.fields import ask, hosts
 from preflight.tuples import NamedTuple
@@ -120,6 +122,26 @@ def flags(text: str) -> tuple[str, ...]:
 def stamp(seconds: float) -> str:
     """Return a time (seconds since the epoch) as Slurm's commands print it in NodeState.time."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
+
+
+def instants(text: str) -> list[float]:
+    """Return the seconds since the epoch that a time of Slurm's commands may be: two in the hour that the clock change
+    in autumn repeats, none of what is no time."""
+    parts = text.replace("T", "-").replace(":", "-").split("-")
+    if len(parts) != 6 or not all(is_whole(one, 4) for one in parts):
+        return []
+    year, month, day, hour, minute, second = map(int, parts)
+    found = []
+    for summer in (1, 0):
+        with tolerate((OverflowError, ValueError)):
+            found.append(time.mktime((year, month, day, hour, minute, second, 0, 1, summer)))
+    return [one for one in found if stamp(one) == text]
+
+
+def not_before(text: str, other: str) -> bool:
+    """Return whether the time ``text`` may be that of ``other`` or a later one; both as Slurm's commands print them."""
+    ours, theirs = instants(text), instants(other)
+    return max(ours) >= min(theirs) if ours and theirs else text >= other
 
 
 def drain(slurm: Slurm, node: str, reason: str) -> None:

@@ -14,7 +14,7 @@ from preflight.digits import is_whole
 from preflight.facts.isolate import Channel, run_child, start
 from preflight.facts.stuck import start_time
 from preflight.files import tolerate
-from preflight.hooks.recover.record import Steps
+from preflight.hooks.recover.record import Steps, elapsed
 from preflight.hooks.run import Run
 from preflight.tuples import NamedTuple
 
@@ -57,38 +57,55 @@ def place_for(run: Run, finding: Finding) -> str:
 def gather(run: Run, report: Report, steps: Steps, row: dict[str, Any]) -> Gathered:
     """Collect the evidence that ``row`` names, or see how far an earlier health check's child has come.
 
-    Where it cannot be collected twice over, the step is made without it.
+    Where it cannot be collected twice over, the step is made without it. No child is started while another lives, of
+    whatever step: one that hangs in the driver would be followed by more.
     """
     path = str(row["evidence"])
     if os.path.isdir(path):
         return Gathered(True, path)
-    pid, began = row.get("pid"), row.get("start")
-    budget_s = run.policy.recover.bug_report_s + SPARE_S
-    if isinstance(pid, int) and row["clock"] == steps.now.boot and began is not None and start_time(pid) == began:
-        if steps.now.up - row["up"] < budget_s:
-            return Gathered(False, path, f"evidence is collected in {path}{PARTIAL}")
-        return Gathered(True, f"{path}{PARTIAL}", "the evidence is not complete: what collects it does not end")
+    going = next((one for one in steps.rows if collects(one, steps)), None)
+    if going is not None:
+        partial = f"{str(going['evidence']).removesuffix(PARTIAL)}{PARTIAL}"
+        if elapsed(going, steps.now) - _since(going) < run.policy.recover.bug_report_s + SPARE_S:
+            return Gathered(False, path, f"evidence is collected in {partial}")
+        return Gathered(True, _there(partial), "the evidence is not complete: what collects it does not end")
     if row["tries"] >= TRIES:
-        kept = f"{path}{PARTIAL}" if os.path.isdir(f"{path}{PARTIAL}") else ""
-        return Gathered(True, kept, "the evidence is not complete")
+        return Gathered(True, _there(f"{path}{PARTIAL}"), "the evidence is not complete")
     row["tries"] += 1
     steps.save()
-    wait_s = max(0.1, min(WAIT_S, run.deadline - time.monotonic() - LEFT_S))
     try:
         child = start("evidence", lambda channel: _collect(channel, run, report, path), lasting=True)
     except OSError as error:
         return Gathered(False, path, f"no process could be started for the evidence: {error.strerror}")
+    row.update(pid=child.pid, start=start_time(child.pid), pid_boot=steps.now.boot, since=elapsed(row, steps.now))
+    with tolerate(OSError):
+        steps.save()
+    wait_s = max(0.1, min(WAIT_S, run.deadline - time.monotonic() - LEFT_S))
     left = child.collect(time.monotonic() + wait_s)
     if os.path.isdir(path):
         return Gathered(True, path)
     if left.running:
-        row.update(pid=left.running, start=start_time(left.running))
-        with tolerate(OSError):
-            steps.save()
         return Gathered(False, path, f"evidence is collected in {path}{PARTIAL}")
     return Gathered(
         False, path, f"the evidence could not be collected ({left.died}): the next health check tries again"
     )
+
+
+def collects(row: dict[str, Any], steps: Steps) -> bool:
+    """Return whether the child that collects the evidence of ``row`` lives."""
+    pid, began = row.get("pid"), row.get("start")
+    same_boot = row.get("pid_boot", row["boot"]) == steps.now.boot
+    return isinstance(pid, int) and same_boot and began is not None and start_time(pid) == began
+
+
+def _since(row: dict[str, Any]) -> float:
+    """Return the seconds that had passed of the step (`elapsed`) when its child was started."""
+    since = row.get("since")
+    return float(since) if isinstance(since, (int, float)) else 0.0
+
+
+def _there(path: str) -> str:
+    return path if os.path.isdir(path) else ""
 
 
 def _collect(channel: Channel, run: Run, report: Report, path: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.facts.cache import boot_id
+from preflight.files import tolerate
 from preflight.hooks import journal
 from preflight.hooks.assess import Assessment
 from preflight.hooks.drained import is_ours, ours
 from preflight.hooks.recover.command import clean, command, time_for
-from preflight.hooks.recover.evidence import gather, place_for
+from preflight.hooks.recover.evidence import collects, gather, place_for
 from preflight.hooks.recover.ladder import Rung, asked, failing, next_rung
 from preflight.hooks.recover.reboot import Held, held_back, note_sent, reboot
 from preflight.hooks.recover.record import BEGUN, DONE, EVIDENCE, REBOOT, SENT, Steps, elapsed
@@ -104,7 +105,8 @@ def _step(run: Run, slurm: Slurm, steps: Steps, rung: Rung, report: Report) -> C
         held = _not_ours(run, slurm)
     if held is not None:
         return Came(held.why, waits=held.waits)
-    if row is not None and row["state"] == EVIDENCE and elapsed(row, steps.now) > STALE_S:
+    stale = row is not None and row["state"] == EVIDENCE and elapsed(row, steps.now) > STALE_S
+    if row is not None and stale and not collects(row, steps):
         steps.drop(row)
         row = None
     if row is None:
@@ -136,15 +138,21 @@ def _not_ours(run: Run, slurm: Slurm) -> Held | None:
 
 
 def _command(run: Run, steps: Steps, rung: Rung, row: dict[str, Any], path: str) -> Came:
-    seconds = time_for(run)
-    if not seconds:
-        return Came("no time is left for it: the next health check goes on", evidence=path, waits=True)
+    late = Came("no time is left for it: the next health check goes on", evidence=path, waits=True)
+    if not time_for(run):
+        return late
     row.update(state=BEGUN)
     steps.save()
+    seconds = time_for(run)  # the disk may have taken some of it
+    if not seconds:
+        row.update(state=EVIDENCE)
+        steps.save()
+        return late
     ran = command(run, rung, path, seconds)
     detail = ran.why or "done"
     if ran.last:
         detail += f": {ran.last}"
     row.update(state=DONE, detail=detail)
-    steps.save()
+    with tolerate(OSError):  # begun is as good as done: it is not run again
+        steps.save()
     return Came(detail, True, path)
