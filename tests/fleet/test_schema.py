@@ -1,8 +1,13 @@
 """A store of every earlier version becomes one of this, with the same answers; one of a later version is refused."""
 
 import hashlib
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +23,7 @@ from fleet.test_drains import story
 from preflight.fleet.entry import EntryReader
 from preflight.fleet.query import actions, jobs, status
 from preflight.fleet.query.window import Window
-from preflight.fleet.store import steps
+from preflight.fleet.store import place, steps
 from preflight.fleet.store.interface import Store, StoreError
 from preflight.fleet.store.open import open_reader, open_store
 from preflight.fleet.store.version import VERSION
@@ -144,6 +149,63 @@ def test_a_store_of_a_later_version_is_refused_in_one_line(url: str) -> None:
     for opener in (open_store, open_reader):
         with pytest.raises(StoreError, match=r"^the store is of schema 99, .* upgrade Preflight here$"):
             opener(url)
+
+
+def set_version(url: str, version: int) -> None:
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as its:
+            its.execute(f"PRAGMA user_version={version}")
+    else:
+        with psycopg.connect(url) as server:
+            server.execute("UPDATE schema_version SET version = %s", (version,))
+
+
+def test_a_collector_takes_nothing_once_its_store_is_of_a_later_version(url: str, raws: list[bytes]) -> None:
+    store = open_store(url)
+    batch = [EntryReader().read(raw) for raw in raws[:10]]
+    assert store.add(batch[:5]) == 5
+    set_version(url, VERSION + 1)
+    with pytest.raises(StoreError, match=rf"^the store is of schema {VERSION + 1}, "):
+        store.add(batch)
+    set_version(url, VERSION)
+    assert store.add(batch) == 5
+    store.close()
+
+
+def test_a_store_that_an_earlier_collector_has_is_not_brought_forward(first_sqlite: str) -> None:
+    lock = place.claim(first_sqlite)
+    with pytest.raises(StoreError, match=r"start the collector anew first: .*another `preflight serve`"):
+        open_store(first_sqlite)
+    with closing(sqlite3.connect(first_sqlite.removeprefix("sqlite:///"))) as its:
+        assert its.execute("PRAGMA user_version").fetchone() == (1,)
+    open_store(first_sqlite, alone=True).close()
+    assert lock is not None
+    os.close(lock)
+
+
+def test_a_second_serve_leaves_the_store_as_it_is(first_sqlite: str) -> None:
+    lock = place.claim(first_sqlite)
+    command = [sys.executable, "-m", "preflight", "serve", "--store", first_sqlite, "--listen", "127.0.0.1:1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "another `preflight serve`" in done.stderr) == (2, True)
+    with closing(sqlite3.connect(first_sqlite.removeprefix("sqlite:///"))) as its:
+        assert its.execute("PRAGMA user_version").fetchone() == (1,)
+    assert lock is not None
+    os.close(lock)
+
+
+def test_a_batch_that_is_under_way_is_counted_when_a_store_is_brought_forward(first_postgres: str) -> None:
+    with psycopg.connect(first_postgres) as batch, psycopg.connect(first_postgres, autocommit=True) as watch:
+        batch.execute("LOCK TABLE reports, findings IN ACCESS SHARE MODE")  # as collectors of every version begin
+        batch.execute("INSERT INTO hours VALUES ('late', 1, 0, 0, 7)")
+        opened = threading.Thread(target=lambda: open_store(first_postgres).close())
+        opened.start()
+        while opened.is_alive() and watch.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is None:
+            time.sleep(0.01)
+        batch.commit()
+        opened.join()
+        late = watch.execute("SELECT runs FROM totals WHERE cluster = 'late' AND name = 'runs'").fetchone()
+    assert late == (7,)
 
 
 def test_a_released_step_is_never_edited() -> None:

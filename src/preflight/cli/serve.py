@@ -92,8 +92,8 @@ def serve(
         fail(f"--public-url: no address such as https://preflight.example.org: {public_url[:80]!r}")
     target, logs = _target(webhook, webhook_secret), _logs(otlp)
     watch = Watch(None) if no_slurm else Watch(_slurm(config), policy_for(config).cluster)
-    store = opened(store_url)
     _alone(store_url)
+    store = opened(store_url, alone=True)
     scheme = "https" if tls_cert else "http"
     write_out(f"Collector on {scheme}://{listen}, store {_shown(store_url)}")
     write_out(f"A node's token: preflight fleet token NODE --store {_shown(store_url)}")

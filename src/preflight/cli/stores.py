@@ -27,9 +27,12 @@ store_option = click.option(
 )
 
 
-def opened(url: str) -> Store:
-    """Return the store at ``url`` for writing, made where it is missing; ends with exit code 2 where it cannot be."""
-    return _one(open_store, url)
+def opened(url: str, alone: bool = False) -> Store:
+    """Return the store at ``url`` for writing, made where it is missing; ends with exit code 2 where it cannot be.
+
+    ``alone``: this process has claimed it.
+    """
+    return _one(lambda its: open_store(its, alone=alone), url)
 
 
 def asked(url: str) -> Reader:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 FORMS = "sqlite:///PATH or postgresql://USER@HOST/DATABASE"
 
 
-def open_store(url: str, make: bool = True) -> Store:
+def open_store(url: str, make: bool = True, alone: bool = False) -> Store:
     """Open the store at ``url`` for writing; an earlier version is brought to this one. Raises StoreError: one line.
 
-    ``make``: a SQLite store that is missing is made.
+    ``make``: a SQLite store that is missing is made. ``alone``: this process has claimed it (`place.claim`).
     ``sqlite:///fleet.db`` is relative to the working directory, ``sqlite:////var/lib/preflight/fleet.db`` is not.
     """
     path = sqlite_path(url, make)
@@ -26,7 +26,7 @@ def open_store(url: str, make: bool = True) -> Store:
         return PostgresStore(url)
     from preflight.fleet.store.sqlite import SqliteStore
 
-    return SqliteStore(path)
+    return SqliteStore(path, alone)
 
 
 def open_reader(url: str) -> Reader:

@@ -38,6 +38,7 @@ def claim(url: str) -> int | None:
         return None
     place = f"{path}-days/serve.lock"
     with named(place):
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
         lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,6 +23,7 @@ from preflight.fleet.store.postgres_reader import AgainError, PostgresReader, ma
 from preflight.fleet.store.schema import POSTGRES_DAY, migrate_postgres
 from preflight.fleet.store.steps import DRAINS_SINCE
 from preflight.fleet.store.tables import derived, finding_rows, report_row
+from preflight.fleet.store.version import check_version
 
 TRIES = 3  # of a batch that met another collector or a server that was restarted
 _COLUMNS = "key, node, job, phase, started_ms, verdict, duration_ms, hash, dictionary, frame"
@@ -57,6 +58,8 @@ class PostgresStore(PostgresReader):
                 with self._connection() as connection, connection.transaction():
                     # Those who make or drop a day lock these two first, and so do we: nobody waits in a circle.
                     connection.execute("LOCK TABLE reports, findings IN ACCESS SHARE MODE")
+                    for (version,) in connection.execute("SELECT version FROM schema_version"):
+                        check_version(version)
                     return self._add(connection, batch)
             except AgainError as error:
                 if not left:

@@ -47,6 +47,10 @@ def migrate_postgres(connection: psycopg.Connection[Any]) -> int:
     version = row[0] if row else 0
     check_version(version)
     if version < VERSION:
+        if (
+            version
+        ):  # every batch locks these first, of earlier versions too: none is under way while its rows are counted
+            connection.execute("LOCK TABLE reports, findings IN ACCESS EXCLUSIVE MODE")
         for step in POSTGRES[version:]:
             for statement in step:
                 connection.execute(statement)

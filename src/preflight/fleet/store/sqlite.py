@@ -14,17 +14,18 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from preflight.fleet.entry import Entry, EntryReader
-from preflight.fleet.store import drains, interface
+from preflight.fleet.store import drains, interface, place
 from preflight.fleet.store.frames import NONE, SAMPLES, train
-from preflight.fleet.store.interface import Refused
+from preflight.fleet.store.interface import Refused, StoreError
 from preflight.fleet.store.schema import SQLITE_DAY, migrate_sqlite
 from preflight.fleet.store.sqlite_reader import SqliteReader, connect, dictionaries, named, unpacked
 from preflight.fleet.store.steps import DRAINS_SINCE
 from preflight.fleet.store.tables import derived, finding_rows, report_row
+from preflight.fleet.store.version import VERSION, check_version
 
 WRITING_DAYS = 40  # day files kept open by the writer: a month that comes late is written without opening them anew
 WRITING_KIB = 512  # what each may keep in memory
@@ -40,8 +41,12 @@ _MARK = "INSERT INTO days (day, seq) VALUES (?, ?) ON CONFLICT (day) DO UPDATE S
 class SqliteStore(SqliteReader):
     """A store on SQLite; for several threads at once. One thread writes at a time, readers do not wait for it."""
 
-    def __init__(self, path: str) -> None:
-        """Open the store at ``path``, made where it is missing and brought to this version; raises StoreError."""
+    def __init__(self, path: str, alone: bool = False) -> None:
+        """Open the store at ``path``, made where it is missing and brought to this version; raises StoreError.
+
+        ``alone``: this process has claimed it (`place.claim`). Else a collector of an earlier version that has it, and
+        would go on writing as it knows, keeps it from being brought forward.
+        """
         super().__init__(path)
         self._lock = threading.RLock()
         self._reader = EntryReader()
@@ -49,9 +54,11 @@ class SqliteStore(SqliteReader):
         with named(path):
             os.makedirs(self._days, mode=0o700, exist_ok=True)
             self._main = connect(path)
-        with self._writer() as main:
-            if 0 < migrate_sqlite(main) < DRAINS_SINCE:
-                drains.reckon_all(_Ledger(self, main))
+        with self._writer(opening=True) as main:
+            (version,) = main.execute("PRAGMA user_version").fetchone()
+            with _claimed(path) if 0 < version < VERSION and not alone else nullcontext():
+                if 0 < migrate_sqlite(main) < DRAINS_SINCE:
+                    drains.reckon_all(_Ledger(self, main))
         with named(path):
             self._main.execute("PRAGMA synchronous=NORMAL")
 
@@ -157,17 +164,36 @@ class SqliteStore(SqliteReader):
             self._main.close()
 
     @contextmanager
-    def _writer(self) -> Iterator[sqlite3.Connection]:
-        """The derived tables, locked for writing: committed where the block ends, rolled back where it fails."""
+    def _writer(self, opening: bool = False) -> Iterator[sqlite3.Connection]:
+        """The derived tables, locked for writing: committed where the block ends, rolled back where it fails.
+
+        Raises StoreError where the store has become one of a later version since its ``opening``.
+        """
         with self._lock, named(self._path):
             self._main.execute("BEGIN IMMEDIATE")
             try:
+                if not opening:
+                    check_version(self._main.execute("PRAGMA user_version").fetchone()[0])
                 yield self._main
                 self._main.execute("COMMIT")
             except BaseException:
                 if self._main.in_transaction:
                     self._main.execute("ROLLBACK")
                 raise
+
+
+@contextmanager
+def _claimed(path: str) -> Iterator[None]:
+    """The store is this process's for the block; raises StoreError where a collector has it."""
+    try:
+        lock = place.claim(f"sqlite:///{path}")
+    except StoreError as error:
+        raise StoreError(f"the store is of an earlier schema, start the collector anew first: {error}") from None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 class _Day:
