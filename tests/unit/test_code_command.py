@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from preflight.artifacts.gpu_code.survey import survey
+from preflight.cli import code_nodes
 from preflight.cli.code import code
 from preflight.cli.code_answer import answers
 from preflight.cli.code_nodes import questions
 from preflight.report.clean import width
 from unit import gpu_code_samples as make
-from unit.gpu_code_samples import container, image, library, ptx
+from unit.gpu_code_samples import container, cubin, image, library, ptx
 from unit.plan_samples import A100, CPU, H100, V100, node, view
 
 UNIT = container(image(53), image(60), image(70), image(80), ptx(86, (8, 7)))
@@ -189,3 +190,36 @@ def test_the_clusters_nodes_are_questions(tmp_path: Path) -> None:
     (tmp_path / "app").rename(tmp_path / "place/lib.so")
     found = {one.question.name: one for one in answers(survey(str(tmp_path / "place")), asked)}
     assert [found[name].answer for name in ("a[1-2]", "old[1-2]", "v[1-2]")] == ["yes", "unknown", "no"]
+
+
+def test_what_nodes_have_not_published_is_no_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that tells its GPUs alone; a place that asks no GLIBC and is for no host loses nothing by it."""
+    bare = view("rocky 9.4", None, None, "NVIDIA A100-SXM4-80GB", "8.0")
+    for name in ("driver", "libc", "arch"):
+        del bare.facts[name]
+    half = view("rocky 9.4", "580.65.06", "13.0", "NVIDIA A100-SXM4-80GB", "8.0")
+    del half.facts["libc"]
+    nodes = [node("bare1", bare), node("half1", half), node("a1", A100)]
+    asked, notes = questions(nodes, True)
+    assert notes == []
+    app, cubins = tmp_path / "app", tmp_path / "x.cubin"
+    app.write_bytes(library([container(image(80))], versions=["GLIBC_2.34"], needed=["libcudart.so.12"]))
+    cubins.write_bytes(cubin(80))
+    found = {one.question.name: (one.answer, one.why) for one in answers(survey(str(app)), asked)}
+    assert found == {
+        "bare1": ("unknown", "not published: driver, machine, GLIBC of bare1"),
+        "half1": ("unknown", "not published: GLIBC of half1"),
+        "a1": ("yes", ""),
+    }
+    alone = {one.question.name: one.answer for one in answers(survey(str(cubins)), asked)}
+    assert alone == {"bare1": "unknown", "half1": "yes", "a1": "yes"}
+    app.write_bytes(library([container(image(90))]))
+    assert {one.answer for one in answers(survey(str(app)), asked)} == {"no"}
+
+    app.write_bytes(library([container(image(80))], needed=["libcudart.so.12"]))
+    for extra, status in ((None, 3), (A100, 0)):  # a node whose GPUs are not published
+        given = questions([node("a1", A100), node("b1", extra)], True)
+        monkeypatch.setattr(code_nodes, "read", lambda _policy, given=given: given)
+        result = run(app, "--nodes", "--json")
+        assert result.exit_code == status
+        assert json.loads(result.stdout)["notes"] == ([] if extra else ["which GPUs b1 has is not published"])

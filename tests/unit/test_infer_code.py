@@ -111,6 +111,11 @@ def test_what_is_in_doubt_is_a_line_and_no_need(root: Path) -> None:
     assert "torch 2.8.0+cu128 is compiled for is not all known: images of kind 16" in read(ACTIVATE, root).unread[0].why
 
 
+def test_why_a_line_may_not_run_is_a_sentence(root: Path) -> None:
+    says = read("if test -e x; then exec python x.py; fi\nsrun ./app", root).unread
+    assert any(one.why.endswith(", but it may not run: the script may end on line 3 (exec)") for one in says)
+
+
 def test_what_was_not_looked_into_binds_nothing(root: Path) -> None:
     """The library that is damaged, or lies behind a link to a directory, may be the one that decides."""
     assert {one.binds for one in needs(TRAIN, root).values()} == {True, False}

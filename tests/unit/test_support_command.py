@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from preflight.artifacts.gpu_code import runs
+from preflight.catalog import gpus, picture
+from preflight.catalog.wheels import builds
 from preflight.cli import facts as facts_command
 from preflight.cli.support import support
 from preflight.facts.document import FactsDocument
@@ -280,3 +283,51 @@ def test_hostile_facts_stay_printable(config: Path, monkeypatch: pytest.MonkeyPa
 def test_a_cuda_that_does_not_exist_is_no_yes(config: Path) -> None:
     assert run(config, "--cuda", "99").exit_code == 3
     assert run(config, "--cuda", "12.4").exit_code == 0
+
+
+# First CUDA of the chips: catalog/data/gpus.toml; of the drivers: 570 is of 12.8, 575 of 12.9.
+@pytest.mark.parametrize(
+    ("gpu", "driver", "answer", "wheels"),
+    [
+        ("b300", "570.133.20", "unknown", "none"), ("gb300", "570.211.01", "unknown", "none"),
+        ("gb10", "570.133.20", "unknown", "none"), ("b300", "575.57.08", "ok", "ok"),
+        ("b200", "570.133.20", "ok", "ok"), ("rtx3090", "450.80.02", "unknown", "none"),
+        ("rtx3090", "455.32", "ok", "ok"), ("a100", "450.80.02", "ok", "ok"), ("b300", "550.54.15", "no", "none"),
+        ("v100", "390.157", "ok", "none"),
+    ],
+)  # fmt: skip
+def test_a_driver_that_is_older_than_the_chip(config: Path, gpu: str, driver: str, answer: str, wheels: str) -> None:
+    """Of the right generation; `preflight code` answers the same of machine code for it."""
+    shown = run(config, "--gpu", gpu, "--driver", driver).stdout
+    found = answers(config, f"--gpu {gpu} --driver {driver}")[1]
+    assert found["driver_gpu"]["answer"] == answer
+    assert bool(found["wheels"]["builds"]) == (wheels == "ok")
+    capability = gpus.look_up(gpu).capability or ""
+    assert runs.gpu(capability, driver).driven == {"ok": True, "no": False, "unknown": None}[answer]
+    if answer == "unknown":
+        assert f"driver branch {'455' if gpu == 'rtx3090' else '575'} or newer" in " ".join(shown.split())
+        cuda = "11.1" if gpu == "rtx3090" else "12.9"
+        assert answers(config, f"--gpu {gpu} --driver {driver} --cuda {cuda}")[1]["cuda"]["answer"] == "unknown"
+
+
+def test_where_the_driver_runs_it_drives_what_it_has_told_of() -> None:
+    here = picture.Machine(driver="570.133.20", driver_cuda="12.8", gpus=(gpus.look_up("NVIDIA B300 SXM6 AC"),))
+    entry = next(one for one in picture.picture(here, "2026-11-30") if one.key == "driver_gpu")
+    assert (entry.answer, entry.needs) == ("ok", None)
+
+
+def test_code_that_a_gpu_runs_is_not_that_of_a_system_on_a_chip(config: Path) -> None:
+    """What CUDA 12.8 calls 10.1 is Thor; 8.7, Orin, runs no code for 8.6 for certain."""
+    told = {
+        (gpu, cuda): run(config, "--gpu", gpu, "--cuda", cuda).stdout
+        for gpu, cuda in (("b300", "12.8"), ("rtx4090", "11.4"))
+    }
+    assert "if it holds code for 10.0 or PTX" in " ".join(told["b300", "12.8"].split())
+    assert "if it holds code for 8.6 or PTX" in " ".join(told["rtx4090", "11.4"].split())
+    assert "holds PTX" in gpus.with_toolkit(gpus.Gpu("", capability="8.7"), "11.1").why
+
+
+def test_a_build_that_needs_its_ptx_compiled_needs_a_driver_that_knows_the_gpu() -> None:
+    (build,) = builds("ctranslate2", "10.3")
+    assert (build.by_ptx, build.driver, build.driver_cuda) == (True, "575", "12.9")
+    assert build.shown.endswith("a driver of CUDA 12.9 or newer")

@@ -267,10 +267,20 @@ def _not_known(name: str, tables: Tables) -> str:
 
 
 def _runs_too(capability: str, asked: tuple[int, int], tables: Tables) -> str:
-    """Return "code for 8.0 or " of 8.6 where the toolkit has that: within a major, code of a lower minor runs."""
+    """Return "code for 8.0 or " of 8.6 where the toolkit has that: within a major, code of a lower minor runs.
+
+    Not that of a system on a chip: what CUDA 12.8 calls 10.1 is Thor.
+    """
+    from preflight.catalog import targets
+
     major, minor = versions.minor(capability) or (0, 0)
-    lower = [f"{major}.{one}" for one in range(minor)]
-    has = next((one for one in reversed(lower) if _listed(one, asked, tables)), None)
+    lower = [one for one in range(minor) if _listed(f"{major}.{one}", asked, tables)]
+    runs = [
+        one
+        for one in lower
+        if targets.fits(targets.Target(targets.SM, major * 10 + one), major * 10 + minor) == targets.YES
+    ]
+    has = f"{major}.{runs[-1]}" if runs else ""
     return f"code for {has} or " if has else ""
 
 

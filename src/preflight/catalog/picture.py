@@ -16,6 +16,7 @@ from preflight.catalog import (
     wheels,
 )
 from preflight.catalog import cuda as majors
+from preflight.catalog import driven as drives
 from preflight.catalog.forward import Compat
 from preflight.catalog.gpus import Gpu
 from preflight.catalog.tables import SHIPPED, Tables
@@ -75,7 +76,7 @@ def picture(machine: Machine, today: str, tables: Tables = SHIPPED) -> list[Entr
         found += _cuda(cuda, machine, tables)
     if not machine.cuda:
         found += [_up_to(machine, machine.driver, tables)] if machine.driver is not None else []
-        found += [_drives(machine.driver, gpu, tables) for gpu in machine.gpus if machine.driver is not None]
+        found += [_drives(machine, machine.driver, gpu, tables) for gpu in machine.gpus if machine.driver is not None]
         found += [_range(gpu, tables) for gpu in machine.gpus]
         found += [entry for gpu in machine.gpus for entry in _wheels(machine, gpu, tables)]
     if machine.system is not None:
@@ -143,18 +144,20 @@ def _up_to(machine: Machine, driver: str, tables: Tables) -> Entry:
     return Entry("driver_cuda", title, answer, why, None, came_from, data)
 
 
-def _drives(driver: str, gpu: Gpu, tables: Tables) -> Entry:
-    """Answer whether a driver drives a GPU at all, by the architectures of its branch."""
-    driven, needed, came_from = drivers.runs_gpu(driver, gpu.arch, tables)
-    answer = {True: "ok", False: "no", None: "unknown"}[driven]
+def _drives(machine: Machine, driver: str, gpu: Gpu, tables: Tables) -> Entry:
+    """Answer whether a driver drives a GPU at all, by the architectures of its branch and by its CUDA."""
+    found = drives.driven(driver, gpu.capability, tables)
+    if found.why and machine.driver_cuda is not None:
+        found = found._replace(answer=True, why="", needs="")  # it runs here, and has told of the GPU
+    answer = {True: "ok", False: "no", None: "unknown"}[found.answer]
     what = f"{gpu.shown} ({gpu.arch})" if gpu.arch else gpu.shown
     why = {
         True: f"its branch drives {what}",
         False: f"its branch does not drive {what}",
-        None: f"whether its branch drives {what} is not known",
-    }[driven]
-    data = {"answer": answer, "source": came_from or None}
-    return Entry("driver_gpu", f"driver {driver} on {gpu.shown}", answer, why, needed or None, came_from, data)
+        None: f"whether its branch drives {what} is not known" + (f": {found.why}" if found.why else ""),
+    }[found.answer]
+    data = {"answer": answer, "source": found.source or None}
+    return Entry("driver_gpu", f"driver {driver} on {gpu.shown}", answer, why, found.needs or None, found.source, data)
 
 
 def _range(gpu: Gpu, tables: Tables) -> Entry:

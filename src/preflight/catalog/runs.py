@@ -57,6 +57,8 @@ def runs(
             NO, "there is no NVIDIA driver", options(cuda, tables), source(majors.minimum_row(asked[0], tables))
         )
     unfit = not_on_gpu(cuda, driver, gpu, tables)
+    if unfit is None and driver_cuda is None:
+        unfit = _newer_than(driver, gpu, tables)
     if unfit is not None and unfit.answer == NO:
         return unfit
     answer = _by_driver(cuda, asked, driver, driver_cuda, tables) or _older(cuda, driver, gpu, compat, tables)
@@ -89,6 +91,17 @@ def not_on_gpu(cuda: str, driver: str | None, gpu: Gpu | None, tables: Tables = 
         why = f"whether driver {driver} knows {gpu.shown} is not listed: the first toolkit for it is {fit.first_cuda}"
         return Runs(UNKNOWN, why, f"a driver of CUDA {fit.first_cuda} or newer", fit.source)
     return Runs(UNKNOWN, fit.why, None, fit.source) if fit.answer == gpus.UNKNOWN else None
+
+
+def _newer_than(driver: str, gpu: Gpu | None, tables: Tables) -> Runs | None:
+    """Return that a chip may be newer than a driver, which no machine has told of; None where it is not."""
+    from preflight.catalog.driven import driven
+
+    found = driven(driver, gpu.capability, tables) if gpu is not None else None
+    if gpu is None or found is None or not found.why:
+        return None
+    why = f"whether driver {driver} drives {gpu.shown} is not known: {found.why}"
+    return Runs(UNKNOWN, why, found.needs or None, found.source)
 
 
 def _knows(driver: str | None, first_cuda: str | None, tables: Tables) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from preflight.catalog import cuda as majors
-from preflight.catalog import drivers, gpus, targets, versions
+from preflight.catalog import gpus, targets, versions
+from preflight.catalog.driven import driven, first_branch
 from preflight.catalog.runs import MINOR, NATIVE, runs
 from preflight.catalog.tables import SHIPPED, Row, Tables, source
 from preflight.tuples import NamedTuple
@@ -15,7 +16,8 @@ _FAMILIES = {"pytorch": "torch", "libtorch": "torch", "jaxlib": "jax", "tensorfl
 class Build(NamedTuple):
     """A build that has code for a GPU. ``driver``: the lowest that runs programs of its CUDA, "" where not known.
 
-    ``by_ptx``: the driver has to be of its own CUDA, since it compiles the code for the GPU.
+    ``by_ptx``: the driver has to be of ``driver_cuda`` at least, since it compiles the code for the GPU: of the build's
+    own CUDA, and of one that knows the GPU.
     """
 
     family: str
@@ -25,13 +27,16 @@ class Build(NamedTuple):
     driver: str
     by_ptx: bool
     source: str
+    driver_cuda: str = ""
 
     @property
     def shown(self) -> str:
         """Return "torch 2.14 (cu126)", or its own name "faiss-gpu-cu12 1.14.1", and the driver that it needs."""
         index = f" ({self.build})" if self.build.startswith("cu") and self.build[2:].isalnum() else ""
         named = f"{self.family if index or self.build == 'default' else self.build} {self.version}{index}"
-        needs = f"a driver of CUDA {self.cuda}" if self.by_ptx else f"driver {self.driver}" if self.driver else ""
+        needs = (
+            f"a driver of CUDA {self.driver_cuda}" if self.by_ptx else f"driver {self.driver}" if self.driver else ""
+        )
         return named + (f", {needs} or newer" if needs else "")
 
 
@@ -69,21 +74,19 @@ def _build(row: Row, family: str, capability: str, driver: str | None, machine: 
     if driver is not None and not _driven(row["cuda"], capability, driver, by_ptx, tables):
         return None
     floor = _floor(row["cuda"], capability, tables)
-    return Build(family, row["version"], row["build"], row["cuda"], floor, by_ptx, source(row))
+    own = max(row["cuda"], gpus.cuda_range(capability, tables)[0] or "", key=versions.parse)
+    return Build(family, row["version"], row["build"], row["cuda"], floor, by_ptx, source(row), own if by_ptx else "")
 
 
 def _floor(cuda: str, capability: str, tables: Tables) -> str:
     """Return the lowest driver for programs of a CUDA that also drives a GPU, "" where that is not known."""
     lowest = majors.minimum_row((versions.minor(cuda) or (0, 0))[0], tables)
-    architecture = gpus.architecture(capability, tables) or {}
     known = [lowest["minimum_driver"]] if lowest else []
-    known += [str(architecture["first_driver"])] if "first_driver" in architecture else []
+    known += [first_branch(capability, tables)]
     return max(known, key=versions.parse, default="")
 
 
 def _driven(cuda: str, capability: str, driver: str, by_ptx: bool, tables: Tables) -> bool:
-    row = gpus.architecture(capability, tables)
-    driven = drivers.runs_gpu(driver, row["arch"] if row else None, tables)[0]
-    return driven is True and runs(cuda, driver, compat=(), tables=tables).answer in (
-        (NATIVE,) if by_ptx else (NATIVE, MINOR)
-    )
+    return driven(driver, capability, tables).answer is True and runs(
+        cuda, driver, compat=(), tables=tables
+    ).answer in ((NATIVE,) if by_ptx else (NATIVE, MINOR))

@@ -44,11 +44,12 @@ def code(
     imported.
 
     With --gpu or --nodes it exits with 0 where all of the code runs there, with 3 where some does not, or cannot be
-    told.
+    told, as of nodes that have not published their GPUs.
     """
     if driver is not None and not 1 <= len(versions.parse(driver)) <= 4:
         fail(f"--driver {clean(driver, 40)} is no version; write one such as 550.54.15")
     asked = [question(name, driver) for name in names]
+    notes: list[str] = []
     if nodes:
         from preflight.cli.code_nodes import read
 
@@ -67,6 +68,7 @@ def code(
         value: dict[str, Any] = {
             "format": "preflight.code/1",
             "places": [document(one, each, driver) for one, each in zip(found, answered)],
+            "notes": notes,
         }
         write_out(json.dumps(clean_tree(value, 4096), indent=2))
     else:
@@ -74,7 +76,7 @@ def code(
         write_out("\n\n".join(pages))
     if nodes and not asked:
         fail("--nodes: no node has published its GPUs")
-    if asked and not all(fits(each) for each in answered):
+    if asked and (notes or not all(fits(each) for each in answered)):
         raise SystemExit(3)
 
 

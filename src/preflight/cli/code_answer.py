@@ -23,7 +23,7 @@ class Question(NamedTuple):
     """A GPU that is asked for. ``name``: as shown. ``capability``: "9.0". ``driver``: None where none is given.
 
     ``machine``: that of every host of such a GPU ("aarch64" of a GH200), "" where there are several. ``glibc``: of the
-    hosts, () where none is asked.
+    hosts, () where none is asked. ``missing``: what of "driver", "machine" and "GLIBC" the nodes have not published.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Question(NamedTuple):
     on: Gpu
     machine: str = ""
     glibc: tuple[int, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 class Answered(NamedTuple):
@@ -65,8 +66,16 @@ def answers(found: Survey, asked: Sequence[Question]) -> list[Answered]:
             # Of a place with several libraries perhaps nothing loads the one that asks.
             answer = NO if found.kind == FILE or answer == NO else UNKNOWN
             why = f"{found.glibc.by} asks GLIBC_{show(found.glibc.version)}, and {one.name} has {show(one.glibc)}"
+        unknown = [what for what in one.missing if _counts(what, found)]
+        if answer == YES and unknown:
+            answer, why = UNKNOWN, f"not published: {', '.join(unknown)} of {one.name}"
         made.append(Answered(one, answer, packages, why))
     return made
+
+
+def _counts(what: str, found: Survey) -> bool:
+    """Tell whether something of a node is of account for a place that asks what it asks."""
+    return {"machine": bool(found.machines), "GLIBC": bool(found.glibc.version)}.get(what, True)
 
 
 def would_run(package: Package, question: Question) -> list[Build]:

@@ -33,7 +33,10 @@ def read(policy: Policy) -> tuple[list[Question], list[str]]:
 
 
 def questions(nodes: Sequence[Node], by_extra: bool) -> tuple[list[Question], list[str]]:
-    """Return a question for each kind of nodes with GPUs, and a sentence for those whose GPUs are not known."""
+    """Return a question for each kind of nodes with GPUs, and a sentence for those whose GPUs are not known.
+
+    What a node has not published is no yes for it.
+    """
     kinds = Kinds(nodes, by_extra)
     found: dict[tuple[str, str | None, str, tuple[int, ...]], list[str]] = {}
     untold: list[str] = []
@@ -46,10 +49,12 @@ def questions(nodes: Sequence[Node], by_extra: bool) -> tuple[list[Question], li
         for one in capabilities:
             key = (one, _text(view, "driver.version"), _text(view, "arch.machine") or "", _glibc(view))
             found.setdefault(key, []).append(node.name)
-    made = [
-        Question(hosts(sorted(names)), capability, driver, gpu(capability, driver), machine, glibc)
-        for (capability, driver, machine, glibc), names in found.items()
-    ]
+    made = []
+    for (capability, driver, machine, glibc), names in found.items():
+        told = {"driver": driver, "machine": machine, "GLIBC": glibc}
+        missing = tuple(what for what, value in told.items() if not value)
+        on = gpu(capability, driver)
+        made.append(Question(hosts(sorted(names)), capability, driver, on, machine, glibc, missing))
     notes = [f"which GPUs {hosts(sorted(untold))} has is not published"] if untold else []
     return made, notes
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from preflight.catalog import families
 from preflight.catalog.tables import SHIPPED
+from preflight.digits import is_whole
 from preflight.requirements import names
 from preflight.requirements.grammar import Predicate, Requirement
 from preflight.requirements.kinds import Count, Size, Version
@@ -19,7 +20,15 @@ _DRIVERS = """
 nvidia tesla quadro geforce gpu graphics card hbm2 hbm2e hbm3 hbm3e nvl pcie laptop mobile edition generation server
 workstation max q ti super design with mig cc ac
 """
-_ADDED = frozenset(_DRIVERS.split())
+# Words of products that the catalog has no row for: boards with a DPU, for vehicles, virtual desktops and mining, of
+# single makers, and Tesla's first generations. Sources: Debian pci.ids 2023.04.11, vendor 10de; README of NVIDIA's
+# open-gpu-kernel-modules (L40G, T4G, PG509).
+_PRODUCTS = """
+a100x a30x grid drive cmp 30hx 40hx 50hx 70hx 90hx 170hx dgxs fhhl pg500 pg503 pg506 pg509 k1 k2 k340 k520 k8 m3 m4 m6
+m10 m30 p6 p10 t10 t20 t40 t4g l16 l40g k20c k20m k20s k20x k20xm k40c k40d k40m k40s k40st k40t c870 c1060 c2050 c2070
+c2075 m1060 m2070 m2075 m2090 nvs gt gts
+"""
+_ADDED = frozenset(f"{_DRIVERS} {_PRODUCTS}".split())
 # The first words of other vendors' GPUs, as sites name them.
 _OTHERS = ("mi", "gfx", "instinct", "radeon", "gaudi", "pvc", "ponte", "arc")
 _LOWER, _UPPER = (">=", ">", "=", "~="), ("<=", "<", "=")
@@ -42,7 +51,7 @@ def _gpu(one: Predicate) -> str:
 
     asked, _ = with_profile(TokenName().fold(one.value or ""))
     for word in unmounted(asked).split():
-        if word in _ADDED or not word.isascii() or gpus.named(gpus.spelled(word)):
+        if word in _ADDED or _is_virtual(word) or not word.isascii() or gpus.named(gpus.spelled(word)):
             continue
         shown = f"{safe(one.text(), 60)}: no NVIDIA GPU that is known has {safe(word, 30)} in its name"
         row = next((row for row in SHIPPED.rows("architectures") if word == row["arch"]), None)
@@ -55,6 +64,11 @@ def _gpu(one: Predicate) -> str:
             return f"{shown}; GPUs of other vendors are asked of Slurm: --gres=gpu:{safe(word, 30)}:1"
         return shown
     return ""
+
+
+def _is_virtual(word: str) -> bool:
+    """Tell whether a word is a virtual GPU's share and license: 20c of "GRID A100X-20C"."""
+    return word[-1:] in "abcq" and is_whole(word[:-1], 3)
 
 
 def _system(one: Predicate) -> str:

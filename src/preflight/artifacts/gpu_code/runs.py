@@ -26,6 +26,7 @@ from preflight.artifacts.gpu_code.model import (
 )
 from preflight.catalog import drivers, gpus, versions
 from preflight.catalog.cuda import FIRST_COMPATIBLE_MAJOR
+from preflight.catalog.driven import driven
 from preflight.catalog.runs import NO as CATALOG_NO
 from preflight.catalog.runs import UNKNOWN as CATALOG_UNKNOWN
 from preflight.catalog.runs import runs as by_catalog
@@ -91,11 +92,8 @@ def gpu(capability: str, driver: str | None = None, tables: Tables = SHIPPED) ->
     if driver is None:
         return Gpu(sm, known=known)
     cuda, exact, _ = drivers.own_cuda(driver, tables)
-    driven = drivers.runs_gpu(driver, row["arch"] if row else None, tables)[0]
-    first = gpus.cuda_range(capability, tables)[0]
-    if driven and cuda and exact and first and (versions.minor(cuda) or ()) < (versions.minor(first) or ()):
-        driven = None  # of the right generation, but a chip that came after the driver
-    return Gpu(sm, driver, versions.minor(cuda) if cuda else None, exact, known, driven)
+    drives = driven(driver, capability, tables).answer
+    return Gpu(sm, driver, versions.minor(cuda) if cuda else None, exact, known, drives)
 
 
 def part_runs(part: Part, on: Gpu) -> Answer:

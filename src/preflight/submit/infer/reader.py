@@ -337,7 +337,7 @@ class Reader(Shell):
                 words += self.expander.words(child)
         if not words:
             return
-        doubt = context.doubt or self.after or self.lenient
+        doubt = context.doubt or (self.after and f"may not run: {self.after}") or self.lenient
         command = Command(
             tuple(words), doubt, self.inside, self.cwd, exported, context.stdin, (), context.writes, environment
         )
