@@ -267,3 +267,21 @@ def test_a_need_binds_in_the_component_where_its_python_runs(root: Path) -> None
     found = {(one.clause, one.component): one.binds for one in read(body, root).needs}
     assert (found["arch=x86_64", 0], found["arch=x86_64", 1]) == (False, True)
     assert GPU
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "export PATH=/{long}/bin:$PATH\npython t.py",
+        "export PATH=/loop/bin:$PATH\npython t.py",
+        "conda activate {long}",
+        "export CONDA_ENVS_PATH=/{long}\nconda activate pt",
+        "cp a /{long}\nsource ~/env/bin/activate\npython t.py",
+        "cp a /loop/b\nsource ~/env/bin/activate\n{long}\npython t.py",
+        "python t.py",
+    ],
+)
+@pytest.mark.parametrize("submitted", ["/loop", "/" + "a" * 300])
+def test_paths_that_cannot_be_looked_at_end_nothing(root: Path, body: str, submitted: str) -> None:
+    (root / "loop").symlink_to("loop")
+    binding(body.format(long="a" * 300), root, VIRTUAL_ENV=submitted)

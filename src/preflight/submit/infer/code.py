@@ -65,14 +65,14 @@ def _system(session: Session, command: Command, found: Survey, prefix: str, line
 
 def _basis(session: Session, found: Survey, prefix: str, machine: str) -> str:
     """Return what in an environment surely runs where it is used and is for a machine: its own python, or PyTorch."""
-    real, program = session.files.resolve(prefix), session.files.resolve(f"{prefix}/bin/python")
-    if real and program and program.startswith(f"{real}/"):  # a virtual environment's is a link to the node's
-        try:
+    try:
+        real, program = session.files.resolve(prefix), session.files.resolve(f"{prefix}/bin/python")
+        if real and program and program.startswith(f"{real}/"):  # a virtual environment's is a link to the node's
             place = _outside(session, program)
             if place and _is_elf(place) and read(place).machine == machine:
                 return uses.PYTHON
-        except (OSError, CodeError):
-            return ""
+    except (OSError, CodeError):
+        return ""
     torch = (library for one in found.packages if _is_torch(one) for library in one.libraries)
     return uses.TORCH if not found.notes and any(one.code.machine == machine for one in torch) else ""
 

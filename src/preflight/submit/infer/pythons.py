@@ -195,7 +195,11 @@ def _conda(session: Session, command: Command, name: Word | None, line: int, pat
         _not_read(session, line, f"the conda environment {text}: {unknown[0]} is set by the script", gpus)
         return None
     variables = {**session.environment, **command.exported}
-    prefixes, sure = environments.conda_prefixes(session.files, text, session.home, variables, session.condas)
+    try:
+        prefixes, sure = environments.conda_prefixes(session.files, text, session.home, variables, session.condas)
+    except OSError as error:
+        _not_read(session, line, f"the conda environment {text}: {error.filename} was not read: {error.strerror}", gpus)
+        return None
     if not prefixes:
         _not_read(session, line, f"the conda environment {text} was not found", gpus)
     elif len(prefixes) > 1:

@@ -139,15 +139,26 @@ def in_force(session: Session, command: Command) -> Active | None:
                 break
             part = session.home + part[1:] if part.startswith("~/") else part
             place = joined(command.cwd, part) if part else command.cwd
-            if place is None or "\0" in place or not session.files.is_dir(place):
+            python = _has_python(session, place)
+            if python is None or place is None:
                 sure = False  # what is there on the node is not known
-            elif any(session.files.is_file(f"{place}/{name}") for name in ("python", "python3")):
+            elif python:
                 prefix = place.rstrip("/").removesuffix("/bin")
                 return Active(prefix, False) if place.rstrip("/").endswith("/bin") else None
         else:
             return None
         at = at.before
     return None
+
+
+def _has_python(session: Session, place: str | None) -> bool | None:
+    """Tell whether a directory of PATH has a python; None where that is not known, as it is not here."""
+    try:
+        if place is None or "\0" in place or not session.files.is_dir(place):
+            return None
+        return any(session.files.is_file(f"{place}/{name}") for name in ("python", "python3"))
+    except OSError:
+        return None
 
 
 def ran(session: Session, command: Command, active: Active | None, torch: bool = False) -> None:
@@ -220,8 +231,11 @@ def settle(session: Session) -> None:
         mine = [run for run in uses.runs if run.prefix == prefix and run.sure and not run.command.doubt]
         if not mine or any(_touches(session, one, prefix) for one in uses.changes):
             continue
-        torch = _is_torch(session, prefix, mine, text)
-        compat = _brings_compat(session, prefix, text)
+        try:
+            torch = _is_torch(session, prefix, mine, text)
+            compat = _brings_compat(session, prefix, text)
+        except OSError:  # what cannot be looked at may be what decides
+            continue
         for one in kept:
             if one.basis == PYTHON or (torch and (one.basis == TORCH or (one.basis == CUDA and not compat))):
                 for groups in dict.fromkeys(run.command.groups for run in mine):
@@ -291,4 +305,7 @@ def _plain(session: Session) -> str:
 
 
 def _real(session: Session, path: str) -> str:
-    return session.files.resolve(path) or path
+    try:
+        return session.files.resolve(path) or path
+    except OSError:
+        return path
