@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,8 +18,9 @@ from fleet.test_pages_access import MINE, OTHERS, SECRET, SHARED, bearer, client
 from preflight.checks.finding import Finding
 from preflight.checks.registry import every_check
 from preflight.fleet.entry import EntryReader
-from preflight.fleet.pages import access, states
+from preflight.fleet.pages import access, app, states
 from preflight.fleet.pages.app import Options
+from preflight.fleet.pages.ask import NotFoundError
 from preflight.fleet.pages.states import State, States
 from preflight.fleet.pages.views import jobs
 from preflight.fleet.store.interface import Store
@@ -154,3 +158,54 @@ def test_of_a_job_of_too_many_reports_the_first_are_shown_and_it_is_said(
             assert ("more reports than are merged" in client.get("/job?id=7", headers=headers).text) == (shown < 6)
             answer = client.get("/api/v1/jobs/7", headers=headers).json()
             assert (len(answer["reports"]), answer["cut"]) == (shown, shown < 6)
+
+
+def test_a_large_job_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add([EntryReader().read(samples.report("n1", time.time() - 60, 7, gpus=1))])
+    headers = bearer(access.make(store, "carol", "admin"))
+    urls = ("/job?id=7", "/job?id=7&format=json", "/report?id=7", "/embed/job?id=7", "/api/v1/jobs/7")
+    options = Options(frames=(PORTAL,))
+    with client_of(store, options) as client, jobs._merging:
+        for url in urls:
+            assert client.get(url, headers=headers).status_code == 200
+        monkeypatch.setattr(jobs, "LARGE_BYTES", 0)
+        for url in urls:
+            answer = client.get(url, headers=headers)
+            assert (answer.status_code, answer.headers.get("retry-after")) == (503, "5"), url
+            assert "being read" in answer.text
+    with client_of(store, options) as client:
+        for url in urls:
+            assert client.get(url, headers=headers).status_code == 200
+
+
+def beside(function: Callable[..., Any], *arguments: Any, **named: Any) -> Future[Any]:
+    """Ask in a thread of its own."""
+    made: Future[Any] = Future()
+    threading.Thread(target=lambda: made.set_result(function(*arguments, **named)), daemon=True).start()
+    return made
+
+
+def test_pages_that_take_long_keep_nobody_from_the_door(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, started, go = access.make(store, "carol", "admin"), threading.Semaphore(0), threading.Event()
+
+    def slow(ask: Any) -> Any:
+        started.release()
+        go.wait(60)
+        raise NotFoundError("nothing")
+
+    monkeypatch.setitem(app.VIEWS, "/drift", ("drift", slow))
+    with client_of(store) as client, ThreadPoolExecutor(2 * app.THREADS) as pool:
+        try:
+            waiting = [pool.submit(client.get, "/drift", headers=bearer(token)) for _ in range(2 * app.THREADS)]
+            for _ in range(app.THREADS):
+                assert started.acquire(timeout=60)
+            front = {"origin": "http://testserver", "sec-fetch-site": "same-origin"}
+            asked = [
+                beside(client.get, "/metrics", headers=bearer(token)),
+                beside(client.get, "/api/v1/status", headers=bearer("wrong")),
+                beside(client.post, "/login", data={"token": token}, headers=front),
+            ]
+            assert [one.result(timeout=30).status_code for one in asked] == [200, 401, 303]
+        finally:
+            go.set()
+        assert {one.result(timeout=60).status_code for one in waiting} == {404}

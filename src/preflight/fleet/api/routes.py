@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from preflight.fleet.api.endpoints import ENDPOINTS, Answer, Endpoint, ForbiddenError
 from preflight.fleet.pages.access import Access, Reader
-from preflight.fleet.pages.ask import Ask, AskedError, NotFoundError
+from preflight.fleet.pages.ask import Ask, AskedError, BusyError, NotFoundError
 from preflight.fleet.pages.audit import Audit
 from preflight.fleet.pages.states import NONE
 from preflight.fleet.store.interface import Store, StoreError
@@ -35,13 +35,21 @@ HEADERS = {
 
 
 class Api:
-    """The API of one store; ``aside`` runs what waits for the store beside the event loop."""
+    """The API of one store; ``aside`` and ``at_door`` (who asks) run what waits for the store beside the event loop."""
 
-    def __init__(self, store: Store, access: Access, audit: Audit, aside: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        audit: Audit,
+        aside: Callable[..., Awaitable[Any]],
+        at_door: Callable[..., Awaitable[Any]],
+    ) -> None:
         self._store = store
         self._access = access
         self._audit = audit
         self._aside = aside
+        self._at_door = at_door
 
     def app(self) -> Starlette:
         """Return the application, to be mounted at /api/v1."""
@@ -52,7 +60,7 @@ class Api:
     def _answers(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
-                reader = await self._aside(self._access.reader, request)
+                reader = await self._at_door(self._access.reader, request)
                 if reader is None:
                     why = "no valid reader's token: make one with `preflight fleet reader NAME`"
                     return _error(401, why, {"www-authenticate": "Bearer"})
@@ -66,6 +74,8 @@ class Api:
                 return _error(403, str(error))
             except NotFoundError as error:
                 return _error(404, str(error))
+            except BusyError as error:
+                return _error(503, str(error), {"retry-after": "5"})
             except StoreError:
                 return _error(503, "the store does not answer", {"retry-after": "5"})
             self._audit.note(request, reader, found.looked)

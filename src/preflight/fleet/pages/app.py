@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute, Route
 from preflight.digits import is_whole
 from preflight.fleet.entry import Entry
 from preflight.fleet.pages import access, embed, show, table
-from preflight.fleet.pages.ask import Ask, AskedError, NotFoundError, Page, link
+from preflight.fleet.pages.ask import Ask, AskedError, BusyError, NotFoundError, Page, link
 from preflight.fleet.pages.audit import Audit
 from preflight.fleet.pages.live import ADMIN, FullError, Hub
 from preflight.fleet.pages.login import Login
@@ -43,6 +43,8 @@ T = TypeVar("T")
 FORMAT = "preflight.page/1"
 FORMS = ("html", "json", "csv")
 THREADS = 4  # pages made at once; each thread has connections of its own
+AT_DOOR = 2  # beside them: who asks, and /metrics, so that slow pages shut nobody out
+AGAIN_S = "5"  # seconds after which who was refused may ask again
 CACHED = 64  # pages kept for live readers
 AGE_S = 30.0  # how old a kept page may be: its windows end now
 
@@ -114,15 +116,16 @@ class Pages:
         self.access = access.Access(store, options.proxy)
         self.watch = options.watch or Watch(None)
         self._pool = ThreadPoolExecutor(THREADS, "page")
+        self._door = ThreadPoolExecutor(AT_DOOR, "door")
         self._asking = threading.Lock()  # one question to Slurm at a time: a stuck controller stops no page
-        self.hub = Hub(store, self.aside)
+        self.hub = Hub(store, self.at_door)
         self._kept: OrderedDict[tuple[str, str], _Made] = OrderedDict()
         self._making: dict[tuple[str, str], asyncio.Future[_Made]] = {}
         self.audit = Audit()
-        shared = (self.access, self.audit, self.aside, HEADERS)
+        shared = (self.access, self.audit, self.aside, self.at_door, HEADERS)
         self._embedded = embed.Embedded(self._ask, *shared, options.frames)
         onward = (*VIEWS, "/search", "/report")
-        self._login = Login(self.access, self.aside, HEADERS, onward, options.secure)
+        self._login = Login(self.access, self.at_door, HEADERS, onward, options.secure)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes, for the collector's application."""
@@ -150,7 +153,8 @@ class Pages:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            for pool in (self._pool, self._door):
+                pool.shutdown(wait=False, cancel_futures=True)
 
     async def _page(self, request: Request) -> Response:
         """Answer a page in the form that is asked for."""
@@ -158,7 +162,7 @@ class Pages:
         if form not in FORMS:
             return self._refuse(request, 400, f"format: {clean(form, 20)!r} is none of {', '.join(FORMS)}")
         try:
-            reader = await self.aside(self.access.reader, request)
+            reader = await self.at_door(self.access.reader, request)
             if reader is None:
                 return self._stranger(request)
             name, function = VIEWS[request.url.path]
@@ -169,7 +173,7 @@ class Pages:
             return self._refuse(request, 400, str(error))
         except NotFoundError as error:
             return self._refuse(request, 404, str(error))
-        except StoreError as error:
+        except (StoreError, BusyError) as error:
             return self._refuse(request, 503, str(error))
         self.audit.note(request, reader, made.looked)
         headers = dict(HEADERS)
@@ -269,7 +273,7 @@ class Pages:
             return self._refuse(request, 400, str(error))
         except NotFoundError as error:
             return self._refuse(request, 404, str(error))
-        except StoreError as error:
+        except (StoreError, BusyError) as error:
             return self._refuse(request, 503, str(error))
         self.audit.note(request, reader, tuple((search.label(one), one.user) for one in its.jobs))
         return await self.aside(_file, its.view)
@@ -302,7 +306,7 @@ class Pages:
 
         async def allowed() -> bool:
             with contextlib.suppress(StoreError):
-                return bool(await self.aside(self.access.reader, request) == reader)
+                return bool(await self.at_door(self.access.reader, request) == reader)
             return False
 
         stream = self.hub.stream(ADMIN if reader.admin else reader.name, allowed, f"{reader.by} {reader.name}")
@@ -329,24 +333,29 @@ class Pages:
         return RedirectResponse(link("/login", next=here if here != "/" else ""), 303, HEADERS)
 
     def _refuse(self, request: Request, status: int, reason: str) -> Response:
+        headers = {**HEADERS, **({"retry-after": AGAIN_S} if status == 503 else {})}
         if request.query_params.get("format", "") in ("json", "csv") or "authorization" in request.headers:
-            headers = {**HEADERS, **({"www-authenticate": "Bearer"} if status == 401 else {})}
+            headers = {**headers, **({"www-authenticate": "Bearer"} if status == 401 else {})}
             return Response(msgspec.json.encode({"error": clean(reason)}) + b"\n", status, headers, "application/json")
         text = show.plain("error.html", {"status": status, "reason": clean(reason)})
-        return Response(text, status, HEADERS, "text/html; charset=utf-8")
+        return Response(text, status, headers, "text/html; charset=utf-8")
 
     async def _known(self, request: Request) -> access.Reader | None:
         try:
-            its: access.Reader | None = await self.aside(self.access.reader, request)
+            its: access.Reader | None = await self.at_door(self.access.reader, request)
         except StoreError as error:  # not the reader's fault: no login form, and no "you are nobody" for programs
             raise HTTPException(
-                503, "The store does not answer; try again.", {**HEADERS, "retry-after": "5"}
+                503, "The store does not answer; try again.", {**HEADERS, "retry-after": AGAIN_S}
             ) from error
         return its
 
     async def aside(self, function: Callable[..., T], *arguments: object) -> T:
         """Run ``function`` beside the event loop, on one of the few threads that ask the store."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    async def at_door(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run what is short beside the event loop, and beside the pages that are being made."""
+        return await asyncio.get_running_loop().run_in_executor(self._door, function, *arguments)
 
 
 def _json(page: Page, now_ms: int) -> bytes:

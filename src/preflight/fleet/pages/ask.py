@@ -24,6 +24,10 @@ class AskedError(ValueError):
     """A value in the URL that cannot be: one line, which and what would do."""
 
 
+class BusyError(Exception):
+    """As much of this kind is being made as is made at once: one line, what, and that it may be asked again."""
+
+
 class NotFoundError(LookupError):
     """What was asked for is not there, or is not the reader's: the two are one answer."""
 

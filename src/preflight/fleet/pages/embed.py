@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from preflight.fleet.pages import show
 from preflight.fleet.pages.access import Access, Reader
-from preflight.fleet.pages.ask import Ask, AskedError, NotFoundError, Page, link
+from preflight.fleet.pages.ask import Ask, AskedError, BusyError, NotFoundError, Page, link
 from preflight.fleet.pages.audit import Audit
 from preflight.fleet.pages.views import jobs
 from preflight.fleet.store.interface import StoreError
@@ -37,6 +37,7 @@ class Embedded:
         access: Access,
         audit: Audit,
         aside: Callable[..., Awaitable[Any]],
+        at_door: Callable[..., Awaitable[Any]],
         headers: dict[str, str],
         frames: tuple[str, ...],
     ) -> None:
@@ -44,6 +45,7 @@ class Embedded:
         self._access = access
         self._audit = audit
         self._aside = aside
+        self._at_door = at_door
         policy = headers["content-security-policy"].replace(
             "frame-ancestors 'none'", f"frame-ancestors {' '.join(frames)}"
         )
@@ -55,7 +57,7 @@ class Embedded:
     async def job(self, request: Request) -> Response:
         """Answer a job's page, as small as a frame is."""
         try:
-            reader = await self._aside(self._access.reader, request)
+            reader = await self._at_door(self._access.reader, request)
             if reader is None:  # the log-in is no page for a frame: it opens beside it
                 where = link("/job", **{name: request.query_params.get(name, "")[:200] for name in ("id", "cluster")})
                 return self._plain("framed.html", 401, {"onward": where})
@@ -64,6 +66,8 @@ class Embedded:
             return self._plain("error.html", 400, {"status": 400, "reason": clean(str(error))})
         except NotFoundError as error:
             return self._plain("error.html", 404, {"status": 404, "reason": clean(str(error))})
+        except BusyError as error:
+            return self._plain("error.html", 503, {"status": 503, "reason": str(error)})
         except StoreError:
             return self._plain("error.html", 503, {"status": 503, "reason": "the store does not answer; try again"})
         self._audit.note(request, reader, page.looked)
@@ -75,4 +79,5 @@ class Embedded:
         return page, show.html(page, reader, link("/job", **page.values["url"]))
 
     def _plain(self, template: str, status: int, values: dict[str, Any]) -> Response:
-        return Response(show.plain(template, values), status, self._headers, "text/html; charset=utf-8")
+        headers = {**self._headers, **({"retry-after": "5"} if status == 503 else {})}
+        return Response(show.plain(template, values), status, headers, "text/html; charset=utf-8")

@@ -171,10 +171,10 @@ def make_app(store: Store, keep_days: int = 0, options: Options | None = None) -
     told = collector.webhook.counts if collector.webhook else None
     metrics = Metrics(store, pages.access, collector.counts, told)
 
-    api = Api(store, pages.access, pages.audit, pages.aside)
+    api = Api(store, pages.access, pages.audit, pages.aside, pages.at_door)
 
     async def scrape(request: Request) -> Response:
-        return await metrics.answer(request, pages.aside)
+        return await metrics.answer(request, pages.at_door)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

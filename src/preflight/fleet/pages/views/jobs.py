@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from preflight.digits import is_whole
-from preflight.fleet.pages.ask import SIZES, Ask, AskedError, NotFoundError, Page, pager
+from preflight.fleet.pages.ask import SIZES, Ask, AskedError, BusyError, NotFoundError, Page, pager
 from preflight.fleet.pages.table import Column, Table
 from preflight.fleet.pages.views import common
 from preflight.fleet.query import node, search
@@ -19,7 +20,7 @@ from preflight.report.validate import ReportError, load
 
 MOST_REPORTS = 2000  # of one job: more would hold the page up
 MOST_BYTES = 16 << 20  # of their reports: merged they take ten times as much memory
-LARGE_BYTES = 2 << 20  # from here on one job at a time is merged, whoever asks
+LARGE_BYTES = 2 << 20  # from here on one job at a time is merged, whoever asks, and no thread waits for it
 _merging = threading.Lock()
 MOST_JOBS = 200  # tasks of an array on one page
 LARGEST_JOB = 1 << 32
@@ -77,9 +78,10 @@ def page(ask: Ask) -> Page:
 
 
 def read(ask: Ask) -> Read:
-    """Return the job that is asked for, its reports merged, the first MOST_BYTES of them; raises NotFoundError.
+    """Return the job that is asked for, its reports merged, the first MOST_BYTES of them.
 
-    A number that Slurm gave twice may be another user's report: each is held against the reader's name.
+    Raises NotFoundError, and BusyError where another large one is being merged. A number that Slurm gave twice may be
+    another user's report: each is held against the reader's name.
     """
     text = ask.text("id")
     number, _, task = text.partition("_")
@@ -91,8 +93,7 @@ def read(ask: Ask) -> Read:
     if task:
         found = [one for one in found if one.array_job == int(number) and one.array_task == int(task[:12])]
     raws, cut = _raws(ask, found)
-    large = sum(len(raw) for _, raw in raws) > LARGE_BYTES
-    with _merging if large else contextlib.nullcontext():
+    with _alone() if sum(len(raw) for _, raw in raws) > LARGE_BYTES else contextlib.nullcontext():
         reports: list[dict[str, Any]] = []
         for job, raw in raws:
             report = _loaded(raw)
@@ -102,6 +103,16 @@ def read(ask: Ask) -> Read:
             raise NotFoundError(f"no report of job {text} is in the store")
         label = search.label(found[0]) if len(found) == 1 else number
         return Read(found, merge(label, reports), reports, cut)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    if not _merging.acquire(blocking=False):
+        raise BusyError("another job with many reports is being read: try again")
+    try:
+        yield
+    finally:
+        _merging.release()
 
 
 def _raws(ask: Ask, found: list[Job]) -> tuple[list[tuple[Job, bytes]], bool]:
