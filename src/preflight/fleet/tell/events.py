@@ -70,6 +70,8 @@ def told(store: Store, event: Event) -> None:
     """Take an event out of the queue. Raises StoreError."""
     if event.kind == "breaker":
         store.write(_SINK, [(_TOLD + event.id, event.at_ms, event.at_ms)])
+        # Events of before that are dropped before they are told.
+        store.write("DELETE FROM sinks WHERE name LIKE ? AND until_ms < ?", [(_TOLD + "%", event.at_ms - 2 * OLD_MS)])
     # SQLite gives the number of a row that is gone to another one.
     store.write("DELETE FROM events WHERE id = ? AND report = ?", [(event.number, bytes.fromhex(event.id))])
 
@@ -82,6 +84,5 @@ def known(store: Store, event: Event) -> bool:
 def bound(store: Store, now_ms: int, most: int = MOST) -> int:
     """Take out what is too old or too much, the oldest first, and return how many went. Raises StoreError."""
     gone = store.write("DELETE FROM events WHERE at_ms < ?", [(now_ms - OLD_MS,)])
-    store.write("DELETE FROM sinks WHERE name LIKE ? AND until_ms < ?", [(_TOLD + "%", now_ms - 2 * OLD_MS)])
     sql = "DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?)"
     return gone + store.write(sql, [(most,)])
