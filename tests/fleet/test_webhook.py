@@ -278,7 +278,7 @@ def test_a_receiver_that_hangs_holds_up_no_report(tmp_path: Path, receiver: Rece
         def send(at: float, kind: str) -> None:
             raw = report("n1", kind, at)
             answer = client.post("/api/v1/reports", content=raw, headers={"authorization": f"Bearer {token}"})
-            assert answer.json() == {"accepted": 1, "refused": 0, "reasons": []}
+            assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
 
         while not store.rows("SELECT 1 FROM sinks"):
             time.sleep(0.01)
