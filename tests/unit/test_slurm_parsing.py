@@ -324,3 +324,12 @@ def test_a_node_that_is_not_among_all_is_said(desk: Desk) -> None:
 )
 def test_slurms_own_user(desk: Desk, said: str, user: str) -> None:
     assert node.slurm_user(desk.answer({"config": said})) == user
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x0b", "\x1c", "\x85", "\r"])
+def test_only_a_newline_ends_a_row(desk: Desk, end: str) -> None:
+    """What else str.splitlines cuts at is a user's to write: a comment that holds it is one value, as it was written."""
+    comment = f"require: cuda>=12.4{end}43                                      43"
+    slurm = desk.answer({"%k": f"{comment}\n", "Comment": f"{comment}\n"})
+    assert job.letter(slurm, "42", "%k".removeprefix("%")) == comment
+    assert job.field(slurm, "42", "Comment") == comment

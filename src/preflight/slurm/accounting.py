@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.digits import is_whole
-from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.commands import Slurm, SlurmError, lines
 from preflight.slurm.models import JobInfo, address
 from preflight.tuples import NamedTuple
 
@@ -59,8 +59,8 @@ def past(slurm: Slurm, text: str) -> list[Past]:
     """
     asked = slurm._replace(time_format="%s")
     out = asked.run("sacct", "-n", "-P", "-j", text, "-o", ",".join(FIELDS))
-    lines = [line.split("|") for line in out.splitlines()]
-    rows = [dict(zip(FIELDS, line)) for line in lines if len(line) == len(FIELDS)]
+    split = [line.split("|") for line in lines(out)]
+    rows = [dict(zip(FIELDS, line)) for line in split if len(line) == len(FIELDS)]
     used: dict[str, float] = {}
     for row in rows:
         size = mebibytes(row["MaxRSS"])
@@ -109,7 +109,7 @@ def ending(slurm: Slurm, text: str) -> Ending | None:
 def earlier_runs(slurm: Slurm, text: str) -> list[Run]:
     """Return the runs of a job before its latest, oldest first; raises SlurmError as `past` does."""
     out = slurm.run("sacct", "-D", "-X", "-n", "-P", "-j", text, "-o", "JobIDRaw,State,NodeList")
-    rows = [line.split("|") for line in out.splitlines()]
+    rows = [line.split("|") for line in lines(out)]
     runs = [Run(row[1].partition(" ")[0], "" if row[2] in _NOTHING else row[2]) for row in rows if len(row) == 3]
     return runs[:-1]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from preflight.slurm.commands import Slurm
+from preflight.slurm.commands import Slurm, lines
 from preflight.tuples import NamedTuple
 
 _AMOUNT = re.compile(r"([0-9.]+|N)?(?:\(([0-9.]+)\))?")
@@ -90,7 +90,7 @@ def partition_fields(slurm: Slurm, partition: str) -> dict[str, str]:
 
 def _records(out: str) -> list[list[str]]:
     """Return the words of each record; `-o` writes one on a line."""
-    return [line.split() for line in out.splitlines() if line.startswith(("ClusterName=", "QOS="))]
+    return [line.split() for line in lines(out) if line.startswith(("ClusterName=", "QOS="))]
 
 
 def _association(row: list[str]) -> Holder:

@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 
 from preflight.slurm.by_commands import ByCommands
-from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.commands import Slurm, SlurmError, lines
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def tell(text: str) -> None:
 
 def controller_release(slurm: Slurm) -> str:
     """Return the release of the controller, such as "24.11.5"; raises SlurmError where it does not answer."""
-    for line in slurm.run("scontrol", "show", "config").splitlines():
+    for line in lines(slurm.run("scontrol", "show", "config")):
         key, equals, said = line.partition("=")
         if equals and key.strip() == VERSION_KEY:
             return said.strip()

@@ -105,6 +105,14 @@ def _run(path: str, argv: list[str], environment: dict[str, str], limit: float, 
     return os.fsdecode(output[0]), output[1].decode(errors="replace")
 
 
+def lines(output: str) -> list[str]:
+    """Return the lines of what a command of Slurm printed.
+
+    A newline alone ends one: str.splitlines cuts at U+2028 and others too, which a user may put into a job's name.
+    """
+    return output.removesuffix("\n").split("\n") if output else []
+
+
 def _read_both(reader: int, errors: int, limit: float, size: int) -> tuple[bytes, bytes] | None:
     """Return the first ``size`` bytes that each pipe gave until its end, or None at the limit."""
     got = {reader: bytearray(), errors: bytearray()}

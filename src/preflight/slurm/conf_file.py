@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.files import read_plain
-from preflight.slurm.commands import Slurm
+from preflight.slurm.commands import Slurm, lines
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def setting(slurm: Slurm, key: str) -> str:
     controller.
     """
     said = in_file(slurm.conf or CONF, key)
-    return said or in_lines(slurm.run("scontrol", "show", "config").splitlines(), key)
+    return said or in_lines(lines(slurm.run("scontrol", "show", "config")), key)
 
 
 def in_file(path: str, key: str) -> str | None:

@@ -10,7 +10,7 @@ import random
 import time
 
 from preflight.digits import is_whole
-from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.commands import Slurm, SlurmError, lines
 from preflight.slurm.conf_file import setting
 from preflight.slurm.fields import ask, hosts
 from preflight.tuples import NamedTuple
@@ -120,7 +120,7 @@ def queued(slurm: Slurm, name: str) -> list[Queued]:
     # Before 24.11 only a letter gives the excluded nodes; nothing that is asked for here holds a "|".
     out = slurm._replace(limit=WHOLE).run("squeue", "-h", "-r", "-j", name, "-o", "%A|%F|%K|%T|%Q|%P|%x")
     found = []
-    for line in out.splitlines():
+    for line in lines(out):
         number, array, task, state, priority, partition, excluded = [*line.split("|", 6), *[""] * 7][:7]
         in_array = is_whole(task)
         called = f"{array}_{task}" if in_array else number
@@ -147,14 +147,14 @@ def letter(slurm: Slurm, name: str, what: str) -> str:
     Raises SlurmError where the answer holds no row of this job.
     """
     out = slurm.run("squeue", "-h", "-r", "-j", name, "-o", f"%i %A =%{what}")
-    rows = [(line.partition(" =")[0].split(), line.partition(" =")[2]) for line in out.splitlines()]
+    rows = [(line.partition(" =")[0].split(), line.partition(" =")[2]) for line in lines(out)]
     return text(_of_job(rows, name, f"%{what}"))
 
 
 def _rows(out: str) -> list[tuple[list[str], str]]:
     """Return ([names of the job], value) of each row of `squeue -O`; a value with newlines spans lines."""
     rows: list[tuple[list[str], str]] = []
-    for line in out.splitlines():
+    for line in lines(out):
         if len(line) >= 2 * ID and is_whole(line[ID : 2 * ID].strip()):
             rows.append((line[: 2 * ID].split(), line[2 * ID :].rstrip()))
         elif rows:
@@ -272,7 +272,7 @@ def restarts(slurm: Slurm, name: str) -> int:
 
 def nodes_of(slurm: Slurm, partition: str, gpus: bool) -> set[str]:
     """Return the nodes of the partition(s) that have GPUs at all, where ``gpus``; down ones too."""
-    rows = slurm.run("sinfo", "-h", "-p", partition, "-o", "%N %G").splitlines()
+    rows = lines(slurm.run("sinfo", "-h", "-p", partition, "-o", "%N %G"))
     pairs = (row.partition(" ") for row in rows)
     return {name for names, _, gres in pairs if not gpus or "gpu" in gres for name in hosts(names)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.digits import is_whole
-from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.commands import Slurm, SlurmError, lines
 from preflight.slurm.fields import ask, value
 from preflight.slurm.models import JobInfo, address
 
@@ -20,7 +20,7 @@ def jobs(slurm: Slurm, arguments: tuple[str, ...]) -> list[JobInfo]:
     """Return the jobs that squeue lists with ``arguments``; raises SlurmError."""
     found = [job_of(row) for row in ask(slurm._replace(time_format=EPOCH), "squeue", arguments, FIELDS)]
     # 22.05 has the excluded nodes only as a letter; a host list holds no blanks.
-    rows = slurm.run("squeue", "-h", *arguments, "-o", "%A %K %x").splitlines()
+    rows = lines(slurm.run("squeue", "-h", *arguments, "-o", "%A %K %x"))
     parts = [row.split(" ", 2) for row in rows]
     excluded = {(one[0], one[1]): one[2] for one in parts if len(one) == 3}
     return [one._replace(excluded=value(excluded.get((str(one.id), _task(one)), ""))) for one in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.digits import is_whole
-from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.commands import Slurm, SlurmError, lines
 from preflight.slurm.models import address
 from preflight.tuples import NamedTuple
 
@@ -34,7 +34,7 @@ def members(slurm: Slurm, number: int) -> list[Member]:
         if "invalid job id" in str(error).lower():
             return []
         raise
-    return [_member(line) for line in out.splitlines()]
+    return [_member(line) for line in lines(out)]
 
 
 def _member(line: str) -> Member:

@@ -6,7 +6,7 @@ import time
 
 from preflight.digits import is_whole
 from preflight.files import tolerate
-from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.commands import Slurm, SlurmError, lines
 from preflight.slurm.fields import ask, hosts
 from preflight.tuples import NamedTuple
 
@@ -172,7 +172,7 @@ def reboot_program(slurm: Slurm) -> str:
     """Return RebootProgram of the configuration, "" where there is none; raises SlurmError."""
     from preflight.slurm.fields import value
 
-    for line in slurm.run("scontrol", "show", "config").splitlines():
+    for line in lines(slurm.run("scontrol", "show", "config")):
         key, _, text = line.partition("=")
         if key.strip() == "RebootProgram":
             return value(text)
@@ -203,7 +203,7 @@ def look(slurm: Slurm, node: str) -> Look:
 
 def slurm_user(slurm: Slurm) -> str:
     """Return the name of SlurmUser, under which Slurm itself sets reasons; raises SlurmError."""
-    for line in slurm.run("scontrol", "show", "config").splitlines():
+    for line in lines(slurm.run("scontrol", "show", "config")):
         key, _, value = line.partition("=")
         if key.strip() == "SlurmUser":
             return value.strip().partition("(")[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from preflight.hostlist import names
 from preflight.slurm import job as slurm_job
-from preflight.slurm.commands import Slurm
+from preflight.slurm.commands import Slurm, lines
 from preflight.slurm.fields import hosts
 
 
@@ -18,7 +18,7 @@ def drop_vain_preference(slurm: Slurm, name: str) -> bool:
     if not wanted:
         return False
     excluded = names(slurm_job.excluded(slurm, name))
-    rows = slurm.run("sinfo", "-h", "-p", slurm_job.letter(slurm, name, "P"), "-o", "%N %f").splitlines()
+    rows = lines(slurm.run("sinfo", "-h", "-p", slurm_job.letter(slurm, name, "P"), "-o", "%N %f"))
     for row in rows:
         nodes, _, features = row.partition(" ")
         if _has(set(features.split(",")), wanted) and not excluded.issuperset(hosts(nodes)):

@@ -6,7 +6,7 @@ from preflight import jsonio
 from preflight.facts.view import View
 from preflight.requirements import encode
 from preflight.requirements.decode import is_published, published_by_features
-from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.commands import Slurm, SlurmError, lines
 from preflight.slurm.conf_file import CONF, in_file, in_lines
 from preflight.slurm.fields import ask
 from preflight.tuples import NamedTuple
@@ -50,7 +50,7 @@ def uses_extra(slurm: Slurm) -> bool:
     """
     said = in_file(slurm.conf or CONF, "SchedulerParameters")
     if said is None:
-        said = in_lines(slurm.run("scontrol", "show", "config").splitlines(), "SchedulerParameters")
+        said = in_lines(lines(slurm.run("scontrol", "show", "config")), "SchedulerParameters")
     return "extra_constraints" in said.lower().replace(" ", "").split(",")
 
 
@@ -184,6 +184,6 @@ def _words(text: str) -> list[str]:
 def cluster_features(slurm: Slurm) -> list[str]:
     """Return all features that nodes of the cluster have, sorted; raises SlurmError."""
     found: set[str] = set()
-    for line in slurm.run("sinfo", "-h", "-o", "%f").splitlines():
+    for line in lines(slurm.run("sinfo", "-h", "-o", "%f")):
         found.update(_words(line.strip()))
     return sorted(found)

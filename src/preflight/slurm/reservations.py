@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from preflight.hostlist import HostlistError, names
-from preflight.slurm.commands import Slurm
+from preflight.slurm.commands import Slurm, lines
 from preflight.tuples import NamedTuple
 
 _LINE = re.compile(r"ReservationName=(\S+) StartTime=(\d+) EndTime=(\d+) ")
@@ -27,7 +27,7 @@ def reservations(slurm: Slurm) -> list[Reservation]:
     """Return all reservations, the earliest first; raises SlurmError."""
     out = slurm._replace(time_format="%s").run("scontrol", "-o", "show", "reservation")
     found = []
-    for line in out.splitlines():
+    for line in lines(out):
         head, nodes, flags = _LINE.match(line), _NODES.search(line), _FLAGS.search(line)
         if head is None or nodes is None:
             continue

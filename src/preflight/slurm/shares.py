@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from preflight.slurm.commands import Slurm
+from preflight.slurm.commands import Slurm, lines
 from preflight.slurm.fields import ask, hosts
 
 SEVERAL = "MULTIPLE_SHARING_GRES_PJ"
@@ -20,7 +20,7 @@ def of_one_gpu(slurm: Slurm) -> dict[str, dict[str, int]]:
 
     Nodes without any are left out. Without -N, with which sinfo compares each node with every other. Raises SlurmError.
     """
-    for line in slurm.run("scontrol", "show", "config").splitlines():
+    for line in lines(slurm.run("scontrol", "show", "config")):
         key, _, value = line.partition("=")
         if key.strip() == "SelectTypeParameters" and SEVERAL in value.upper():
             return {}
