@@ -39,10 +39,12 @@ def elf(
     flags: int = 0,
     abi: int = 0,
     version: int = 1,
-    interpreter: bool = False,
+    interpreter: bool | str = False,
 ) -> bytes:
     """Return an ELF file: one segment with all of it, PT_DYNAMIC where it has .dynamic. Address = BASE + offset."""
-    everything = [Section("", b"", 0), *sections, Section(".shstrtab", b"", STRTAB)]
+    linker = "/lib64/ld-linux-x86-64.so.2" if interpreter is True else interpreter or ""
+    named = [Section(".interp", linker.encode() + b"\0")] if linker else []
+    everything = [Section("", b"", 0), *sections, *named, Section(".shstrtab", b"", STRTAB)]
     names = b"\0"
     at_name = {}
     for one in everything[1:]:
@@ -50,7 +52,7 @@ def elf(
         names += one.name.encode() + b"\0"
     everything[-1] = everything[-1]._replace(data=names)
     number = {one.name: index for index, one in enumerate(everything)}
-    segments = 1 + (".dynamic" in number) + interpreter
+    segments = 1 + (".dynamic" in number) + bool(linker)
     place, offsets, sizes = 64 + 56 * segments, {}, {}
     for one in everything:
         size = one.data[0] if isinstance(one.data, tuple) else len(one.data)
@@ -68,8 +70,8 @@ def elf(
     loads = [(1, 7, 0, BASE, BASE, total, total, 4096)]
     if ".dynamic" in number:
         loads.append(_segment(2, offsets[".dynamic"], sizes[".dynamic"]))
-    if interpreter:
-        loads.append(_segment(3, 0, 16))
+    if linker:
+        loads.append(_segment(3, offsets[".interp"], sizes[".interp"]))
     for index, fields in enumerate(loads):
         struct.pack_into("<IIQQQQQQ", out, 64 + 56 * index, *fields)
     for one in everything:

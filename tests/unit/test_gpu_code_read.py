@@ -176,7 +176,7 @@ def test_what_it_asks_of_the_system() -> None:
             [container(image(90))], needed=["libcudart.so.12", "libc.so.6"], versions=versions, headers=headers
         )
         needs = read_bytes(data).needs
-        assert needs == (("libcudart.so.12", "libc.so.6"), (2, 14), (3, 4, 21), (1, 3, 9))
+        assert needs == (("libcudart.so.12", "libc.so.6"), (2, 14), (3, 4, 21), (1, 3, 9), "")
     relative = read_bytes(library(versions=("GLIBC_2.17", "GLIBC_ABI_DT_RELR"))).needs
     assert relative.glibc == (2, 36)
 

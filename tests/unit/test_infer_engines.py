@@ -54,7 +54,7 @@ def test_what_they_bring_is_unread(command: str, without_gpus: bool, tmp_path: P
         "parallel gzip ::: a b",
         "parallel gzip < names",
         "ssh n1 hostname",
-        "~/bin/tool x",
+        "/usr/bin/tool x",
     ],
 )
 def test_what_starts_and_brings_nothing_is_silent(command: str, tmp_path: Path) -> None:

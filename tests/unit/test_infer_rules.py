@@ -589,6 +589,7 @@ HET = "#SBATCH -N1\n#SBATCH hetjob\n#SBATCH --gpus-per-node=4\n"
     ],
 )  # fmt: skip
 def test_each_need_goes_to_its_component(body: str, expected: set[tuple[str, int]], tmp_path: Path) -> None:
+    put(tmp_path, "/home/alice/project/b", "#!/usr/bin/perl\n")
     found = read(HET + body, tmp_path, gpus=False)
     assert {(one.clause, one.component) for one in found.needs} == {("gpu.count>=4", 1), *expected}
     assert [one.line for one in found.unread] == ([] if expected else [5])

@@ -4,7 +4,14 @@ import shlex
 from pathlib import Path
 
 import pytest
-from infer_samples import clauses, lines, read, unread
+from infer_samples import clauses, lines, put, read, unread
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path) -> None:
+    """A file system with the programs of the scripts: of one that is not there it would be said."""
+    for name in ("program", "x/program", "a", "b", "p0", "p3"):
+        put(tmp_path, f"/home/alice/project/{name}", "#!/usr/bin/perl\n")
 
 
 @pytest.mark.parametrize(
@@ -240,8 +247,7 @@ def test_a_command_that_surely_runs_is_read(body: str, tmp_path: Path) -> None:
         "bash <<< 'module load a'",
         "srun sh < commands",
         "xargs -n1 apptainer exec a.sif b < list",
-        "parallel -j4 'singularity exec a.sif {}' ::: 1 2",
-        "nsys profile -o x apptainer exec a.sif b",
+        "ls | parallel -j4 'singularity exec a.sif {}'",
         "script -c 'module load a; ./program' log",
         "alias run='apptainer exec a.sif'; run b",
         "module load $1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,6 +17,7 @@ ET_REL, ET_EXEC, ET_DYN = 1, 2, 3
 NOBITS, RELA, DYNSYM = 8, 4, 11
 MAX_SECTIONS = 200_000  # an object of templates has some ten thousand
 MAX_OF_A_NAME, MAX_SEGMENTS = 64, 64
+MAX_INTERPRETER = 4096
 MAX_NEEDED, MAX_VERSIONS = 4096, 16_384
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
@@ -26,7 +28,15 @@ _VERNAUX = struct.Struct("<IHHII")
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NEEDED, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ = 1, 5, 6, 7, 8, 10
 _DT_VERNEED = 0x6FFFFFFE
+_WEAK = 2  # VER_FLG_WEAK: without that version the program starts all the same
+# Where the psABIs and distributions have the dynamic linker; one elsewhere brings a C library of its own.
+_LINKERS = re.compile(r"/(?:usr/)?lib(?:32|64|x32)?/(?:[\w-]+/)?ld[\w.-]*")
 _LINK = b"__cudaRegisterLinkedBinary_"
+
+
+def is_system_linker(path: str) -> bool:
+    """Tell whether a program's dynamic linker is the system's, whose C library it then gets."""
+    return _LINKERS.fullmatch(path) is not None
 
 
 class Section(NamedTuple):
@@ -52,6 +62,7 @@ class Elf:
         self.window, self.budget = window, budget
         self.type, self.machine = window.number(16, 2), window.number(18, 2)
         self.interpreted = False  # names a dynamic linker, as programs do
+        self.interpreter = ""  # which one
         self.sections = self._sections()
         self.loads, self._dynamic_at = self._segments()
         self.dynamic = self._dynamic()
@@ -86,8 +97,8 @@ class Elf:
                     versions[library] = max(versions.get(library, ()), tuple(map(int, parts)))
         except Damaged:
             pass
-        known = (versions.get(name, ()) for name in ("GLIBC", "GLIBCXX", "CXXABI"))
-        return Needs(tuple(libraries[:MAX_NEEDED]), *known)
+        glibc, libstdcxx, cxxabi = (versions.get(name, ()) for name in ("GLIBC", "GLIBCXX", "CXXABI"))
+        return Needs(tuple(libraries[:MAX_NEEDED]), glibc, libstdcxx, cxxabi, self.interpreter)
 
     def asks_for_a_device_link(self) -> bool:
         """Tell whether a symbol of nvcc's device link is used and defined nowhere in the file."""
@@ -159,7 +170,11 @@ class Elf:
         self.window.check(start, count * width)
         for number in range(count):
             kind, _, offset, address, _, size, _, _ = self.window.unpack(_SEGMENT, start + number * width)
-            self.interpreted = self.interpreted or kind == _PT_INTERP
+            if kind == _PT_INTERP and not self.interpreted:
+                self.interpreted = True
+                if offset + size <= self.window.size:
+                    name = self.window.slice(offset, min(size, MAX_INTERPRETER)).partition(b"\0")[0]
+                    self.interpreter = name.decode("ascii", "replace")
             if kind in (_PT_LOAD, _PT_DYNAMIC) and size and offset + size <= self.window.size:
                 if kind == _PT_LOAD:
                     loads.append((address, offset, size))
@@ -200,8 +215,9 @@ class Elf:
             entry = at + first
             for _ in range(count):
                 budget.spend()
-                _, _, _, name, step = self.window.unpack(_VERNAUX, entry)
-                yield self._string(name)
+                _, flags, _, name, step = self.window.unpack(_VERNAUX, entry)
+                if not flags & _WEAK:
+                    yield self._string(name)
                 entry += step
                 if not step:
                     break

@@ -155,10 +155,13 @@ def _part(kind: str, arch: int, suffix: str, isa: Any, flags: int, toolkit: Any,
 
 def _code(kept: list[Any], containers: list[Container]) -> Code:
     kind, machine, runs, amd, unlinked, needs, complete, notes = kept
-    libraries, *versions = needs
+    libraries, *versions, interpreter = needs
     if sum(number for _, number in runs) > LARGEST // 64:
         raise ValueError("more containers than any file has")
     made = tuple(containers[at] for at, number in runs for _ in range(number))
-    return Code(
-        kind, machine, made, amd, unlinked, Needs(tuple(libraries), *map(tuple, versions)), complete, tuple(notes)
-    )
+    return Code(kind, machine, made, amd, unlinked, _needs(libraries, versions, interpreter), complete, tuple(notes))
+
+
+def _needs(libraries: list[str], versions: list[list[int]], interpreter: str) -> Needs:
+    glibc, libstdcxx, cxxabi = map(tuple, versions)
+    return Needs(tuple(libraries), glibc, libstdcxx, cxxabi, str(interpreter))

@@ -62,12 +62,16 @@ class Container(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """What an ELF file asks of the system: the libraries it names, the highest versions of symbols, as (2, 28)."""
+    """What an ELF file asks of the system: the libraries it names, the highest versions of symbols, as (2, 28).
+
+    ``interpreter``: the dynamic linker that it names, "" of a library and of a static program.
+    """
 
     libraries: tuple[str, ...] = ()
     glibc: tuple[int, ...] = ()
     libstdcxx: tuple[int, ...] = ()
     cxxabi: tuple[int, ...] = ()
+    interpreter: str = ""
 
 
 class Code(NamedTuple):

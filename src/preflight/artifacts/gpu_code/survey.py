@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from preflight.artifacts.gpu_code import packages, places
+from preflight.artifacts.gpu_code.elf import is_system_linker
 from preflight.artifacts.gpu_code.model import (
     ARCHIVE,
     IGNORED,
@@ -208,6 +209,8 @@ def _is_missing(library: str, present: set[str]) -> bool:
 
 
 def _ask(asked: dict[str, Demand], needs: Needs, by: str) -> None:
+    if needs.interpreter and not is_system_linker(needs.interpreter):
+        return  # a program with a dynamic linker of its own brings the libraries too
     for name in ("glibc", "libstdcxx", "cxxabi"):
         version: tuple[int, ...] = getattr(needs, name)
         if version > asked.get(name, Demand()).version:

@@ -17,6 +17,7 @@ from preflight.submit.infer import (
     runtimes,
     trees,
     uses,
+    wrappers,
 )
 from preflight.submit.infer.model import Active, Collector, Command, Inference, Inferred, Noted, Unread
 from preflight.submit.infer.session import Rule, Session
@@ -48,6 +49,7 @@ _OUTSIDE: dict[str, Rule] = {
     "ch-run": uses.container(runtimes.ch_run),
     "uenv": uses.container(runtimes.uenv),
     **engines.RULES,
+    **wrappers.WRAPPERS,
     **dict.fromkeys(
         ("udocker", "nerdctl", "nvidia-docker", "runc", "crun", "bwrap", "proot"), uses.container(runtimes.other)
     ),
@@ -76,6 +78,9 @@ def infer(
     gpus.counts(collector, asked, cwd)
     first = asked[0].options if asked else {}
     session = Session(collector, Root(root, live=False), environment, home, _RULES, frozenset(_OUTSIDE), engines.other)
+    session.directory = cwd
+    exports = (one.options["export"].value or "" for one in asked if "export" in one.options)
+    session.text = "\n".join((text, *exports))
     directory = first.get("chdir")
     start = directory.value if directory is not None and directory.value else cwd
     start = start if start.startswith("/") else f"{cwd.rstrip('/')}/{start}"

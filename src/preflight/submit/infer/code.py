@@ -1,27 +1,22 @@
-"""What an environment's libraries, or a program, ask of a node: by their code, their machine and their GLIBC.
+"""What an environment's libraries ask of a node: by their code, their machine and their GLIBC.
 
 Nothing is run or loaded. A need is told only where it is certain; what is in doubt is a line that was not read.
 """
 
 from __future__ import annotations
 
-import os
 import time
 
 from preflight.artifacts.gpu_code.demands import Holds, holds, span
 from preflight.artifacts.gpu_code.kept import kept_survey
-from preflight.artifacts.gpu_code.model import LIBRARY, PROGRAM, CodeError, Late
-from preflight.artifacts.gpu_code.packages import Owner
+from preflight.artifacts.gpu_code.model import CodeError
 from preflight.artifacts.gpu_code.read import read
-from preflight.artifacts.gpu_code.runs import built_with
-from preflight.artifacts.gpu_code.survey import Library, Package, Survey
+from preflight.artifacts.gpu_code.survey import Package, Survey
 from preflight.catalog.versions import show
 from preflight.requirements.gpu_code import JOIN
 from preflight.submit.infer import uses
-from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
-from preflight.submit.infer.words import Word
 
 SECONDS = 2.0  # for all that a script names; what is in the user's cache takes milliseconds
 MOST = 4  # packages of an environment that are told one by one
@@ -34,8 +29,8 @@ _COMPILES = ("jax", "tensorflow", "cupy", "triton", "numba")
 def environment(session: Session, command: Command, prefix: str, line: int, gpus: bool) -> None:
     """Look into the environment at ``prefix``, which is there. ``gpus``: whether its GPU code is of account."""
     try:
-        place = _outside(session, prefix)
-        found = kept_survey(place, _deadline(session)) if place else None
+        place = outside(session, prefix)
+        found = kept_survey(place, deadline(session)) if place else None
     except (OSError, CodeError) as error:
         text = str(error) if isinstance(error, CodeError) else f"{error.filename or prefix}: {error.strerror}"
         uses.doubt(session, line, f"its libraries were not looked into: {text}")
@@ -68,7 +63,7 @@ def _basis(session: Session, found: Survey, prefix: str, machine: str) -> str:
     try:
         real, program = session.files.resolve(prefix), session.files.resolve(f"{prefix}/bin/python")
         if real and program and program.startswith(f"{real}/"):  # a virtual environment's is a link to the node's
-            place = _outside(session, program)
+            place = outside(session, program)
             if place and _is_elf(place) and read(place).machine == machine:
                 return uses.PYTHON
     except (OSError, CodeError):
@@ -121,47 +116,11 @@ def _compiled(session: Session, command: Command, held: Holds, names: str, line:
     session.need(command, f"{own}driver.cuda>={show(held.cuda)}", line, why, binds=False)
 
 
-def _code(session: Session, command: Command, held: Holds, names: str, line: int, binds: bool) -> None:
+def gpu_code(session: Session, command: Command, held: Holds, names: str, line: int, binds: bool) -> None:
     """Add what the code of a program needs of the GPUs, and of the driver where that has to compile."""
     clause, why = _kernels(held, names)
     session.need(command, clause, line, why, binds=binds)
     _compiled(session, command, held, names, line)
-
-
-def program(session: Session, command: Command, word: Word) -> None:
-    """Look into a program of the user's that a command starts by its path; scripts and what is not here ask nothing."""
-    path = joined(command.cwd, word.text) if word.known and not command.inside else None
-    if path is None or "\0" in path:
-        return
-    try:
-        place = _outside(session, path)
-        if place is None or not os.path.isfile(place) or not _is_elf(place):
-            return
-        code = read(place, _deadline(session))
-    except Late as error:
-        session.collector.unread(word.line, f"what a program asks was not looked into: {error}")
-        return
-    except (OSError, CodeError):
-        return
-    if code.kind not in (PROGRAM, LIBRARY):  # a static program of one position is as a library
-        return
-    name, line, binds = _name(path), word.line, not session.remade
-    session.kept = True
-    if code.machine:
-        session.need(command, f"arch={code.machine}", line, f"{name} is a program for {code.machine}", binds)
-    if code.needs.glibc:
-        version = show(code.needs.glibc)
-        session.need(command, f"glibc>={version}", line, f"{name} asks GLIBC_{version}", binds)
-    cudas = built_with(code)
-    held = holds(Package(Owner(name), (Library(name, code, cudas),)))
-    if (held is None and not cudas) or not session.seeks_gpus(command, line):
-        return
-    for cuda in cudas:
-        session.need(command, f"cuda>={cuda}", line, f"{name} was built with CUDA {cuda}", binds)
-    if held is not None and held.doubt:
-        session.collector.unread(line, f"what {name} is compiled for is not all known: {held.doubt}")
-    elif held is not None:
-        _code(session, command, held, name, line, binds)
 
 
 def _is_elf(place: str) -> bool:
@@ -169,13 +128,13 @@ def _is_elf(place: str) -> bool:
         return file.read(4) == b"\x7fELF"
 
 
-def _outside(session: Session, path: str) -> str | None:
+def outside(session: Session, path: str) -> str | None:
     """Return where a path of the script's is on this machine, links resolved; None where it is not there."""
     real = session.files.resolve(path)
     return real if real is None or session.files.own else session.files.path + real
 
 
-def _deadline(session: Session) -> float:
+def deadline(session: Session) -> float:
     """Return until when (time.monotonic) code may be looked into."""
     if session.code_until is None:
         session.code_until = time.monotonic() + SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from preflight.submit.infer import images
+from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import Arguments, Word, arguments, names
@@ -67,6 +68,35 @@ def apptainer(session: Session, command: Command) -> Command | None:
         session.collector.note(command.words[0].line, f"without --nv {name} gives the container no NVIDIA GPU")
     _image(session, command, read, gpus, checked_by)
     return command.rest(read.rest[1:], inside=True) if action == "exec" else None
+
+
+def executed(session: Session, command: Command) -> bool:
+    """`./image.sif …`: an image that is started itself, as by `apptainer run`; False where it is none."""
+    word = command.words[0]
+    if not word.text.endswith(".sif") and not (word.known and _has_header(session, joined(command.cwd, word.text))):
+        return False
+    why = f"{word.name} is an image, which apptainer or singularity starts"
+    session.need(command, "container=apptainer|container=singularity", word.line, why)
+    gpus = _is_set(session, command, "NV") or _is_set(session, command, "NVCCLI")
+    if not gpus and session.seeks_gpus(command, word.line):
+        session.collector.note(word.line, "without APPTAINER_NV=1 an image that is started itself gets no NVIDIA GPU")
+    if word.known:
+        images.look(session, command, word, gpus, checked_by="toolkit" if _is_set(session, command, "NVCCLI") else "")
+    else:
+        session.unresolved(command, word.line)
+    return True
+
+
+def _has_header(session: Session, path: str | None) -> bool:
+    """Tell whether a file begins as a SIF does: with its launcher, or the mark of the format behind it."""
+    try:
+        if path is None or "\0" in path or not session.files.is_file(path):
+            return False
+        real = session.files.resolve(path) or path
+        with open(real if session.files.own else session.files.path + real, "rb", buffering=0) as file:
+            return file.read(64)[32:].startswith(b"SIF_MAGIC")
+    except OSError:
+        return False
 
 
 def _is_set(session: Session, command: Command, option: str) -> bool:

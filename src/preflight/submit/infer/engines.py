@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from preflight.submit.infer import pythons, uses
+from preflight.submit.infer import pythons, started, uses
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
-from preflight.submit.infer.words import arguments, names
+from preflight.submit.infer.words import HOLE, Word, arguments, names
 
 _INSTALLS = "what {0} installs is not read"
 _CHOOSES = "which environment {0} uses is not read"
@@ -59,6 +59,8 @@ _PARALLEL = names(
     "--recend --profile -J"
 )
 _SSH = names("-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w")
+_PLACES = re.compile(r"\{[^{}\s;]*\}")  # parallel's {}, {.}, {1}
+_PERHAPS = "is started by parallel for each line that it reads, perhaps for none"
 _ASKS = names("-h --help -V --version --dry-run --dryrun --unlock")
 
 
@@ -112,16 +114,34 @@ def other(session: Session, command: Command) -> Command | None:
             _say(session, command._replace(words=words[at + 1 :]), _MODULES[module], _INSTALLS)
         elif any(one.name == "setup.py" for one in words[:1]):
             _say(session, command._replace(words=words), "install develop", _INSTALLS)
-    return pythons.other(session, command)
+    if word.text.endswith(".sif") or "/" in word.text:
+        from preflight.submit.infer import containers
+
+        if not command.inside and containers.executed(session, command):
+            return None
+    following = pythons.other(session, command)
+    if following is None and word.name and not command.inside and not started.works_on(word.name):
+        started.among(session, command, words, word.name)
+    return following
 
 
 def _parallel(session: Session, command: Command) -> Command | None:
-    """GNU parallel: with no command of its own it runs the lines of what it reads. Source: parallel(1)."""
-    rest = arguments(command.words[1:], _PARALLEL).rest
-    if not rest or rest[0].text in ("::::", "::::+") or (rest[0].text == ":::" and len(rest) > 1):
-        session.collector.unread(command.words[0].line, "the commands that parallel is given as its input")
+    """GNU parallel: a command for each of the words behind `:::`, or each line that it reads; with no command of its
+    own it runs the lines. Source: parallel(1)."""
+    word = command.words[0]
+    given = arguments(command.words[1:], _PARALLEL)
+    at = next((at for at, one in enumerate(given.rest) if one.text.startswith(":::")), len(given.rest))
+    if not at:
+        if given.rest or not any(one.name in _ASKS for one in given.options):
+            session.collector.unread(word.line, "the commands that parallel is given as its input")
+            session.changes(word.name, word.line)
         return None
-    return pythons.other(session, command)
+    behind = given.rest[at:]
+    sure = len(behind) > 1 and behind[0].text in (":::", ":::+") and behind[1].known
+    text = _PLACES.sub(HOLE, " ".join(one.text for one in given.rest[:at]))
+    doubt = command.doubt or ("" if sure and given.clear else _PERHAPS)
+    session.script(command._replace(doubt=doubt), Word(text, given.rest[0].line, None, True))
+    return None
 
 
 def _ssh(session: Session, command: Command) -> Command | None:

@@ -86,7 +86,8 @@ def _here(session: Session, command: Command, image: Word, gpus: tuple[bool, str
             (f"{need.text} ({need.evidence})" for need in wanted if _states(need.requirement, clause.text)), ""
         )
         own = command if gpus[0] or any(_states(one, clause.text) for one in plain) else _doubted(command, gpus[1])
-        session.need(own, clause.text, line, f"the image {text}: {evidence or 'its own conditions'}")
+        why = f"the image {text}: {evidence or 'its own conditions'}"
+        session.need(own, clause.text, line, why, binds=not session.remade)
     return True
 
 

@@ -32,6 +32,7 @@ _MPI_VALUED = names(
 _GPUS = names("--gpus -G --gpus-per-node --gpus-per-task --gpus-per-socket --gres")
 _GROUP = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 UNCLEAR = "stands behind options that are computed when the job runs"
+_MPI_DIRECTORY = names("-wdir --wdir -wd --wd")
 _MPI_FILES = names("-app --app -configfile --configfile")
 _MPI_PAIRS = names("-genv --genv -env --env --mca -mca --gmca -gmca --prtemca --pmixmca")
 
@@ -74,6 +75,8 @@ def srun(session: Session, command: Command) -> None:
             session.collector.note(mpi.line, f"starts MPI processes through Slurm (--mpi={mpi.text})")
         own = command if read.clear else command._replace(doubt=command.doubt or UNCLEAR)
         own = _placed(own, place, read)
+        if read.has("-D", "--chdir"):
+            own = own._replace(cwd=None)
         asks = [one for one in read.options if one.name in _GPUS and (one.name != "--gres" or "gpu" in _text(one))]
         if asks:
             session.seeks_gpus(own, asks[0].line)
@@ -152,6 +155,8 @@ def mpirun(session: Session, command: Command) -> None:
             text = words[0].text
             if text in _MPI_FILES:
                 session.collector.unread(word.line, f"the programs that a file of {word.name} names ({text})")
+            if text.partition("=")[0] in _MPI_DIRECTORY:
+                command = command._replace(cwd=None)
             if words[0].vague:  # options, or the program with them
                 session.unresolved(command, word.line)
                 vague = True
@@ -185,6 +190,8 @@ def env(session: Session, command: Command) -> Command | None:
     rest = list(read.rest)
     while rest and re.match(r"[A-Za-z_]\w*=", rest[0].text):
         del rest[0]
+    if read.has("-C", "--chdir"):
+        command = command._replace(cwd=None)
     return command.rest(rest)
 
 

@@ -79,10 +79,14 @@ class Collector:
 
     def seeks_gpus(self, line: int, groups: tuple[int, ...] = ()) -> bool:
         """Whether what a GPU must be is of account on a line: the job, or its components ``groups``, ask for any."""
-        found = any(on for at, on in enumerate(self._gpus) if not groups or at in groups)
+        found = self.has_gpus(groups)
         if not any(self._gpus) and (self._unsought is None or line < self._unsought):
             self._unsought = line
         return found
+
+    def has_gpus(self, groups: tuple[int, ...] = ()) -> bool:
+        """Whether the job, or its components ``groups``, ask for GPUs."""
+        return any(on for at, on in enumerate(self._gpus) if not groups or at in groups)
 
     def need(
         self,

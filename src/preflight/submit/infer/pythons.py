@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from preflight.submit.infer import environments, gpus, setup, trees, unknown, uses
+from preflight.submit.infer import compat, environments, gpus, setup, trees, unknown, uses
 from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Active, Command
 from preflight.submit.infer.session import ANY, Session
@@ -57,6 +57,7 @@ def use(session: Session, command: Command, prefix: str | None, line: int, what:
         if "\0" in prefix or not session.files.is_dir(prefix):
             _not_read(session, line, f"{what}: there is no environment at {prefix}", gpus)
             return
+        compat.look(session, prefix)
         found = environments.cuda(session.files, prefix) if gpus else None
     except OSError as error:
         _not_read(session, line, f"{what}: {error.filename or prefix} was not read: {error.strerror}", gpus)
@@ -299,10 +300,10 @@ def other(session: Session, command: Command) -> Command | None:
     elif word.name == "deactivate":
         uses.activate(session, command, None)
     elif "/" in word.text:
-        from preflight.submit.infer import code
+        from preflight.submit.infer import started
 
         _of_environment(session, command)
-        code.program(session, command, word)
+        started.program(session, command, word)
     elif uses.of(session, uses.in_force(session, command), word.name):
         uses.ran(session, command, _again(session, command))
     else:

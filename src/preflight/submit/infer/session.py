@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Optional
 
 from preflight.facts.rootfs import Root
-from preflight.submit.infer import programs, scan
+from preflight.submit.infer import compat, programs, scan
 from preflight.submit.infer.model import Active, Collector, Command
 from preflight.submit.infer.reader import MAX_DEPTH_INSIDE, Reader
 from preflight.submit.infer.uses import Uses
@@ -33,7 +33,10 @@ class Session:
     ``text``: the whole script. ``uses``: of Python environments; ``submitted``: the one that is active at submit.
     ``sourced``: what else may add such trees, as a sentence, "" for nothing.
     ``remade``: the command that may have made, moved or installed files, so that what this machine has now is perhaps
-    not what runs; "" while none has. Needs of programs and environments behind it do not bind.
+    not what runs; "" while none has. ``cast``: what sbcast puts on the nodes, its path there -> the file here, "" where
+    that is not known. ``directory``: of the submission. ``compat``: whether the job may bring NVIDIA's forward
+    compatibility, None before that was looked at.
+    Needs of programs and environments behind it do not bind.
     """
 
     def __init__(
@@ -59,6 +62,9 @@ class Session:
         self.aliases: set[str] = set()
         self.sourced = ""
         self.remade = ""
+        self.cast: dict[str, str] = {}
+        self.directory = ""
+        self.compat: Optional[bool] = None
         self.kept = False  # whether the command that is read starts a program that was looked into: no tool
         self.text = ""
         self.uses = Uses()
@@ -159,6 +165,8 @@ class Session:
 
     def need(self, command: Command, clause: str, line: int, why: str, binds: bool = True, package: str = "") -> None:
         """Add a need that a command states; unread where the command may not run."""
+        if binds and clause.startswith("cuda>="):
+            binds = not compat.may_be_brought(self)
         self.collector.need(clause, line, why, command.doubt, groups=command.groups, binds=binds, package=package)
 
     def seeks_gpus(self, command: Command, line: int) -> bool:
