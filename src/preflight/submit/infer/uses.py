@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TORCH, CUDA, PYTHON = "torch", "cuda", "python"  # what a need stands on: that PyTorch runs, or any python of it
 MAX_STEPS = 100  # changes of PATH
+# Beyond these nothing binds, as to look through it takes too long: characters of a script and of a line, paths.
+MAX_TEXT, MAX_LINE, MAX_PATHS = 1 << 18, 2000, 10_000
 _COMMENT = re.compile(r"^[ \t]*#(?!SBATCH)[^\n]*|(?<=[ \t])#[^\n]*|\bunset\b[^\n;&|]*", re.MULTILINE)
 # Where another PyTorch may come first: on Python's path by a variable, or by a module that brings packages.
 _DIVERTED = re.compile(
@@ -94,6 +96,7 @@ class Uses:
         self.runs: list[Run] = []
         self.changes: list[Command] = []
         self.builds = False
+        self.modules: bool | None = None  # whether modules of Python are loaded, once that was looked for
         self.doubts: set[tuple[int, str]] = set()
 
 
@@ -217,7 +220,10 @@ def modules(rule: Callable[[Session, Command], Command | None]) -> Callable[[Ses
 
 def loads_python(session: Session) -> bool:
     """Tell whether the script loads a module that may bring a conda of its own."""
-    return _LOADS_PYTHON.search(_plain(session)) is not None
+    if session.uses.modules is None:
+        text = _plain(session)
+        session.uses.modules = text is None or _LOADS_PYTHON.search(text) is not None
+    return session.uses.modules
 
 
 def settle(session: Session) -> None:
@@ -227,6 +233,8 @@ def settle(session: Session) -> None:
     if not uses.kept or unread or uses.builds or session.collector.installs:
         return
     text = _plain(session)
+    if text is None or sum(len(one.words) for one in uses.changes) * len(uses.kept) > MAX_PATHS:
+        return
     for prefix, kept in uses.kept.items():
         mine = [run for run in uses.runs if run.prefix == prefix and run.sure and not run.command.doubt]
         if not mine or any(_touches(session, one, prefix) for one in uses.changes):
@@ -300,7 +308,11 @@ def _above(path: str) -> list[str]:
     return ["/".join(parts[:end]) for end in range(2, len(parts) + 1)]
 
 
-def _plain(session: Session) -> str:
+def _plain(session: Session) -> str | None:
+    """Return the script without its comments, None where it is too long to be looked through."""
+    text = session.text
+    if len(text) > MAX_TEXT or any(len(line) > MAX_LINE for line in text.split("\n")):
+        return None
     return _COMMENT.sub("", session.text)
 
 
