@@ -108,12 +108,12 @@ def test_a_requirement_that_cannot_be_read_is_said_and_the_job_runs(cluster: Clu
     assert (finding["status"], finding["blame"], finding["source"]) == ("unknown", "job", "comment")
     assert "cannot be read" in finding["message"]
     assert says in finding["message"]
+    assert cluster.called() == []  # by the hooks: `report` asks Slurm for the job's end
     text = _shown_as_text(cluster, job)
     assert "cannot be read" in text
     output = cluster.lab.output(job)
     assert "ran\n" in output
     assert ESC not in output
-    assert cluster.called() == []
 
 
 def _alice() -> int:
