@@ -74,7 +74,7 @@ def read_plain(path: str, limit: int) -> bytes:
 def read_json(path: str, limit: int = 4 << 20) -> Any:
     """Return the JSON value in ``path``; None where it is missing, not a regular file of ours, too large, not JSON."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | OWN)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | OWN)
     except OSError:
         return None
     try:

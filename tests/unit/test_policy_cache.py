@@ -27,9 +27,9 @@ class Site:
         self.write(GOOD)
         parse = load.parse_policy
 
-        def counting(text: str, path: str, more: tuple[tuple[str, str], ...] = ()) -> Policy:
+        def counting(text: str, path: str, more: tuple[tuple[str, str], ...] = (), root: str = "") -> Policy:
             self.parsed += 1
-            return parse(text, path, more)
+            return parse(text, path, more, root)
 
         patch.setattr(load, "parse_policy", counting)
 
