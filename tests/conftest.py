@@ -1,6 +1,16 @@
-"""What holds for every test: no time limit (a machine that is busy fails no test), also in hypothesis' own examples."""
+"""What holds for every test: no time limit (a machine that is busy fails no test), also in hypothesis' own examples; and
+the usual umask, whatever a test before it in this process, or a thread that it left, has set."""
 
+import os
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("preflight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("preflight")
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> None:
+    """Files of a test are as its user would make them."""
+    os.umask(0o022)
