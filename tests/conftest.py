@@ -1,4 +1,4 @@
-"""What holds for every test: no time limit (a machine that is busy fails no test), also in hypothesis' own examples; and
+"""What holds for every test: no time limit, nor in hypothesis' own examples (a busy machine fails no test), and
 the usual umask, whatever a test before it in this process, or a thread that it left, has set."""
 
 import os
