@@ -289,3 +289,14 @@ def test_nobody_is_sent_to_a_node_that_is_well_again():
     assert not any("reset it" in line for line in advise(view_of([job, again])).admin)
     elsewhere = report("gpu002", **later)
     assert any("reset it" in line for line in advise(view_of([job, elsewhere])).admin)
+
+
+def test_checks_that_could_not_judge_a_node_are_one_line_for_its_admin():
+    names = [f"gpu.{letter}" for letter in "abcdefghij"]
+    advice = _advice(findings=[finding(name, "unknown", "node") for name in names])
+    (line,) = advice.admin
+    assert line.startswith("gpu001: 10 checks could not judge, Findings say why: gpu.a, gpu.b")
+    assert line.endswith("gpu.h and 2 more.")
+    (line,) = _advice(findings=[finding("gpu.a", "unknown", "node", message="the driver is silent")]).admin
+    assert line == "gpu001: the driver is silent. [gpu.a]"
+    assert len(_advice(findings=[finding(name, "fail", "node") for name in names[:3]]).admin) == 3

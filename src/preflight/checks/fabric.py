@@ -33,7 +33,7 @@ def _joined(device: dict[str, Any]) -> Finding:
     if "fabric_state" not in device and "fabric_state" not in device.get("errors", {}):
         return skipped(f"{name} was not asked: facts of an older release")
     if isinstance(state, Unknown):
-        return untold(f"{name} would not tell: {state.reason}")
+        return untold(f"{name} does not report this: {state.reason}")
     if not state:
         return skipped(f"{name} is in no NVSwitch fabric")
     if state in STATES:

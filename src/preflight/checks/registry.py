@@ -225,7 +225,7 @@ def gpu_check(
     """Register ``function(value…, limit) -> Finding | None`` for attributes of each GPU; None passes.
 
     A GPU that lacks one of them (NotSupported) is skipped, as is one whose facts were recorded without it; one that
-    would not tell it is unknown; a GPU that does not answer at all is left to gpu.responds. A name with "?" behind it
+    does not report it is unknown; a GPU that does not answer at all is left to gpu.responds. A name with "?" behind it
     may be lacking: its value is None then. What is the same well for all GPUs of the node, or applies to none of them,
     is one finding about the node, unless ``each`` is asked for.
     """
@@ -268,7 +268,7 @@ def _of_attributes(device: dict[str, Any], names: tuple[str, ...], judge: Judge,
         if value is None or not (name in device or name in device.get("errors", {})):
             return of_gpu(device, skipped(f"{subject_of(device)} does not have this"))
         if isinstance(value, Unknown):
-            return of_gpu(device, untold(f"{subject_of(device)} would not tell: {value.reason}"))
+            return of_gpu(device, untold(f"{subject_of(device)} does not report this: {value.reason}"))
         values.append(value)
     found = judge(*values, limit)
     return of_gpu(device, found or passed(f"{subject_of(device)} is well", observed=values[0]))
@@ -277,16 +277,16 @@ def _of_attributes(device: dict[str, Any], names: tuple[str, ...], judge: Judge,
 def together(findings: list[Finding]) -> list[Finding]:
     """Return one finding about the node where several GPUs are all well, all without what is asked for, or silent.
 
-    Silent: all would not tell, and for one reason.
+    Silent: none reports it, and for one reason.
     """
     kinds = {finding.status for finding in findings}
     if len(findings) < 2 or len(kinds) > 1 or not kinds <= {"pass", "skip", "unknown"}:
         return findings
     if kinds == {"unknown"}:
-        whys = {finding.message.removeprefix(f"{finding.subject} would not tell: ") for finding in findings}
+        whys = {finding.message.removeprefix(f"{finding.subject} does not report this: ") for finding in findings}
         if len(whys) > 1 or findings[0].message in whys:
             return findings
-        return [untold(f"none of the {len(findings)} GPUs would tell: {whys.pop()}", subject="node")]
+        return [untold(f"none of the {len(findings)} GPUs reports this: {whys.pop()}", subject="node")]
     if kinds == {"skip"}:
         return [skipped(f"none of the {len(findings)} GPUs has this", subject="node")]
     return [passed(f"{len(findings)} GPUs are well", subject="node")]

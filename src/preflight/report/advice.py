@@ -135,9 +135,13 @@ def _admin(view: View) -> Iterable[str]:
             )
         elif event.action != "none" and not event.enforced:
             yield f"{event.where}: {event.action} was only recorded, not done{_because(event.detail)}."
-    for detail in view.problems:
-        if (detail.blame in ("node", "site") or detail.status == "unknown") and not _well_again(view, detail):
-            yield _step(detail)
+    about = [
+        detail
+        for detail in view.problems
+        if (detail.blame in ("node", "site") or detail.status == "unknown") and not _well_again(view, detail)
+    ]
+    yield from (_step(detail) for detail in about if detail.remedy or detail.status != "unknown")
+    yield from _unknown([detail for detail in about if not detail.remedy and detail.status == "unknown"])
     for change in view.changes:
         if change.blame == "node":
             yield f"{change.where}: {_of_node(change)}."
@@ -145,6 +149,20 @@ def _admin(view: View) -> Iterable[str]:
         if row.differs:
             each = "; ".join(f"{group.text} on {group.where}" for group in row.groups)
             yield f"{row.label} is not the same on all nodes: {each}."
+
+
+def _unknown(details: Iterable[Detail]) -> Iterable[str]:
+    """Return what could not be told and has no remedy: one line for all checks of the same nodes."""
+    by_where: dict[str, list[Detail]] = {}
+    for detail in details:
+        by_where.setdefault(detail.where, []).append(detail)
+    for where, some in by_where.items():
+        names = list(dict.fromkeys(detail.check for detail in some))
+        if len(names) == 1:
+            yield from map(_step, some)
+        else:
+            shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+            yield f"{where}: {len(names)} checks could not judge, Findings say why: {shown}."
 
 
 def _well_again(view: View, detail: Detail) -> bool:

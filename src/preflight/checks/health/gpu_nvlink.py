@@ -41,5 +41,5 @@ def _judged(device: dict[str, Any], context: Context) -> Finding:
         (one for one in (version, rate) if isinstance(one, Unknown) and "was not read" not in one.reason), None
     )
     if refused is not None:
-        return untold(f"{subject_of(device)} would not tell: {refused.reason}")
+        return untold(f"{subject_of(device)} does not report this: {refused.reason}")
     return skipped(f"{subject_of(device)} tells neither version nor speed")

@@ -106,7 +106,7 @@ def ecc_off(context: Context, limit: float | None) -> Iterable[Finding]:
         if now is None or kind not in ("datacenter", "superchip"):
             found.append(of_gpu(device, skipped(f"{subject_of(device)} has no ECC that is on by default")))
         elif isinstance(now, Unknown):
-            found.append(of_gpu(device, untold(f"{subject_of(device)} would not tell: {now.reason}")))
+            found.append(of_gpu(device, untold(f"{subject_of(device)} does not report this: {now.reason}")))
         elif now:
             found.append(of_gpu(device, passed("ECC is on", observed="on")))
         else:
@@ -166,7 +166,7 @@ def gsp(context: Context, limit: float | None) -> Iterable[Finding]:
     for device in _answering(context):
         firmware = attribute(device, "gsp_firmware") if _asked(device, "gsp_firmware") else None
         if isinstance(firmware, Unknown):
-            found.append(of_gpu(device, untold(f"{subject_of(device)} would not tell: {firmware.reason}")))
+            found.append(of_gpu(device, untold(f"{subject_of(device)} does not report this: {firmware.reason}")))
         elif not isinstance(firmware, str) or not isinstance(version, str):
             found.append(of_gpu(device, skipped("no GSP firmware runs")))
         elif firmware.split()[0] == version:
@@ -231,7 +231,7 @@ def excluded(context: Context, limit: float | None) -> Iterator[Finding]:
     if isinstance(devices, Unknown) or not (devices or left_alone):
         yield untold(devices) if isinstance(devices, Unknown) else skipped("no GPU on this node")
     elif refused:
-        yield untold(f"the driver would not tell which GPUs it leaves alone: {refused}")
+        yield untold(f"the driver does not report which GPUs it leaves alone: {refused}")
     elif left_alone:
         names = ", ".join(str(one.get("bus_id") or "?") for one in left_alone)
         yield failed(f"the driver leaves {len(left_alone)} GPUs alone ({names})", observed=len(left_alone))
@@ -250,7 +250,7 @@ def confidential(context: Context, limit: float | None) -> Iterator[Finding]:
     driver = context.node.facts.get("driver") or {}
     refused = context.node.unknown.get("driver.confidential")
     if refused and _may_be_confidential(context):
-        yield untold(f"the driver would not tell of confidential computing: {refused}")
+        yield untold(f"the driver does not report on confidential computing: {refused}")
     elif not driver.get("confidential"):
         yield skipped("confidential computing is off")
     elif driver.get("confidential_ready"):
