@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from preflight import __version__
+from preflight.agent import wire
 from preflight.agent.client import AgentError, ask
 from preflight.agent.wire import socket_path
 from preflight.deploy.layout import assets
+from preflight.hooks import answered
 from unit.hook_site import JOB, Site
 
 GPUS = {**JOB, "SLURM_JOB_GPUS": "0,1"}
@@ -42,6 +45,30 @@ def until(ready: Callable[[], Any], what: str) -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError(f"not within {PATIENCE_S:g} s: {what}")
+
+
+FREE = ("node.memory", "node.tmp", "node.shm")  # what others use up while we look
+AGES = ("boot", "duration_ms", "id", "started", "source", "ages_s", "timings_ms")
+
+
+def comparable(report: dict[str, Any]) -> dict[str, Any]:
+    """Return what must be the same in both: all but times, and how much memory is free just now."""
+    left = {key: value for key, value in report.items() if key not in AGES}
+    free = {"observed": "", "message": ""}
+    left["findings"] = [
+        {**one, "duration_ms": 0, **(free if one["check"] in FREE or _of_room(one) else {})}
+        for one in report["findings"]
+    ]
+    facts = json.loads(json.dumps(report["facts"]))
+    for subject, key in (("memory", "available"), ("tmp", "free"), ("shm", "free"), ("kernel_log", "now_s")):
+        facts.get(subject, {}).pop(key, None)
+    left["facts"] = facts
+    return left
+
+
+def _of_room(finding: dict[str, Any]) -> bool:
+    """Return whether it is about what users use up: an expectation of /tmp or /dev/shm."""
+    return finding["check"] == "expectation" and finding["blame"] == "user"
 
 
 class AgentSite:
@@ -134,3 +161,18 @@ class AgentSite:
                     continue
         self.process = None
         return code
+
+
+def spoken(agent: AgentSite, job: dict[str, str]) -> bytes:
+    """Ask as the client does, but do not take the answer; return it, and the report that the journal has of it."""
+    journal = Path(answered.journal_path(str(agent.site.run_dir), "n1"))
+    environment = {"SLURMD_NODENAME": "n1", **job}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(wire.socket_path(str(agent.site.run_dir), "n1"))
+        connection.sendall(wire.request(__version__, "prolog", time.monotonic() + 60, environment))
+        said = connection.recv(4096)
+        if said == wire.PASS:
+            lines = [json.loads(line) for line in journal.read_text().splitlines()]
+            said += json.dumps([line["report"] for line in lines if "report" in line][-1]).encode()
+    until(lambda: agent.ask("status")["reports_waiting"] == 0, "an answer that nobody took is forgotten")
+    return said

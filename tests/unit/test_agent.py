@@ -28,7 +28,7 @@ from preflight.agent.server import Agent
 from preflight.facts.stuck import StuckGuard
 from preflight.hooks import answered
 from preflight.report.schema import schema
-from unit.agent_site import GPUS, AgentSite, build, until
+from unit.agent_site import GPUS, AgentSite, build, comparable, spoken, until
 from unit.hook_site import H100X2, JOB, REQUIRE
 
 SICK = {"gpu.0.ecc.uncorrected.volatile": 2, "gpu.0.ecc.uncorrected.aggregate": 2}
@@ -82,22 +82,6 @@ SCENES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, str], str]] = 
     "a bad Xid": ({}, {"dev/kmsg": XID.format(79)}, GPUS, ""),
     NO_DRIVER: ({"ret.nvmlInitWithFlags": 9}, {}, GPUS, ""),
 }
-FREE = ("node.memory", "node.tmp", "node.shm")  # what others use up while we look
-AGES = ("boot", "duration_ms", "id", "started", "source", "ages_s", "timings_ms")
-
-
-def comparable(report: dict[str, Any]) -> dict[str, Any]:
-    """Return what must be the same in both: all but times, and how much memory is free just now."""
-    left = {key: value for key, value in report.items() if key not in AGES}
-    free = {"observed": "", "message": ""}
-    left["findings"] = [
-        {**one, "duration_ms": 0, **(free if one["check"] in FREE else {})} for one in report["findings"]
-    ]
-    facts = json.loads(json.dumps(report["facts"]))
-    for subject, key in (("memory", "available"), ("tmp", "free"), ("shm", "free"), ("kernel_log", "now_s")):
-        facts.get(subject, {}).pop(key, None)
-    left["facts"] = facts
-    return left
 
 
 def test_agent_and_one_shot_give_the_same_answer(agent: AgentSite) -> None:
@@ -117,7 +101,7 @@ def test_agent_and_one_shot_give_the_same_answer(agent: AgentSite) -> None:
         last = driver
         job = {**job, "SLURM_JOB_ID": str(number)}
         before = agent.ask("status")["answers"]["pass"]
-        said = request(agent, job)
+        said = spoken(agent, job)
         for path in (*site.spool.glob("streaks-*"), *site.run_dir.glob("kernel-log-*")):
             path.unlink()
         done = site.hook("prolog", **job)
@@ -136,23 +120,6 @@ def test_agent_and_one_shot_give_the_same_answer(agent: AgentSite) -> None:
             assert done.returncode == 0
     assert answers.count(True) >= 6
     assert answers.count(False) >= 8
-
-
-def request(agent: AgentSite, job: dict[str, str]) -> bytes:
-    """Ask as the client does, but do not take the answer; return it, and the report that the journal has of it."""
-    from preflight import __version__
-
-    journal = Path(answered.journal_path(str(agent.site.run_dir), "n1"))
-    environment = {"SLURMD_NODENAME": "n1", **job}
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.connect(wire.socket_path(str(agent.site.run_dir), "n1"))
-        connection.sendall(wire.request(__version__, "prolog", time.monotonic() + 60, environment))
-        said = connection.recv(4096)
-        if said == wire.PASS:
-            lines = [json.loads(line) for line in journal.read_text().splitlines()]
-            said += json.dumps([line["report"] for line in lines if "report" in line][-1]).encode()
-    until(lambda: agent.ask("status")["reports_waiting"] == 0, "an answer that nobody took is forgotten")
-    return said
 
 
 def test_a_gpu_that_breaks_is_found_by_the_next_prolog(agent: AgentSite) -> None:

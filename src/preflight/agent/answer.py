@@ -96,7 +96,7 @@ def judged(request: Request, policy: Policy, run: Run, kept: Kept, memo: Memo, d
 
         if asks(policy, "prolog", run.run_dir):
             raise OneShot("the site has checks of its own for prologs")
-    question = Question("prolog", run.node, policy, job, gres=gres(run, daemon))
+    question = Question("prolog", run.node, policy, job, gres=gres(run, daemon), standing=run.standing)
     found = assessed(question, kept, run, memo)
     decision = decide("prolog", found.findings, policy)
     said = verdict(found.findings)

@@ -92,7 +92,7 @@ class Memo:
         self._page = self._pages.setdefault(where, {})
         self._of = (context, self._stable)
         needed = any(_volatile(facts_needed(one.requirement)) for one in context.asked)
-        self._asked = None if needed else (context.asked, context.broken)
+        self._asked = None if needed else (context.asked, context.broken, context.held)
 
 
 def _volatile(paths: Iterable[str]) -> bool:

@@ -82,9 +82,9 @@ def assess(
     ``memo``: what checks found before.
     """
     recorded = document is not None
-    many = _many(question)
+    many = _many(question, memo)
     asked, broken, needed = (
-        _wanted(question, many) if memo is None else memo.once(_asks(question), lambda: _wanted(question, many))
+        _wanted(question, many) if memo is None else memo.once(_asks(question, many), lambda: _wanted(question, many))
     )
     if document is None:
         document = reading.collect(needed, deadline)
@@ -124,13 +124,13 @@ def assess(
     return Assessment(document, findings, asked, broken, gpus)
 
 
-def _many(question: Question) -> Standing | None:
+def _many(question: Question, memo: Memo | None = None) -> Standing | None:
     """Return what is known of the site's many expectations, None where they are few or nothing is remembered."""
     if not question.standing or len(question.policy.expect) <= FEW:
         return None
     from preflight.hooks.standing import Standing
 
-    return Standing(question.standing, question.policy)
+    return Standing(question.standing, question.policy, memo)
 
 
 def _wanted(
@@ -150,11 +150,11 @@ def _whose(question: Question, document: FactsDocument, memo: Memo | None) -> Jo
     return None if found is None else found._replace(job=job.id)
 
 
-def _asks(question: Question) -> tuple[object, ...]:
+def _asks(question: Question, many: Standing | None) -> tuple[object, ...]:
     """Return what `_wanted` depends on beside the policy."""
     job = question.job
     own = None if job is None else (job.require, job.comment, job.partition, bool(job.gpus_text))
-    return question.phase, question.require, own
+    return question.phase, question.require, own, None if many is None else many.known
 
 
 def requirements(

@@ -12,6 +12,7 @@ import time
 from preflight import __version__, jsonio
 from preflight.checks.registry import SourcedRequirement
 from preflight.files import read_json, tolerate, write_json
+from preflight.policy.files import identity
 from preflight.requirements import judges, names
 from preflight.requirements.evaluate import consumable
 from preflight.requirements.grammar import Clause, Requirement, parse
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from preflight.checks.finding import Finding
+    from preflight.checks.run import Memo
     from preflight.facts.view import View
     from preflight.policy.model import Policy
 
@@ -40,25 +42,50 @@ class Group(NamedTuple):
     at: str
 
 
+class Stored(NamedTuple):
+    """What a file says of a policy's rows: what held, and the clauses to judge in any case; ``new``: nothing yet."""
+
+    groups: tuple[Group, ...]
+    rest: tuple[Clause, ...]
+    new: bool
+
+
+def stored(place: str, policy: Policy) -> Stored:
+    """Return what the file at ``place`` says of ``policy``; where that is nothing, all rows are to be judged."""
+    with tolerate((KeyError, TypeError, ValueError)):
+        found = read_json(place, 16 << 20)
+        if found is not None and found["key"] == _key(policy):
+            groups = tuple(Group(tuple(paths), value, texts, at) for paths, value, texts, at in found["groups"])
+            if groups:
+                return Stored(groups, _clauses(found["rest"]), False)
+    rows = dict.fromkeys(one.require for one in policy.expect if not one.partitions)
+    return Stored((), _clauses(rows), True)
+
+
+def _key(policy: Policy) -> list[Any]:
+    return [__version__, policy.sha256, policy.catalog_rows, policy.cuda.minor_version_compatibility]
+
+
+def _clauses(texts: Iterable[str]) -> tuple[Clause, ...]:
+    return tuple(clause for text in texts for clause in parse(text).clauses)
+
+
 class Standing:
-    """What is known of the rows for one node in the file at ``place``; ``rest``: clauses to judge in any case."""
+    """What is known of the rows for one node in the file at ``place``; ``rest``: clauses to judge in any case.
 
-    def __init__(self, place: str, policy: Policy) -> None:
-        self._place = place
-        self._key = [__version__, policy.sha256, policy.catalog_rows, policy.cuda.minor_version_compatibility]
-        self.groups, self.rest = self._stored()
-        self._changed = not self.groups
-        if self._changed:
-            rows = dict.fromkeys(one.require for one in policy.expect if not one.partitions)
-            self.rest = [clause for text in rows for clause in parse(text).clauses]
+    ``memo``: what was read and worked out before; ``known`` is what it knows the file by then.
+    """
 
-    def _stored(self) -> tuple[list[Group], list[Clause]]:
-        with tolerate((KeyError, TypeError, ValueError)):
-            stored = read_json(self._place, 16 << 20)
-            if stored is not None and stored["key"] == self._key:
-                groups = [Group(tuple(paths), value, texts, at) for paths, value, texts, at in stored["groups"]]
-                return groups, [clause for text in stored["rest"] for clause in parse(text).clauses]
-        return [], []
+    def __init__(self, place: str, policy: Policy, memo: Memo | None = None) -> None:
+        self._place, self._memo = place, memo
+        self._key = _key(policy)
+        self.known: tuple[Any, ...] = ()
+        if memo is None:
+            found = stored(place, policy)
+        else:  # a file that is replaced after this look is read under the old name once, and anew the next time
+            self.known = ("standing", *identity(place))
+            found = memo.once(self.known, lambda: stored(place, policy))
+        self.groups, self.rest, self._changed = list(found.groups), list(found.rest), found.new
 
     def subjects(self) -> Iterable[str]:
         """Return the subjects of facts that the clauses of `groups` read."""
@@ -66,13 +93,20 @@ class Standing:
 
     def judge(self, view: View) -> None:
         """Move to `rest` the clauses of groups whose facts are not in ``view`` what they were."""
-        still = [group for group in self.groups if value(view, group.paths) == group.value]
+        still = [group for group in self.groups if self._value(view, group.paths) == group.value]
         if len(still) < len(self.groups):
             kept = {id(group) for group in still}
             for group in self.groups:
                 if id(group) not in kept:
-                    self.rest += [clause for text in group.texts for clause in parse(text).clauses]
+                    self.rest += _clauses(group.texts)
             self._changed, self.groups = True, still
+
+    def _value(self, view: View, paths: tuple[str, ...]) -> str:
+        """Return the `value`; worked out once for each answer of the facts that it is made of."""
+        versions = [self._memo.versions.get(path.partition(".")[0]) for path in paths] if self._memo else [None]
+        if self._memo is None or None in versions:
+            return value(view, paths)
+        return self._memo.once(("value", paths, *versions), lambda: value(view, paths))
 
     def asked(self) -> list[SourcedRequirement]:
         """Return what is to be judged in this run, each clause once."""
