@@ -27,8 +27,19 @@ def milliseconds(stamp: str) -> int:
 
 
 def latest(reports: list[dict[str, Any]]) -> dict[str, tuple[int, str]]:
-    """Return node -> (time, verdict) of its latest report."""
-    return {one["node"]: (one["at"], one["verdict"]) for one in reports}
+    """Return node -> (time, verdict): of its latest report, or of a health check of the day before it if that is worse.
+
+    A job's prolog looks at its own GPUs, a health check at the node's.
+    """
+    newest = {one["node"]: one for one in reports}
+    checked = {one["node"]: one for one in reports if one["phase"] == "health"}
+    found = {}
+    for node, one in newest.items():
+        words = [one["verdict"]]
+        if node in checked and one["at"] - checked[node]["at"] <= DAY_MS:
+            words.append(checked[node]["verdict"])
+        found[node] = (one["at"], min(words, key=VERDICTS.index))
+    return found
 
 
 def drains(reports: list[dict[str, Any]], begin: int, end: int) -> list[tuple[str, int, int | None, str]]:

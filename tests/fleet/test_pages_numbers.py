@@ -81,7 +81,8 @@ def test_the_fleet_is_as_the_reports_say(client: TestClient, reports: list[dict[
 
 
 def test_the_fleet_is_as_the_command_says(client: TestClient, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    from preflight.cli.fleet_answers import drift_, node_, status_
+    from preflight.cli.fleet_answers import drift_, status_
+    from preflight.cli.fleet_nodes import node_
 
     url = f"sqlite:///{store._path}"  # type: ignore[attr-defined]
     page = ask(client, "/fleet")

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from fleet import reckoning, samples
-from preflight.cli import fleet_answers
+from preflight.cli import fleet_nodes, fleet_text
 from preflight.cli.fleet import fleet
 from preflight.fleet.entry import EntryReader
 from preflight.fleet.query import actions, drift, jobs, node, status
@@ -113,7 +113,7 @@ def test_the_commands_answer_in_text_and_json(url: str, raws: list[bytes], monke
     store = open_store(url)
     reader = EntryReader()
     store.add([reader.read(raw) for raw in raws])
-    monkeypatch.setattr(fleet_answers, "_now_ms", lambda: END)
+    monkeypatch.setattr(fleet_text, "now_ms", lambda: END)
     run = CliRunner().invoke
     for words in ("status", "drift", "since 10d", "node n5", *(f"{one} --since 10d" for one in WINDOWED)):
         told = run(fleet, [*words.split(), "--store", url])
@@ -163,8 +163,8 @@ def test_a_nodes_history_names_its_recovery_and_the_evidence(store: Store, monke
     detail = "reboot for gpu.bus:gpu0; evidence: /var/spool/preflight/evidence/000001.n1.20261124T000000Z.gpu-bus"
     raw = samples.report(phase="health", verdict="unhealthy", action=("reboot", detail, True))
     store.add([EntryReader().read(raw)])
-    monkeypatch.setattr(fleet_answers, "asked", lambda url: store)
-    monkeypatch.setattr(fleet_answers, "_now_ms", lambda: BEGIN + reckoning.DAY_MS)
+    monkeypatch.setattr(fleet_nodes, "asked", lambda url: store)
+    monkeypatch.setattr(fleet_text, "now_ms", lambda: BEGIN + reckoning.DAY_MS)
     shown = CliRunner().invoke(fleet, ["node", "n1", "--store", "sqlite:////nowhere"]).output
     assert "evidence/000001.n1" in "".join(shown.split())
     assert "recovery:" in shown

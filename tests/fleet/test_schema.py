@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from preflight.fleet.query.window import Window
 from preflight.fleet.store import place, steps
 from preflight.fleet.store.interface import Store, StoreError
 from preflight.fleet.store.open import open_reader, open_store
+from preflight.fleet.store.schema import POSTGRES_DAY
 from preflight.fleet.store.version import VERSION
 
 ALWAYS = Window(round(samples.START * 1000), round((samples.START + 400 * samples.DAY_S) * 1000))
@@ -34,16 +35,15 @@ RELEASED = {
     2: ("cb46a6d14f2d9470", "b425fd70f15621b7"),
     3: ("0e67578dc7df16a4", "284e155f35a54a89"),
     4: ("df13fd680778d8d6", "80d80a9469380498"),
+    5: ("b8e9feba77781e9a", "bfbb1b92f1a37d04"),
 }
-SHARED = (
-    *("nodes", "checks", "profiles", "node_profiles", "node_software", "latest", "node_days", "hours", "durations"),
-    *("check_days", "actions", "jobs", "tokens", "days"),
-)
 
 
 @pytest.fixture(scope="module")
 def raws() -> list[bytes]:
-    return [*samples.month(8, 4), *story(5)]
+    fault = samples.finding("gpu.ecc.uncorrected", "fail", "node", subject="gpu 1")
+    sick = samples.report("sick", samples.START, phase="health", verdict="unhealthy", found=[fault], gpus=1)
+    return [*samples.month(8, 4), *story(5), sick]
 
 
 def fill(url: str, raws: list[bytes]) -> None:
@@ -52,73 +52,114 @@ def fill(url: str, raws: list[bytes]) -> None:
     store.close()
 
 
+EARLIER = range(1, VERSION)
+
+
+def earlier_sqlite(place: Path, raws: list[bytes], version: int) -> str:
+    """A store as an earlier version left it: its tables, and the rows that it had."""
+    fill(f"sqlite:///{place}/new.db", raws)
+    with closing(sqlite3.connect(place / "fleet.db")) as old, old:
+        for step in steps.SQLITE[:version]:
+            for statement in step:
+                old.execute(statement)
+        old.execute(f"PRAGMA user_version={version}")
+        old.commit()
+        old.execute("ATTACH ? AS new", (f"{place}/new.db",))
+        for (table,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+            columns = ", ".join(row[1] for row in old.execute(f"PRAGMA main.table_info({table})"))
+            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
+    shutil.move(place / "new.db-days", place / "fleet.db-days")
+    return f"sqlite:///{place}/fleet.db"
+
+
+_COLUMNS = (
+    "SELECT table_name, string_agg(column_name, ', ') FROM information_schema.columns WHERE table_schema = 'public'"
+    " AND is_identity = 'NO' AND table_name !~ '_[0-9]+$' AND table_name <> 'schema_version' GROUP BY table_name"
+)
+
+
+@contextmanager
+def earlier_postgres(server: Postgres, raws: list[bytes], version: int) -> Iterator[str]:
+    with server.database() as new_url, server.database() as url:
+        fill(new_url, raws)
+        with psycopg.connect(new_url) as new, psycopg.connect(url) as old:
+            old.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
+            old.execute("INSERT INTO schema_version VALUES (%s)", (version,))
+            for step in steps.POSTGRES[:version]:
+                for statement in step:
+                    old.execute(statement)
+            for (day,) in new.execute("SELECT DISTINCT day FROM reports").fetchall():
+                for statement in POSTGRES_DAY:
+                    old.execute(statement.format(day=day, next=day + 1))
+            for table, columns in old.execute(_COLUMNS).fetchall():
+                rows = new.execute(f"SELECT {columns} FROM {table}").fetchall()
+                with old.cursor() as cursor:
+                    marks = ", ".join(["%s"] * len(columns.split(", ")))
+                    cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+            old.execute("SELECT setval('reports_seq', (SELECT max(seq) FROM reports))")
+        yield url
+
+
 @pytest.fixture
 def first_sqlite(tmp_path: Path, raws: list[bytes]) -> str:
-    """A store as version 1 left it: its tables, and the rows that it had."""
-    fill(f"sqlite:///{tmp_path}/new.db", raws)
-    with closing(sqlite3.connect(tmp_path / "fleet.db")) as old, old:
-        for statement in steps.SQLITE[0]:
-            old.execute(statement)
-        old.execute("PRAGMA user_version=1")
-        old.commit()
-        old.execute("ATTACH ? AS new", (f"{tmp_path}/new.db",))
-        for table in SHARED:
-            columns = ", ".join(row[1] for row in old.execute(f"PRAGMA table_info({table})"))
-            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
-    shutil.move(tmp_path / "new.db-days", tmp_path / "fleet.db-days")
-    return f"sqlite:///{tmp_path}/fleet.db"
+    return earlier_sqlite(tmp_path, raws, 1)
 
 
 @pytest.fixture
 def first_postgres(postgres: Postgres, raws: list[bytes]) -> Iterator[str]:
-    with postgres.database() as url:
-        fill(url, raws)
-        with psycopg.connect(url) as old:
-            for table in (
-                "drains",
-                "node_boots",
-                "check_nodes",
-                "check_totals",
-                "readers",
-                "totals",
-                "events",
-                "sinks",
-            ):
-                old.execute(f"DROP TABLE {table}")
-            old.execute("ALTER TABLE check_days DROP CONSTRAINT check_days_pkey")
-            old.execute("ALTER TABLE check_days ADD PRIMARY KEY (day, check_id, node, status, blame)")
-            old.execute("ALTER TABLE jobs DROP CONSTRAINT jobs_pkey, ADD PRIMARY KEY (cluster, job)")
-            old.execute("DROP INDEX jobs_array, actions_at")
-            for index in ("actions_at ON actions (at_ms)", "node_days_day ON node_days (day)"):
-                old.execute(f"CREATE INDEX {index}")
-            old.execute("CREATE INDEX node_profiles_day ON node_profiles (day)")
-            old.execute("UPDATE schema_version SET version = 1")
+    with earlier_postgres(postgres, raws, 1) as url:
         yield url
 
 
-@pytest.fixture(params=["first_sqlite", "first_postgres"])
-def first(request: pytest.FixtureRequest) -> str:
-    url: str = request.getfixturevalue(request.param)
-    return url
+@pytest.fixture(params=["sqlite", "postgres"])
+def make_earlier(request: pytest.FixtureRequest, tmp_path: Path, raws: list[bytes]) -> Iterator[Callable[[int], str]]:
+    """Returns the URL of a store as a version left it."""
+    with ExitStack() as stack:
+
+        def make(version: int) -> str:
+            if request.param == "sqlite":
+                return earlier_sqlite(tmp_path, raws, version)
+            return stack.enter_context(earlier_postgres(request.getfixturevalue("postgres"), raws, version))
+
+        yield make
 
 
-def test_a_store_of_the_first_version_answers_as_one_of_this(first: str, raws: list[bytes]) -> None:
-    with pytest.raises(StoreError, match=r"the store is of schema 1, .*: start `preflight serve`"):
-        open_reader(first)
-    store, reports = open_store(first), reckoning.load(raws)
+@pytest.mark.parametrize("version", EARLIER)
+def test_a_store_of_an_earlier_version_answers_as_one_of_this(
+    make_earlier: Callable[[int], str], raws: list[bytes], version: int
+) -> None:
+    earlier, reader = make_earlier(version), EntryReader()
+    with pytest.raises(StoreError, match=rf"the store is of schema {version}, .*: start `preflight serve`"):
+        open_reader(earlier)
+    store, reports = open_store(earlier), reckoning.load(raws)
     found = [(one.node, one.begin_ms, one.end_ms, one.ended_by) for one in actions.drains(store, ALWAYS)]
     assert found == reckoning.drains(reports, *ALWAYS)
     failing = {(one.check, one.status): (one.nodes, one.runs) for one in status.failing(store, ALWAYS)}
     assert failing == reckoning.failing(reports, ALWAYS.days)
     known = {one.job: (one.user, one.reports) for one in jobs.jobs(store, ALWAYS, limit=100_000)}
     assert known == reckoning.jobs(reports, *ALWAYS)
-    assert totals(store) == reckoning.totals(reports) - Counter(prologs(reports))
-    reader = EntryReader()
+    # What a version did not count is counted from the next report on.
+    assert totals(store) == reckoning.totals(reports) - (Counter(prologs(reports)) if version < 4 else Counter())
     assert store.add([reader.read(raw) for raw in raws]) == 0
-    more = samples.report("n1", samples.START + 300 * samples.DAY_S, job=77)
-    assert store.add([reader.read(more)]) == 1
+    later = samples.START + 300 * samples.DAY_S
+    more = [samples.report(f"n{at}", later + at, phase="health", gpus=1) for at in range(9)]
+    assert store.add([reader.read(raw) for raw in more]) == len(more)
+    now = {one.node: (one.started_ms, one.verdict) for one in status.latest(store)}
+    assert now == reckoning.latest(reckoning.load([*raws, *more]))
     store.close()
-    open_reader(first).close()
+    open_reader(earlier).close()
+
+
+def test_a_health_check_that_a_store_knew_stands_beside_later_reports(make_earlier: Callable[[int], str]) -> None:
+    """Schema 4 kept the latest report of a node alone: where that was a health check, it is the latest one, too."""
+    url = make_earlier(4)
+    store, read = open_store(url), EntryReader().read
+    expected = {one.node: one.failing for one in status.latest(store) if one.phase == "health" and one.failing}
+    assert expected
+    at = {one.node: one.started_ms / 1000 + 60 for one in status.latest(store)}
+    store.add([read(samples.report(node, at[node], job=9, gpus=1)) for node in expected])
+    assert {one.node: one.failing for one in status.latest(store) if one.node in expected} == expected
+    store.close()
 
 
 def totals(store: Store) -> Counter[tuple[str, ...]]:

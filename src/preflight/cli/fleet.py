@@ -19,14 +19,19 @@ COMMANDS = {
     "drift": "Nodes of one kind that are not alike.",
     "since": "What a window of time brought.",
     "check": "The check of this moment on many nodes, through srun.",
+    "forget": "Nodes that are no more: out of every list, their tokens ended.",
     "token": "A node's token for `preflight ship`.",
     "reader": "A reader's token for the dashboard.",
+}
+MODULES = {
+    **dict.fromkeys(("node", "jobs"), "fleet_nodes"),
+    **dict.fromkeys(("token", "reader", "forget"), "fleet_tokens"),
 }
 NEEDS = "pip install 'slurm-preflight[fleet]'"
 
 
 class Lazy(Group):
-    """A group whose commands stand in two modules: what answers from the store, and what needs none."""
+    """A group whose commands stand in modules by subject."""
 
     helps = COMMANDS
 
@@ -43,10 +48,13 @@ class Lazy(Group):
         if cmd_name not in COMMANDS:
             return None
         try:
-            from preflight.cli import fleet_answers
+            from importlib import import_module
+
+            its = import_module(f"preflight.cli.{MODULES.get(cmd_name, 'fleet_answers')}")
         except ImportError as error:
             return fail(f"{error.name} is not installed: {NEEDS}")
-        return fleet_answers.COMMANDS[cmd_name]
+        command: click.Command = its.COMMANDS[cmd_name]
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any of them."""

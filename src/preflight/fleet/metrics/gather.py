@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from preflight.fleet.keys import BUCKETS_MS, DAY_MS, LASTS_MS, STATUSES
-from preflight.fleet.query.status import SILENT_MS
+from preflight.fleet.query.status import HEALTH_FAILING, SILENT_MS, VERDICT, lines_of
 from preflight.fleet.store.interface import Reader, StoreError
 from preflight.report.clean import clean
 from preflight.report.model import PHASES, VERDICTS
@@ -69,9 +69,9 @@ def _numbers(store: Reader, now_ms: int, totals: dict[str, list[tuple[str, str, 
     silent: list[tuple[Labels, int]] = []
     newest: dict[Labels, int] = {}
     sql = (
-        "SELECT n.cluster, l.verdict, count(*), sum(CASE WHEN l.started_ms < ? THEN 1 ELSE 0 END),"
+        f"SELECT n.cluster, {VERDICT}, count(*), sum(CASE WHEN l.started_ms < ? THEN 1 ELSE 0 END),"
         " sum(CASE WHEN l.started_ms < ? THEN 1 ELSE 0 END), max(CASE WHEN l.started_ms <= ? THEN l.started_ms END)"
-        " FROM latest l JOIN nodes n ON n.node = l.node GROUP BY n.cluster, l.verdict"
+        " FROM latest l JOIN nodes n ON n.node = l.node GROUP BY 1, 2"
     )
     sizes: Counter[str] = Counter()  # with the nodes that are gone: a cluster's counters keep its name
     for its, verdict, number, quiet, gone, at in store.rows(sql, (now_ms - SILENT_MS, now_ms - GONE_MS, now_ms)):
@@ -109,14 +109,14 @@ def _numbers(store: Reader, now_ms: int, totals: dict[str, list[tuple[str, str, 
 
 
 def _failing(store: Reader, now_ms: int) -> dict[Labels, int]:
-    """Count the nodes whose latest report says that a check did not pass."""
+    """Count the nodes whose latest report, or latest health check, says that a check did not pass."""
     found: Counter[Labels] = Counter()
     sql = (
-        "SELECT n.cluster, l.failing, count(*) FROM latest l JOIN nodes n ON n.node = l.node WHERE l.failing <> ''"
-        " AND l.started_ms >= ? GROUP BY n.cluster, l.failing"
+        f"SELECT n.cluster, l.failing, {HEALTH_FAILING}, count(*) FROM latest l JOIN nodes n ON n.node = l.node"
+        " WHERE (l.failing <> '' OR l.health_failing <> '') AND l.started_ms >= ? GROUP BY 1, 2, 3"
     )
-    for its, failing, number in store.rows(sql, (now_ms - GONE_MS,)):
-        for status, check in {tuple(line.split(" ", 2)[:2]) for line in failing.split("\n") if " " in line}:
+    for its, failing, health, number in store.rows(sql, (now_ms - GONE_MS,)):
+        for status, check in {tuple(line.split(" ", 2)[:2]) for line in lines_of(failing, health) if " " in line}:
             if status in STATUSES and check:
                 found[its, check, status] += int(number)
     return found

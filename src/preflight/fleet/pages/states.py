@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 from preflight.digits import is_whole
 from preflight.hostlist import HostlistError, names
-from preflight.slurm.commands import Slurm, SlurmError
+from preflight.slurm.commands import Slurm, SlurmError, lines
 
 FRESH_S = 15.0
 TIMEOUT_S = 10.0
 LARGEST = 16 << 20  # bytes: 10,000 nodes in several partitions, with reasons
 OUT = ("drain", "down", "fail", "error", "inval")
+# Slurm gives it jobs; other words may hide a drain ("maint", "reboot", "reserved").
+TAKES_JOBS = ("idle", "allocated", "mixed", "completing")
 OURS = "preflight:"
 
 
@@ -31,6 +33,11 @@ class State(NamedTuple):
     def out(self) -> bool:
         """Return whether Slurm gives the node no jobs."""
         return any(word in self.state for word in OUT)
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Return whether Slurm surely gives the node jobs."""
+        return self.state in TAKES_JOBS
 
     @property
     def ours(self) -> bool:
@@ -74,11 +81,23 @@ class Watch:
         self._asked = 0.0
         self._lock = threading.Lock()
 
+    @property
+    def asks(self) -> bool:
+        """Return whether there is a Slurm to ask."""
+        return self._slurm is not None
+
     def states(self) -> States:
         """Return what is known now; where that is old, a thread asks anew. Never waits."""
         if self._slurm is not None and time.monotonic() - self._asked > FRESH_S and self._lock.acquire(blocking=False):
             self._asked = time.monotonic()
             threading.Thread(target=self._ask, daemon=True, name="slurm").start()
+        return self._states
+
+    def ask(self) -> States:
+        """Ask Slurm now, wait for it, and return what it says; no node where it does not answer."""
+        if self._slurm is not None:
+            self._lock.acquire()
+            self._ask()
         return self._states
 
     def _ask(self) -> None:
@@ -107,7 +126,7 @@ def read(slurm: Slurm, cluster: str = "") -> States:
 
 def _name(config: str) -> str:
     """Return the ClusterName in what `scontrol show config` prints, "" where it is not there."""
-    for line in config.splitlines():
+    for line in lines(config):
         key, equals, value = line.partition("=")
         if equals and key.strip() == "ClusterName":
             return value.strip()
@@ -117,7 +136,7 @@ def _name(config: str) -> str:
 def parse(text: str) -> dict[str, State]:
     """Return name -> state from sinfo's lines, each of a host list; a node comes once for each of its partitions."""
     found = {}
-    for line in text.splitlines():
+    for line in lines(text):
         name, *rest = line.split("|", 4)
         if len(rest) == 4:
             state, user, at, reason = rest

@@ -100,8 +100,9 @@ def drains(store: Reader, window: Window, node: int | None = None) -> list[Drain
 
 
 def lasting(store: Reader, window: Window) -> list[Drain]:
-    """Return the drains that began in a window and last, in order of time."""
-    return _drains(store, "d.end_ms = ? AND d.begin_ms >= ? AND d.begin_ms < ?", [LASTS_MS, *window])
+    """Return the drains that began in a window and last, in order of time; of nodes that were not forgotten."""
+    here = "EXISTS (SELECT 1 FROM latest l WHERE l.node = d.node)"
+    return _drains(store, f"d.end_ms = ? AND d.begin_ms >= ? AND d.begin_ms < ? AND {here}", [LASTS_MS, *window])
 
 
 def drained_for(store: Reader, window: Window) -> list[Cause]:

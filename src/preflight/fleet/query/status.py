@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from preflight.fleet.keys import BUCKETS_MS, STATUSES
+from preflight.fleet.keys import BUCKETS_MS, DAY_MS, STATUSES
 from preflight.fleet.query.window import Window
 from preflight.fleet.store.interface import Reader
 from preflight.report.model import PHASES, VERDICTS
 
 SILENT_MS = 3 * 3_600_000
+HEALTH_STANDS_MS = DAY_MS  # how long a health check stands beside the reports of jobs that came after it
+# A job's prolog looks at its own GPUs: what the node's latest health check found is not mended by it. Of a row l of
+# `latest`: whether that check stands beside a later report, the worse verdict of the two, and what the check found.
+_STANDS = f"l.phase <> {PHASES.index('health')} AND l.started_ms - l.health_ms <= {HEALTH_STANDS_MS}"
+VERDICT = f"CASE WHEN {_STANDS} AND l.health_verdict < l.verdict THEN l.health_verdict ELSE l.verdict END"
+HEALTH_FAILING = f"CASE WHEN {_STANDS} THEN l.health_failing ELSE '' END"
 
 
 class Latest(NamedTuple):
-    """A node's latest report. ``failing``: lines of status, check and subject."""
+    """A node's latest report, with what its latest health check found where that still stands.
+
+    ``verdict`` is the worse of the two. ``failing``: lines of status, check and subject, fails first.
+    """
 
     cluster: str
     node: str
@@ -54,18 +63,23 @@ def latest(store: Reader, node: int | None = None) -> list[Latest]:
     """Return the latest report of every node, in order of cluster and name; ``node``: of this one alone."""
     where, args = ("", ()) if node is None else (" WHERE l.node = ?", (node,))
     sql = (
-        "SELECT n.cluster, n.name, l.started_ms, l.phase, l.verdict, l.job, l.failing, l.preflight, l.policy"
-        f" FROM latest l JOIN nodes n ON n.node = l.node{where}"
+        f"SELECT n.cluster, n.name, l.started_ms, l.phase, {VERDICT}, l.job, l.failing, {HEALTH_FAILING}, l.preflight,"
+        f" l.policy FROM latest l JOIN nodes n ON n.node = l.node{where}"
     )
     rows = sorted(store.rows(sql, args), key=lambda row: row[:2])
     return [
-        Latest(cluster, name, at, PHASES[phase], VERDICTS[verdict], job, _lines(failing), preflight, policy)
-        for cluster, name, at, phase, verdict, job, failing, preflight, policy in rows
+        Latest(cluster, name, at, PHASES[phase], VERDICTS[verdict], job, lines_of(failing, health), preflight, policy)
+        for cluster, name, at, phase, verdict, job, failing, health, preflight, policy in rows
     ]
 
 
-def _lines(failing: str) -> tuple[str, ...]:
-    return tuple(failing.split("\n")) if failing else ()
+def lines_of(failing: str, health: str) -> tuple[str, ...]:
+    """Return what a node's latest report and its latest health check found, each line once, fails first."""
+    if not health:
+        return tuple(failing.split("\n")) if failing else ()
+    lines = dict.fromkeys([*failing.split("\n"), *health.split("\n")] if failing else health.split("\n"))
+    order = {status: at for at, status in enumerate(STATUSES)}
+    return tuple(sorted(lines, key=lambda line: order.get(line.partition(" ")[0], len(order))))
 
 
 def silent(nodes: list[Latest], now_ms: int, after_ms: int = SILENT_MS) -> list[Latest]:

@@ -1,7 +1,8 @@
 """Drains as rows, kept when reports come: late ones, in any order, and through several collectors.
 
 A drain of ours begins with a run that drained its node, and ends with the health check that resumed it, or with the
-first job that Slurm gave to the node again: then somebody else had resumed it. A node that is drained again while it
+first job that Slurm gave to the node again, or where the collector saw in Slurm that it may have some: then somebody
+else had resumed it. A node that is drained again while it
 is drained counts once. Of a node for which a batch has such an event, the drains from that event on are reckoned anew,
 from its actions and its prologs: so it does not matter which of them came first.
 """
@@ -117,9 +118,10 @@ def _end(ledger: Ledger, node: int, begin_ms: int, resumes: list[int]) -> tuple[
     place = bisect_right(resumes, begin_ms)
     if place < len(resumes):
         end, by = resumes[place], "preflight"
-    first = _first_prolog(ledger, node, begin_ms + ON_ITS_WAY_MS)
-    if first is not None and first < end:
-        end, by = first, "others"
+    ((seen,),) = ledger.fetch("SELECT min(at_ms) FROM resumed WHERE node = ? AND at_ms > ?", (node, begin_ms))
+    for other in (_first_prolog(ledger, node, begin_ms + ON_ITS_WAY_MS), seen):
+        if other is not None and other < end:
+            end, by = other, "others"
     return end, by
 
 
@@ -139,6 +141,16 @@ def _first_prolog(ledger: Ledger, node: int, after_ms: int) -> int | None:
         (after_ms, node, PROLOG, day, after_ms),
     )
     return rows[0][0] if rows else None
+
+
+def resumed(ledger: Ledger, seen: Sequence[tuple[int, int]]) -> None:
+    """Write down that Slurm gives nodes jobs again, as (node, when), and reckon their drains anew."""
+    rows = sorted(seen)
+    # Whoever writes a batch with reports of these nodes has their rows of `latest` locked: one after the other.
+    ledger.run("UPDATE latest SET node = node WHERE node = ?", [(node,) for node, _ in rows])
+    ledger.run("INSERT INTO resumed (node, at_ms) VALUES (?, ?) ON CONFLICT (node, at_ms) DO NOTHING", rows)
+    for node, at in rows:
+        reckon(ledger, node, at)
 
 
 def reckon_all(ledger: Ledger) -> None:

@@ -49,13 +49,17 @@ class PostgresStore(PostgresReader):
             return 0
         once = {entry.key: entry for entry in reversed(entries)}  # of one key the first
         batch = sorted(once.values(), key=lambda entry: entry.key)
+        days = sorted({entry.day for entry in batch})
         for left in range(TRIES - 1, -1, -1):
             try:
-                for day in sorted({entry.day for entry in batch}):  # another collector may have dropped one
+                for day in days:
                     self._make_day(day)
                 if not self._frames.number:
                     self._train(batch)
                 with self._connection() as connection, connection.transaction():
+                    if left < TRIES - 1:  # a day may have been dropped since: now it stays until the batch is there
+                        for day in days:
+                            _make(connection, day)
                     # Those who make or drop a day lock these two first, and so do we: nobody waits in a circle.
                     connection.execute("LOCK TABLE reports, findings IN ACCESS SHARE MODE")
                     for (version,) in connection.execute("SELECT version FROM schema_version"):
@@ -102,12 +106,7 @@ class PostgresStore(PostgresReader):
         if day in self._made:
             return
         with self._connection() as connection, connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            # Making what is there already would lock the day's tables all the same, against those that write to them.
-            if connection.execute("SELECT to_regclass(%s)", (f"findings_{day}_check",)).fetchone() == (None,):
-                connection.execute("LOCK TABLE reports, findings IN ACCESS EXCLUSIVE MODE")
-                for statement in POSTGRES_DAY:
-                    connection.execute(statement.format(day=day, next=day + 1))
+            _make(connection, day)
         self._made.add(day)
 
     def _train(self, batch: list[Entry]) -> None:
@@ -143,6 +142,11 @@ class PostgresStore(PostgresReader):
             cursor.executemany(marks(sql), list(rows))
             return cursor.rowcount
 
+    def resumed(self, seen: Sequence[tuple[int, int]]) -> None:
+        """End the drains of nodes that Slurm gives jobs again, as (node, milliseconds since the epoch when it did)."""
+        with self._connection() as connection, connection.transaction():
+            drains.resumed(_Ledger(connection), seen)
+
     def drop_day(self, day: int) -> None:
         """Forget the reports of ``day``; what was derived from them stays."""
         with self._connection() as connection, connection.transaction():
@@ -153,6 +157,16 @@ class PostgresStore(PostgresReader):
 
     def _changed(self) -> None:
         self._made.clear()
+
+
+def _make(connection: psycopg.Connection[Any], day: int) -> None:
+    """Make a day's tables where they are missing; until the transaction ends nobody drops them."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    # Making what is there already would lock the day's tables all the same, against those that write to them.
+    if connection.execute("SELECT to_regclass(%s)", (f"findings_{day}_check",)).fetchone() == (None,):
+        connection.execute("LOCK TABLE reports, findings IN ACCESS EXCLUSIVE MODE")
+        for statement in POSTGRES_DAY:
+            connection.execute(statement.format(day=day, next=day + 1))
 
 
 class _Ledger:

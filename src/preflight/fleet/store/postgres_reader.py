@@ -56,11 +56,15 @@ class PostgresReader:
         """Return the rows of a statement on ``reports`` or ``findings`` of each of ``days`` that is kept."""
         found: list[tuple[Any, ...]] = []
         kept = set(self.days())
-        with self._connection() as connection:
-            for day in days:
-                if day in kept:
-                    text = marks(sql).format(reports=f"reports_{day}", findings=f"findings_{day}")
-                    found += [plain(row) for row in connection.execute(text, args)]
+        for day in days:
+            if day in kept:
+                text = marks(sql).format(reports=f"reports_{day}", findings=f"findings_{day}")
+                try:
+                    with self._connection() as connection:
+                        found += [plain(row) for row in connection.execute(text, args)]
+                except AgainError as error:
+                    if not isinstance(error.__cause__, errors.UndefinedTable):  # it was dropped since
+                        raise
         return found
 
     def days(self) -> list[int]:

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from preflight.fleet.entry import Entry, EntryReader
@@ -22,7 +22,7 @@ from preflight.fleet.store import drains, interface, place
 from preflight.fleet.store.frames import NONE, SAMPLES, train
 from preflight.fleet.store.interface import Refused, StoreError
 from preflight.fleet.store.schema import SQLITE_DAY, migrate_sqlite
-from preflight.fleet.store.sqlite_reader import SqliteReader, connect, dictionaries, named, unpacked
+from preflight.fleet.store.sqlite_reader import SqliteReader, connect, dictionaries, inode_of, named, unpacked
 from preflight.fleet.store.steps import DRAINS_SINCE
 from preflight.fleet.store.tables import derived, finding_rows, report_row
 from preflight.fleet.store.version import VERSION, check_version
@@ -98,12 +98,17 @@ class SqliteStore(SqliteReader):
 
     def _day_for_writing(self, day: int) -> _Day:
         """Return the day's file, made where it is missing, with a dictionary where there are reports for one."""
-        its = self._writing.get(day)
+        path, its = self._file(day), self._writing.get(day)
+        if its is not None and its.inode != inode_of(path):  # another process dropped it
+            self._writing.pop(day).connection.close()
+            its = None
         if its is None:
             while len(self._writing) >= WRITING_DAYS:
                 self._writing.pop(next(iter(self._writing))).connection.close()
-            with named(self._file(day)):
-                its = self._writing[day] = _Day(connect(self._file(day), WRITING_KIB))
+            with named(path):
+                if inode_of(path) is None:
+                    _make_day(path)
+                its = self._writing[day] = _Day(connect(path, WRITING_KIB), inode_of(path))
         if its.frames.number == NONE:
             self._learn(day, its)
         return its
@@ -142,6 +147,11 @@ class SqliteStore(SqliteReader):
         """Run a statement for each of ``rows``, all or none; returns the rows changed. Raises StoreError."""
         with self._writer() as main:
             return main.executemany(sql, rows).rowcount
+
+    def resumed(self, seen: Sequence[tuple[int, int]]) -> None:
+        """End the drains of nodes that Slurm gives jobs again, as (node, milliseconds since the epoch when it did)."""
+        with self._writer() as main:
+            drains.resumed(_Ledger(self, main), seen)
 
     def drop_day(self, day: int) -> None:
         """Forget the reports of ``day``; what was derived from them stays."""
@@ -196,11 +206,28 @@ def _claimed(path: str) -> Iterator[None]:
             os.close(lock)
 
 
-class _Day:
-    """A day's file as it is written to, and how its reports are packed."""
+def _make_day(path: str) -> None:
+    """Make a day's file, which others see as soon as its tables are there; called by who has the store for writing."""
+    new = f"{path}.new"
+    for end in ("", "-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            os.unlink(f"{new}{end}")
+    connection = connect(new)
+    connection.executescript(SQLITE_DAY)
+    connection.close()
+    os.rename(new, path)
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+
+class _Day:
+    """A day's file as it is written to, and how its reports are packed; ``inode``: which file it is."""
+
+    def __init__(self, connection: sqlite3.Connection, inode: int | None) -> None:
+        self.connection, self.inode = connection, inode
         connection.executescript(SQLITE_DAY)
         connection.execute("PRAGMA synchronous=FULL")
         self.frames = dictionaries(connection)

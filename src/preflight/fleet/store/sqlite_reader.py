@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 
 from preflight.fleet.store.interface import StoreError
@@ -73,7 +73,7 @@ class SqliteReader:
 
     def close(self) -> None:
         """Close what this thread holds open."""
-        for connection in getattr(self._local, "days", {}).values():
+        for _, connection in getattr(self._local, "days", {}).values():
             connection.close()
         if (main := getattr(self._local, "main", None)) is not None:
             main.close()
@@ -82,24 +82,30 @@ class SqliteReader:
     def _reading_main(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "main", None)
         if connection is None:
-            connection = self._local.main = connect(self._path)
+            connection = self._local.main = _existing(self._path)
             connection.execute("PRAGMA query_only=ON")
         return connection
 
     def _reading(self, day: int) -> sqlite3.Connection | None:
         """Return this thread's connection to a day's file, None where that day is not kept."""
-        known: dict[int, sqlite3.Connection] = self._local.__dict__.setdefault("days", {})
+        known: dict[int, tuple[int, sqlite3.Connection]] = self._local.__dict__.setdefault("days", {})
         path = self._file(day)
-        if not os.path.exists(path):
-            if day in known:
-                known.pop(day).close()
+        inode = inode_of(path)
+        if day in known and known[day][0] != inode:  # it was dropped, and may have come again
+            known.pop(day)[1].close()
+        if inode is None:
             return None
         if day not in known:
             while len(known) >= OPEN_DAYS:
-                known.pop(next(iter(known))).close()
+                known.pop(next(iter(known)))[1].close()
             with named(path):
-                known[day] = connect(path)
-        return known[day]
+                try:
+                    known[day] = (inode, _existing(path))
+                except sqlite3.OperationalError:
+                    if inode_of(path) is None:  # dropped since
+                        return None
+                    raise
+        return known[day][1]
 
     def _file(self, day: int) -> str:
         return f"{self._days}/{datetime.fromtimestamp(day * 86400, timezone.utc).date().isoformat()}.db"
@@ -107,14 +113,30 @@ class SqliteReader:
 
 def connect(path: str, cache_kib: int = CACHE_KIB) -> sqlite3.Connection:
     """Return a connection to a file of the store, made where it is missing and read by root alone."""
-    old = os.umask(0o077)  # reports name users and jobs
-    try:
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        os.umask(old)
+    # Reports name users and jobs. SQLite gives its log the mode of its file. One that is there is not opened here:
+    # closing it would end the locks that other threads hold on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    return _existing(path, cache_kib)
+
+
+def _existing(path: str, cache_kib: int = CACHE_KIB) -> sqlite3.Connection:
+    """Return a connection to a file of the store that is there: one that was dropped meanwhile is not made anew."""
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    authority = "//" if path.startswith("/") else ""
+    url = f"file:{authority}{quoted}?mode=rw"
+    connection = sqlite3.connect(url, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
+    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA cache_size=-{cache_kib}")
     return connection
+
+
+def inode_of(path: str) -> int | None:
+    """Return which file is at ``path``, None where none is. As long as one is open its number is not given again."""
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

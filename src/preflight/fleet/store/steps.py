@@ -104,6 +104,18 @@ _FOURTH = (
     " phase INTEGER NOT NULL, kind TEXT NOT NULL, check_name TEXT NOT NULL, detail TEXT NOT NULL, job BIGINT)",
     "CREATE TABLE sinks (name TEXT PRIMARY KEY, since_ms BIGINT NOT NULL, until_ms BIGINT NOT NULL)",
 )
+# 5: a health check looks at the whole node, a job's prolog at its GPUs: the latest of either is kept. `resumed`: when
+# the collector saw in Slurm that a node which was drained gets jobs again.
+_FIFTH = (
+    "ALTER TABLE latest ADD COLUMN health_ms BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE latest ADD COLUMN health_report {bytes} NOT NULL DEFAULT ''",
+    "ALTER TABLE latest ADD COLUMN health_verdict INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE latest ADD COLUMN health_failing TEXT NOT NULL DEFAULT ''",
+    "UPDATE latest SET health_ms = started_ms, health_report = report, health_verdict = verdict,"
+    " health_failing = failing WHERE phase = 2",
+    "CREATE TABLE resumed (node BIGINT, at_ms BIGINT, PRIMARY KEY (node, at_ms)){clustered}",
+    "CREATE INDEX nodes_name ON nodes (name)",
+)
 # Small rows lie in their key's own tree, once instead of twice; and keys begin with what is asked for.
 _REBUILT = {
     "node_profiles": "node BIGINT, day INTEGER, hash BLOB, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,"
@@ -154,6 +166,7 @@ SQLITE: tuple[list[str], ...] = (
     _with(_SECOND, *_IN_SQLITE),
     [*_with(_THIRD, *_IN_SQLITE), *_rebuilt(), *_JOB_INDEXES],
     _with(_FOURTH, *_IN_SQLITE),
+    _with(_FIFTH, *_IN_SQLITE),
 )
 POSTGRES: tuple[list[str], ...] = (
     [*_with(_FIRST, *_IN_POSTGRES), *_FIRST_POSTGRES],
@@ -164,5 +177,6 @@ POSTGRES: tuple[list[str], ...] = (
         "ALTER TABLE jobs DROP CONSTRAINT jobs_pkey, ADD PRIMARY KEY (job, cluster)",
     ],
     _with(_FOURTH, *_IN_POSTGRES),
+    _with(_FIFTH, *_IN_POSTGRES),
 )
 DRAINS_SINCE = 3  # the version from which on drains are rows: of an earlier store they are reckoned once

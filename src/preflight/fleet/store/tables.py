@@ -84,6 +84,9 @@ _LATEST = (
     *("started_ms", "report", "phase", "verdict", "action", "enforced", "job", "failing"),
     *("hash", "preflight", "policy"),
 )
+_HEALTH = ("health_ms", "health_report", "health_verdict", "health_failing")  # of the latest health check
+_NO_HEALTH = (0, b"", 0, "")
+HEALTH = PHASES.index("health")
 
 
 class _Tables:
@@ -94,6 +97,7 @@ class _Tables:
         self.checks: dict[int, tuple[Any, ...]] = {}
         self.profiles: dict[bytes, tuple[Any, ...]] = {}
         self.latest: dict[int, tuple[Any, ...]] = {}
+        self.health: dict[int, tuple[Any, ...]] = {}
         self.spans: dict[str, dict[tuple[Any, ...], list[int]]] = {}
         self.hours: Counter[tuple[Any, ...]] = Counter()
         self.durations: Counter[tuple[Any, ...]] = Counter()
@@ -168,10 +172,16 @@ class _Tables:
         return known
 
     def _latest(self, node: int, phase: int, verdict: int, entry: Entry) -> None:
-        before = self.latest.get(node)
-        if before is not None and (before[1], before[2]) >= (entry.started_ms, entry.key):
+        at = (entry.started_ms, entry.key)
+        newer = at > self.latest[node][1:3] if node in self.latest else True
+        healthier = phase == HEALTH and at > self.health.get(node, _NO_HEALTH)[:2]
+        if not newer and not healthier:
             return
         failing = "\n".join(f"{one.status} {one.check} {one.subject}" for one in _shown(entry.loud))
+        if healthier:
+            self.health[node] = (*at, verdict, failing)
+        if not newer:
+            return
         job = entry.job.id if entry.job else None
         self.latest[node] = (
             *(node, entry.started_ms, entry.key, phase, verdict, entry.action, int(entry.enforced), job, failing),
@@ -206,12 +216,18 @@ class _Tables:
     def upserts(self) -> list[Upsert]:
         """Return the rows, each table's in order of its key: collectors side by side do not lock each other."""
         newer = "(excluded.started_ms, excluded.report) > (latest.started_ms, latest.report)"
-        keep = ", ".join(f"{one} = CASE WHEN {newer} THEN excluded.{one} ELSE latest.{one} END" for one in _LATEST)
+        healthier = "(excluded.health_ms, excluded.health_report) > (latest.health_ms, latest.health_report)"
+        keep = ", ".join(
+            f"{one} = CASE WHEN {later} THEN excluded.{one} ELSE latest.{one} END"
+            for columns, later in ((_LATEST, newer), (_HEALTH, healthier))
+            for one in columns
+        )
+        latest = {node: (*row, *self.health.get(node, _NO_HEALTH)) for node, row in self.latest.items()}
         found = [
             Upsert("nodes", ("node", "cluster", "name"), ("node",), "", _sorted(self.nodes)),
             Upsert("checks", ("check_id", "name"), ("check_id",), "", _sorted(self.checks)),
             Upsert("profiles", ("hash", "text"), ("hash",), "", _sorted(self.profiles)),
-            Upsert("latest", ("node", *_LATEST), ("node",), keep, _sorted(self.latest)),
+            Upsert("latest", ("node", *_LATEST, *_HEALTH), ("node",), keep, _sorted(latest)),
             self._spans("node_profiles", ("node", "day", "hash")),
             self._spans("node_software", ("node", "day", "preflight", "policy")),
             self._spans("node_days", ("node", "day", "phase", "verdict")),

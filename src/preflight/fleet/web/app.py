@@ -20,7 +20,8 @@ from starlette.routing import Mount, Route
 
 from preflight import __version__
 from preflight.fleet.api.routes import Api
-from preflight.fleet.entry import DAY_MS, EntryReader
+from preflight.fleet.entry import EntryReader
+from preflight.fleet.forget import forget_days, supersede
 from preflight.fleet.metrics.route import Metrics
 from preflight.fleet.pages.app import Options, Pages
 from preflight.fleet.store.interface import Refused, Store, StoreError
@@ -29,11 +30,13 @@ from preflight.fleet.tell.webhook import Webhook
 from preflight.fleet.tokens import Sender, Tokens
 from preflight.fleet.web import batch
 from preflight.fleet.web.limits import Limits
+from preflight.fleet.web.resumed import end_resumed
 from preflight.fleet.web.writer import BusyError, Writer
 
 T = TypeVar("T")
 warnings = logging.getLogger("preflight.serve")
 RETRY_S = 5
+LOOK_S = 60.0  # between two looks at whether somebody resumed a node that is drained
 REFUSED_SHOWN = 20
 
 
@@ -47,6 +50,7 @@ class Collector:
         self.store = store
         self.keep_days = keep_days
         options = options or Options()
+        self.watch = options.watch
         self.writer = Writer(store, options.otlp.kept) if options.otlp else Writer(store)
         self.webhook = Webhook(store, options.webhook, warnings.warning) if options.webhook else None
         self.tokens = Tokens(store)
@@ -131,7 +135,7 @@ class Collector:
         """Run the writer as long as the server runs."""
         if self.webhook is not None:
             self.webhook.start()
-        tasks = [asyncio.create_task(self.writer.run()), asyncio.create_task(self._forget())]
+        tasks = [asyncio.create_task(its()) for its in (self.writer.run, self._forget, self._resumed)]
         try:
             yield
         finally:
@@ -151,17 +155,17 @@ class Collector:
                     await run_in_threadpool(self.webhook.bound, now)
                 else:
                     await run_in_threadpool(events.bound, self.store, now)
+                await run_in_threadpool(supersede, self.store)
                 if self.keep_days:
-                    await run_in_threadpool(forget, self.store, self.keep_days, now)
+                    await run_in_threadpool(forget_days, self.store, self.keep_days, now)
             await asyncio.sleep(3600)
 
-
-def forget(store: Store, keep_days: int, now_ms: int) -> int:
-    """Forget the reports of days before the last ``keep_days`` and return how many days went; raises StoreError."""
-    old = [day for day in store.days() if day <= now_ms // DAY_MS - keep_days]
-    for day in old:
-        store.drop_day(day)
-    return len(old)
+    async def _resumed(self) -> None:
+        """End the drains that an admin ended, once a minute, where Slurm can be asked."""
+        while self.watch is not None and self.watch.asks:
+            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(StoreError):  # the next look will do
+                await run_in_threadpool(end_resumed, self.store, self.watch)
 
 
 def make_app(store: Store, keep_days: int = 0, options: Options | None = None) -> Starlette:

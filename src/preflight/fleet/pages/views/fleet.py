@@ -43,7 +43,7 @@ def page(ask: Ask) -> Page:
     silent_ms = now - _span(ask).begin_ms
     nodes = status.latest(store)
     quiet = status.silent(nodes, now, silent_ms)
-    drains = [one for one in actions.drains(store, Window(now - BACK_DAYS * DAY_MS, now + 1)) if one.end_ms is None]
+    drains = actions.lasting(store, Window(now - BACK_DAYS * DAY_MS, now + 1))
     failing = status.failing(store, window)
     summary = status.summary(store, window)
     would = actions.would(store, window)
@@ -55,7 +55,8 @@ def page(ask: Ask) -> Page:
         "verdicts": counts,
         "silent": len(quiet),
         "drained": len(drains),
-        "out": sum(1 for one in ask.states.nodes.values() if one.out) if ask.states.nodes else None,
+        # Of every cluster: as Slurm says where it was asked, else those that we drained.
+        "out": sum(len(one.nodes) for one in broken if one.by) if ask.states.nodes else None,
         "prologs": summary.jobs,
         "misfits": summary.misfits,
         "misfit_share": summary.misfits / summary.jobs if summary.jobs else None,
