@@ -103,7 +103,7 @@ def test_what_is_another_users_is_looked_for_no_longer_than_what_is_not_there(fi
             for number in (OTHERS, 999):
                 watched.asked.clear()
                 assert client.get(path.format(number), headers=headers).status_code == 404
-                # Not what the collector asks by itself: whose token it is, and what waits to be told.
+                # Not what the collector asks by itself: whose token it is, what waits to be told, who is no more.
                 asked.append(
                     [one for one in watched.asked if not re.search("FROM (readers|events|latest WHERE)", one[0])]
                 )

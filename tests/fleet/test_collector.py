@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from fleet import samples
-from preflight.fleet import tokens
+from preflight.fleet import forget, tokens
 from preflight.fleet.entry import EntryReader
 from preflight.fleet.store import interface
 from preflight.fleet.store.interface import Refused, Store, StoreError
@@ -249,7 +249,7 @@ def test_days_past_their_time_are_forgotten(store: Store) -> None:
     store.add([reader.read(samples.report(at=samples.START + day * samples.DAY_S, job=day + 1)) for day in range(6)])
     today = round((samples.START + 5 * samples.DAY_S + 3600) * 1000)
     kept = store.days()
-    assert app.forget(store, 10, today) == 0
-    assert app.forget(store, 2, today) == 4
+    assert forget.forget_days(store, 10, today) == 0
+    assert forget.forget_days(store, 2, today) == 4
     assert store.days() == kept[-2:]
     assert store.rows("SELECT sum(runs) FROM hours") == [(6,)]

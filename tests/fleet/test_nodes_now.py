@@ -1,4 +1,4 @@
-"""How the nodes are now: what health checks found stands beside jobs' reports; who was resumed or forgotten counts not."""
+"""How the nodes are now: a health check stands beside later reports; who was resumed or forgotten counts not."""
 
 from __future__ import annotations
 
