@@ -5,6 +5,7 @@
  *
  * At submit the requirement is checked by the program named there, as the user. Slurm carries the text to the
  * prolog as SPANK__SLURM_SPANK_OPTION_preflight_require: plugin name and option name are that contract.
+ * So with --gpu-code, by which preflight sbatch tells the prolog what the job's environment has GPU code for.
  * A requirement that is wrong is refused; a checker that fails never stops a job.
  */
 #include "checker.h"
@@ -22,9 +23,10 @@ SPANK_PLUGIN(preflight, 1);
 #define REQUIREMENT_MAX 4096
 #define PROGRAM_KEY "preflight="
 
-/* Slurm's own variables for the option. The first is set in every job that used it, and read by every command. */
-#define INHERITED_NAME "SLURM_SPANK__SLURM_SPANK_OPTION_preflight_require"
-#define REMOTE_NAME "_SLURM_SPANK_OPTION_preflight_require"
+/* Slurm's own variables for an option. The first is set in every job that used it, and read by every command. */
+#define INHERITED "SLURM_SPANK__SLURM_SPANK_OPTION_preflight_"
+#define REMOTE "_SLURM_SPANK_OPTION_preflight_"
+#define INHERITED_NAME INHERITED "require"
 
 /* Slurm is single-threaded while it reads options. The two strings are plugstack.conf's and stay. */
 static const char *checker_program;
@@ -33,6 +35,7 @@ static bool checker_failed;                /* it is not asked, nor its fault tol
 static char accepted[REQUIREMENT_MAX + 1]; /* Slurm reads the options of a heterogeneous job twice */
 
 static int require_given(int val, const char *requirement, int remote);
+static int code_given(int val, const char *summary, int remote);
 
 static struct spank_option require_option = {
 	.name = "require",
@@ -41,6 +44,15 @@ static struct spank_option require_option = {
 	.has_arg = 1,
 	.val = 0,
 	.cb = require_given,
+};
+
+static struct spank_option code_option = {
+	.name = "gpu-code",
+	.arginfo = "SUMMARY",
+	.usage = "what the job's environment has GPU code for, for its report; preflight sbatch gives it",
+	.has_arg = 1,
+	.val = 0,
+	.cb = code_given,
 };
 
 static void read_arguments(int ac, char *argv[])
@@ -71,14 +83,16 @@ static const char *argument_fault(char *line, size_t size)
 }
 
 /*
- * A job that is submitted from inside a job does not take over that job's requirement, as it takes over none
- * of its sbatch options. Steps do, since without PrologFlags=Alloc theirs is what a node's prolog gets.
+ * A job that is submitted from inside a job does not take over that job's requirement, nor what its environment is,
+ * as it takes over none of its sbatch options. Steps do, since without PrologFlags=Alloc theirs is what a node's prolog gets.
  */
 static void forget_outer_job(void)
 {
 	if (spank_context() == S_CTX_ALLOCATOR && getenv("SLURM_JOB_ID")) {
 		unsetenv(INHERITED_NAME);
-		unsetenv(REMOTE_NAME);
+		unsetenv(REMOTE "require");
+		unsetenv(INHERITED "gpu_code");
+		unsetenv(REMOTE "gpu_code");
 	}
 }
 
@@ -94,6 +108,8 @@ int slurm_spank_init(spank_t spank, int ac, char *argv[])
 	case S_CTX_REMOTE: /* slurmstepd must know the option too, or it warns about it in every job */
 		if (spank_option_register(spank, &require_option) != ESPANK_SUCCESS)
 			slurm_error("preflight: Slurm does not take the option --require; jobs run without it");
+		if (spank_option_register(spank, &code_option) != ESPANK_SUCCESS)
+			slurm_error("preflight: Slurm does not take the option --gpu-code; jobs run without it");
 		break;
 	case S_CTX_SLURMD: /* here the administrator sees it; users are only told when they use the option */
 		if (argument_fault(line, sizeof(line)))
@@ -194,4 +210,13 @@ static int require_given(int val, const char *requirement, int remote)
 		slurm_spank_log("preflight: warning: the nodes of a job step are chosen already, so its --require is not "
 				"enforced; give it to sbatch or salloc");
 	return rc;
+}
+
+/* Slurm carries it; the prolog reads it, and takes nothing in it but targets of GPU code. */
+static int code_given(int val, const char *summary, int remote)
+{
+	(void)val;
+	(void)summary;
+	(void)remote;
+	return ESPANK_SUCCESS;
 }

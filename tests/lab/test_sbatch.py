@@ -13,6 +13,7 @@ import pytest
 from lab import unavailable
 from lab.cluster import Cluster, sites_of
 from lab.placing import publish
+from unit import gpu_code_samples as samples
 
 pytestmark = pytest.mark.lab
 NODES = ("ubuntu1", "rocky1", "debian1")
@@ -292,3 +293,40 @@ def test_the_help_is_ours_and_short(cluster: Cluster) -> None:
     assert done.returncode == 0
     assert "--strict" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def environment(cluster: Cluster, *targets: int) -> str:
+    """Make an environment of Python's whose PyTorch has code for some targets; return its name beside the scripts."""
+    place = Path(cluster.lab.work, f"env-{'-'.join(map(str, targets))}")
+    library = samples.library([samples.container(*map(samples.image, targets))], needed=["libcudart.so.11.0"])
+    samples.install(place / "lib/python3.11/site-packages", "torch", "2.7", {"torch/lib/libtorch_cuda.so": library})
+    (place / "bin").mkdir()
+    (place / "bin/activate").touch()
+    (place / "pyvenv.cfg").write_text("home = /usr/bin\n", encoding="utf-8")
+    return place.name
+
+
+def test_a_job_on_gpus_that_its_environment_has_no_code_for_learns_why(cluster: Cluster) -> None:
+    """rocky1 has A100s (8.0), ubuntu1 H100s (9.0): without placing a job may come to either."""
+    only = environment(cluster, 90)
+    text = f"#!/bin/sh\n#SBATCH --gpus=1 -o job.out\nsource {cluster.lab.work}/{only}/bin/activate\ntrue\n"
+    jobs = {}
+    for node in ("rocky1", "ubuntu1"):
+        done = submit(cluster, "--parsable", "-w", node, script(cluster, text))
+        assert done.returncode == 0, done.stderr
+        assert "--gpu-code" not in done.stderr
+        jobs[node] = done.stdout.strip()
+        assert landed(cluster, jobs[node]) == node
+    found = {}
+    for node, job in jobs.items():
+        report = cluster.wait_report(int(job))
+        (found[node],) = [one for one in report["findings"] if one["check"] == "gpu.code"]
+        assert (report["node"], report["action"]["kind"]) == (node, "none")
+        assert only not in str(found[node])
+    assert (found["rocky1"]["status"], found["ubuntu1"]["status"]) == ("warn", "pass")
+    assert found["rocky1"]["subject"] == found["ubuntu1"]["subject"]
+    assert "needs sm_90; the job has 1 GPU with compute capability 8.0" in found["rocky1"]["message"]
+    assert "DRAIN" not in cluster.lab.node_state("rocky1")
+    for command in ("why", "report"):
+        told = cluster.lab.check_run([f"{cluster.prefix}/bin/preflight", command, jobs["rocky1"]], user="pfalice")
+        assert "no kernel image" in " ".join(told.split())

@@ -17,6 +17,7 @@ from unit import check_fixtures_host as host
 from unit.check_fixtures_log import RECORDS, log
 
 DROP = object()
+CODE = "environment 0123456789ab"
 TODAY = "2026-11-24"
 GPU: dict[str, Any] = {
     "index": 0,
@@ -360,6 +361,12 @@ FIXTURES: dict[str, Fixture] = {
         Case({"gpus.devices.1.ecc_uncorrected_aggregate": 1}), passes=Case(), skip=Case(unknown=HUNG)
     ),
     "gpu.ecc.location": _gpu("ecc_locations", {"dram": 0, "sram": 1}),
+    "gpu.code": Fixture(
+        Case(context={"asked": (SourcedRequirement(parse("gpu.code=sm_80"), CODE),)}),
+        Case(context={"asked": (SourcedRequirement(parse("gpu.code=sm_90"), CODE),)}, unknown={"gpus": "no answer"}),
+        None,
+        Case(context={"asked": (SourcedRequirement(parse("gpu.code=sm_80+sm_90"), CODE),)}),
+    ),
     "gpu.ecc.off": _gpu("ecc", False, {"name": "NVIDIA H100 80GB HBM3"}),
     "gpu.ecc.sram.bank": _gpu(
         "ecc_sram_uncorrected", 1, {"ecc_sram_unique": _sram(4, True), "ecc_sram_units": {"sm": 4}}

@@ -186,3 +186,70 @@ def test_a_requirement_that_cannot_be_read_is_shown_short() -> None:
     assert len(text) < 500
     assert text.endswith("(125004 characters)")
     assert (source, "longer than" in why) == ("--require", True)
+
+
+CODE = "SPANK__SLURM_SPANK_OPTION_preflight_gpu_code"
+SUMMARY = "v1:0123456789ab:"
+
+
+def of_code(
+    text: str, capability: str = "9.0", gpus: str = "0", policy: Policy = DEFAULTS, phase: str = "prolog"
+) -> Any:
+    """Return what is found of the environment's code, and the verdict, on a node with a GPU of CUDA 12.4."""
+    found = document((0,))
+    found.facts["gpus"]["devices"][0].update(compute_capability=capability)
+    found.facts["driver"] = {"version": "550.54.15", "cuda": "12.4", "module": "550.54.15", "nvml": "ok"}
+    line = Gres((Line(None, "/dev/nvidia0", ("/dev/nvidia0",), ("gpu:0",), 1),))
+    asked = ask(job(gpus, **{CODE: text}), line, policy=policy)._replace(phase=phase)
+    told = assess(asked, NOWHERE, LATE, found).findings
+    return [one for one in told if one.check == "gpu.code"], told
+
+
+@pytest.mark.parametrize(
+    ("summary", "capability", "status", "part"),
+    [
+        ("sm_90", "9.0", "pass", "run the GPU code"),
+        ("sm_90", "7.0", "warn", "needs sm_90; the job has 1 GPU with compute capability 7.0: CUDA answers 'no kernel"),
+        ("sm_75+sm_80+sm_90", "7.0", "warn", "needs sm_75 to sm_90; "),
+        ("sm_80+sm_90/sm_90", "8.0", "warn", "needs sm_90; "),
+        ("sm_80+compute_80@12.4", "9.0", "pass", "run the GPU code"),
+        ("sm_80+compute_80/sm_80@12.8", "9.0", "warn", "needs sm_80 or a driver of CUDA 12.8; "),
+        ("sm_80+compute_80/sm_80@12.8", "8.6", "pass", "run the GPU code"),
+        ("@12.8", "9.0", "warn", "needs a driver of CUDA 12.8; "),
+        ("sm_80", "8.7", "unknown", "is not known"),
+        ("sm_95", "9.0", "unknown", "is not known"),
+    ],
+)
+def test_the_code_of_a_jobs_environment_is_told_and_moves_nothing(
+    summary: str, capability: str, status: str, part: str
+) -> None:
+    (found,), every = of_code(SUMMARY + summary, capability)
+    assert (found.status, found.blame, found.subject) == (status, "job", "environment 0123456789ab")
+    assert part in found.message
+    others = [one for one in every if one is not found]
+    assert verdict([found]) == {"pass": "ready"}.get(status, "degraded")
+    assert not any(one.source == found.source or one.check == "requirement" for one in others)
+
+
+@pytest.mark.parametrize(
+    "text", ["junk", "v1:0123456789ab:sm_90,os=plan9", "x" * 100_000, "v1:0123456789ab:/etc/passwd"]
+)
+def test_a_summary_that_is_none_is_told_without_its_text(text: str) -> None:
+    (found,), every = of_code(text)
+    assert (found.status, found.subject) == ("unknown", "environment")
+    assert text not in str(found)
+    assert verdict([found]) == "degraded"
+    assert not [one for one in every if one.check == "requirement"]
+
+
+def test_without_a_summary_without_gpus_and_behind_the_job_nothing_is_told() -> None:
+    for told in (of_code(""), of_code("none"), of_code(SUMMARY + "sm_70", gpus=""), of_code("junk", gpus="")):
+        assert told[0] == []
+    assert of_code(SUMMARY + "sm_70", phase="epilog")[0] == []
+
+
+def test_a_site_may_have_it_decide() -> None:
+    policy = Policy(checks={"gpu.code": CheckPolicy(action="drain")})
+    (found,), _ = of_code(SUMMARY + "sm_90", "7.0", policy=policy)
+    assert (found.status, verdict([found])) == ("fail", "mismatch")
+    assert of_code(SUMMARY + "sm_90", "7.0", policy=Policy(checks={"gpu.code": CheckPolicy(action="off")}))[0] == []

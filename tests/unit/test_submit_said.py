@@ -2,9 +2,12 @@
 
 from plan_samples import H100, V100, cluster, node, planned, view
 
+from preflight.requirements.grammar import parse
+from preflight.requirements.summary import read
 from preflight.submit.additions import added
 from preflight.submit.options_table import Row
 from preflight.submit.plan import ClusterState
+from preflight.submit.plan.model import Need
 from preflight.submit.said import plan_command, said, told, wrapped
 from preflight.submit.site import Site
 
@@ -126,3 +129,24 @@ def test_another_cluster_gets_nothing_of_this_one() -> None:
     plan = planned("--require=driver>=550", "--clusters=other", state=cluster(False))
     assert added(plan, BARE, "here").components == ({},)
     assert added(plan, BARE, "other").components == ({"constraint": "driver_550|driver_550.54.15"},)
+
+
+def test_what_the_environment_has_code_for_goes_along_and_is_not_told() -> None:
+    plan = planned("-p", "gpu", ":", "-N1", SCRIPT, mode="warn", state=FOUR)
+    texts = (("torch", "gpu.code=sm_90"), ("torch", "gpu.code=sm_80|driver.cuda>=12.4"), ("", "driver.cuda>=12.4"))
+    needs = tuple(Need(parse(text).clauses[0], "inferred", 3, "x", "y", package) for package, text in texts)
+    first, second = plan.parts
+    coded = plan._replace(parts=(first._replace(wants=first.wants._replace(inferred=needs)), second))
+    knows = Site((REQUIRE, Row("gpu-code", "", "value", "gpu-code", False, False)), True)
+    one, other = added(coded, knows).components
+    found = read(one["gpu-code"])
+    assert found
+    assert [clause.text for clause in found.requirement.clauses] == [
+        "gpu.code=sm_90",
+        "gpu.code=sm_80|driver.cuda>=12.4",
+    ]
+    assert other["gpu-code"] == "none"  # Slurm would hand on that of the component before
+    assert told(coded, (one, other)) == []
+    for site in (FILTERED, BARE):
+        assert not any("gpu-code" in options for options in added(coded, site).components)
+    assert not any("gpu-code" in options for options in added(plan, knows).components)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Made = TypeVar("Made")
 
 VOLATILE = frozenset(("memory", "tmp", "shm", "kernel_log"))
-ASKED = ("requirement", "expectation")  # they read what the clauses ask for
+ASKED = ("requirement", "expectation", "gpu.code")  # they read what the clauses ask for
 PAGES = 64  # of findings on the same facts of the same GPUs; then it begins anew
 MOST = 512  # of answers on a page, and of those that `once` keeps
 

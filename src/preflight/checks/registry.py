@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 
 PHASES = ("prolog", "epilog", "health")
+ENVIRONMENT = "environment"  # the source of what a job's environment was found to need, and which one
 FRAMEWORK = ("__init__.py", "finding.py", "names.py", "registry.py", "row.py", "run.py")
 
 
 class SourcedRequirement(NamedTuple):
-    """A requirement and where it comes from: "--require", "comment" (the job's) or "policy" (the site's)."""
+    """A requirement and where it comes from: "--require", "comment" (the job's) or "policy" (the site's).
+
+    "environment ID": the summary of the job's environment, which asks nothing by itself.
+    """
 
     requirement: Requirement
     source: str
@@ -30,6 +34,11 @@ class SourcedRequirement(NamedTuple):
     def blame(self) -> str:
         """Return who is at fault where it does not hold."""
         return "node" if self.source == "policy" else "job"
+
+    @property
+    def stated(self) -> bool:
+        """Return whether somebody asked for it, the job or the site."""
+        return not self.source.startswith(ENVIRONMENT)
 
 
 class JobGpus(NamedTuple):

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from preflight.checks.finding import Finding
-from preflight.checks.registry import Configured, Context, Earlier, Expected, JobEnd, JobGpus, SourcedRequirement
+from preflight.checks.registry import (
+    ENVIRONMENT,
+    Configured,
+    Context,
+    Earlier,
+    Expected,
+    JobEnd,
+    JobGpus,
+    SourcedRequirement,
+)
 from preflight.checks.run import checks_for, run_checks
 from preflight.facts.document import FactsDocument
 from preflight.facts.view import Facts, View
@@ -153,7 +162,7 @@ def _whose(question: Question, document: FactsDocument, memo: Memo | None) -> Jo
 def _asks(question: Question, many: Standing | None) -> tuple[object, ...]:
     """Return what `_wanted` depends on beside the policy."""
     job = question.job
-    own = None if job is None else (job.require, job.comment, job.partition, bool(job.gpus_text))
+    own = None if job is None else (job.require, job.comment, job.code, job.partition, bool(job.gpus_text))
     return question.phase, question.require, own, None if many is None else many.known
 
 
@@ -185,6 +194,15 @@ def requirements(
         except RequirementError as error:
             shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
             broken.append((shown, source, error.message))
+    if job is not None and job.code and job.gpus_text and question.phase == "prolog":
+        from preflight.requirements.summary import read
+
+        try:
+            found = read(job.code)
+        except ValueError:  # a user's text: nothing of it is shown
+            broken.append(("", ENVIRONMENT, "it is no summary that preflight sbatch makes"))
+        else:
+            asked += [SourcedRequirement(found.requirement, f"{ENVIRONMENT} {found.id}")] if found else []
     return tuple(asked), tuple(broken)
 
 

@@ -109,7 +109,8 @@ def _requirement(found: Assessment) -> dict[str, Any] | None:
     rows = [one for one in _listed(found.findings) if one.check in ("requirement", "expectation") and one.expected]
     if not rows:
         return None
-    text = ", ".join([one.requirement.text() for one in found.asked] + [text for text, _, _ in found.broken])
+    stated = [one.requirement.text() for one in found.asked if one.stated]
+    text = ", ".join(stated + [text for text, _, _ in found.broken if text])
     if len(text) > MOST_TEXT:
         text = f"{text[:MOST_TEXT]}… ({len(text)} characters)"
     return requirement_block(text, [(str(row.expected), str(row.source), row.status) for row in rows])

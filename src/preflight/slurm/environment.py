@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 UUID = "GPU0123456789abcdefABCDEF-/"
 SPANK_REQUIRE = "SPANK__SLURM_SPANK_OPTION_preflight_require"
+SPANK_CODE = "SPANK__SLURM_SPANK_OPTION_preflight_gpu_code"
 
 
 class Job(NamedTuple):
     """One job on this node. ``gpus``: Slurm's gres positions; ``restart``: None where Slurm does not say.
 
+    ``code``: the summary of its environment's GPU code (`preflight.requirements.summary`), "" where none came along.
     ``ended``: exit status and signal, in an epilog whose Slurm tells them.
     ``visible``: CUDA_VISIBLE_DEVICES, of which "GPU-…" and "MIG-…" are UUIDs; () where it is anything else.
     """
@@ -40,6 +42,7 @@ class Job(NamedTuple):
     cluster: str = ""
     visible: tuple[str, ...] = ()
     ended: tuple[int, int] | None = None
+    code: str = ""
 
 
 def job_from(environment: Mapping[str, str]) -> Job | None:
@@ -67,6 +70,7 @@ def job_from(environment: Mapping[str, str]) -> Job | None:
         cluster=environment.get("SLURM_CLUSTER_NAME", ""),
         visible=visible(environment.get("CUDA_VISIBLE_DEVICES", "")),
         ended=ended(environment),
+        code=environment.get(SPANK_CODE, ""),
     )
 
 

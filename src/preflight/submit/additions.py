@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 
 from preflight.requirements.grammar import RequirementError, parse
+from preflight.requirements.summary import NONE as NO_CODE
+from preflight.requirements.summary import write as summary
 from preflight.submit.plan import Plan
 from preflight.submit.plan.model import Part
 from preflight.submit.site import Site
 from preflight.tuples import NamedTuple
 
+CODE = "gpu-code"  # the plugin's option for the summary of the job's environment
 # Slurm takes no empty --extra, nor the plugin an empty --require: what every node fits.
-NOTHING = {"require": "cpus>=1", "extra": "cpus>=1", "comment": ""}
+NOTHING = {"require": "cpus>=1", "extra": "cpus>=1", "comment": "", CODE: NO_CODE}
 COMMENT_LIMIT = 1024  # bytes that slurmctld takes (docs/slurm.md)
 
 
@@ -35,14 +38,14 @@ def added(plan: Plan, site: Site, cluster: str = "") -> Added:
     remarks: list[str] = []
     carried: set[str] = set()
     for part in plan.parts:
-        options = _of_needs(part, site, remarks)
+        options = _of_needs(part, site, remarks) | _of_code(part, site)
         if elsewhere(part, cluster):
             remarks.append("another cluster's nodes are not known here: the job is placed by Slurm alone")
         elif not (site.filtered and site.takes_require):
             options |= _of_placement(part, remarks)
         # These stay from one component to the next: what was added to one is taken back from the others.
         own = part.wants.asked
-        for name, mine in (("require", own.require), ("extra", own.extra), ("comment", own.comment)):
+        for name, mine in (("require", own.require), ("extra", own.extra), ("comment", own.comment), (CODE, "")):
             if name in options:
                 carried.add(name)
             elif name in carried:
@@ -59,6 +62,17 @@ def _of_needs(part: Part, site: Site, remarks: list[str]) -> dict[str, str]:
     if site.takes_require:
         return {"require": joined(part.wants.asked.require, inferred)}
     return _by_comment(part.wants.asked.comment, inferred, remarks)
+
+
+def _of_code(part: Part, site: Site) -> dict[str, str]:
+    """Return the summary of what the job's environment has GPU code for: it asks nothing, the report tells by it why
+    the job fails on other GPUs. What binds is asked anyway; a driver's CUDA counts where it is a package's code that
+    asks it."""
+    if not site.takes_code:
+        return {}
+    needs = [one for one in part.wants.inferred if one.package or one.clause.predicates[0].name == "gpu.code"]
+    text = summary((one.package, one.clause) for one in needs)
+    return {CODE: text} if text else {}
 
 
 def _of_placement(part: Part, remarks: list[str]) -> dict[str, str]:

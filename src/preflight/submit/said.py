@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from preflight.hostlist import folded
 from preflight.report.clean import clean
-from preflight.submit.additions import NOTHING
+from preflight.submit.additions import CODE, NOTHING
 from preflight.submit.plan import Plan
 from preflight.submit.plan.model import Group, Part
 
@@ -34,8 +34,10 @@ def told(plan: Plan, additions: Sequence[Mapping[str, str]]) -> list[str]:
     for number, (part, options) in enumerate(zip(plan.parts, additions)):
         own = part.wants.asked
         # Taken back from the component before, so that this one is as it would be without.
-        back = {name: getattr(own, name) or nothing for name, nothing in NOTHING.items()}
-        new = [_option(name, value, part) for name, value in options.items() if value != back.get(name)]
+        back = {name: getattr(own, name, "") or nothing for name, nothing in NOTHING.items()}
+        new = [
+            _option(name, value, part) for name, value in options.items() if value != back.get(name) and name != CODE
+        ]
         if new:
             whose = f"component {number}: " if len(plan.parts) > 1 else ""
             lines.append(f"{whose}added {' and '.join(new)}{_fitting(part)}")

@@ -29,6 +29,11 @@ class Site(NamedTuple):
         """Whether sbatch knows --require, by Preflight's SPANK plugin."""
         return any(row.name == "require" for row in self.plugins)
 
+    @property
+    def takes_code(self) -> bool:
+        """Whether sbatch takes the summary of an environment, by a plugin of Preflight's that knows it."""
+        return any(row.name == "gpu-code" for row in self.plugins)
+
 
 def ask_site(slurm: Slurm, sbatch: str) -> Site:
     """Ask what the cluster does; raises SlurmError where its controller or ``sbatch`` (a path) do not answer."""

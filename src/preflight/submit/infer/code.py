@@ -90,7 +90,7 @@ def _packages(session: Session, command: Command, found: Survey, prefix: str, li
         names = ", ".join(_label(package) for package, _ in alike[:3]) + " and others" * (len(alike) > 3)
         clause, why = _kernels(held, names)
         uses.need(session, command, prefix, clause, line, why, basis, first.owner.name)
-        _compiled(session, command, held, names, line)
+        _compiled(session, command, held, names, line, first.owner.name)
     if len(told) > MOST:
         session.collector.note(line, f"{len(told) - MOST} more packages with GPU code: preflight code lists them")
 
@@ -106,21 +106,21 @@ def _kernels(held: Holds, names: str) -> tuple[str, str]:
     return f"gpu.code={JOIN.join(held.targets)}", why
 
 
-def _compiled(session: Session, command: Command, held: Holds, names: str, line: int) -> None:
+def _compiled(session: Session, command: Command, held: Holds, names: str, line: int, package: str) -> None:
     """Add what code needs of the driver where that has to compile it."""
     if held.cuda is None or len(held.machine_code) == len(held.targets):
         return
     own = f"gpu.code={JOIN.join(held.machine_code)}|" if held.machine_code else ""
     why = f"{names}: its PTX needs a driver of CUDA {show(held.cuda)}, where a GPU has no machine code in it"
     # A forward-compatibility package may bring the compiler, so a driver's own version does not bind.
-    session.need(command, f"{own}driver.cuda>={show(held.cuda)}", line, why, binds=False)
+    session.need(command, f"{own}driver.cuda>={show(held.cuda)}", line, why, binds=False, package=package)
 
 
 def gpu_code(session: Session, command: Command, held: Holds, names: str, line: int, binds: bool) -> None:
     """Add what the code of a program needs of the GPUs, and of the driver where that has to compile."""
     clause, why = _kernels(held, names)
     session.need(command, clause, line, why, binds=binds)
-    _compiled(session, command, held, names, line)
+    _compiled(session, command, held, names, line, names)
 
 
 def _is_elf(place: str) -> bool:
