@@ -4,8 +4,8 @@ With --lines the lines of one continued command are held apart.
 
 A directory holds one directory a script: job.sh; expect.toml with ``needs`` [[clause, line] …],
 a third value being the component where it matters, and ``unread`` [line …],
-line 0 for what stands outside the script, and if wanted ``command`` (sbatch's options), ``environment``, ``home``
-and ``cwd``; files/, the file system that it is read on.
+line 0 for what stands outside the script, ``unbound`` [clause …] that do not bind, and if wanted ``command``
+(sbatch's options), ``environment``, ``home`` and ``cwd``; files/, the file system that it is read on.
 """
 
 import re

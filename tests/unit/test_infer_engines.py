@@ -33,6 +33,7 @@ from infer_samples import clauses, environment, put, read, unread
         ("ssh n1 < commands", True),
         ("csh -c './a'", True),
         ("mpirun --app file", True),
+        ("ctest -j4", True),
         ("~/envs/pt/bin/vllm serve m", False),
         ("venv/bin/torchrun --nproc_per_node=gpu t.py", False),
     ],
@@ -137,3 +138,12 @@ def test_a_program_of_an_environment_that_is_here_is_looked_into(tmp_path: Path)
     environment(tmp_path, "/home/alice/pt", torch="'12.4'")
     assert clauses("~/pt/bin/torchrun --nproc_per_node=2 t.py", tmp_path) == ["cuda>=12.4", "gpu.count>=2"]
     assert clauses("srun ~/pt/bin/vllm serve m", tmp_path) == ["cuda>=12.4"]
+
+
+def test_a_task_of_pixi_is_unread(tmp_path: Path) -> None:
+    put(tmp_path, "/home/alice/project/pixi.toml", '[feature.gpu.target.linux-64.tasks]\ntrain = "./train.sh"\n')
+    put(tmp_path, "/home/alice/project/.pixi/envs/default/conda-meta/cuda-cudart-12.5.82-0.json")
+    assert unread("pixi run train", tmp_path) == [1]
+    assert unread("pixi run python train.py", tmp_path) == []
+    put(tmp_path, "/home/alice/project/pixi.toml", "[[tasks")
+    assert (clauses("pixi run train", tmp_path), unread("pixi run train", tmp_path)) == (["cuda>=12.5"], [])

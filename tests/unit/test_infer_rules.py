@@ -177,7 +177,7 @@ def test_the_cuda_of_a_modules_name(name: str, expected: str | None) -> None:
         ("cuda@:12.4", []),
         ("cuda", []),
         ("gcc@12.4", []),
-        ("gromacs ^cuda@12.4", []),
+        ("gromacs ^cuda@12.4", ["cuda>=12.4"]),
     ],
 )
 def test_spack(spec: str, expected: list[str], tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from script_score import read, score
 FIRST = Path(__file__).parents[1] / "scripts/first"
 SECOND = FIRST.with_name("second")
 THIRD = FIRST.with_name("third")
+FOURTH = FIRST.with_name("fourth")
 CASES = sorted(path.parent for path in FIRST.glob("*/expect.toml"))
 
 
@@ -54,6 +55,20 @@ def test_the_third_forty_are_exact() -> None:
     results = score(THIRD)
     assert len(results) == 40
     assert {one.name: (one.missed, one.invented) for one in results if not one.right} == {}
+
+
+def test_the_fourth_are_exact() -> None:
+    results = score(FOURTH)
+    assert len(results) >= 60
+    assert {one.name: (one.missed, one.invented) for one in results if not one.right} == {}
+
+
+@pytest.mark.parametrize(
+    "case", sorted(path.parent for path in FOURTH.glob("*/expect.toml")), ids=lambda case: case.name
+)
+def test_what_of_the_fourth_binds(case: Path) -> None:
+    unbound = toml.loads((case / "expect.toml").read_text()).get("unbound", [])
+    assert {one.clause for one in read(case).needs if not one.binds} == set(unbound)
 
 
 # Where an expectation of the second twenty is against the rule as bash and users' scripts have made it since, and why.

@@ -248,7 +248,8 @@ def test_a_command_that_surely_runs_is_read(body: str, tmp_path: Path) -> None:
         "srun sh < commands",
         "xargs -n1 apptainer exec a.sif b < list",
         "ls | parallel -j4 'singularity exec a.sif {}'",
-        "script -c 'module load a; ./program' log",
+        "ssh n1 'module load a; ./program'",
+        "flock -n lock module load a",
         "alias run='apptainer exec a.sif'; run b",
         "module load $1",
         "module $ACTION a",
@@ -340,7 +341,10 @@ def test_a_function_is_read_where_it_stands(tmp_path: Path) -> None:
 def test_other_languages_are_not_read(tmp_path: Path) -> None:
     from preflight.submit.infer import infer
 
-    for first in ("#!/usr/bin/env python3", "#!/usr/bin/perl -w", "#!/bin/csh", "#! /usr/bin/env -S Rscript --vanilla"):
+    for first in ("#!/bin/csh", "#!/bin/tcsh -f", "#!/usr/bin/env fish"):
+        found = infer(f"{first}\nmodule load a\n", (), environment={}, cwd="/", home="/", root=str(tmp_path))
+        assert (found.needs, [one.line for one in found.unread]) == ((), [1])
+    for first in ("#!/usr/bin/env python3", "#!/usr/bin/perl -w", "#! /usr/bin/env -S Rscript --vanilla"):
         found = infer(f"{first}\nmodule load a\n", (), environment={}, cwd="/", home="/", root=str(tmp_path))
         assert (found.needs, found.unread) == ((), ())
         assert [one.line for one in found.notes] == [1]
@@ -356,8 +360,8 @@ def test_without_its_parser_the_script_is_not_read(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "tree_sitter_bash", None)
     found = read("module load a", tmp_path)
     assert [one.clause for one in found.needs] == ["gpu.count>=1"]
-    assert found.unread == ()
-    assert [one.why for one in found.notes] == [
+    assert found.notes == ()
+    assert [one.why for one in found.unread] == [
         "the script is not read: the Python package tree-sitter or tree-sitter-bash is missing"
     ]
 
@@ -455,7 +459,7 @@ def test_a_script_beyond_slurms_limit_is_not_read(tmp_path: Path) -> None:
     text = "#!/bin/bash\nmodule load a\n#" + "x" * MAX_SCRIPT
     found = infer(text, (), environment={}, cwd="/", home="/", root=str(tmp_path))
     assert found.needs == ()
-    assert "not read" in found.notes[0].why
+    assert "not read" in found.unread[0].why
 
 
 def test_it_runs_where_there_is_no_posix(tmp_path: Path) -> None:

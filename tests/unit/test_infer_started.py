@@ -169,10 +169,54 @@ def test_a_weak_version_is_no_need() -> None:
         "ncu ./app", "ncu --set full -o out -f ./app", "ncu -k regex:a --launch-count 1 srun ./app",
         "compute-sanitizer ./app", "compute-sanitizer --tool racecheck ./app", "srun nsys profile -o x ./app",
         "nvprof --print-gpu-trace -o x ./app", "parallel ./app ::: 1 2", "parallel -j2 ./app --seed {} ::: 1 2",
+        "ibrun ./app", "ibrun -n 4 -o 2 tacc_affinity ./app", "mpprun -np 4 ./app", "./charmrun ++local +p4 ./app",
+        "valgrind --tool=memcheck ./app", "strace -f -o x ./app", "perf stat -d -e cycles ./app",
+        "perf record -g -o p ./app", "gdb -batch -ex run --args ./app x", "xvfb-run -a -s '-screen 0' ./app",
+        "map --profile mpirun -n 2 ./app", "screen -dmS s ./app", "likwid-perfctr -C 0-3 -g MEM ./app",
+        "script -q -c './app x' log", "flock lock ./app", "flock lock -c './app x'",
     ],
 )  # fmt: skip
-def test_profilers_start_what_stands_behind_their_options(root: Path, line: str) -> None:
+def test_launchers_and_profilers_start_what_stands_behind_their_options(root: Path, line: str) -> None:
     assert told(line, root)["gpu.code=sm_80"] is True
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ssh n1 ./app", "ssh -o BatchMode=yes n1 'cd run && exec ./app'", "pdsh -R ssh -w n[1-4] ./app",
+        "clush -bw n[1-4] ./app", "pssh -h hosts -i ./app", "tmux new-session -d -s a './app x'",
+        "tmux send-keys -t a './app x' Enter", "vtune -collect hotspots -r out -- ./other",
+    ],
+)  # fmt: skip
+def test_what_runs_elsewhere_is_unread(root: Path, line: str) -> None:
+    assert told(line, root) == {}
+    assert reasons(line, root)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ssh -N -f -R 8888:localhost:8888 login1", "ssh n1 nvidia-smi", "clush -w n1 --copy ./app --dest /tmp",
+        "pdsh -w n1 uptime", "tmux ls", "flock 9", "exec 9> lock", "screen -ls",
+    ],
+)  # fmt: skip
+def test_what_runs_nothing_of_the_users_elsewhere_is_silent(root: Path, line: str) -> None:
+    assert (told(line, root), reasons(line, root)) == ({}, [])
+
+
+@pytest.mark.parametrize("name", ["eval", "test", "module", "trap", "map"])
+def test_a_program_that_is_called_as_a_builtin_is_one(root: Path, name: str) -> None:
+    place(root, f"{HOME}/project/{name}")
+    assert set(told(f"./{name} x", root).values()) == {True}
+    assert reasons(f"bin/{name} x", root) == [f"bin/{name}: it is not here, so what it asks is not known"]
+
+
+@pytest.mark.parametrize(
+    "line", ["singularity_wrapper exec python t.py", "run-in-container.py t", "srun my.apptainer x"]
+)
+def test_a_sites_program_around_a_container_runtime_is_unread(root: Path, line: str) -> None:
+    assert told(line, root) == {}
+    assert [why[:15] for why in reasons(line, root, gpus=False)] == ["which container"]
 
 
 @pytest.mark.parametrize(
@@ -186,13 +230,11 @@ def test_what_is_started_for_its_input_is_unread(root: Path, line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "valgrind --tool=memcheck ./app",
-        "perf stat ./app",
-        "strace -f -o x ./app",
         "ncu --new-option ./app x",
+        "perf stat --new-option ./app",
         "./select_gpu ./app",
-        "ibrun ./app",
-        "gdb -batch --args ./app",
+        "vtune -collect hotspots -r out -- ./app",
+        "gdb ./app core",
     ],
 )
 def test_what_a_command_may_start_is_told_and_does_not_bind(root: Path, line: str) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from preflight.facts.rootfs import Root
 from preflight.submit.infer import (
     containers,
+    elsewhere,
     engines,
     environments,
     gpus,
     launch,
+    managers,
     modules,
     pythons,
     runtimes,
@@ -29,6 +31,7 @@ __all__ = ["Inference", "Inferred", "Noted", "Unread", "infer"]
 
 MAX_SCRIPT = 4 << 20  # as slurmctld's default max_script_size
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh")
+_FOREIGN = ("csh", "tcsh", "fish", "elvish", "xonsh", "nu", "pwsh")  # shells too: they load modules, start containers
 # These are of the node: in a container they would be the image's.
 _OUTSIDE: dict[str, Rule] = {
     "module": uses.modules(modules.module),
@@ -36,10 +39,10 @@ _OUTSIDE: dict[str, Rule] = {
     "spack": engines.further(modules.spack),
     **dict.fromkeys(("source", "."), pythons.source),
     "eval": pythons.evaluate,
-    **dict.fromkeys(("conda", "mamba", "micromamba"), engines.further(pythons.conda)),
-    "uv": engines.further(pythons.uv),
-    "poetry": engines.further(pythons.poetry),
-    "pixi": engines.further(pythons.pixi),
+    **dict.fromkeys(("conda", "mamba", "micromamba"), engines.further(managers.conda)),
+    "uv": engines.further(managers.uv),
+    "poetry": engines.further(managers.poetry),
+    "pixi": engines.further(managers.pixi),
     **dict.fromkeys(("apptainer", "singularity"), uses.container(containers.apptainer)),
     **dict.fromkeys(("docker", "podman"), uses.container(engines.further(containers.docker))),
     "podman-hpc": uses.container(containers.docker),
@@ -49,6 +52,7 @@ _OUTSIDE: dict[str, Rule] = {
     "ch-run": uses.container(runtimes.ch_run),
     "uenv": uses.container(runtimes.uenv),
     **engines.RULES,
+    **elsewhere.RULES,
     **wrappers.WRAPPERS,
     **dict.fromkeys(
         ("udocker", "nerdctl", "nvidia-docker", "runc", "crun", "bwrap", "proot"), uses.container(runtimes.other)
@@ -97,12 +101,14 @@ def infer(
                 collector.unread(option.line, f"{option.text}: of a component in which the script itself does not run")
     program = _interpreter(text)
     if len(text) > MAX_SCRIPT:
-        collector.note(1, f"the script is longer than {MAX_SCRIPT >> 20} MiB and is not read")
+        collector.unread(1, f"the script is longer than {MAX_SCRIPT >> 20} MiB and is not read")
     elif program is not None:
         pythons.shebang(session, command, program)
-        collector.note(1, f"the script is no shell script ({program.rpartition('/')[2]}): only its options are read")
+        name = program.rpartition("/")[2]
+        say = collector.unread if name in _FOREIGN else collector.note
+        say(1, f"the script is no shell script ({name}): only its options are read")
     elif not session.parses():
-        collector.note(1, "the script is not read: the Python package tree-sitter or tree-sitter-bash is missing")
+        collector.unread(1, "the script is not read: the Python package tree-sitter or tree-sitter-bash is missing")
     else:
         given = {"HOME": home, "SLURM_SUBMIT_DIR": cwd, "PWD": start}
         if re.match(r"#![^\n]*\s(?:--login\b|-[a-z]*l)", text):

@@ -33,6 +33,7 @@ _ROWS: dict[str, tuple[str, str]] = {
     "guix": ("shell environment", _CHOOSES),
     **dict.fromkeys(("docker-compose", "podman-compose", "singularity-compose"), ("up run start exec", _ELSEWHERE)),
     **dict.fromkeys(("snakemake", "cwltool", "toil-cwl-runner", "toil-wdl-runner", "miniwdl"), ("", _STARTS)),
+    **dict.fromkeys(("ctest", "tox", "nox", "just"), ("", _STARTS)),
     "nextflow": ("run", _STARTS),
 }
 _CONDA = "install create update upgrade remove uninstall env"
@@ -58,7 +59,6 @@ _PARALLEL = names(
     "--progress-bar --tagstring --transferfile --return --basefile --shebang-wrap --seqreplace --block --recstart "
     "--recend --profile -J"
 )
-_SSH = names("-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w")
 _PLACES = re.compile(r"\{[^{}\s;]*\}")  # parallel's {}, {.}, {1}
 _PERHAPS = "is started by parallel for each line that it reads, perhaps for none"
 _ASKS = names("-h --help -V --version --dry-run --dryrun --unlock")
@@ -144,14 +144,6 @@ def _parallel(session: Session, command: Command) -> Command | None:
     return None
 
 
-def _ssh(session: Session, command: Command) -> Command | None:
-    """`ssh HOST` without a command: the shell there reads what it is given. Source: ssh(1)."""
-    if command.stdin and len(arguments(command.words[1:], _SSH).rest) < 2:
-        session.collector.unread(command.words[0].line, f"the commands that ssh reads from {command.stdin}")
-        return None
-    return pythons.other(session, command)
-
-
 def _other_shell(session: Session, command: Command) -> None:
     if len(command.words) > 1 or command.stdin:
         word = command.words[0]
@@ -161,6 +153,5 @@ def _other_shell(session: Session, command: Command) -> None:
 RULES: dict[str, Callable[[Session, Command], Command | None]] = {
     **dict.fromkeys(_ROWS, _engine),
     "parallel": _parallel,
-    "ssh": _ssh,
     **dict.fromkeys(("csh", "tcsh", "fish", "su", "newgrp", "sg"), _other_shell),
 }

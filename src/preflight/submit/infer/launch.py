@@ -12,6 +12,11 @@ from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import Arguments, Option, Word, arguments, names
 from preflight.submit.options_table import PLUGIN_ROWS, ROWS
 
+# Open MPI's, Intel's, MPICH's and MVAPICH's, OpenSHMEM's, HPE's, and those of sites: TACC's ibrun, NSC's mpprun.
+_MPI = names(
+    "mpirun mpiexec mpiexec.hydra mpiexec.slurm orterun prterun prun mpirun_rsh oshrun shmemrun mpiexec_mpt "
+    "ibrun mpprun"
+)
 _SHELLS = ("bash", "sh", "dash", "ksh", "zsh")
 _SHELL_VALUED = ("--rcfile", "--init-file", "-o", "+o", "-O", "+O")
 # srun's own that take a value, beside those that it shares with sbatch. Source: srun(1).
@@ -27,13 +32,16 @@ _MPI_VALUED = names(
     "-bind-to -x -wdir --wdir -wd --output-filename --rankfile -rf --prefix --tune -am --report-uri --timeout "
     "--launcher -launcher -bootstrap --bootstrap -iface -rmk -env-list -genvlist -envlist -path --path "
     "--cpu-set --cpu-list --display --pmixmca-file -configfile --configfile --app -app --dvm --personality "
-    "--output --rtos -usize"
+    "--output --rtos -usize -o"
 )
 _GPUS = names("--gpus -G --gpus-per-node --gpus-per-task --gpus-per-socket --gres")
 _GROUP = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 UNCLEAR = "stands behind options that are computed when the job runs"
 _MPI_DIRECTORY = names("-wdir --wdir -wd --wd")
 _MPI_FILES = names("-app --app -configfile --configfile")
+_CHARM_VALUED = names(
+    "+p ++p +n ++n ++np ++ppn ++nodelist ++nodegroup ++remote-shell ++timeout ++runscript ++mpiexec-no-n"
+)
 _MPI_PAIRS = names("-genv --genv -env --env --mca -mca --gmca -gmca --prtemca --pmixmca")
 
 
@@ -166,7 +174,18 @@ def mpirun(session: Session, command: Command) -> None:
             session.run(rest._replace(doubt=rest.doubt or UNCLEAR) if vague else rest)
 
 
-def _after(valued: str, operands: int = 0, clusters: bool = True) -> Callable[[Session, Command], Command | None]:
+def charmrun(session: Session, command: Command) -> Command | None:
+    """`charmrun ++local +p4 COMMAND`. Source: the Charm++ manual, "Launching Programs with charmrun"."""
+    words = list(command.words[1:])
+    while words and words[0].text.startswith(("+", "-")):
+        del words[: 2 if words[0].text in _CHARM_VALUED else 1]
+    if words and words[0].vague:
+        session.unresolved(command, words[0].line)
+        return None
+    return command.rest(words)
+
+
+def after(valued: str, operands: int = 0, clusters: bool = True) -> Callable[[Session, Command], Command | None]:
     """Return a reader for a program whose command follows its options and a number of other words."""
     known = frozenset(valued.split())
 
@@ -222,26 +241,28 @@ def taskset(session: Session, command: Command) -> Command | None:
 LAUNCHERS: dict[str, Callable[[Session, Command], Command | None]] = {
     **dict.fromkeys(_SHELLS, shell),
     "srun": srun,
-    **dict.fromkeys(("mpirun", "mpiexec", "mpiexec.hydra", "mpiexec.slurm", "orterun", "prterun", "prun"), mpirun),
+    **dict.fromkeys(_MPI, mpirun),
     "env": env,
-    "nice": _after("-n --adjustment"),  # `nice -5 COMMAND` is an option too
+    "nice": after("-n --adjustment"),  # `nice -5 COMMAND` is an option too
     "taskset": taskset,
-    "time": _after("-o --output -f --format"),
-    "nohup": _after(""),
-    "exec": _after("-a"),
+    "time": after("-o --output -f --format"),
+    "nohup": after(""),
+    "exec": after("-a"),
     "command": command_builtin,
-    "builtin": _after(""),
+    "builtin": after(""),
     "trap": trap,
-    "setsid": _after(""),
-    "ionice": _after("-c -n -t --class --classdata"),
-    "chrt": _after("-T -P -D", 1),
-    "sudo": _after("-u -g -h -p -C -T -U -D --user --group"),
-    "catchsegv": _after(""),
-    "unbuffer": _after(""),
-    "mpirun_rsh": mpirun,
-    "timeout": _after("-s --signal -k --kill-after", 1),
-    "stdbuf": _after("-i -o -e --input --output --error"),
-    "numactl": _after(
+    "setsid": after(""),
+    "ionice": after("-c -n -t --class --classdata"),
+    "chrt": after("-T -P -D", 1),
+    "sudo": after("-u -g -h -p -C -T -U -D --user --group"),
+    "catchsegv": after(""),
+    "unbuffer": after(""),
+    "charmrun": charmrun,
+    "horovodrun": after("-np --num-proc -H --hosts -hostfile --hostfile -p --ssh-port"),
+    "tacc_affinity": after(""),
+    "timeout": after("-s --signal -k --kill-after", 1),
+    "stdbuf": after("-i -o -e --input --output --error"),
+    "numactl": after(
         "-N --cpunodebind -m --membind -C --physcpubind -i --interleave -p --preferred --preferred-many -P "
         "--weighted-interleave -w --balancing"
     ),

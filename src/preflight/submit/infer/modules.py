@@ -39,7 +39,7 @@ _CRAY = re.compile(r"\d{2}\.\d{1,2}_(\d{2}\.\d)$")
 _PART = re.compile(r"(?<![A-Za-z0-9])cuda[-_]?(\d{1,2}\.\d{1,2})(?!\d)", re.IGNORECASE)
 _MINOR = re.compile(r"(\d{1,2}\.\d{1,2})(?![0-9A-Za-z])")
 _NVHPC = re.compile(r"(?:nvidia/)?nvhpc", re.IGNORECASE)
-_SPACK = re.compile(r"cuda@=?(\d{1,2}\.\d{1,2})(?![0-9])")
+_SPACK = re.compile(r"(?:^|[\s^])cuda@=?(\d{1,2}\.\d{1,2})(?![0-9])")
 
 
 def module(session: Session, command: Command) -> None:
@@ -74,15 +74,18 @@ def ml(session: Session, command: Command) -> None:
 
 
 def spack(session: Session, command: Command) -> None:
-    """`spack load cuda@12.4`: the need is CUDA; what else Spack loads is no module and asks nothing."""
+    """`spack load cuda@12.4`, `spack load gromacs ^cuda@12.4`: the need is CUDA, which does not bind where another
+    package brings it; what else Spack loads is no module and asks nothing."""
     rest = arguments(command.words[1:], frozenset(("-e", "-C", "-D", "--env", "--config-scope"))).rest
     if not rest or rest[0].text != "load":
         return
     for word in rest[1:]:
-        found = _SPACK.match(word.text)
+        found = _SPACK.search(word.text)
         told = re.split(f"[{HOLE}{WIDE}]", word.text)[0]
         if found:
-            session.need(command, f"cuda>={found[1]}", word.line, f"spack load cuda@{found[1]} brings it")
+            own = word.text.startswith("cuda@")
+            what = f"cuda@{found[1]} brings it" if own else f"takes what was built with cuda@{found[1]}"
+            session.need(command, f"cuda>={found[1]}", word.line, f"spack load {what}", binds=own)
         elif word.known or not ("cuda@".startswith(told) or told.startswith("cuda@")):
             continue
         elif session.seeks_gpus(command, word.line):

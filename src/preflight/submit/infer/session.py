@@ -1,5 +1,6 @@
 """One run of inference: what its rules share, and the loop that hands a command from rule to rule."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Optional
@@ -20,6 +21,9 @@ ANY = frozenset((scan.ANY,))
 MAX_LAYERS = 24  # launchers in front of one command
 UNKNOWN = "?"  # a tree of modules that may hold anything
 MAX_SHELLS = 4  # bash -c in bash -c
+
+# Builtins, functions and names that say little: a program of the user's own that is called so (./eval) is another.
+_OWN = re.compile(r"(?!/(?:usr/)?s?bin/).*/(?:source|eval|exec|command|builtin|trap|module|ml|script|map|just|forge)")
 
 Rule = Callable[["Session", Command], Optional[Command]]
 
@@ -150,7 +154,8 @@ class Session:
         for _ in range(MAX_LAYERS):
             if left is None:
                 return
-            name = left.words[0].name
+            word = left.words[0]
+            name = "" if _OWN.fullmatch(word.text) else word.name
             self.kept = False
             following = None
             if not left.inside or name not in self._outside:

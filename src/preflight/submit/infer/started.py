@@ -70,17 +70,24 @@ def program(session: Session, command: Command, word: Word, perhaps: str = "") -
 
 
 def among(session: Session, command: Command, words: tuple[Word, ...], by: str) -> None:
-    """Look into programs among the words of a command that may start them: `valgrind ./app`."""
-    for word in words[:_MOST]:
-        if "/" not in word.text or word.text.startswith("-") or not word.known or command.cwd is None:
+    """Look into programs among the words of a command that may start them: `./select_gpu ./app`. One behind "--" is
+    unread where it is not here."""
+    for at, word in enumerate(words[:_MOST]):
+        if "/" not in word.text or word.text.startswith("-"):
             continue
-        path = joined(command.cwd, word.text) or ""
-        try:
-            info = session.files.stat(path) if "\0" not in path else None
-        except OSError:
-            continue
-        if info is not None and stat.S_ISREG(info.st_mode) and info.st_mode & 0o111:
+        if _is_executable(session, command, word):
             program(session, command, word, f"{by} may start it")
+        elif at and words[at - 1].text == "--":
+            _unread(session, command, word, "it is not here, so what it asks is not known", "")
+
+
+def _is_executable(session: Session, command: Command, word: Word) -> bool:
+    path = joined(command.cwd, word.text) if word.known and command.cwd is not None else None
+    try:
+        info = session.files.stat(path) if path and "\0" not in path else None
+    except OSError:
+        return False
+    return info is not None and stat.S_ISREG(info.st_mode) and bool(info.st_mode & 0o111)
 
 
 def works_on(name: str) -> bool:

@@ -11,6 +11,10 @@ from preflight.submit.infer.words import HOLE, WIDE, Word
 _TOKEN = re.compile(rf"(?:^|[\s;&|(/])({'|'.join(sorted(map(re.escape, STARTED), key=len, reverse=True))})\s")
 _PROGRAMS = re.compile(r"python[\d.]*|perl|Rscript|R|julia|awk|matlab|java|node")
 _SHELLS = ("sh", "bash", "dash", "ksh", "zsh", "csh", "tcsh")
+# Programs of sites around a runtime: singularity_wrapper, apptainer-run.
+_AROUND = re.compile(
+    r"(?:.*[-_.])?(?:apptainer|singularity|docker|podman|enroot|shifter|sarus|charliecloud|container)(?:[-_.].*)?"
+)
 _SCRIPT = re.compile(r".*\.(?:sh|bash|zsh|ksh|csh|slurm|sbatch|job)")
 
 
@@ -36,6 +40,10 @@ def explain(session: Session, command: Command) -> bool:
             session.collector.unread(word.line, "which command this is comes of what is computed when the job runs")
     elif _SCRIPT.fullmatch(name):
         script_file(session, word)
+    elif _AROUND.fullmatch(name) and len(command.words) > 1:
+        session.collector.unread(
+            word.line, f"which container {name} starts is not known: it is no runtime's own program"
+        )
     elif name not in SILENT and (started := _started(name, command.words[1:])):
         session.collector.unread(word.line, f"{name} may start {started}, which is not read behind it")
     else:

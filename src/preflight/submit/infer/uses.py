@@ -123,6 +123,11 @@ def activate(session: Session, command: Command, prefix: str | None, sure: bool 
         variables.environment = Active(prefix, sure) if prefix and not command.doubt else None
 
 
+def activated(session: Session, command: Command, active: Active | None) -> None:
+    """Take an activation of an environment, None where it is not known which."""
+    activate(session, command, active.prefix if active else None, active is None or active.sure)
+
+
 def in_force(session: Session, command: Command) -> Active | None:
     """Return the environment whose python a command's bare name means, None where none is known to be."""
     at, sure = command.environment, True

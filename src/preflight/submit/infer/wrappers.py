@@ -1,6 +1,8 @@
-"""Profilers and debuggers of NVIDIA's, and xargs: programs that start the one that stands behind their options.
+"""Profilers, debuggers, displays, and xargs: programs that start the one that stands behind their options.
 
-Sources: the user guides of Nsight Systems, Nsight Compute and Compute Sanitizer, nvprof's of CUDA 12; xargs(1).
+Sources: the user guides of Nsight Systems, Nsight Compute and Compute Sanitizer, nvprof's of CUDA 12; xargs(1),
+valgrind(1), strace(1), ltrace(1), perf-stat(1), perf-record(1), gdb(1), xvfb-run(1), screen(1), systemd-run(1),
+cgexec(1), tini(1), likwid-perfctr(1), the manuals of TAU, HPCToolkit and Linaro Forge.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from preflight.submit.infer import started
+from preflight.submit.infer.launch import after
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import HOLE, arguments, names
@@ -25,6 +28,11 @@ _NVPROF = _ASKS | names(
     "--print-summary --print-summary-per-gpu --print-nvlink-topology --print-pci-topology --analysis-metrics "
     "--profile-child-processes --profile-all-processes --dependency-analysis --query-events --query-metrics "
     "--annotate-mpi-rank"
+)
+_PERF = _ASKS | names(
+    "-a --all-cpus -d -dd -ddd --detailed -g -q --quiet --verbose -n --null -s -S -R -T -W -b -N -A --no-aggr -B "
+    "--big-num --no-big-num -i --no-inherit --per-core --per-socket --per-node --per-thread --append --metric-only "
+    "--summary --no-merge"
 )
 _XARGS = names("-a --arg-file -d --delimiter -E -I -L -n --max-args -P --max-procs -s --max-chars --process-slot-var")
 _PERHAPS = "is started by xargs for what it is given, perhaps for nothing"
@@ -74,11 +82,37 @@ def xargs(session: Session, command: Command) -> Command | None:
     return command._replace(words=tuple(rest), doubt=command.doubt or _PERHAPS)
 
 
+def gdb(session: Session, command: Command) -> Command | None:
+    """`gdb OPTIONS --args COMMAND`; without --args its words are a program and a core file."""
+    words = command.words[1:]
+    at = next((at for at, word in enumerate(words) if word.text in ("--args", "-args")), None)
+    if at is None:
+        started.among(session, command, words, command.words[0].name)
+        return None
+    return command.rest([word for word in words[at + 1 :] if word.text != "--"])
+
+
 WRAPPERS: dict[str, Callable[[Session, Command], Command | None]] = {
     "nsys": _tool(_ASKS, names("profile launch")),
     **dict.fromkeys(("ncu", "nv-nsight-cu-cli"), _tool(_NCU)),
     **dict.fromkeys(("compute-sanitizer", "cuda-memcheck"), _tool(_ASKS)),
     "nvprof": _tool(_NVPROF),
+    "perf": _tool(_PERF, names("stat record trace mem")),
+    **dict.fromkeys(("gdb", "cuda-gdb"), gdb),
+    **dict.fromkeys(("valgrind", "tini", "dumb-init"), after("")),
+    **dict.fromkeys(("strace", "ltrace"), after("-a -b -E -e -I -l -n -O -o -p -P -s -S -u -U -x -X")),
+    "hpcrun": after("-e --event -t --trace-option -o --output -c --count -f --process-fraction"),
+    "tau_exec": after("-T"),
+    "likwid-perfctr": after("-C -c -g -t -T -o -O -s -S -V"),
+    "likwid-pin": after("-c -s -d"),
+    "likwid-mpirun": after("-n -np -nperdomain -pin -g -mpi -hostfile -omp -t -s -o", clusters=False),
+    **dict.fromkeys(("map", "ddt", "forge", "perf-report"), after("-n --np --output -o --processes")),
+    "xvfb-run": after("-e --error-file -f --auth-file -n --server-num -p --xauth-protocol -s --server-args -w --wait"),
+    "screen": after("-c -e -h -p -s -S -t -T"),
+    "systemd-run": after(
+        "-p --property -u --unit -M --machine -H --host --slice -E --setenv --working-directory --uid --gid --nice"
+    ),
+    "cgexec": after("-g"),
     "xargs": xargs,
     "sbcast": started.sbcast,
 }

@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH --gres=gpu:1
+. /opt/miniforge3/etc/profile.d/conda.sh && conda activate base
+python bench.py

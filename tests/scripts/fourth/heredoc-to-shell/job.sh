@@ -1,0 +1,7 @@
+#!/bin/bash
+#SBATCH -n 2
+srun bash -s <<'INNER'
+module load gcc/13
+./a.out
+INNER
+echo done

@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH --gres=gpu:1
+export PATH="$HOME/.pixi/bin:$PATH"
+pixi run -e gpu train
