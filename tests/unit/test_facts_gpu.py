@@ -49,8 +49,11 @@ class Node:
         )
 
 
-@pytest.fixture
-def node(library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+@pytest.fixture(params=["direct", "pynvml"])
+def node(request: Any, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    """The node, asked as a prolog asks, and by pynvml, as where this Python's _ctypes is another."""
+    if request.param == "pynvml":
+        monkeypatch.setitem(sys.modules, "preflight.facts.nvml_direct.calls", None)
     return Node(library, tmp_path, monkeypatch)
 
 

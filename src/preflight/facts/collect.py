@@ -177,7 +177,7 @@ def begin_nvml(source: Source, deadline_s: float, devices: bool = True) -> Probe
     def run(channel: Channel) -> None:
         from preflight.facts.gpu import probe
 
-        probe(channel, devices, _root(source))
+        probe(channel, devices, _root(source), lean=source.phase == "prolog")
 
     return Probe(NVML, run, source.run_dir, deadline_s, lasting=source.run_dir is not None)
 

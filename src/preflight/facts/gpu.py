@@ -13,7 +13,7 @@ from preflight.facts.gpu_fields import RECOVERY, fields
 from preflight.facts.gpu_jobs import with_jobs
 from preflight.facts.isolate import Channel
 from preflight.facts.mig import Lookup
-from preflight.facts.nvml import ABSENT, GPU_ERRORS, NOT_SUPPORTED, OK, Fault, call, load
+from preflight.facts.nvml import ABSENT, GPU_ERRORS, NOT_SUPPORTED, OK, Fault, as_fault, call, load
 from preflight.facts.pci import own_gpus
 from preflight.facts.rootfs import Root
 
@@ -33,18 +33,18 @@ NO_INSTANCE = 0xFFFFFFFF  # of a process on a GPU without MIG
 TEMPERATURE_GPU = 0  # NVML_TEMPERATURE_GPU: the sensor on the die
 
 
-def probe(channel: Channel, devices: bool, root: Root) -> None:
+def probe(channel: Channel, devices: bool, root: Root, lean: bool = False) -> None:
     """Tell what NVML knows: ``nvml``, ``driver``, ``count``, then each GPU's ``set`` and ``errors``.
 
     In a prolog what a start needs to know; else all there is (gpu_health.py).
 
     ``devices`` False asks only for the driver. ``root``: where the PCI
-    bus is looked at when NVML does not answer.
+    bus is looked at when NVML does not answer. ``lean``: a prolog's calls, without pynvml.
     """
     began = time.monotonic()
     channel.doing("loading libnvidia-ml.so.1")
     try:
-        nvml = load(root.source.nvml_library)
+        nvml = load(root.source.nvml_library, lean)
         channel.doing("nvmlInitWithFlags")
         call(nvml, "nvmlInit")
     except Fault as fault:
@@ -130,7 +130,8 @@ def _device(channel: Channel, nvml: Any, index: int, handle: Handle, lookup: Loo
         channel.doing(f"gpu {index} {name}")
         try:
             values = read(nvml, handle)
-        except Fault as fault:
+        except (Fault, UnicodeError) as error:
+            fault = as_fault(error)
             if fault.name == "FunctionNotFound" and older is not None and older(known, name):
                 fault = Fault(NOT_SUPPORTED)
             _refused(channel, index, keys, fault)

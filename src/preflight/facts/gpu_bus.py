@@ -6,6 +6,7 @@ from preflight.facts.nvml import NOT_SUPPORTED, Fault, call
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -16,8 +17,6 @@ def fabric(nvml: Any, handle: Any) -> tuple[int, int, int, int]:
     completed (nvmlGpuFabricState_t of nvml.h). The mask (driver 545 and later) and the summary (570 and later) are 0
     where the driver has none. Drivers before 525 know no fabric, and run no GPU that has one.
     """
-    from ctypes import byref
-
     for function, kind in (
         ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v3_t"),
         ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v2_t"),
@@ -27,7 +26,7 @@ def fabric(nvml: Any, handle: Any) -> tuple[int, int, int, int]:
             continue
         info = getattr(nvml, kind)()  # sets its own version
         try:
-            call(nvml, function, handle, byref(info))
+            call(nvml, function, handle, _reference(nvml)(info))
         except Fault as fault:
             if fault.name in ("FunctionNotFound", "ArgumentVersionMismatch"):
                 continue
@@ -37,6 +36,16 @@ def fabric(nvml: Any, handle: Any) -> tuple[int, int, int, int]:
     if not hasattr(nvml, "nvmlDeviceGetGpuFabricInfo"):
         raise Fault("FunctionNotFound")
     raise Fault(NOT_SUPPORTED)
+
+
+def _reference(nvml: Any) -> Callable[[Any], Any]:
+    """Return what makes a function's argument of a structure: pynvml has ctypes' own."""
+    own: Callable[[Any], Any] | None = getattr(nvml, "byref", None)
+    if own is not None:
+        return own
+    from ctypes import byref
+
+    return byref
 
 
 def excluded(nvml: Any) -> list[dict[str, str | None]]:
@@ -54,8 +63,8 @@ def excluded(nvml: Any) -> list[dict[str, str | None]]:
     for index in range(count):
         try:
             info = call(nvml, "nvmlGetExcludedDeviceInfoByIndex", index)
-            bus = info.pciInfo.busId
+            bus = (info.pci if hasattr(info, "pci") else info.pciInfo).busId
             found.append({"bus_id": bus.decode("ascii", "replace") if isinstance(bus, bytes) else str(bus)})
-        except (Fault, AttributeError):
+        except (Fault, AttributeError, UnicodeError):
             found.append({"bus_id": None})
     return found

@@ -1,4 +1,4 @@
-"""NVML through pynvml: loading it, and its errors by name. Only ever used in a probe child."""
+"""NVML: loading it, by pynvml or, in a prolog, without; and its errors by name. Only ever used in a probe child."""
 
 from __future__ import annotations
 
@@ -57,13 +57,21 @@ class Fault(Exception):
         self.name = name
 
 
-def load(library: str = "") -> Any:
+def load(library: str = "", lean: bool = False) -> Any:
     """Return pynvml with libnvidia-ml loaded, not yet initialized.
 
+    ``lean``: for a process that makes a prolog's calls and ends, what makes them without pynvml.
     ``library``: path of libnvidia-ml.so.1 where the loader does not find it by itself: loaded first, it answers
     pynvml's own dlopen by its SONAME. Raises Fault("LibraryNotFound"), before pynvml is imported where the library
     is not there at all.
     """
+    if lean:
+        try:
+            from preflight.facts.nvml_direct.calls import Direct
+        except (ImportError, AttributeError, TypeError):  # a Python whose _ctypes is another: pynvml knows it
+            pass
+        else:
+            return Direct(library)
     import ctypes
 
     try:
@@ -89,6 +97,11 @@ def call(nvml: Any, name: str, *arguments: Any) -> Any:
     except Exception as error:  # also text that is not UTF-8
         what = type(error).__name__
         raise Fault("FunctionNotFound" if what == "NVMLLibraryMismatchError" else what) from None
+
+
+def as_fault(error: Fault | UnicodeError) -> Fault:
+    """Return a call's fault; text that is not UTF-8 is one, wherever it is turned."""
+    return error if isinstance(error, Fault) else Fault(type(error).__name__)
 
 
 def error_name(code: Any) -> str:
