@@ -26,7 +26,7 @@ def use(session: Session, command: Command, prefix: str | None, line: int, what:
         return
     session.uses.looked.add((prefix, command.groups))
     if found:
-        basis = uses.CUDA if found.torch else ""
+        basis = uses.TORCH if found.torch else ""
         uses.need(session, command, prefix, f"cuda>={found.version}", line, found.why, basis)
     from preflight.submit.infer import code  # for the few scripts that have one
 

@@ -21,7 +21,7 @@ from preflight.submit.infer.words import HOLE, WIDE, Word, names
 if TYPE_CHECKING:
     from preflight.submit.infer.session import Session
 
-TORCH, CUDA, PYTHON = "torch", "cuda", "python"  # what a need stands on: that PyTorch runs, or any python of it
+TORCH, PYTHON = "torch", "python"  # what a need stands on: that PyTorch runs, or any python of it
 MAX_STEPS = 100  # changes of PATH
 # Beyond these nothing binds, as to look through it takes too long: characters of a script and of a line, paths.
 MAX_TEXT, MAX_LINE, MAX_PATHS = 1 << 18, 2000, 10_000
@@ -38,12 +38,6 @@ _OF_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE")
 _HIDDEN = re.compile(
     r"\bCUDA_VISIBLE_DEVICES=(?![\"']?(?:\d|GPU-|MIG-|\$\(\(|\$\{?SLURM_))"
     r"|--gres[= ]none|--gpus[a-z-]*[= ]0\b|-G ?0\b|--(?:device|accelerator|platform)[= ]cpu\b|--(?:no[-_]?cuda|cpu)\b"
-)
-# A forward-compatibility package that the job brings, or a loader's path of which that is not known.
-_COMPAT = re.compile(
-    r"(?:^|[;&|])[ \t]*(?:module|ml)[ \t][^\n;&|]*compat|\bLD_(?:LIBRARY_PATH|PRELOAD)\+?=[^\n]*compat"
-    r"|\bLD_LIBRARY_PATH\+?=[^\n]*\$(?!\{?(?:LD_LIBRARY_PATH|HOME|USER|CUDA_HOME|CUDA_PATH|CONDA_PREFIX|VIRTUAL_ENV)\b)",
-    re.IGNORECASE | re.MULTILINE,
 )
 _MODULES_OF_PYTHON = re.compile(r"python|conda|mamba|forge|jupyter", re.IGNORECASE)
 _LOADS_PYTHON = re.compile(
@@ -65,7 +59,7 @@ _VERSION = names("--version -V -v --help -h version")
 
 
 class Kept(NamedTuple):
-    """A need of an environment that may come to bind. ``basis``: TORCH, CUDA (of PyTorch's build) or PYTHON."""
+    """A need of an environment that may come to bind. ``basis``: TORCH or PYTHON."""
 
     command: Command
     clause: str
@@ -232,7 +226,10 @@ def loads_python(session: Session) -> bool:
 
 
 def settle(session: Session) -> None:
-    """Make bind what is certain, once the whole script was read."""
+    """Make bind what is certain, once the whole script was read.
+
+    Of a CUDA `Session.need` knows whether the job may bring forward compatibility.
+    """
     uses = session.uses
     unread = any(key not in uses.doubts for key in session.collector.unsettled())
     if not uses.kept or unread or uses.builds or session.collector.installs:
@@ -246,11 +243,10 @@ def settle(session: Session) -> None:
             continue
         try:
             torch = _is_torch(session, prefix, mine, text)
-            compat = _brings_compat(session, prefix, text)
         except OSError:  # what cannot be looked at may be what decides
             continue
         for one in kept:
-            if one.basis == PYTHON or (torch and (one.basis == TORCH or (one.basis == CUDA and not compat))):
+            if one.basis == PYTHON or (torch and one.basis == TORCH):
                 for groups in dict.fromkeys(run.command.groups for run in mine):
                     own = one.command._replace(groups=groups or one.command.groups)
                     session.need(own, one.clause, one.line, one.why, package=one.package)
@@ -270,12 +266,6 @@ def _is_torch(session: Session, prefix: str, mine: list[Run], text: str) -> bool
         return True
     beside = any(name.lower().startswith(_OTHERS) for site in sites for name in files.names(site) or ())
     return not beside and all(run.prefix == prefix for run in session.uses.runs)
-
-
-def _brings_compat(session: Session, prefix: str, text: str) -> bool:
-    names = session.files.names(f"{prefix}/conda-meta") or ()
-    given = session.environment.get("LD_LIBRARY_PATH", "")
-    return bool(_COMPAT.search(text)) or "compat" in given.lower() or any("cuda-compat" in name for name in names)
 
 
 def _touches(session: Session, command: Command, prefix: str) -> bool:
