@@ -34,6 +34,9 @@ from infer_samples import clauses, environment, put, read, unread
         ("csh -c './a'", True),
         ("mpirun --app file", True),
         ("ctest -j4", True),
+        ("make -j4 train", True),
+        ("$LAUNCHER_DIR/paramrun", True),
+        ("wandb agent lab/p/1", True),
         ("~/envs/pt/bin/vllm serve m", False),
         ("venv/bin/torchrun --nproc_per_node=gpu t.py", False),
     ],
@@ -55,6 +58,8 @@ def test_what_they_bring_is_unread(command: str, without_gpus: bool, tmp_path: P
         "parallel gzip ::: a b",
         "parallel gzip < names",
         "ssh n1 hostname",
+        "make -j8 install",
+        "wandb login",
         "/usr/bin/tool x",
     ],
 )

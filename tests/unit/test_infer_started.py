@@ -169,6 +169,7 @@ def test_a_weak_version_is_no_need() -> None:
         "ncu ./app", "ncu --set full -o out -f ./app", "ncu -k regex:a --launch-count 1 srun ./app",
         "compute-sanitizer ./app", "compute-sanitizer --tool racecheck ./app", "srun nsys profile -o x ./app",
         "nvprof --print-gpu-trace -o x ./app", "parallel ./app ::: 1 2", "parallel -j2 ./app --seed {} ::: 1 2",
+        "mpiexec -genv A=1 -genv B 2 -np 4 ./app", "mpirun_rsh -np 4 A=1 ./app", "mpiexec --new 3 ./app",
         "ibrun ./app", "ibrun -n 4 -o 2 tacc_affinity ./app", "mpprun -np 4 ./app", "./charmrun ++local +p4 ./app",
         "valgrind --tool=memcheck ./app", "strace -f -o x ./app", "perf stat -d -e cycles ./app",
         "perf record -g -o p ./app", "gdb -batch -ex run --args ./app x", "xvfb-run -a -s '-screen 0' ./app",

@@ -19,7 +19,7 @@ _INSTALLS = "what {0} installs is not read"
 _CHOOSES = "which environment {0} uses is not read"
 _STARTS = "{0} starts programs by files of its own, which are not read"
 _ELSEWHERE = "{0}: the container was described elsewhere, which is not read"
-# (subcommands, or "" for any; why)
+# (subcommands, or "" for any words, "*" for none as well; why)
 _ROWS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("pip", "pip3"), ("install uninstall", _INSTALLS)),
     **dict.fromkeys(("virtualenv", "easy_install", "conda-lock", "conda-unpack"), ("", _INSTALLS)),
@@ -33,7 +33,13 @@ _ROWS: dict[str, tuple[str, str]] = {
     "guix": ("shell environment", _CHOOSES),
     **dict.fromkeys(("docker-compose", "podman-compose", "singularity-compose"), ("up run start exec", _ELSEWHERE)),
     **dict.fromkeys(("snakemake", "cwltool", "toil-cwl-runner", "toil-wdl-runner", "miniwdl"), ("", _STARTS)),
-    **dict.fromkeys(("ctest", "tox", "nox", "just"), ("", _STARTS)),
+    **dict.fromkeys(("ctest", "tox", "nox", "just", "disBatch", "greasy", "staskfarm"), ("", _STARTS)),
+    "paramrun": ("*", _STARTS),  # TACC's launcher: its file is named by a variable
+    **dict.fromkeys(("mlflow", "reframe", "jube"), ("run", _STARTS)),
+    "dvc": ("repro exp", _STARTS),
+    "wandb": ("agent", _STARTS),
+    "rlaunch": ("singleshot rapidfire multi", _STARTS),
+    "hq": ("submit worker", _STARTS),
     "nextflow": ("run", _STARTS),
 }
 _CONDA = "install create update upgrade remove uninstall env"
@@ -42,6 +48,8 @@ _ENVS = ("create", "update", "remove")  # of `conda env`
 # Modules of Python that install: `python -m pip install`.
 _MODULES = {"pip": "install uninstall", "ensurepip": "", "venv": "", "virtualenv": "", "uv": "pip sync add venv"}
 _PYTHON = re.compile(r"python[\d.]*t?")
+_MAKES = ("make", "gmake", "ninja")
+_RUNS = re.compile(r"(?:run|train|test|check|bench|exec|launch|start|simul|eval|demo)[\w.-]*")  # targets that run
 _PIP = re.compile(r"pip\d[\d.]*")
 # Of tools that have a rule of their own, the subcommands that it does not read.
 _FURTHER: dict[str, tuple[str, str]] = {
@@ -88,8 +96,8 @@ def _say(session: Session, command: Command, subcommands: str, why: str) -> None
     first = rest[0].text if rest else ""
     if subcommands == _CONDA and first == "env" and not any(one.text in _ENVS for one in rest[1:2]):
         return
-    if (not subcommands and words) or first in subcommands.split():
-        shown = f"{word.name} {first}" if subcommands else word.name
+    if subcommands == "*" or (not subcommands and words) or first in subcommands.split():
+        shown = f"{word.name} {first}" if subcommands.strip("*") else word.name
         if why == _INSTALLS:
             session.collector.installs = True
             session.changes(shown, word.line)
@@ -107,6 +115,8 @@ def other(session: Session, command: Command) -> Command | None:
     word, words = command.words[0], command.words[1:]
     if _PIP.fullmatch(word.name):
         _say(session, command, "install uninstall", _INSTALLS)
+    elif word.name in _MAKES and (targets := [one for one in words if _RUNS.fullmatch(one.text)]):
+        session.collector.unread(word.line, _STARTS.format(f"{word.name} {targets[0].text}"))
     elif _PYTHON.fullmatch(word.name):
         at = next((at for at, one in enumerate(words) if one.text == "-m"), len(words))
         module = words[at + 1].text if at + 1 < len(words) else ""

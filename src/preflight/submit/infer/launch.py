@@ -32,16 +32,16 @@ _MPI_VALUED = names(
     "-bind-to -x -wdir --wdir -wd --output-filename --rankfile -rf --prefix --tune -am --report-uri --timeout "
     "--launcher -launcher -bootstrap --bootstrap -iface -rmk -env-list -genvlist -envlist -path --path "
     "--cpu-set --cpu-list --display --pmixmca-file -configfile --configfile --app -app --dvm --personality "
-    "--output --rtos -usize -o"
+    "--output --rtos -usize -o --ppn --depth --cpu-bind --mem-bind"
 )
 _GPUS = names("--gpus -G --gpus-per-node --gpus-per-task --gpus-per-socket --gres")
 _GROUP = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 UNCLEAR = "stands behind options that are computed when the job runs"
+# Among a starter's options: the number that one which is not known takes, and mpirun_rsh's NAME=value.
+_NO_PROGRAM = re.compile(r"\d+|[A-Za-z_]\w*=.*", re.DOTALL)
 _MPI_DIRECTORY = names("-wdir --wdir -wd --wd")
 _MPI_FILES = names("-app --app -configfile --configfile")
-_CHARM_VALUED = names(
-    "+p ++p +n ++n ++np ++ppn ++nodelist ++nodegroup ++remote-shell ++timeout ++runscript ++mpiexec-no-n"
-)
+_CHARM_VALUED = names("+p ++p +n ++n ++np ++ppn ++nodelist ++nodegroup ++remote-shell ++timeout ++runscript")
 _MPI_PAIRS = names("-genv --genv -env --env --mca -mca --gmca -gmca --prtemca --pmixmca")
 
 
@@ -154,12 +154,12 @@ def _srun_valued() -> frozenset[str]:
 
 
 def mpirun(session: Session, command: Command) -> None:
-    """`mpirun … COMMAND : … COMMAND`: noted. Options of two values (-genv A B) are known."""
+    """`mpirun … COMMAND : … COMMAND`: noted. Options of two values (-genv A B) are known, of one as well."""
     word = command.words[0]
     session.collector.note(word.line, f"starts MPI processes with {word.name}")
     for words in _parts(command):
         vague = False
-        while words and (words[0].text.startswith("-") or words[0].vague):
+        while words and (words[0].text.startswith("-") or words[0].vague or _NO_PROGRAM.fullmatch(words[0].text)):
             text = words[0].text
             if text in _MPI_FILES:
                 session.collector.unread(word.line, f"the programs that a file of {word.name} names ({text})")
@@ -168,7 +168,8 @@ def mpirun(session: Session, command: Command) -> None:
             if words[0].vague:  # options, or the program with them
                 session.unresolved(command, word.line)
                 vague = True
-            del words[: 3 if text in _MPI_PAIRS else 2 if text in _MPI_VALUED else 1]
+            pair = text in _MPI_PAIRS and not (len(words) > 1 and "=" in words[1].text)  # Hydra takes -genv A=B too
+            del words[: 3 if pair else 2 if text in _MPI_PAIRS or text in _MPI_VALUED else 1]
         rest = command.rest(words)
         if rest is not None:
             session.run(rest._replace(doubt=rest.doubt or UNCLEAR) if vague else rest)

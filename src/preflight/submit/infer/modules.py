@@ -33,7 +33,7 @@ _PLAIN = re.compile(r"[\w./]")
 # What begins or holds a variant of Environment Modules 5.1: +on, ~off, name=value; -off looks like an option.
 _VARIANT = re.compile(r"[+~-]|[A-Za-z_]\w*=")
 _EXACT = re.compile(r"[^,:@]+")
-_CUDA = re.compile(r"(?:[\w.-]+/)*(?:cuda|cudatoolkit|cuda-toolkit)/(.+)", re.IGNORECASE)
+_CUDA = re.compile(r"(?:[\w.-]+/)*(?:cuda\d{0,3}|cudatoolkit|cuda-toolkit)/(?:toolkit/)?(.+)", re.IGNORECASE)
 # The CUDA of Cray's names, cudatoolkit/22.7_11.7: release of the HPC SDK, then of CUDA.
 _CRAY = re.compile(r"\d{2}\.\d{1,2}_(\d{2}\.\d)$")
 _PART = re.compile(r"(?<![A-Za-z0-9])cuda[-_]?(\d{1,2}\.\d{1,2})(?!\d)", re.IGNORECASE)

@@ -44,9 +44,9 @@ def source(session: Session, command: Command) -> None:
         uses.activate(session, command, None)
     elif file.name != "activate":
         text = file.text.replace(HOLE, "…").replace(WIDE, "…")
-        usual = setup.sourced(file.text)
+        usual = setup.sourced(file.text, session.collector.line(file.line))
         session.collector.unread(file.line, f"{text} is not read", len(words) == 1 and usual)
-        trees.sourced(session, joined(command.cwd, file.text) if file.known else None, text)
+        trees.sourced(session, joined(command.cwd, file.text) if file.known else None, text, usual)
         if not usual:
             session.changes(text, file.line)
             session.changed(_set_by(session, command, file))

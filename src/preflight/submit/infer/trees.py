@@ -67,10 +67,10 @@ def _of(session: Session, tree: str, name: str) -> str:
     return UNKNOWN if there else ""  # another version, or a directory of versions
 
 
-def sourced(session: Session, path: "str | None", text: str) -> None:
+def sourced(session: Session, path: "str | None", text: str, usual: bool = False) -> None:
     """Take a file that the script sources, at ``path`` (None: not known) and written ``text``: it may add trees, unless
-    it is here and does not."""
-    if setup.sourced(text) and not text.endswith(".bashrc"):
+    it is here and does not, or is one of the ``usual`` ones that only set a tool up."""
+    if usual and not setup.is_personal(text):
         return
     if path is None or _may_add(session, path):
         session.sourced = session.sourced or f"{text} may add trees of modules"

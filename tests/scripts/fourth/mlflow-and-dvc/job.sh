@@ -1,0 +1,5 @@
+#!/bin/bash
+#SBATCH --gres=gpu:1
+mlflow run . -P lr=0.1
+dvc repro train
+make -j8 && make train
