@@ -64,10 +64,10 @@ def test_a_copy_that_leads_elsewhere_is_not_followed_by_anybody(place: Path) -> 
     os.chown(path, USER, -1, follow_symlinks=False)
     places = ReportPlaces(str(place / "spool"), str(place / "reports"))
     assert find(places, parse_job("42")).reports == []
-    assert read_as(USER, places, parse_job("42")) == []
+    assert read_as(USER, places, parse_job("42")) == ([], False)
 
 
 def test_a_user_cannot_read_what_only_root_can(place: Path) -> None:
     store.write_copy(str(place / "reports"), report(), 0, -1)
     places = ReportPlaces(str(place / "spool"), str(place / "reports"))
-    assert read_as(USER, places, parse_job("42")) == []
+    assert read_as(USER, places, parse_job("42")) == ([], False)

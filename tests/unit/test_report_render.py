@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from preflight.report import model
 from preflight.report.advice import advise
 from preflight.report.clean import clean, width
-from preflight.report.merge import fold, merge
+from preflight.report.merge import merge
+from preflight.report.nodes import fold
 from preflight.report.render import markdown, pad, render, wrap
 from preflight.report.store import encode
 from preflight.report.validate import load

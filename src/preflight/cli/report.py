@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterable
 
 import click
 
@@ -12,10 +13,14 @@ from preflight.cli import completion
 from preflight.cli.report_store import store_url, with_store
 from preflight.policy.load import PolicyError, load_policy
 from preflight.report.clean import clean
-from preflight.report.find import Found, ReportPlaces, Wanted, find, parse_job, with_copies
-from preflight.report.merge import View, merge
-from preflight.report.render import FORMATS, render, to_json
+from preflight.report.find import ReportPlaces, Wanted, find, parse_job
+from preflight.report.found import Found, Keep, with_copies
 
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.report.view import View
+
+FORMATS = ("text", "html", "json", "markdown")
 ASK_S = 4.0  # for Slurm in all: the report is there without its answer
 
 
@@ -34,19 +39,45 @@ def report(jobid: str, form: str, output: str | None, config: str | None) -> Non
         places = _places(config)
     except ValueError as error:
         raise _stop(str(error)) from None
-    found = find(places, wanted)
+    if form == "json":
+        from preflight.report.aside import Aside, document
+
+        aside = Aside()
+        try:
+            found = _found(places, wanted, aside.keep)
+        except OSError as error:
+            raise _stop(f"{error.strerror} where temporary files go; set TMPDIR to a place with room") from None
+        _write(document(str(wanted), found.entries, aside, found.notes), output)
+        return
+    from preflight.report.condense import Condenser
+
+    condenser = Condenser()
+    found = _found(places, wanted, lambda report, _: condenser.condense(report))
+    _write([_rendered(found, wanted, form, config)], output)
+
+
+def _found(places: ReportPlaces, wanted: Wanted, keep: Keep) -> Found:
+    """Return the job's reports, with what is left out said on stderr; exits with 2 where there is none."""
+    found = find(places, wanted, keep=keep)
     if url := store_url(places.store):
-        found = with_store(found, wanted, url)
-    found = _as_owners(found, places, wanted)
+        found = with_store(found, wanted, url, keep)
+    found = _as_owners(found, places, wanted, keep)
     for note in found.notes:
         click.echo(f"preflight report: {note}", err=True)
-    if not found.reports:
+    if not found.entries:
         raise _stop(_nothing(found, wanted))
-    view = _with_ending(merge(str(wanted), found.reports), wanted, config, form)
-    _write(_rendered(view, found, form), output)
+    return found
 
 
-def _with_ending(view: View, wanted: Wanted, config: str | None, form: str) -> View:
+def _rendered(found: Found, wanted: Wanted, form: str, config: str | None) -> str:
+    from preflight.report.merge import view_of
+    from preflight.report.render import render
+
+    view = view_of(str(wanted), found.reports)
+    return render(_with_ending(view, wanted, config), form)
+
+
+def _with_ending(view: View, wanted: Wanted, config: str | None) -> View:
     """Return the view with the job's name, state and run time, where this host has a Slurm that knows them."""
     from preflight.deploy.doctor.conf import conf_path
     from preflight.slurm.accounting import ending
@@ -54,7 +85,7 @@ def _with_ending(view: View, wanted: Wanted, config: str | None, form: str) -> V
 
     hook = load_policy(config).hook
     conf = conf_path(hook.slurm_conf or os.environ.get("SLURM_CONF", ""))
-    if form == "json" or not conf:  # without a slurm.conf its commands look for one in DNS
+    if not conf:  # without a slurm.conf its commands look for one in DNS
         return view
     known = ending(Slurm(hook.slurm_bin, conf, time.monotonic() + ASK_S, each_s=ASK_S / 2), str(wanted))
     if known is None:
@@ -72,20 +103,23 @@ def _span(seconds: int | None) -> str:
     return f"{f'{days}-' if days else ''}{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
 
 
-def _as_owners(found: Found, places: ReportPlaces, wanted: Wanted) -> Found:
+def _as_owners(found: Found, places: ReportPlaces, wanted: Wanted, keep: Keep) -> Found:
     """Return what was found, for root with what the job's user can read: by a child that has become that user."""
     if not found.owners:
         return found
     from preflight.report.as_owner import read_as
 
-    copies = [report for uid in found.owners for report in read_as(uid, places, wanted)]
-    more = with_copies(found, copies)
-    added = len(more.reports) - len(found.reports)
-    if not added:
-        return found
-    notes = [note for note in more.notes if "users' copies" not in note]
-    whose = ", ".join(map(_user, found.owners))
-    notes.append(f"{added} of the reports are read as {whose}, from copies that this user may have changed")
+    read = {uid: read_as(uid, places, wanted, keep) for uid in found.owners}
+    more = with_copies(found, [entry for copies in read.values() for entry in copies.entries])
+    notes = more.notes
+    added = len(more.entries) - len(found.entries)
+    if added:
+        notes = [note for note in notes if "users' copies" not in note]
+        whose = ", ".join(map(_user, found.owners))
+        notes.append(f"{added} of the reports are read as {whose}, from copies that this user may have changed")
+    for uid in (uid for uid, copies in read.items() if copies.cut):
+        run = f"sudo -u {_user(uid)} preflight report {wanted}"
+        notes.append(f"not all copies of {_user(uid)} were read, they are too many or their place is slow: {run}")
     return more._replace(notes=notes)
 
 
@@ -107,10 +141,6 @@ def _places(config: str | None) -> ReportPlaces:
     return ReportPlaces(policy.report.spool, policy.report.dir, policy.report.search, policy.report.store)
 
 
-def _rendered(view: View, found: Found, form: str) -> str:
-    return to_json(view, found.reports, found.notes) if form == "json" else render(view, form)
-
-
 def _nothing(found: Found, wanted: Wanted) -> str:
     """Return why there is nothing to show, and what to do about it."""
     if not found.looked:
@@ -124,14 +154,16 @@ def _nothing(found: Found, wanted: Wanted) -> str:
     return f"no report of job {wanted} in {looked}; has it started, and is it your job? (preflight why {wanted})"
 
 
-def _write(text: str, output: str | None) -> None:
+def _write(texts: Iterable[str], output: str | None) -> None:
+    """Write what belongs together, piece by piece; exits with 2 where a file cannot be written."""
     if output is None or output == "-":
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False)
+        for text in texts:
+            click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False)
         return
     try:
         with open(output, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.writelines(texts)
     except OSError as error:
         raise _stop(f"{output}: cannot be written: {error.strerror}; name another file with -o") from None
 

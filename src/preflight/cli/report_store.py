@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from preflight.report.find import Found, Wanted
+from preflight.report.find import Wanted
+from preflight.report.found import Found, Keep, entry_of, in_order
 from preflight.report.validate import ReportError, load
 
 
-def with_store(found: Found, wanted: Wanted, url: str) -> Found:
+def with_store(found: Found, wanted: Wanted, url: str, keep: Keep) -> Found:
     """Return ``found`` with what the store at ``url`` has beside it, by id; a store that fails is one more note."""
     try:
         from preflight.fleet.query.jobs import raw_reports
@@ -23,11 +24,13 @@ def with_store(found: Found, wanted: Wanted, url: str) -> Found:
         store.close()
     except StoreError as error:
         return found._replace(notes=[*found.notes, str(error)])
-    known = {(report["cluster"], report["id"]) for report in found.reports}
-    more = [report for report in map(_loaded, raws) if report and (report["cluster"], report["id"]) not in known]
-    more = [report for report in more if _is_wanted(report["job"], wanted)]
-    reports = sorted([*found.reports, *more], key=lambda report: (report["started"], report["node"]))
-    return found._replace(reports=reports, looked=[*found.looked, url])
+    known = {(one.head.cluster, one.head.id) for one in found.entries}
+    more = []
+    for raw in raws:
+        report = _loaded(raw)
+        if report and (report["cluster"], report["id"]) not in known and _is_wanted(report["job"], wanted):
+            more.append(entry_of(report, raw, keep))
+    return found._replace(entries=in_order([*found.entries, *more]), looked=[*found.looked, url])
 
 
 def store_url(configured: str) -> str:
@@ -39,9 +42,10 @@ def store_url(configured: str) -> str:
 
 def _loaded(raw: bytes) -> dict[str, Any] | None:
     try:
-        return load(raw)
+        report = load(raw)
     except ReportError:  # of a later version: its own Preflight reads it
         return None
+    return report if report["job"] else None
 
 
 def _is_wanted(job: dict[str, Any], wanted: Wanted) -> bool:

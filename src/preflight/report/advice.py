@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import NamedTuple
 
-from preflight.report.merge import Change, Detail, Try, View, fold, natural
+from preflight.report.nodes import fold, natural
+from preflight.report.view import Change, Detail, Try, View
 
 _SHOWN = 8
 BREAKER = "drain breaker"
@@ -135,10 +137,11 @@ def _admin(view: View) -> Iterable[str]:
             )
         elif event.action != "none" and not event.enforced:
             yield f"{event.where}: {event.action} was only recorded, not done{_because(event.detail)}."
+    later = _Later(view)
     about = [
         detail
         for detail in view.problems
-        if (detail.blame in ("node", "site") or detail.status == "unknown") and not _well_again(view, detail)
+        if (detail.blame in ("node", "site") or detail.status == "unknown") and not later.is_well(detail)
     ]
     yield from (_step(detail) for detail in about if detail.remedy or detail.status != "unknown")
     yield from _unknown([detail for detail in about if not detail.remedy and detail.status == "unknown"])
@@ -165,17 +168,37 @@ def _unknown(details: Iterable[Detail]) -> Iterable[str]:
             yield f"{where}: {len(names)} checks could not judge, Findings say why: {shown}."
 
 
-def _well_again(view: View, detail: Detail) -> bool:
-    """Return whether each node of a finding passed the same check later in this job's own reports."""
-    later: dict[str, bool] = {}
-    had = set()
-    for report in sorted((one for run in view.tries for one in run.reports), key=lambda one: str(one["started"])):
-        for one in report["findings"]:
-            if one["check"] == detail.check and one["subject"] in (detail.subject, ""):
-                later[report["node"]] = one["status"] == "pass"
-            if (one["check"], one["subject"], one["status"]) == (detail.check, detail.subject, detail.status):
-                had.add(report["node"])
-    return detail.blame == "node" and bool(had) and all(later.get(node) for node in had)
+class _Later:
+    """What became of findings: whether each node that had one passed the same check later in this job's own reports."""
+
+    def __init__(self, view: View) -> None:
+        checks = {detail.check for detail in view.problems if detail.blame == "node"}
+        self._had: dict[tuple[str, str, str], set[str]] = {}
+        self._last: dict[tuple[str, str], dict[str, tuple[int, bool]]] = {}  # by node: its place in time, did it pass
+        self._well: dict[tuple[str, str, str], bool] = {}
+        reports = sorted((one for run in view.tries for one in run.reports), key=itemgetter("started"))
+        of_checks: dict[int, list[tuple[str, str, str]]] = {}  # by the list of findings, which many reports share
+        at = 0
+        for report in reports if checks else ():
+            findings = report["findings"]
+            if id(findings) not in of_checks:
+                of_checks[id(findings)] = [
+                    (one["check"], one["subject"], one["status"]) for one in findings if one["check"] in checks
+                ]
+            for key in of_checks[id(findings)]:
+                self._had.setdefault(key, set()).add(report["node"])
+                self._last.setdefault(key[:2], {})[report["node"]] = (at, key[2] == "pass")
+                at += 1
+
+    def is_well(self, detail: Detail) -> bool:
+        """Return whether all nodes of a finding that is theirs to blame are well again."""
+        key = (detail.check, detail.subject, detail.status)
+        if detail.blame != "node" or key not in self._had:
+            return False
+        if key not in self._well:
+            last = [self._last.get((detail.check, subject), {}) for subject in dict.fromkeys((detail.subject, ""))]
+            self._well[key] = all(max(one[node] for one in last if node in one)[1] for node in self._had[key])
+        return self._well[key]
 
 
 def _of_job(change: Change) -> str:

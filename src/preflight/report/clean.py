@@ -1,7 +1,6 @@
 """Text from users and Slurm made safe to show: nothing in it moves a cursor, a reading direction or a margin."""
 
 import unicodedata
-from collections.abc import Iterable
 from typing import Any
 
 LIMIT = 500
@@ -23,23 +22,18 @@ def clean(text: str, limit: int = LIMIT) -> str:
 
 def clean_tree(value: Any, limit: int = LIMIT, depth: int = 24) -> Any:
     """Return a JSON value with every text in it, keys too, passed through `clean`; cut below ``depth`` levels."""
-    return _Cleaner(limit).tree(value, depth)
+    return Cleaner(limit).tree(value, depth)
 
 
-def clean_trees(values: Iterable[Any]) -> list[Any]:
-    """Return each of the JSON values as `clean_tree` does; what stands in many of them is looked at once."""
-    cleaner = _Cleaner(LIMIT)
-    return [cleaner.tree(one, 24) for one in values]
-
-
-class _Cleaner:
+class Cleaner:
     """Remembers which texts it has cleaned: of a job's thousand reports most texts are in all."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._known: dict[str, str] = {}
 
     def text(self, value: str) -> str:
+        """Return a text as `clean` does."""
         found = self._known.get(value)
         if found is None:
             found = clean(value, self._limit)
@@ -47,7 +41,8 @@ class _Cleaner:
                 self._known[value] = found
         return found
 
-    def tree(self, value: Any, depth: int) -> Any:
+    def tree(self, value: Any, depth: int = 24) -> Any:
+        """Return a JSON value as `clean_tree` does."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):

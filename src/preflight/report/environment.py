@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
+
+from preflight.report.nodes import fold
 
 Report = dict[str, Any]
 Subjects = dict[str, dict[str, Any]]
-Fold = Callable[[Iterable[str]], str]
 _LISTED = 6
 _FURTHER = 50
 _VERSION = 24  # enough of a digest to tell two policies apart
@@ -40,24 +41,28 @@ class _Unknown(str):
 Value = Union[str, tuple[str, ...]]
 Shown = Callable[[Subjects], Optional[Value]]
 Rule = tuple[str, tuple[str, ...], Shown]
+Kind = tuple[Subjects, dict[str, str]]  # facts and why others could not be told
+Pruned = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-def environment(reports: list[Report], fold: Fold) -> tuple[EnvRow, ...]:
+def environment(reports: Iterable[Report]) -> tuple[EnvRow, ...]:
     """Return one row for each property that any node's reports state; ``reports`` are in order of time.
 
-    A property of a node is what its latest report says. Free memory and space are left out of the comparison.
+    A property of a node is what its latest report says. Free memory and space are left out of the comparison. Nodes
+    whose reports have the same facts, as one object (`condense.Condenser`), are looked at once.
     """
-    nodes = _by_node(reports)
+    kinds, of_node = _kinds(reports)
     rows = []
-    for label, paths, show in (*ROWS, *_further(nodes)):
-        values = {node: _value(facts, unknown, paths, show) for node, (facts, unknown) in nodes.items()}
-        told = {node: value for node, value in values.items() if value is not None}
+    for label, paths, show in (*ROWS, *_further(kinds)):
+        values = [_value(facts, unknown, paths, show) for facts, unknown in kinds]
+        told = {node: value for node, kind in of_node.items() if (value := values[kind]) is not None}
         if told:
-            rows.append(_row(label, told, [node for node in nodes if node not in told], fold))
+            missing = () if len(told) == len(of_node) else [node for node in of_node if node not in told]
+            rows.append(_row(label, told, missing))
     return tuple(rows)
 
 
-def software(reports: list[Report], fold: Fold) -> tuple[EnvRow, ...]:
+def software(reports: Iterable[Report]) -> tuple[EnvRow, ...]:
     """Return the rows of what made the reports."""
     rows = []
     for key, label in (
@@ -71,7 +76,7 @@ def software(reports: list[Report], fold: Fold) -> tuple[EnvRow, ...]:
             if report["software"][key]:
                 told[report["node"]] = report["software"][key][:_VERSION]
         if told:
-            rows.append(_row(label, told, [], fold))
+            rows.append(_row(label, told, ()))
     return tuple(rows)
 
 
@@ -85,16 +90,34 @@ def size(value: float, base: int = 1024) -> str:
     return f"{value:.0f} {units[step]}" if value >= 100 or not step else f"{value:.3g} {units[step]}"
 
 
-def _by_node(reports: list[Report]) -> dict[str, tuple[Subjects, dict[str, str]]]:
-    nodes: dict[str, tuple[Subjects, dict[str, str]]] = {}
+def _kinds(reports: Iterable[Report]) -> tuple[list[Kind], dict[str, int]]:
+    """Return the different facts that nodes have, and for each node which of them."""
+    of_node: dict[str, list[Kind]] = {}
     for report in reports:
-        facts, unknown = nodes.setdefault(report["node"], ({}, {}))
-        for subject, keys in report["facts"].items():
+        of_node.setdefault(report["node"], []).append((report["facts"], report.get("unknown") or {}))
+    kinds: list[Kind] = []
+    numbers: dict[tuple[Any, ...], int] = {}
+    found = {}
+    for node, own in of_node.items():
+        key = tuple((id(facts), *unknown.items()) for facts, unknown in own)
+        if key not in numbers:
+            numbers[key] = len(kinds)
+            kinds.append(_latest(own))
+        found[node] = numbers[key]
+    return kinds, found
+
+
+def _latest(own: Sequence[Kind]) -> Kind:
+    """Return what one node's facts are at last; of each the later reading counts."""
+    facts: Subjects = {}
+    unknown: dict[str, str] = {}
+    for read, untold in own:
+        for subject, keys in read.items():
             facts.setdefault(subject, {}).update(keys)
             for name in [name for name in unknown if name.partition(".")[0] == subject]:
                 del unknown[name]
-        unknown.update(report.get("unknown") or {})
-    return nodes
+        unknown.update(untold)
+    return facts, unknown
 
 
 def _value(facts: Subjects, unknown: dict[str, str], paths: tuple[str, ...], show: Shown) -> Value | None:
@@ -108,7 +131,7 @@ def _value(facts: Subjects, unknown: dict[str, str], paths: tuple[str, ...], sho
         return None  # not read, or a report by another hand: what is not of the known shape is not shown
 
 
-def _row(label: str, told: dict[str, Value], missing: list[str], fold: Fold) -> EnvRow:
+def _row(label: str, told: Mapping[str, Value], missing: Sequence[str]) -> EnvRow:
     groups: dict[Value, list[str]] = {}
     for node, value in told.items():
         groups.setdefault(value, []).append(node)
@@ -240,13 +263,42 @@ _KNOWN = {path for _, paths, _ in ROWS for path in paths} | {
     *("memory.available", "tmp.free", "shm.free", "tmp.path", "shm.path", "gpus.count", "toolkits.items", "ib.ports"),
     *("gpus.stuck_at", "os.support_end", "os.l4t", "toolkits.compat"),
 }
+_READ = {path for _, paths, _ in ROWS for path in paths} | {"os.name", "os.id", "os.version"}
+_OF_DEVICE = ("name", "error", "memory", "compute_capability", "ecc", "mig", "nvlink")
 
 
-def _further(nodes: dict[str, tuple[Subjects, dict[str, str]]]) -> list[Rule]:
+def shown_of(subject: str) -> Pruned:
+    """Return what takes, of a subject's facts, those keys and values that `environment` shows."""
+    if f"{subject}.".startswith(_FOR_CHECKS):
+        return lambda keys: {}
+    known = {path.partition(".")[2] for path in _KNOWN if path.partition(".")[0] == subject}
+    read = tuple(path.partition(".")[2] for path in sorted(_READ) if path.partition(".")[0] == subject)
+
+    def pruned(keys: Mapping[str, Any]) -> dict[str, Any]:
+        found = {key: keys[key] for key in read if key in keys}
+        if not known.issuperset(keys):  # a fact that this module has no words for; a list is not shown, but counted
+            further = [key for key in keys if key not in known]
+            found.update((key, [] if isinstance(keys[key], (list, dict)) else keys[key]) for key in further)
+        if isinstance(found.get("devices"), list) and subject == "gpus":
+            found["devices"] = [_device(one) if isinstance(one, dict) else one for one in found["devices"]]
+        return found
+
+    return pruned
+
+
+def _device(one: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: one[key] for key in _OF_DEVICE if key in one}
+    cut = one.get("mig_devices")
+    if isinstance(cut, list):
+        cut = [{"profile": part.get("profile")} if isinstance(part, dict) else part for part in cut]
+    if cut:
+        found["mig_devices"] = cut
+    return found
+
+
+def _further(kinds: Iterable[Kind]) -> list[Rule]:
     """Return rows for facts that this module has no words for: a probe added later shows without touching it."""
-    paths = dict.fromkeys(
-        f"{subject}.{key}" for facts, _ in nodes.values() for subject, keys in facts.items() for key in keys
-    )
+    paths = dict.fromkeys(f"{subject}.{key}" for facts, _ in kinds for subject, keys in facts.items() for key in keys)
     # What is installed around the driver, and what the kernel said, is for the checks; the page names it where
     # something is wrong with it.
     further = [path for path in paths if path not in _KNOWN and not path.startswith(_FOR_CHECKS)][:_FURTHER]

@@ -8,11 +8,12 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from preflight.digits import is_whole
 from preflight.report.clean import clean
+from preflight.report.found import Entry, Found, Keep, Report, entry_of, in_order, latest_of, whole
 from preflight.report.validate import MAX_BYTES, ReportError, load
 
 MAX_FILES = 50_000  # of one job: 10 000 nodes, two phases and a requeue or two
@@ -21,8 +22,6 @@ MAX_JOBS = 5_000  # directories looked into for the tasks of an array
 _FLAGS = os.O_RDONLY
 for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # not all of them everywhere
     _FLAGS |= getattr(os, _flag, 0)
-
-Report = dict[str, Any]
 
 
 class ReportPlaces(NamedTuple):
@@ -48,18 +47,6 @@ class Wanted(NamedTuple):
         return str(self.job) if self.task is None else f"{self.job}_{self.task}"
 
 
-class Found(NamedTuple):
-    """Reports in order of time, the directories looked in, and one line for each sort of file left out.
-
-    ``owners``: uids of the users whose copies were left out.
-    """
-
-    reports: list[Report]
-    looked: list[str]
-    notes: list[str]
-    owners: tuple[int, ...] = ()
-
-
 class _Tally:
     """What was left out, counted."""
 
@@ -80,8 +67,8 @@ def parse_job(text: str) -> Wanted:
     return Wanted(int(job), int(task) if underscore else None)
 
 
-def find(places: ReportPlaces, wanted: Wanted, euid: int | None = None) -> Found:
-    """Return the reports of a job; never raises OSError.
+def find(places: ReportPlaces, wanted: Wanted, euid: int | None = None, keep: Keep = whole) -> Found:
+    """Return the reports of a job; never raises OSError, other than ``keep`` does.
 
     An array's number gives the reports of all its tasks. ``euid`` is that of this process where it is None.
     """
@@ -89,41 +76,20 @@ def find(places: ReportPlaces, wanted: Wanted, euid: int | None = None) -> Found
     roots = _roots(places, effective)
     spool = os.path.normpath(os.path.join(places.spool, "reports")) if places.spool and effective == 0 else ""
     tally = _Tally()
-    latest: dict[tuple[Any, ...], Report] = {}
-    on_record: set[tuple[Any, ...]] = set()
+    latest: dict[tuple[Any, ...], Entry] = {}
+    on_record: set[tuple[str, int]] = set()
     for root in sorted(roots, key=lambda root: root != spool):  # the record of truth first
-        for report in _in_root(root, wanted, effective, tally):
-            job = report["job"]
-            key = _key(report)
+        for entry in _in_root(root, wanted, effective, tally, keep):
+            head = entry.head
             if root == spool:
-                on_record.add((report["node"], job["id"]))
-            elif (report["node"], job["id"]) in on_record:
-                tally.beside += key not in latest or latest[key]["id"] != report["id"]
+                on_record.add((head.node, head.job))
+            elif (head.node, head.job) in on_record:
+                tally.beside += head.same not in latest or latest[head.same].head.id != head.id
                 continue  # whatever a file server says of this node's own runs
-            if key not in latest or latest[key]["started"] < report["started"]:
-                latest[key] = report
-    return Found(_in_order(latest), roots, _notes(tally, wanted), tuple(sorted(tally.owners - {0})[:MAX_OWNERS]))
-
-
-def with_copies(found: Found, copies: Iterable[Report]) -> Found:
-    """Return what was found with users' ``copies`` of other nodes' runs; of a node that is on record none counts."""
-    latest = {_key(one): one for one in found.reports}
-    on_record = {(one["node"], one["job"]["id"]) for one in found.reports}
-    for one in copies:
-        if one["job"] is None or (one["node"], one["job"]["id"]) in on_record:
-            continue
-        if _key(one) not in latest or latest[_key(one)]["started"] < one["started"]:
-            latest[_key(one)] = one
-    return found._replace(reports=_in_order(latest))
-
-
-def _key(report: Report) -> tuple[Any, ...]:
-    job = report["job"]
-    return (report["cluster"], report["node"], job["id"], job["restart"] or 0, report["phase"])
-
-
-def _in_order(latest: dict[tuple[Any, ...], Report]) -> list[Report]:
-    return sorted(latest.values(), key=lambda report: (report["started"], report["node"]))
+            latest_of(latest, entry)
+    return Found(
+        in_order(latest.values()), roots, _notes(tally, wanted), tuple(sorted(tally.owners - {0})[:MAX_OWNERS])
+    )
 
 
 def _roots(places: ReportPlaces, euid: int) -> list[str]:
@@ -136,24 +102,25 @@ def _roots(places: ReportPlaces, euid: int) -> list[str]:
     return list(dict.fromkeys(os.path.normpath(root) for root in roots))
 
 
-def _in_root(root: str, wanted: Wanted, euid: int, tally: _Tally) -> Iterator[Report]:
+def _in_root(root: str, wanted: Wanted, euid: int, tally: _Tally, keep: Keep) -> Iterator[Entry]:
     if euid == 0 and (os.path.islink(root) or not _roots_own(root)):
         tally.foreign.append(root)
         return
-    own = list(_in_job(os.path.join(root, str(wanted.job)), wanted.job, euid, tally))
-    if wanted.alone:
-        yield from own
-        return
     # The last task of an array has the array's own number as its job id.
-    array = wanted.task is not None or not own or any(report["job"]["array_job_id"] for report in own)
-    yield from (report for report in own if _is_wanted(report, wanted))
-    if not array:
+    array, any_here = wanted.task is not None, False
+    for report, raw in _in_job(os.path.join(root, str(wanted.job)), wanted.job, euid, tally):
+        array, any_here = array or bool(report["job"]["array_job_id"]), True
+        if wanted.alone or _is_wanted(report, wanted):
+            yield entry_of(report, raw, keep)
+    if wanted.alone or not (array or not any_here):
         return
     for job in _later_jobs(root, wanted.job, tally):
         folder = os.path.join(root, str(job))
         first = next(_in_job(folder, job, euid, _Tally()), None)
-        if first is not None and _is_wanted(first, wanted):
-            yield from (report for report in _in_job(folder, job, euid, tally) if _is_wanted(report, wanted))
+        if first is not None and _is_wanted(first[0], wanted):
+            for report, raw in _in_job(folder, job, euid, tally):
+                if _is_wanted(report, wanted):
+                    yield entry_of(report, raw, keep)
 
 
 def _is_wanted(report: Report, wanted: Wanted) -> bool:
@@ -175,8 +142,8 @@ def _later_jobs(root: str, job: int, tally: _Tally) -> list[int]:
     return later[:MAX_JOBS]
 
 
-def _in_job(folder: str, job: int, euid: int, tally: _Tally) -> Iterator[Report]:
-    """Yield the reports about ``job`` in one directory."""
+def _in_job(folder: str, job: int, euid: int, tally: _Tally) -> Iterator[tuple[Report, bytes]]:
+    """Yield the reports about ``job`` in one directory, each with its bytes."""
     try:
         descriptor = _open_folder(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -193,11 +160,11 @@ def _in_job(folder: str, job: int, euid: int, tally: _Tally) -> Iterator[Report]
             tally.owners |= {_owner(name, descriptor) for name in mine[:MAX_OWNERS]}
             return
         for name in mine[:MAX_FILES]:
-            report = _one(folder, name, descriptor, euid, tally)
-            if report is not None and (report["job"] is None or report["job"]["id"] != job):
+            found = _one(folder, name, descriptor, euid, tally)
+            if found is not None and (found[0]["job"] is None or found[0]["job"]["id"] != job):
                 tally.broken.append(f"{clean(name, 80)}: not about job {job}")
-            elif report is not None:
-                yield report
+            elif found is not None:
+                yield found
     except OSError:
         tally.unreadable += 1
     finally:
@@ -212,10 +179,10 @@ def _open_folder(folder: str) -> int | None:
     return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
-def _one(folder: str, name: str, place: int | None, euid: int, tally: _Tally) -> Report | None:
+def _one(folder: str, name: str, place: int | None, euid: int, tally: _Tally) -> tuple[Report, bytes] | None:
     try:
         descriptor = os.open(os.path.join(folder, name) if place is None else name, _FLAGS, dir_fd=place)
-        with open(descriptor, "rb") as file:
+        with open(descriptor, "rb", buffering=0) as file:
             info = os.fstat(descriptor)
             if not stat.S_ISREG(info.st_mode):
                 tally.unreadable += 1
@@ -224,7 +191,10 @@ def _one(folder: str, name: str, place: int | None, euid: int, tally: _Tally) ->
                 tally.copies += 1
                 tally.owners.add(info.st_uid)
                 return None
-            return load(file.read(MAX_BYTES + 1))
+            raw = file.read(min(info.st_size, MAX_BYTES) + 1) or b""
+            while 0 < len(raw) <= MAX_BYTES and (more := file.read(MAX_BYTES + 1 - len(raw))):
+                raw += more  # it grew, or its size is not told
+            return load(raw), raw
     except OSError:
         tally.unreadable += 1
     except ReportError as error:

@@ -1,180 +1,58 @@
-"""All reports of one job, or of an array's tasks, as one view that the renderers show.
-
-A *try* is one run of one job: a job that was moved has several. Reports come from `validate.load`.
-"""
+"""All reports of one job, or of an array's tasks, as one view. Reports come from `validate.load`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from preflight.checks.finding import STATUSES
-from preflight.digits import is_whole
-from preflight.hostlist import folded
-from preflight.report.clean import clean, clean_trees
-from preflight.report.environment import EnvRow, environment, software
-from preflight.report.model import VERDICTS, job_block, run_of
+from preflight.report.clean import clean
+from preflight.report.condense import FINDING, NO_JOB, Condenser
+from preflight.report.environment import environment, software
+from preflight.report.model import VERDICTS, run_of
+from preflight.report.nodes import fold, natural, where
+from preflight.report.view import BAD, WORST, Cell, Change, Clause, Detail, Event, Report, Row, Timing, Try, View
 
-Report = dict[str, Any]
-# Worst first, for a cell that holds several findings.
-WORST = ("fail", "unknown", "warn", "pass", "skip")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-NO_JOB = 0  # stands for the job of a report that is about the node alone
-_NAMES_SHOWN = 8
 _NAME = 64  # letters of a user's or partition's name
+_finding = itemgetter(*FINDING)
 
 
-class Cell(NamedTuple):
-    """What one check said on one node: its worst status and how many findings have it."""
-
-    status: str
-    times: int
-
-
-class Row(NamedTuple):
-    """One node in one try; ``label`` names it within the whole view."""
-
-    node: str
-    label: str
-    verdict: str
-    cells: dict[str, Cell]
-    counts: dict[str, int]
-
-
-class Try(NamedTuple):
-    """One run of one job, all its nodes and phases; ``name`` is "" where there is only one try."""
-
-    job: int
-    task: int | None
-    run: int
-    last: bool
-    name: str
-    verdict: str
-    reports: tuple[Report, ...]
-    rows: tuple[Row, ...]
-
-
-class Detail(NamedTuple):
-    """A finding as it stands on one or more nodes."""
-
-    check: str
-    status: str
-    blame: str
-    subject: str
-    expected: str | None
-    observed: str | None
-    message: str
-    remedy: str | None
-    source: str | None
-    phases: tuple[str, ...]
-    where: str
-    last: bool
-
-
-class Clause(NamedTuple):
-    """A clause of the requirement; ``results`` are (status, where), the worst first."""
-
-    text: str
-    source: str
-    status: str
-    results: tuple[tuple[str, str], ...]
-
-
-class Event(NamedTuple):
-    """What one phase came to on some nodes, and what was done; ``time`` is that of the first of them."""
-
-    time: str
-    name: str
-    phase: str
-    where: str
-    verdict: str
-    action: str
-    detail: str
-    enforced: bool
-
-
-class Change(NamedTuple):
-    """A fact that the epilog found changed."""
-
-    fact: str
-    before: str
-    after: str
-    blame: str
-    where: str
-
-
-class Timing(NamedTuple):
-    """Milliseconds of one probe (or of a whole phase) over all reports; ``where`` is the slowest node."""
-
-    name: str
-    median: float
-    slowest: float
-    where: str
-
-
-class View(NamedTuple):
-    """The whole of it; texts are cleaned, not escaped."""
-
-    label: str
-    jobs: int
-    clusters: tuple[str, ...]
-    users: tuple[str, ...]
-    partitions: tuple[str, ...]
-    constraints: tuple[str, ...]
-    first: str
-    last: str
-    verdict: str
-    tries: tuple[Try, ...]
-    nodes: tuple[str, ...]
-    asked: tuple[str, ...]
-    clauses: tuple[Clause, ...]
-    checks: tuple[str, ...]
-    problems: tuple[Detail, ...]
-    others: tuple[Detail, ...]
-    environment: tuple[EnvRow, ...]
-    changes: tuple[Change, ...]
-    events: tuple[Event, ...]
-    timings: tuple[Timing, ...]
-    software: tuple[EnvRow, ...]
-    name: str = ""  # of the job, and how it stands, where Slurm was asked: reports do not hold it
-    ended: str = ""
-    ran: str = ""
-
-
-def merge(label: str, reports: Sequence[Report]) -> View:
+def merge(label: str, reports: Iterable[Report]) -> View:
     """Return the view of ``reports`` (at least one); ``label``: the job, or the node of one without a job."""
-    cleaned: list[Report] = sorted(clean_trees(reports), key=lambda one: str(one["started"]))
-    for one in cleaned:
-        one["job"] = one["job"] or job_block(NO_JOB)
-    tries = _tries(cleaned)
+    condense = Condenser().condense
+    return view_of(label, [condense(one) for one in reports])
+
+
+def view_of(label: str, condensed: Iterable[Report]) -> View:
+    """Return the view of reports that one `Condenser` has condensed, at least one; else as `merge`."""
+    reports = sorted(condensed, key=itemgetter("started"))
+    tries = _tries(reports)
     placed = [(one, report) for one in tries for report in one.reports]
-    details = _details(tries)
+    details = _details(placed)
     jobs = {one.job for one in tries} - {NO_JOB}
     return View(
         label=label,
         jobs=len(jobs),
-        clusters=_names(report["cluster"] for report in cleaned),
-        users=_names(report["job"]["user"] for report in cleaned),
-        partitions=_names(report["job"]["partition"] for report in cleaned),
-        constraints=_distinct(report["job"]["constraints"] for report in cleaned),
-        first=cleaned[0]["started"],
-        last=cleaned[-1]["started"],
+        clusters=_names(report["cluster"] for report in reports),
+        users=_names(report["job"]["user"] for report in reports),
+        partitions=_names(report["job"]["partition"] for report in reports),
+        constraints=_distinct(report["job"]["constraints"] for report in reports),
+        first=reports[0]["started"],
+        last=reports[-1]["started"],
         verdict=worst_verdict(one.verdict for one in tries if one.last),
         tries=tries,
-        nodes=_distinct(report["node"] for report in cleaned),
-        asked=_distinct((report["requirement"] or {}).get("text") for report in cleaned),
+        nodes=_distinct(report["node"] for report in reports),
+        asked=_distinct((report["requirement"] or {}).get("text") for report in reports),
         clauses=_clauses(placed),
         checks=tuple(sorted({check for one in tries for row in one.rows for check in row.cells})),
-        problems=tuple(one for one in details if one.status in ("fail", "unknown", "warn")),
-        others=tuple(one for one in details if one.status in ("pass", "skip")),
-        environment=environment(cleaned, fold),
+        problems=tuple(one for one in details if one.status in BAD),
+        others=tuple(one for one in details if one.status not in BAD),
+        environment=environment(reports),
         changes=_changes(placed),
         events=_events(placed),
         timings=_timings(placed),
-        software=software(cleaned, fold),
+        software=software(reports),
     )
 
 
@@ -183,32 +61,25 @@ def worst_verdict(verdicts: Iterable[str]) -> str:
     return min(verdicts, key=VERDICTS.index, default="ready")
 
 
-def fold(nodes: Iterable[str]) -> str:
-    """Return node names as a host list, "gpu[001-004,007]"; where one is odd, some of them as they are."""
-    names = list(dict.fromkeys(nodes))
-    if len(names) > 1 and all(_PLAIN.fullmatch(name) for name in names):
-        return folded(names)
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return f"{shown} and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else shown
-
-
-@lru_cache(maxsize=1 << 14)
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Return a sort key that puts n2 before n10."""
-    parts = re.split(r"([0-9]{1,18})", name)
-    return [(1, int(part), "") if is_whole(part) else (0, 0, part) for part in parts]
+def last_runs(runs: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Return the latest run of each job, of (job, run)."""
+    latest: dict[int, int] = {}
+    for job, run in runs:
+        latest[job] = max(run, latest.get(job, run))
+    return latest
 
 
 def _tries(reports: list[Report]) -> tuple[Try, ...]:
     groups: dict[tuple[int, int], list[Report]] = {}
     for report in reports:
         groups.setdefault((report["job"]["id"], run_of(report)), []).append(report)
-    latest = {job: max(run for one, run in groups if one == job) for job, _ in groups}
+    latest = last_runs(groups)
+    made = _Rows()
     tries = []
     for (job, run), own in sorted(groups.items(), key=lambda item: _order(item[0], item[1])):
         task = next((one["job"]["array_task_id"] for one in own if one["job"]["array_task_id"] is not None), None)
         name = _try_name(job, task, run, len(latest) > 1, run > 0 or latest[job] > 0)
-        rows = _rows(own, name)
+        rows = made.of(own, name)
         verdict = worst_verdict(one["verdict"] for one in own)
         tries.append(Try(job, task, run, run == latest[job], name, verdict, tuple(own), rows))
     return tuple(tries)
@@ -224,18 +95,32 @@ def _try_name(job: int, task: int | None, run: int, many_jobs: bool, many_runs: 
     return ", ".join(parts + ([f"run {run}"] if many_runs else []))
 
 
-def _rows(reports: list[Report], name: str) -> tuple[Row, ...]:
-    nodes: dict[str, list[Report]] = {}
-    for report in reports:
-        nodes.setdefault(report["node"], []).append(report)
-    return tuple(_row(node, nodes[node], name) for node in sorted(nodes, key=natural))
+class _Rows:
+    """Makes the rows; nodes whose reports have the same findings share their cells."""
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple[int, ...], tuple[dict[str, Cell], dict[str, int], tuple[tuple[str, Cell], ...]]] = {}
+
+    def of(self, reports: Iterable[Report], name: str) -> tuple[Row, ...]:
+        """Return the rows of one try called ``name``, a node each."""
+        nodes: dict[str, list[Report]] = {}
+        for report in reports:
+            nodes.setdefault(report["node"], []).append(report)
+        return tuple(self._row(node, nodes[node], name) for node in sorted(nodes, key=natural))
+
+    def _row(self, node: str, reports: Sequence[Report], name: str) -> Row:
+        key = tuple(id(report["findings"]) for report in reports)
+        if key not in self._cells:
+            self._cells[key] = _cells(finding for report in reports for finding in report["findings"])
+        label = f"{node} ({name})" if name else node
+        return Row(node, label, worst_verdict(one["verdict"] for one in reports), *self._cells[key])
 
 
-def _row(node: str, reports: list[Report], name: str) -> Row:
+def _cells(findings: Iterable[Report]) -> tuple[dict[str, Cell], dict[str, int], tuple[tuple[str, Cell], ...]]:
+    """Return the cell of each check, how many have each status, and those that are bad."""
     by_check: dict[str, list[str]] = {}
-    for report in reports:
-        for finding in report["findings"]:
-            by_check.setdefault(finding["check"], []).append(finding["status"])
+    for finding in findings:
+        by_check.setdefault(finding["check"], []).append(finding["status"])
     cells = {}
     for check, statuses in by_check.items():
         status = min(statuses, key=WORST.index)
@@ -243,44 +128,36 @@ def _row(node: str, reports: list[Report], name: str) -> Row:
     counts = dict.fromkeys(STATUSES, 0)
     for cell in cells.values():
         counts[cell.status] += 1
-    label = f"{node} ({name})" if name else node
-    return Row(node, label, worst_verdict(one["verdict"] for one in reports), cells, counts)
+    return cells, counts, tuple((check, cells[check]) for check in sorted(cells) if cells[check].status in BAD)
 
 
-def where(places: Iterable[tuple[str, str]]) -> str:
-    """Return (try, node) pairs as text: "gpu[001-004]", or "n1 (run 0); n2 (run 1)"."""
-    return _where(tuple(places))
-
-
-@lru_cache(maxsize=256)  # most findings of a job stand on the same nodes
-def _where(places: tuple[tuple[str, str], ...]) -> str:
-    by_try: dict[str, list[str]] = {}
-    for name, node in places:
-        by_try.setdefault(name, []).append(node)
-    folded = {name: fold(sorted(set(nodes), key=natural)) for name, nodes in by_try.items()}
-    return "; ".join(f"{nodes} ({name})" if name else nodes for name, nodes in folded.items())
-
-
-def _details(tries: tuple[Try, ...]) -> list[Detail]:
+def _details(placed: Sequence[tuple[Try, Report]]) -> list[Detail]:
     """Return the findings, equal ones of several nodes once, worst first."""
-    groups: dict[tuple[Any, ...], list[tuple[Try, Report]]] = {}
-    own = itemgetter(*Detail._fields[:9])  # what is the finding's own
-    for one in tries:
-        for report in one.reports:
-            for finding in report["findings"]:
-                groups.setdefault(own(finding), []).append((one, report))
-    details = [
-        Detail._make(
-            (
-                *key,
-                _distinct(report["phase"] for _, report in places),
-                where((one.name, report["node"]) for one, report in places),
-                any(one.last for one, _ in places),
-            )
-        )
-        for key, places in groups.items()
-    ]
+    # Equal findings are one object, and equal lists of them too: each list is gone through once.
+    having: dict[int, list[int]] = {}
+    for number, (_, report) in enumerate(placed):
+        having.setdefault(id(report["findings"]), []).append(number)
+    found: dict[int, Report] = {}
+    lists: dict[int, dict[int, None]] = {}
+    for own, numbers in having.items():
+        for finding in placed[numbers[0]][1]["findings"]:
+            found[id(finding)] = finding
+            lists.setdefault(id(finding), {})[own] = None
+    places: dict[tuple[int, ...], tuple[tuple[str, ...], str, bool]] = {}
+    details = []
+    for one, finding in found.items():
+        key = tuple(lists[one])
+        if key not in places:
+            numbers = sorted(number for own in key for number in having[own])
+            places[key] = _place([placed[number] for number in numbers])
+        details.append(Detail._make((*_finding(finding), *places[key])))
     return sorted(details, key=lambda one: (not one.last, WORST.index(one.status), one.check, natural(one.subject)))
+
+
+def _place(own: Sequence[tuple[Try, Report]]) -> tuple[tuple[str, ...], str, bool]:
+    """Return the phases of reports, where they were made, and whether one is of a job's last run."""
+    phases = _distinct(report["phase"] for _, report in own)
+    return phases, where((one.name, report["node"]) for one, report in own), any(one.last for one, _ in own)
 
 
 def _clauses(placed: list[tuple[Try, Report]]) -> tuple[Clause, ...]:

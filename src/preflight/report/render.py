@@ -1,4 +1,4 @@
-"""A merged view as text, Markdown or one self-contained HTML page, and the reports themselves as JSON.
+"""A merged view as text, Markdown or one self-contained HTML page.
 
 Each format escapes every value by default; what a filter has laid out is marked as done.
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,9 +20,9 @@ from preflight import __version__
 from preflight.checks.finding import STATUSES
 from preflight.report.advice import advise
 from preflight.report.clean import clean, width
-from preflight.report.merge import View, fold
+from preflight.report.nodes import fold
+from preflight.report.view import Cell, Row, View
 
-FORMATS = ("text", "html", "json", "markdown")
 COLUMNS = 80
 _LONG = 4000
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]|~!#$^])")
@@ -40,22 +39,6 @@ def render(view: View, form: str) -> str:
     style = _style() if form == "html" else ""
     values = {"style": Markup(style), "style_hash": _digest(style)}
     return _environment(form).get_template(name).render(view=view, advice=advise(view), **values).rstrip() + "\n"
-
-
-def to_json(view: View, reports: Sequence[dict[str, Any]], notes: Iterable[str] = ()) -> str:
-    """Return the job's reports as one JSON document, format preflight.job/1; the reports in it are complete.
-
-    It is ASCII: what a terminal could take for a command is escaped.
-    """
-    document = {
-        "format": "preflight.job/1",
-        "job": view.label,
-        "verdict": view.verdict,
-        "nodes": list(view.nodes),
-        "reports": list(reports),
-        "left_out": list(notes),
-    }
-    return json.dumps(document, indent=2).replace("\x7f", "\\u007f") + "\n"
 
 
 def markdown(value: object) -> Laid:
@@ -102,6 +85,17 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
+def cells(row: Row, checks: Iterable[str]) -> Markup:
+    """Return a row's cells in the order of ``checks``, as HTML: a thousand nodes have few that differ."""
+    return Markup("".join(map(_cell, map(row.cells.get, checks))))
+
+
+@lru_cache(maxsize=256)
+def _cell(found: Cell | None) -> str:
+    module: Any = _environment("html").get_template("cell.html").module
+    return str(module.cell(found))
+
+
 def _hosts(nodes: Iterable[str]) -> str:
     """Return nodes as one host list."""
     return fold(dict.fromkeys(nodes))
@@ -139,6 +133,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "ms": milliseconds,
     "tally": tally,
     "laid": Laid,
+    "cells": cells,
 }
 
 

@@ -13,11 +13,25 @@ from preflight.checks.finding import BLAMES, STATUSES
 from preflight.report.model import ACTIONS, FORMAT, PHASES, SOURCES, VERDICTS
 
 MAX_BYTES = 4 << 20
-Rule = Callable[[Any, str], None]
+Rule = Callable[[Any], None]
 
 
 class ReportError(ValueError):
     """A text that is no report: one line, what is wrong and where in it."""
+
+
+class _Wrong(Exception):
+    """A value that is not what it should be. ``where`` grows as it is passed up: nothing is spent on what is right."""
+
+    def __init__(self, problem: str, where: str = "") -> None:
+        super().__init__()
+        self.problem, self.where = problem, where
+
+    def within(self, outer: str) -> _Wrong:
+        """Return it, with the place that it is in."""
+        parts = "." if self.where and not self.where.startswith(("[", " ")) else ""
+        self.where = f"{outer}{parts}{self.where}"
+        return self
 
 
 def load(text: str | bytes) -> dict[str, Any]:
@@ -48,103 +62,131 @@ def _known(report: dict[str, Any]) -> None:
         if isinstance(made, str) and made.startswith("preflight.report/"):
             raise ReportError(f"format is not {FORMAT}: written by another version of Preflight")
         raise ReportError(f"not a report: format is not {FORMAT}")
-    _fields(REPORT)(report, "")
-    if "unknown" in report:
-        _map(_text)(report["unknown"], "unknown")
-    if "source" in report:
-        _one_of(SOURCES)(report["source"], "source")
-    if "ages_s" in report:
-        _map(_number)(report["ages_s"], "ages_s")
-    if report.get("changes") is not None:
-        _list(_fields(CHANGE))(report["changes"], "changes")
+    try:
+        _REPORT(report)
+        for name, rule in FURTHER.items():
+            if name in report:
+                _at(name, rule, report[name])
+    except _Wrong as wrong:
+        raise ReportError(f"{wrong.where}: {wrong.problem}") from None
+
+
+def _at(name: str, rule: Rule, value: Any) -> None:
+    try:
+        rule(value)
+    except _Wrong as wrong:
+        raise wrong.within(name) from None
 
 
 def _no_constant(name: str) -> None:
     raise json.JSONDecodeError(f"{name} is no JSON", "", 0)
 
 
-def _text(value: Any, at: str) -> None:
+def _text(value: Any) -> None:
     if not isinstance(value, str):
-        raise ReportError(f"{at}: not a text")
+        raise _Wrong("not a text")
 
 
-def _name(value: Any, at: str) -> None:
+def _text_or_null(value: Any) -> None:
+    if value is not None and not isinstance(value, str):
+        raise _Wrong("not a text")
+
+
+def _name(value: Any) -> None:
     if not isinstance(value, str) or not value:
-        raise ReportError(f"{at}: not a name")
+        raise _Wrong("not a name")
 
 
-def _flag(value: Any, at: str) -> None:
+def _flag(value: Any) -> None:
     if not isinstance(value, bool):
-        raise ReportError(f"{at}: not true or false")
+        raise _Wrong("not true or false")
 
 
-def _number(value: Any, at: str) -> None:
+def _number(value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e18:
-        raise ReportError(f"{at}: not a number from 0")
+        raise _Wrong("not a number from 0")
 
 
-def _whole(value: Any, at: str) -> None:
-    _number(value, at)
+def _whole(value: Any) -> None:
+    _number(value)
     if not isinstance(value, int):
-        raise ReportError(f"{at}: not a whole number")
+        raise _Wrong("not a whole number")
 
 
-def _time(value: Any, at: str) -> None:
+def _time(value: Any) -> None:
     # Only its shape: it is sorted and shown, never computed with.
     text = value if isinstance(value, str) and len(value) <= 40 and value.endswith("Z") else ""
     if "".join("0" if letter in "0123456789" else letter for letter in text[:19]) != "0000-00-00T00:00:00":
-        raise ReportError(f"{at}: not a UTC time such as 2026-11-24T14:00:00Z")
+        raise _Wrong("not a UTC time such as 2026-11-24T14:00:00Z")
 
 
-def _any(value: Any, at: str) -> None:
+def _object(value: Any) -> None:
+    if not isinstance(value, dict):
+        raise _Wrong("not an object")
+
+
+def _any(value: Any) -> None:
     return
 
 
 def _one_of(words: tuple[str, ...]) -> Rule:
-    def rule(value: Any, at: str) -> None:
+    def rule(value: Any) -> None:
         if not isinstance(value, str) or value not in words:
-            raise ReportError(f"{at}: not one of {', '.join(words)}")
+            raise _Wrong(f"not one of {', '.join(words)}")
 
     return rule
 
 
 def _or_null(inner: Rule) -> Rule:
-    def rule(value: Any, at: str) -> None:
+    def rule(value: Any) -> None:
         if value is not None:
-            inner(value, at)
+            inner(value)
 
     return rule
 
 
 def _list(inner: Rule) -> Rule:
-    def rule(value: Any, at: str) -> None:
+    def rule(value: Any) -> None:
         if not isinstance(value, list):
-            raise ReportError(f"{at}: not a list")
-        for position, one in enumerate(value):
-            inner(one, f"{at}[{position}]")
+            raise _Wrong("not a list")
+        done = 0
+        try:
+            for one in value:
+                inner(one)
+                done += 1
+        except _Wrong as wrong:
+            raise wrong.within(f"[{done}]") from None
 
     return rule
 
 
 def _map(inner: Rule) -> Rule:
-    def rule(value: Any, at: str) -> None:
+    def rule(value: Any) -> None:
         if not isinstance(value, dict):
-            raise ReportError(f"{at}: not an object")
-        for one in value.values():
-            inner(one, f"{at} value")
+            raise _Wrong("not an object")
+        try:
+            for one in value.values():
+                inner(one)
+        except _Wrong as wrong:
+            raise wrong.within(" value") from None
 
     return rule
 
 
 def _fields(rules: dict[str, Rule]) -> Rule:
-    def rule(value: Any, at: str) -> None:
+    pairs = tuple(rules.items())
+
+    def rule(value: Any) -> None:
         if not isinstance(value, dict):
-            raise ReportError(f"{at}: not an object")
-        for key, inner in rules.items():
-            path = f"{at}.{key}" if at else key
-            if key not in value:
-                raise ReportError(f"{path}: missing")
-            inner(value[key], path)
+            raise _Wrong("not an object")
+        key = ""
+        try:
+            for key, inner in pairs:
+                inner(value[key])
+        except KeyError:
+            raise _Wrong("missing", key) from None
+        except _Wrong as wrong:
+            raise wrong.within(key) from None
 
     return rule
 
@@ -154,32 +196,32 @@ JOB: dict[str, Rule] = {
     "array_job_id": _or_null(_whole),
     "array_task_id": _or_null(_whole),
     "restart": _or_null(_whole),
-    "user": _or_null(_text),
+    "user": _text_or_null,
     "uid": _or_null(_whole),
-    "partition": _or_null(_text),
-    "nodes": _or_null(_text),
+    "partition": _text_or_null,
+    "nodes": _text_or_null,
     "gpus": _or_null(_list(_whole)),
-    "constraints": _or_null(_text),
+    "constraints": _text_or_null,
 }
-CLAUSE: dict[str, Rule] = {"text": _text, "source": _or_null(_text), "status": _one_of(STATUSES)}
+CLAUSE: dict[str, Rule] = {"text": _text, "source": _text_or_null, "status": _one_of(STATUSES)}
 FINDING: dict[str, Rule] = {
     "check": _name,
     "status": _one_of(STATUSES),
     "blame": _one_of(BLAMES),
     "subject": _text,
-    "expected": _or_null(_text),
-    "observed": _or_null(_text),
+    "expected": _text_or_null,
+    "observed": _text_or_null,
     "message": _text,
-    "remedy": _or_null(_text),
-    "source": _or_null(_text),
+    "remedy": _text_or_null,
+    "source": _text_or_null,
     "duration_ms": _or_null(_number),
 }
 CHANGE: dict[str, Rule] = {"fact": _name, "before": _any, "after": _any, "blame": _or_null(_one_of(BLAMES))}
 SOFTWARE: dict[str, Rule] = {
     "preflight": _text,
     "python": _text,
-    "policy_sha256": _or_null(_text),
-    "catalog": _or_null(_text),
+    "policy_sha256": _text_or_null,
+    "catalog": _text_or_null,
 }
 REPORT: dict[str, Rule] = {
     "format": _name,
@@ -192,10 +234,17 @@ REPORT: dict[str, Rule] = {
     "job": _or_null(_fields(JOB)),
     "requirement": _or_null(_fields({"text": _text, "clauses": _list(_fields(CLAUSE))})),
     "verdict": _one_of(VERDICTS),
-    "action": _fields({"kind": _one_of(ACTIONS), "detail": _or_null(_text), "enforced": _flag}),
+    "action": _fields({"kind": _one_of(ACTIONS), "detail": _text_or_null, "enforced": _flag}),
     "findings": _list(_fields(FINDING)),
     "counts": _fields(dict.fromkeys(STATUSES, _whole)),
-    "facts": _map(_map(_any)),
+    "facts": _map(_object),
     "timings_ms": _map(_number),
     "software": _fields(SOFTWARE),
 }
+FURTHER: dict[str, Rule] = {
+    "unknown": _map(_text),
+    "source": _one_of(SOURCES),
+    "ages_s": _map(_number),
+    "changes": _or_null(_list(_fields(CHANGE))),
+}
+_REPORT = _fields(REPORT)

@@ -5,8 +5,10 @@ import json
 import report_samples
 from fuzz.place import place, write
 from preflight.report import store
+from preflight.report.aside import Aside, document
+from preflight.report.found import entry_of
 from preflight.report.merge import merge
-from preflight.report.render import render, to_json
+from preflight.report.render import render
 from preflight.report.validate import ReportError, load
 
 ERRORS = (ReportError,)
@@ -36,5 +38,7 @@ def check(data: bytes) -> None:
     for form in ("text", "markdown", "html"):
         text = render(view, form)
         assert "\x1b" not in text
-    json.loads(to_json(view, [report]))
+    aside = Aside()
+    if report["job"] is not None:
+        json.loads("".join(document("7", [entry_of(report, data, aside.keep)], aside)))
     store.encode(report)

@@ -36,8 +36,8 @@ from preflight.fleet.query import search
 from preflight.fleet.store.interface import Store, StoreError
 from preflight.fleet.tell.webhook import Target
 from preflight.report.clean import clean
-from preflight.report.merge import View
 from preflight.report.render import render
+from preflight.report.view import View
 
 T = TypeVar("T")
 FORMAT = "preflight.page/1"

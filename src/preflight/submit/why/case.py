@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from preflight.report.merge import View, fold, natural
+from preflight.report.nodes import fold, natural
+from preflight.report.view import View
 from preflight.slurm.models import JobInfo
 from preflight.submit.why.model import Evidence, RunOutcome, Step
 from preflight.submit.why.run_outcomes import stays, view_of

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from preflight.report.merge import Try, View, fold, merge, natural
+from preflight.report.merge import merge
+from preflight.report.nodes import fold, natural
+from preflight.report.view import Try, View
 from preflight.slurm.marks import marks
 from preflight.submit.why.model import Evidence, Report, RunOutcome
 

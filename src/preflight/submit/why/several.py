@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from preflight.digits import is_whole
-from preflight.report.merge import natural
+from preflight.report.nodes import natural
 from preflight.slurm.members import Member
 from preflight.submit.why.explain import explain
 from preflight.submit.why.gather import Known, Reader

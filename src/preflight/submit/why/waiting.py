@@ -3,7 +3,7 @@
 import re
 
 from preflight.hostlist import folded
-from preflight.report.merge import natural
+from preflight.report.nodes import natural
 from preflight.slurm.marks import marks
 from preflight.slurm.models import Node
 from preflight.submit.why.candidates import NO_NODE_LEFT, ask_anew, hopeless, only_away, wait_step, waits_for

@@ -14,9 +14,10 @@ from preflight.fleet.pages.views import common
 from preflight.fleet.query import node, search
 from preflight.fleet.query.jobs import Job
 from preflight.report.advice import advise
-from preflight.report.merge import View, merge
+from preflight.report.merge import merge
 from preflight.report.model import VERDICTS
 from preflight.report.validate import ReportError, load
+from preflight.report.view import View
 
 MOST_REPORTS = 2000  # of one job: more would hold the page up
 MOST_BYTES = 16 << 20  # of their reports: merged they take ten times as much memory

@@ -15,8 +15,8 @@ from preflight.fleet.query.drift import kind_of
 from preflight.fleet.query.status import Latest
 from preflight.fleet.query.window import Window, instant, length
 from preflight.hostlist import HostlistError, names
-from preflight.report.merge import natural
 from preflight.report.model import VERDICTS
+from preflight.report.nodes import natural
 
 SORTS = ("name", "verdict", "last")
 SLURM = ("out", "ours", "others", "in")
