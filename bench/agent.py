@@ -11,6 +11,7 @@ from bench.measure import Case, Figure
 from lab.cluster import Cluster
 
 BASH, ONE, TASK = "bash hook, exit 0", "prolog, asking the node agent", "task prolog, as a small program"
+EPILOG = "epilog, asking the node agent"
 AT_ONCE = 1000
 
 
@@ -24,7 +25,11 @@ class AtOnce(NamedTuple):
 def cases(cluster: Cluster, job: dict[str, str], gpus: dict[str, str]) -> list[Case]:
     """Return the hooks as slurm.conf names them where an agent runs."""
     libexec = f"{cluster.prefix}/libexec"
-    return [Case(ONE, [f"{libexec}/client-prolog"], gpus), Case(TASK, [f"{libexec}/client-taskprolog"], job)]
+    return [
+        Case(ONE, [f"{libexec}/client-prolog"], gpus),
+        Case(EPILOG, [f"{libexec}/client-epilog"], gpus),
+        Case(TASK, [f"{libexec}/client-taskprolog"], job),
+    ]
 
 
 def at_once(cluster: Cluster, node: str, environment: dict[str, str], count: int = AT_ONCE) -> AtOnce:

@@ -1,12 +1,14 @@
-/* Preflight's client: asks the node agent whether a prolog has anything to do, and is the one-shot hook where it may.
+/* Preflight's client: asks the node agent whether a prolog or epilog has anything to do, and is the one-shot hook where
+ * it may.
  *
- * It is the interpreter of the script that slurm.conf names (Prolog=), and reads its settings there:
+ * It is the interpreter of the script that slurm.conf names (Prolog=, Epilog=), and reads its settings there:
  *
  *     #!/opt/preflight/libexec/preflight-client
  *     run-dir /run/preflight
  *     version 1.0
  *     wait-ms 250
- *     otherwise /opt/preflight/libexec/prolog-oneshot
+ *     phase prolog
+ *     otherwise /opt/preflight/libexec/prolog
  *
  * It ends with 0 where the agent answers "pass" in time. Whatever else happens, an absent agent, one of another version
  * or of another user, a late or malformed answer, it becomes the script `otherwise`, which is given the instant at which
@@ -43,7 +45,7 @@ static const char WAIT[] = "preflight-agent 1 wait\n"; /* as long as the other *
 static const char TAKEN[] = "taken\n";
 
 struct settings {
-    const char *run_dir, *version, *otherwise;
+    const char *run_dir, *version, *phase, *otherwise;
     long wait_ms;
 };
 
@@ -71,6 +73,8 @@ static bool read_settings(char *text, struct settings *out) {
             out->run_dir = value;
         else if (strcmp(line, "version") == 0)
             out->version = value;
+        else if (strcmp(line, "phase") == 0)
+            out->phase = value;
         else if (strcmp(line, "otherwise") == 0)
             out->otherwise = value;
         else if (strcmp(line, "wait-ms") == 0 && is_number(value))
@@ -78,7 +82,8 @@ static bool read_settings(char *text, struct settings *out) {
     }
     if (out->wait_ms > WAIT_MAX_MS)
         out->wait_ms = WAIT_MAX_MS;
-    return out->run_dir && out->version && out->otherwise && out->wait_ms > 0;
+    return out->run_dir && out->version && out->otherwise && out->wait_ms > 0 &&
+           (strcmp(out->phase, "prolog") == 0 || strcmp(out->phase, "epilog") == 0);
 }
 
 static bool add(const char *text) {
@@ -99,7 +104,7 @@ static bool is_slurms(const char *variable) {
     return false;
 }
 
-/* The request: its length as 4 bytes, then "preflight-agent 1 VERSION prolog SECONDS" and the variables, each ended by a
+/* The request: its length as 4 bytes, then "preflight-agent 1 VERSION PHASE SECONDS" and the variables, each ended by a
  * NUL. SECONDS: of the monotonic clock, by which the answer must be there. */
 static bool make_request(const struct settings *settings) {
     char first[256];
@@ -110,7 +115,7 @@ static bool make_request(const struct settings *settings) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
     }
-    int length = snprintf(first, sizeof first, "%s%s prolog %lld.%09ld", HELLO, settings->version,
+    int length = snprintf(first, sizeof first, "%s%s %s %lld.%09ld", HELLO, settings->version, settings->phase,
                           (long long)until.tv_sec, until.tv_nsec);
     if (length < 0 || (size_t)length >= sizeof first || !add(first))
         return false;
@@ -217,13 +222,13 @@ static bool asked_and_passed(const struct settings *settings) {
 
 int main(int count, char **arguments) {
     static char text[SETTINGS_MAX];
-    struct settings settings = {0};
+    struct settings settings = {.phase = "prolog"};
     if (clock_gettime(CLOCK_MONOTONIC, &began) != 0)
         memset(&began, 0, sizeof began);
     if (count == 2 && strcmp(arguments[1], "--version") == 0)
         return puts("preflight-client 1") < 0;
     if (count < 2 || read_file(arguments[1], text, sizeof text) < 0 || !read_settings(text, &settings)) {
-        say("phase=prolog the script of preflight-client lacks settings: not checked, the job goes on (preflight install)");
+        say("the script of preflight-client lacks settings: not checked, the job goes on (preflight install)");
         return 0;
     }
     if (asked_and_passed(&settings))
@@ -234,6 +239,6 @@ int main(int count, char **arguments) {
         setenv("PREFLIGHT_BEGAN", instant, 1);
     char *command[] = {(char *)(uintptr_t)settings.otherwise, NULL};
     execv(command[0], command);
-    say("phase=prolog the one-shot prolog cannot be started: not checked, the job goes on (preflight install)");
+    say("the one-shot hook cannot be started: not checked, the job goes on (preflight install)");
     return 0;
 }

@@ -32,7 +32,7 @@ def test_a_job_starts_by_the_agents_answer(cluster: Cluster) -> None:
     assert sorted(report["job"]["gpus"]) == [0, 1]
     assert report["ages_s"]["gpus.signals"] <= 2.0
     assert "PREFLIGHT_VERDICT=ready\n" in cluster.lab.output(job)
-    assert cluster.wait_report(job, phase="epilog")["source"] == "one-shot"
+    assert cluster.wait_report(job, phase="epilog")["source"] == "agent"
     assert not [call for call in cluster.called() if str(job) in call]
 
 

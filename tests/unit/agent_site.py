@@ -77,20 +77,29 @@ class AgentSite:
     def __init__(self, site: Site, programs: Path, wait_ms: int = 5000) -> None:
         self.site = site
         self.process: subprocess.Popen[bytes] | None = None
-        self.hook = site.place / "one-shot"
-        command = f"{sys.executable} -I -S {site.main} hook prolog --config {site.config} --run-dir {site.run_dir}"
-        self.hook.write_text(f"#!/bin/sh\necho one-shot $PREFLIGHT_BEGAN\nexec {command}\n")
-        self.hook.chmod(0o755)
-        self.client = site.place / "client-prolog"
-        self.write_client(programs / "preflight-client", wait_ms=wait_ms)
+        self.hook, self.client = site.place / "one-shot-prolog", site.place / "client-prolog"
+        for phase in ("prolog", "epilog"):
+            command = f"{sys.executable} -I -S {site.main} hook {phase} --config {site.config} --run-dir {site.run_dir}"
+            hook = site.place / f"one-shot-{phase}"
+            hook.write_text(f"#!/bin/sh\necho one-shot $PREFLIGHT_BEGAN\nexec {command}\n")
+            hook.chmod(0o755)
+            self.write_client(programs / "preflight-client", wait_ms=wait_ms, phase=phase)
 
-    def write_client(self, program: Path, version: str = __version__, wait_ms: int = 5000, otherwise: str = "") -> None:
-        """Write the script that slurm.conf names."""
-        self.client.write_text(
+    def write_client(
+        self,
+        program: Path,
+        version: str = __version__,
+        wait_ms: int = 5000,
+        otherwise: str = "",
+        phase: str = "prolog",
+    ) -> None:
+        """Write the script that slurm.conf names for a phase."""
+        client = self.site.place / f"client-{phase}"
+        client.write_text(
             f"#!{program}\n# a line of words\nrun-dir {self.site.run_dir}\nversion {version}\n"
-            f"wait-ms {wait_ms}\notherwise {otherwise or self.hook}\n"
+            f"wait-ms {wait_ms}\nphase {phase}\notherwise {otherwise or self.site.place / f'one-shot-{phase}'}\n"
         )
-        self.client.chmod(0o755)
+        client.chmod(0o755)
 
     def start(self, *before: str) -> None:
         """Start the daemon and wait until it can answer; ``before``: a command that starts it."""
@@ -119,8 +128,15 @@ class AgentSite:
 
     def prolog(self, **job: str) -> tuple[str, "subprocess.CompletedProcess[str]"]:
         """Run the hook; return ("agent" or "one-shot", how it ended)."""
+        return self._run(self.client, job)
+
+    def epilog(self, **job: str) -> tuple[str, "subprocess.CompletedProcess[str]"]:
+        """Run the epilog as `prolog` runs the prolog."""
+        return self._run(self.site.place / "client-epilog", job)
+
+    def _run(self, client: Path, job: dict[str, str]) -> tuple[str, "subprocess.CompletedProcess[str]"]:
         done = subprocess.run(
-            [str(self.client)], env=self.site.environment(**job), capture_output=True, text=True, check=False, cwd="/"
+            [str(client)], env=self.site.environment(**job), capture_output=True, text=True, check=False, cwd="/"
         )
         return ("one-shot" if "one-shot" in done.stdout else "agent"), done
 
@@ -133,9 +149,9 @@ class AgentSite:
         age = self.ask("status")["nvml"]["signals_age_s"]
         return time.monotonic() - age if age is not None else 0.0
 
-    def report(self, job: int = 7) -> dict[str, Any]:
-        """Return the prolog's report, which may be on its way to the spool."""
-        path = self.site.spool / f"reports/{job}/n1.0.prolog.json"
+    def report(self, job: int = 7, phase: str = "prolog") -> dict[str, Any]:
+        """Return a hook's report, which may be on its way to the spool."""
+        path = self.site.spool / f"reports/{job}/n1.0.{phase}.json"
         until(path.exists, f"a report of job {job}")
         loaded: dict[str, Any] = json.loads(path.read_text())
         return loaded

@@ -546,7 +546,7 @@ def test_the_command_says_what_the_agent_knows(agent: AgentSite) -> None:
     agent.prolog(**GPUS)
     status = agent.site.run("agent", "status", "--run-dir", run_dir)
     assert status.returncode == 0, status.stderr
-    assert "passed    1 prologs" in status.stdout
+    assert "passed    1 prologs and epilogs" in status.stdout
     assert max(map(len, status.stdout.splitlines())) <= 80 or "tmp" in status.stdout
     facts = json.loads(agent.site.run("agent", "facts", "--json", "--run-dir", run_dir).stdout)
     assert facts["document"]["facts"]["gpus"]["count"] == 2

@@ -60,7 +60,7 @@ def test_the_client_stands_beside_the_hooks_and_becomes_one(target: Target) -> N
     said = lines(target, False, True)
     assert f"Prolog={libexec}/client-prolog" in said
     assert f"TaskProlog={libexec}/client-taskprolog" in said
-    assert f"Epilog={libexec}/epilog" in said
+    assert f"Epilog={libexec}/client-epilog" in said
     assert f"systemctl enable --now {target.agent_unit}" in said
     # No agent runs: the hook itself judges, with what is left of its deadline.
     job = {"SLURMD_NODENAME": "n1", "SLURM_JOB_ID": "7", "SLURM_JOB_UID": "4242"}
@@ -71,6 +71,9 @@ def test_the_client_stands_beside_the_hooks_and_becomes_one(target: Target) -> N
     own = subprocess.run([libexec / "taskprolog"], env=job, capture_output=True, text=True, check=False)
     assert "export PREFLIGHT_VERDICT=" in own.stdout
     assert (task.returncode, task.stdout) == (0, own.stdout)
+    done = subprocess.run([libexec / "client-epilog"], env=job, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (Path(target.config).parent.parent / "spool/reports/7/n1.0.epilog.json").exists()
 
 
 def test_uninstalling_leaves_slurmd_scripts_that_run(target: Target) -> None:
@@ -183,7 +186,7 @@ def test_doctor_says_what_an_absent_agent_costs(target: Target) -> None:
     status, text = found()["agent"]
     assert status == "warn"
     assert "no agent runs here" in text
-    assert "each prolog judges by itself" in text
+    assert "each prolog and epilog judges by itself" in text
     assert f"systemctl enable --now {target.agent_unit}" in text
     other = Path(target.libexec, "preflight-client")
     other.write_bytes(b"\x7fELF of another machine")

@@ -59,9 +59,17 @@ def policy_of(config: str, node: str, run_dir: str) -> PolicyInForce:
     return PolicyInForce(config, node, run_dir, _unknown_checks)
 
 
-def run_of(policy: Policy, node: str, run_dir: str, reading: Reading, job: Job | None, slurm_conf: str = "") -> Run:
-    """Return a prolog's run that begins now."""
-    return Run("prolog", node, policy, run_dir, job, slurm_conf, time.time(), time.monotonic(), reading)
+def run_of(
+    policy: Policy,
+    node: str,
+    run_dir: str,
+    reading: Reading,
+    job: Job | None,
+    slurm_conf: str = "",
+    phase: str = "prolog",
+) -> Run:
+    """Return a hook's run that begins now."""
+    return Run(phase, node, policy, run_dir, job, slurm_conf, time.time(), time.monotonic(), reading)
 
 
 def usual_subjects(policy: Policy, node: str) -> frozenset[str]:
@@ -78,10 +86,7 @@ def judged(request: Request, policy: Policy, run: Run, kept: Kept, memo: Memo, d
 
     ``daemon``: the slurmd whose prolog asks.
     """
-    if request.version != __version__:
-        why = OneShot(f"the hook is of version {request.version}, the agent of {__version__}")
-        why.outdated = True
-        raise why
+    of_another_version(request)
     job = run.job
     if job is None:
         raise OneShot("no job")
@@ -109,6 +114,14 @@ def judged(request: Request, policy: Policy, run: Run, kept: Kept, memo: Memo, d
     report = record.make(run, found, decision)
     report["source"], report["ages_s"] = "agent", kept.ages
     return report
+
+
+def of_another_version(request: Request) -> None:
+    """Raise OneShot for the request of a hook that is not of the agent's own version."""
+    if request.version != __version__:
+        why = OneShot(f"the hook is of version {request.version}, the agent of {__version__}")
+        why.outdated = True
+        raise why
 
 
 def assessed(question: Question, kept: Kept, run: Run, memo: Memo | None = None) -> Assessment:

@@ -98,6 +98,9 @@ class Helper:
 
     def _run(self, theirs: Socket) -> None:
         """The child: never returns, runs nothing of the parent's on its way out."""
+        import gc
+
+        gc.disable()  # it would look at, and so copy, all that the agent has
         status = 1
         try:
             _alone(theirs.fileno())

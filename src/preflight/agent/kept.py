@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from preflight.agent.gpus import GpuWatch
+from preflight.agent.gpus import STUCK_S, GpuWatch
 from preflight.agent.log import LogWatch
 from preflight.facts import child
 from preflight.facts.answer import Answer
@@ -144,6 +144,14 @@ class Kept:
         if why or gpus is None or gpus.result is None:
             raise Stale(f"gpus: {why}")
         return gpus.result
+
+    def nvml_hangs(self) -> str:
+        """Return why no child should ask NVML just now, "" where one may."""
+        stuck = self._guard.stuck()
+        if stuck is not None:
+            return f"gpus: a hook's {stuck}"
+        hangs = self.gpus is not None and self.gpus.stuck_s() > STUCK_S
+        return f"gpus: {self.gpus.why_not()}" if hangs and self.gpus is not None else ""
 
     def _of_nvml(self, fact: Fact, told: NvmlResult | None) -> Known:
         """Return what ``told`` says of an NVML fact, made once for each telling; without one only its files' part."""

@@ -14,6 +14,7 @@ from preflight.agent import wire
 from preflight.agent.answer import Daemons, OneShot, job_of, judged, policy_of, run_of, usual_subjects
 from preflight.agent.child import Helper
 from preflight.agent.connections import AT_ONCE, Connection, Connections, listen
+from preflight.agent.epilogs import Epilogs, admitted, hurried, preload
 from preflight.agent.journal import Journal
 from preflight.agent.kept import Kept
 from preflight.agent.memo import Memo
@@ -26,6 +27,7 @@ from preflight.hooks.run import Run
 from preflight.hooks.rundir import make_run_dir
 from preflight.policy.model import Policy
 from preflight.report.model import Report
+from preflight.report.store import MAX_BYTES
 from preflight.slurm.gres.cache import Daemon
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -58,6 +60,7 @@ class Agent:
         self._use(self.policy)
         self._poll = epoll()
         self._clients = Connections(listener or listen(run_dir, node), self._poll, self._serve, self._settle)
+        self._epilogs = Epilogs(self._poll)
         self._registered: dict[str, tuple[Socket, int]] = {}
         self._daemons = Daemons()
         self._unsettled = [(time.monotonic() + SETTLE_S, one) for one in self.journal.left if not one.taken]
@@ -73,6 +76,7 @@ class Agent:
         """Take a policy: where facts are read and reports go may be another."""
         reading = reading_of(policy, self.node, self.run_dir, "prolog")
         self.policy, self._reading, self._memo = policy, reading, Memo()
+        self._hurried = hurried(policy)
         before: Kept | None = getattr(self, "kept", None)
         if before is None or before.source != reading.source:
             self.kept = Kept(reading.source, before)
@@ -118,6 +122,8 @@ class Agent:
             self._due = now + self._tend()
         self._follow()
         self._settle_written()
+        for one, why in self._epilogs.tend():
+            self._one_shot(one, why)
         patience = min(self._clients.tend(), max(0.0, self._due - time.monotonic()))
         for descriptor, _ in self._poll.poll(patience, AT_ONCE):
             if self._clients.ready(descriptor):
@@ -127,6 +133,8 @@ class Agent:
                     os.read(wakeup, 64)
             elif self.kept.gpus is not None and descriptor == self.kept.gpus.descriptor:
                 self.kept.gpus.take()
+            else:
+                self._judged(self._epilogs.ready(descriptor))
         self._clients.serve_some()
 
     def stop(self) -> None:
@@ -137,6 +145,7 @@ class Agent:
             self._settle_written()
             time.sleep(0.005)
         self._clients.end()
+        self._epilogs.stop()
         self.writer.stop()
         self.kept.stop()
         self.journal.close()
@@ -192,7 +201,7 @@ class Agent:
     # --- answers --------------------------------------------------------------------------------------------
 
     def _serve(self, one: Connection, request: Request) -> None:
-        if request.operation != "prolog":
+        if request.operation not in wire.HOOKS:
             try:
                 from preflight.agent.questions import answer
 
@@ -203,9 +212,10 @@ class Agent:
             self._say(one, f"{said}\n".encode())
             return
         try:
-            if one.waits:
-                request = request._replace(until=request.until + wire.longer_s(self.policy.agent.wait_ms))
-            text, number = self._passed(request, one.pid)
+            if request.operation == "epilog":
+                self._begin_epilog(one, request)
+                return
+            text, number = self._passed(self._patient(one, request), one.pid)
         except OneShot as why:
             self._one_shot(one, str(why))
             self.outdated = self.outdated or why.outdated
@@ -214,6 +224,11 @@ class Agent:
             record_bug(error)
             self._one_shot(one, f"{type(error).__name__}")
             return
+        self._pass(one, number, text)
+
+    def _pass(self, one: Connection, number: int, text: str) -> None:
+        """Let a client go on whose report is in the journal."""
+        self._counts["pass"] += 1
         one.answered(number, text)
         try:
             sent = one.socket.send(wire.PASS)
@@ -222,8 +237,14 @@ class Agent:
         if sent != len(wire.PASS):
             self._clients.close(one)
 
-    def _passed(self, request: Request, pid: int) -> tuple[str, int]:
-        """Return the report of a request that passes, as JSON, and its number in the journal; raises OneShot."""
+    def _patient(self, one: Connection, request: Request) -> Request:
+        """Return the request of a client that may have been told to wait."""
+        if not one.waits:
+            return request
+        return request._replace(until=request.until + wire.longer_s(self.policy.agent.wait_ms))
+
+    def _run(self, request: Request, pid: int) -> tuple[Run, Daemon]:
+        """Return the run that a hook asks for, under the policy in force, and the slurmd it is of; raises OneShot."""
         if self.journal.pending >= PENDING_MAX:
             raise OneShot("too many reports are not on record")
         if time.monotonic() >= request.until:
@@ -231,23 +252,67 @@ class Agent:
         policy = self._in_force.get()
         if policy is not self.policy and policy != self.policy:
             self._change(policy)
-        policy = self.policy
-        environment = request.environment
+        environment, phase = request.environment, request.operation
         if environment.get("SLURMD_NODENAME") != self.node:
             raise OneShot("of another node")
-        job = job_of(request)
-        run = run_of(policy, self.node, self.run_dir, self._reading, job, environment.get("SLURM_CONF", ""))
-        daemon = self._daemons.of(pid) if job is not None and job.gpus_text else Daemon()
-        report = judged(request, policy, run, self.kept, self._memo, daemon)
+        if environment.get("SLURM_SCRIPT_CONTEXT", f"{phase}_slurmd") != f"{phase}_slurmd":
+            raise OneShot(f"slurm.conf names the {phase}'s client for another script")
+        job, reading = job_of(request), self._reading
+        if phase != "prolog":
+            reading = reading_of(self.policy, self.node, self.run_dir, phase)
+        conf = environment.get("SLURM_CONF", "")
+        run = run_of(self.policy, self.node, self.run_dir, reading, job, conf, phase)
+        return run, self._daemons.of(pid) if job is not None and job.gpus_text else Daemon()
+
+    def _passed(self, request: Request, pid: int) -> tuple[str, int]:
+        """Return the report of a prolog that passes, as JSON, and its number in the journal; raises OneShot."""
+        run, daemon = self._run(request, pid)
+        report = judged(request, run.policy, run, self.kept, self._memo, daemon)
         report["duration_ms"] = round(record.spent_ms(run), 3)
         text = encoded(report)
+        number = self._in_journal(text)
+        record.note_for_tasks(run, report)
+        return text, number
+
+    def _in_journal(self, text: str) -> int:
         try:
-            number = self.journal.add(text)
+            return self.journal.add(text)
         except OSError as error:
             raise OneShot(f"journal: {error.strerror}") from None
-        record.note_for_tasks(run, report)
-        self._counts["pass"] += 1
-        return text, number
+
+    # --- epilogs --------------------------------------------------------------------------------------------
+
+    def _begin_epilog(self, one: Connection, request: Request) -> None:
+        """Have a child judge an epilog, whose client waits for that; raises OneShot."""
+        if not one.waits:
+            one.waits = one.socket.send(wire.WAIT) == len(wire.WAIT)
+        request = self._patient(one, request)
+        run, daemon = self._run(request, one.pid)
+        admitted(request, run)
+        gpus = run.job is not None and bool(run.job.gpus_text)
+        hangs = self.kept.nvml_hangs() if gpus else ""
+        if hangs:
+            raise OneShot(hangs)
+        preload(self._hurried, gpus)
+        began = min(run.began, request.until - wire.longest_s(self.policy.agent.wait_ms))
+        run = run._replace(policy=self._hurried, began=began)
+        self._epilogs.put(one, run, daemon, self.journal.pending > 0)
+
+    def _judged(self, said: tuple[Connection, bytes] | None) -> None:
+        """Answer an epilog as its child has judged it."""
+        if said is None:
+            return
+        one, words = said
+        kind, _, text = words.decode().partition(" ")
+        try:
+            if kind != "ok":
+                raise OneShot(text or "the epilog's child ended")
+            if len(text) > MAX_BYTES:
+                raise OneShot("the report is too large")
+            self._pass(one, self._in_journal(text), text)
+        except OneShot as why:
+            self._epilogs.settled(one, False)
+            self._one_shot(one, str(why))
 
     def _one_shot(self, one: Connection, why: str) -> None:
         self._counts["one-shot"] += 1
@@ -259,6 +324,7 @@ class Agent:
         self._clients.close(one)
 
     def _settle(self, one: Connection, taken: bool) -> None:
+        self._epilogs.settled(one, taken)
         if not taken:  # that hook goes its own way, and writes its own report
             self._counts["not_taken"] += 1
             self._done(one.number)
@@ -288,8 +354,6 @@ class Agent:
 
 def encoded(report: Report) -> str:
     """Return a report as JSON on one line; raises OneShot for one that is larger than a record may be."""
-    from preflight.report.store import MAX_BYTES
-
     text = jsonio.dumps(report)
     if len(text) > MAX_BYTES:
         raise OneShot("the report is too large")

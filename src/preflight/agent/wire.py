@@ -2,8 +2,8 @@
 
 A request is its length (4 bytes, big-endian), then texts that each end with a NUL: "preflight-agent 1 VERSION
 OPERATION SECONDS", and NAME=VALUE for each variable. SECONDS is the instant, by the monotonic clock, from which on
-nobody waits for the answer. A prolog gets PASS or OTHERWISE, and answers PASS with TAKEN before it ends; other
-operations get JSON."""
+nobody waits for the answer. A prolog or an epilog gets PASS or OTHERWISE, and answers PASS with TAKEN before it ends;
+other operations get JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ TAKEN = b"taken\n"
 HEADER = 4
 REQUEST_MAX = 1 << 16
 ANSWER_MAX = 16 << 20
-OPERATIONS = ("prolog", "status", "facts", "check", "release", "resume", "refresh")
+HOOKS = ("prolog", "epilog")
+OPERATIONS = (*HOOKS, "status", "facts", "check", "release", "resume", "refresh")
 ENCODING, ERRORS = "utf-8", "surrogateescape"  # as os.environ has it
 
 
@@ -37,7 +38,12 @@ class Request(NamedTuple):
 
 def longer_s(wait_ms: int) -> float:
     """Return how many seconds longer than ``wait_ms`` a client waits that was told to."""
-    return (min(LONGER * wait_ms, LONGEST_MS) - wait_ms) / 1000
+    return longest_s(wait_ms) - wait_ms / 1000
+
+
+def longest_s(wait_ms: int) -> float:
+    """Return how many seconds a client waits, from its begin on, that was told to."""
+    return min(LONGER * wait_ms, LONGEST_MS) / 1000
 
 
 def socket_path(run_dir: str, node: str) -> str:

@@ -127,9 +127,6 @@ class Writer:
 
 
 def _child(theirs: Socket, run: Run) -> None:
-    import gc
-
-    gc.disable()
     with tolerate(OSError):
         os.nice(NICER)
     data = bytearray()
@@ -149,7 +146,7 @@ def _child(theirs: Socket, run: Run) -> None:
 
 def write(run: Run, report: dict[str, Any]) -> None:
     """Write root's record and the user's copy, and syslog's line; what cannot be written now waits as a hook's does."""
-    run = run._replace(job=Job(id=report["job"]["id"]))
+    run = run._replace(job=Job(id=report["job"]["id"]), phase=report["phase"])
     troubles = []
     record = write_record(run, report)
     if record:

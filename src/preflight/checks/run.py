@@ -34,17 +34,16 @@ CHECKER = "checker"
 
 
 class _Chosen:
-    """The last answer of `checks_for`, and what it is of: a run asks more than once."""
+    """A phase's last answer of `checks_for`, and the policy and the checks that it is of: a run asks more than once."""
 
-    key: tuple[object, ...] = ()
-    policy: Policy | None = None
-    checks: list[tuple[Check, str, float | None]] = []  # noqa: RUF012 - replaced, never written
+    last: dict[str, tuple[Policy, tuple[int, ...], list[tuple[Check, str, float | None]]]] = {}  # noqa: RUF012
 
 
 def checks_for(context: Context) -> list[tuple[Check, str, float | None]]:
     """Return (check, action, limit) of each check that the phase and the policy ask for."""
-    if _Chosen.policy is context.policy and _Chosen.key == (context.phase, *map(id, REGISTRY.values())):
-        return _Chosen.checks
+    last = _Chosen.last.get(context.phase)
+    if last is not None and last[0] is context.policy and last[1] == tuple(map(id, REGISTRY.values())):
+        return last[2]
     chosen = []
     kinds = {row.check for row in context.policy.host_rows(context.phase)}
     for check in every_check(context.phase == "prolog", kinds).values():
@@ -54,8 +53,7 @@ def checks_for(context: Context) -> list[tuple[Check, str, float | None]]:
         action = said.action or check.action
         if context.phase in check.phases and action != "off":
             chosen.append((check, action, check.limit if said.limit is None else said.limit))
-    _Chosen.policy, _Chosen.checks = context.policy, chosen
-    _Chosen.key = (context.phase, *map(id, REGISTRY.values()))
+    _Chosen.last[context.phase] = context.policy, tuple(map(id, REGISTRY.values())), chosen
     return chosen
 
 

@@ -69,7 +69,7 @@ def _status(said: dict[str, Any]) -> tuple[str, int]:
         ("node", f"{said['node']}, pid {said['pid']}, version {said['preflight']}, up {said['up_s']:.0f} s"),
         ("policy", said["policy"]["problem"] or said["policy"]["path"] or "the defaults"),
         ("NVML", _nvml(nvml)),
-        ("passed", f"{answers['pass']} prologs, of which {answers['not_taken']} did not wait for it"),
+        ("passed", f"{answers['pass']} prologs and epilogs, of which {answers['not_taken']} did not wait for it"),
         ("one-shot", str(answers["one-shot"])),
         *(
             ("", f"{count} times: {why}")

@@ -10,8 +10,8 @@ from preflight.facts.rootfs import Root
 
 OLDEST = (3, 9)  # the Python that hooks need at least
 HOOKS = ("prolog", "epilog", "healthcheck", "taskprolog")
-# In place of the two, on a node with an agent: scripts of small programs, which become the two where they must.
-CLIENTS = {"prolog": "client-prolog", "taskprolog": "client-taskprolog"}
+# In their place, on a node with an agent: scripts of small programs, which become the hook where they must.
+CLIENTS = {"prolog": "client-prolog", "epilog": "client-epilog", "taskprolog": "client-taskprolog"}
 PROGRAMS = ("preflight-client", "preflight-task")
 SLURM_KEYS = {"prolog": "Prolog", "epilog": "Epilog", "healthcheck": "HealthCheckProgram", "taskprolog": "TaskProlog"}
 

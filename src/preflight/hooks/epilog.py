@@ -12,7 +12,9 @@ from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.prolog import act, gres, over_time
 from preflight.hooks.run import Run
 from preflight.report.store import read_spool
-from preflight.verdict import decide
+from preflight.slurm.gres import Gres
+from preflight.tuples import NamedTuple
+from preflight.verdict import Decision, decide
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -23,41 +25,73 @@ if TYPE_CHECKING:
 AGAIN = 1.5  # how much longer than the first a second look at the GPUs may take
 
 
-def epilog(run: Run) -> int:
-    """Compare with the prolog's record, drain a node that is not well any more; always returns 0.
+class Asked(NamedTuple):
+    """An epilog's question. ``run`` has the restart count of the job's prolog, whose record is ``before``."""
 
-    The restart count of the environment belongs to the next run already after a requeue; the record's is this one's.
+    run: Run
+    before: Report | None
+    question: Question
+
+
+def epilog(run: Run) -> int:
+    """Compare with the prolog's record, drain a node that is not well any more; always returns 0."""
+    asked = ask(run, gres(run))
+    run, question = asked.run, asked.question
+    found, ended = _after_grace(run, question, assess(question, run.reading, run.probe_deadline))
+    keep_counters(asked, found)
+    found = over_time(run, found)
+    decision = decide(run.phase, found.findings, run.policy, run.killed)
+    report = reported(asked, found, decision, ended)
+    if decision.kind != "none" and decision.enforced:
+        act(run, found, decision, report)
+    record.finish(run, report)
+    close(asked, found, report)
+    return 0
+
+
+def ask(run: Run, of_slurm: Gres, waiting: bool = True) -> Asked:
+    """Return what the epilog of ``run``'s job asks; ``of_slurm``: the node's GPUs as Slurm has them.
+
+    ``waiting``: the node agent may have reports that are still to be written. The restart count of the environment
+    belongs to the next run already after a requeue; the record's is this one's.
     """
-    before = _before(run)
+    before = _before(run, waiting)
     if run.job is not None and before is not None:
         job = run.job._replace(restart=(before["job"] or {}).get("restart"))
         run = run._replace(job=job)
-    facts = before["facts"] if before else None
-    earlier = counters.earlier(run.run_dir, run.node)
     question = Question(
         run.phase,
         run.node,
         run.policy,
         run.job,
-        gres=gres(run),
+        gres=of_slurm,
         standing=run.standing,
-        before=facts,
+        before=before["facts"] if before else None,
         ran_s=_ran(before),
-        earlier=earlier,
+        earlier=counters.earlier(run.run_dir, run.node),
         samples=counters.samples(run.policy, run.node, run.phase),
     )
-    found, ended = _after_grace(run, question, assess(question, run.reading, run.probe_deadline))
-    counters.keep(run.run_dir, run.node, found.document, earlier)
+    return Asked(run, before, question)
+
+
+def keep_counters(asked: Asked, found: Assessment) -> None:
+    """Keep how the counters are now, for the epilogs and health checks to come."""
+    run = asked.run
+    counters.keep(run.run_dir, run.node, found.document, asked.question.earlier)
     counters.keep_samples(run.policy, run.node, run.phase, found.document)
-    found = over_time(run, found)
-    decision = decide(run.phase, found.findings, run.policy, run.killed)
-    view = found.document.view()
-    changed = changes(facts, found.document.facts, found.gpus)
-    changed += xid_changes(view, facts, found.gpus, question.ran_s, run.policy)
-    report = record.make(run, found, decision, changed + ended)
-    if decision.kind != "none" and decision.enforced:
-        act(run, found, decision, report)
-    record.finish(run, report)
+
+
+def reported(asked: Asked, found: Assessment, decision: Decision, ended: list[dict[str, Any]]) -> Report:
+    """Return the report, with what changed while the job ran and what was ``ended`` of it."""
+    before, ran_s = asked.question.before, asked.question.ran_s
+    changed = changes(before, found.document.facts, found.gpus)
+    changed += xid_changes(found.document.view(), before, found.gpus, ran_s, asked.run.policy)
+    return record.make(asked.run, found, decision, changed + ended)
+
+
+def close(asked: Asked, found: Assessment, report: Report) -> None:
+    """Do what follows the record: metrics, the task prolog's note, how the job ended, whose its Xids were."""
+    run = asked.run
     if run.policy.metrics.textfile:
         from preflight.hooks import textfile
 
@@ -66,16 +100,15 @@ def epilog(run: Run) -> int:
     if run.job is not None and run.job.ended is not None:
         from preflight.hooks.ends import note
 
-        note(run, before)
-    _attribute(run, question, found)
-    return 0
+        note(run, asked.before)
+    _attribute(run, asked.question, found)
 
 
-def _before(run: Run) -> Report | None:
+def _before(run: Run, waiting: bool) -> Report | None:
     """Return the record of this job's prolog; an agent may be still to write it after a job of milliseconds."""
     if run.job is None:
         return None
-    if os.path.exists(f"{run.run_dir}/agent"):
+    if waiting and os.path.exists(f"{run.run_dir}/agent"):
         from preflight.hooks.answered import prolog_of
 
         return prolog_of(run)

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"preflight hook: {error}\n")
         return 2
     if phase != "task":
-        _backstop(DEADLINE_S)  # before anything is opened: the policy itself may stand on a server that is gone
+        backstop(DEADLINE_S)  # before anything is opened: the policy itself may stand on a server that is gone
     try:
         return _run(phase, config, run_dir, began)
     except Exception as error:
@@ -62,7 +62,7 @@ def _run(phase: str, config: str, run_dir: str, began: float) -> int:
     from preflight.hooks.run import start
 
     run = start(phase, config, run_dir, os.environ, began)
-    _backstop(run.deadline - time.monotonic())
+    backstop(run.deadline - time.monotonic())
     if phase == "prolog":
         from preflight.hooks.prolog import prolog as hook
     elif phase == "epilog":
@@ -72,7 +72,7 @@ def _run(phase: str, config: str, run_dir: str, began: float) -> int:
     return hook(run)
 
 
-def _backstop(seconds: float) -> None:
+def backstop(seconds: float) -> None:
     """Let the kernel end a hook half a second past its deadline: SIGALRM's default action needs no Python."""
     import _signal as signal  # the package around it imports enum
 

@@ -11,14 +11,14 @@ from preflight.deploy.doctor.places import others_may_change
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.deploy.layout import CLIENTS, PROGRAMS
 
-COST = "each prolog judges by itself, some 50 ms instead of 2"
+COST = "each prolog and epilog judges by itself, some 50 ms instead of 2"
 
 
 def look(host: Host) -> Iterator[Result]:
     """Yield whether the client can run here, and whether the agent answers. Nothing where neither is installed."""
     if not host.has(NODE):
         return
-    named = [key for key in ("Prolog", "TaskProlog") if _names(host, key)]
+    named = [key for key in ("Prolog", "Epilog", "TaskProlog") if _names(host, key)]
     if not host.target.with_agent and not named:
         return
     yield from _clients(host)
@@ -65,7 +65,7 @@ def _agent(host: Host) -> Result:
     if check["verdict"] is None:
         return warn("agent", f"it cannot answer now: {check['why']}: {COST}", path, "preflight agent status")
     passed, others = said["answers"]["pass"], said["answers"]["one-shot"]
-    return ok("agent", f"answers: {passed} prologs passed, {others} left to the one-shot hook", path)
+    return ok("agent", f"answers: {passed} hooks passed, {others} left to the one-shot hook", path)
 
 
 def _again(host: Host) -> str:

@@ -1,0 +1,221 @@
+"""Epilogs: what a job has left behind no fact at hand can tell, so a child of the agent reads the node for each.
+
+It is forked with all modules loaded, which is most of what an epilog of its own takes, and runs the very functions of
+hooks/epilog.py. It changes nothing before the hook has taken the answer; an epilog that needs more than a record, an
+action, a moment's patience, a word on what failed before, is the hook's own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+
+from preflight import jsonio
+from preflight.agent import wire
+from preflight.agent.answer import PASSES, OneShot, gres, of_another_version
+from preflight.agent.child import Helper
+from preflight.files import tolerate
+from preflight.hooks.run import Run
+from preflight.slurm.gres.cache import Daemon
+from preflight.verdict import decide, verdict
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from _socket import socket as Socket
+    from select import epoll
+
+    from preflight.agent.connections import Connection
+    from preflight.agent.wire import Request
+    from preflight.hooks.assess import Assessment
+    from preflight.hooks.epilog import Asked
+    from preflight.policy.model import Policy
+
+AT_ONCE = 4  # children that read the node; the others' epilogs wait
+GO = b"\n"  # to a child: the hook has taken the answer
+SPARE_S = 0.3  # of the client's patience, for the answer's way back
+LEAST_S = 0.2  # of it for a child, or none is started
+
+
+class Pending:
+    """One epilog: its client, what is to be judged, and the child that does."""
+
+    def __init__(self, one: Connection, run: Run, daemon: Daemon, waiting: bool) -> None:
+        self.one, self.run = one, run
+        self.helper = Helper("epilog", lambda theirs: _child(theirs, run, daemon, waiting))
+        self.data = bytearray()
+
+    @property
+    def gone(self) -> bool:
+        """Return whether its client has hung up."""
+        return self.one.socket.fileno() < 0
+
+
+class Epilogs:
+    """The epilogs that are being judged; ``poll`` watches their children beside the agent's own descriptors."""
+
+    def __init__(self, poll: epoll) -> None:
+        self._poll = poll
+        self._waiting: deque[Pending] = deque()
+        self._running: dict[int, Pending] = {}  # by the descriptor of the child's socket
+        self._answered: dict[Connection, Pending] = {}
+        self._ending: list[Helper] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._running)
+
+    def put(self, one: Connection, run: Run, daemon: Daemon, waiting: bool) -> None:
+        """Have an epilog judged; ``run`` ends when its client waits no longer. ``waiting`` as in `hooks.epilog.ask`."""
+        self._waiting.append(Pending(one, run, daemon, waiting))
+
+    def tend(self) -> list[tuple[Connection, str]]:
+        """Start what may be started, let go what nobody waits for; return the clients that get no answer, and why."""
+        self._ending = [one for one in self._ending if one.pid and not one.ended()]
+        for descriptor, pending in list(self._running.items()):
+            if pending.gone:
+                self._let_go(descriptor)
+        refused = []
+        while self._waiting and len(self._running) < AT_ONCE:
+            pending = self._waiting.popleft()
+            if pending.gone:
+                continue
+            if pending.run.deadline - time.monotonic() < LEAST_S:
+                refused.append((pending.one, "too late"))
+            elif pending.helper.start() and pending.helper.socket is not None:
+                self._running[pending.helper.socket.fileno()] = pending
+                self._poll.register(pending.helper.socket.fileno(), 1)
+            else:
+                refused.append((pending.one, "no process for it"))
+        return refused
+
+    def ready(self, descriptor: int) -> tuple[Connection, bytes] | None:
+        """Take what the child at ``descriptor`` says; return its client and the whole of it once that has come.
+
+        b"" stands for a child that ended without a word.
+        """
+        pending = self._running.get(descriptor)
+        if pending is None or pending.helper.socket is None:
+            return None
+        with tolerate(OSError):
+            try:
+                part = pending.helper.socket.recv(1 << 20)
+            except BlockingIOError:
+                return None
+            pending.data += part
+            if part and not part.endswith(b"\n"):
+                return None
+        self._poll.unregister(descriptor)
+        del self._running[descriptor]
+        said = bytes(pending.data[:-1]) if pending.data.endswith(b"\n") else b""
+        if pending.gone or not said.startswith(b"ok "):
+            self._end(pending)
+        else:
+            self._answered[pending.one] = pending
+        return None if pending.gone else (pending.one, said)
+
+    def settled(self, one: Connection, taken: bool) -> None:
+        """Let the child of an answered epilog do what follows, where the hook has taken the answer."""
+        pending = self._answered.pop(one, None)
+        if pending is None:
+            return
+        if taken and pending.helper.socket is not None:
+            with tolerate(OSError):
+                pending.helper.socket.send(GO)
+        self._end(pending)
+
+    def stop(self) -> None:
+        """Let all children go: they end by themselves, and change nothing."""
+        for descriptor in list(self._running):
+            self._let_go(descriptor)
+        self._waiting.clear()
+
+    def _let_go(self, descriptor: int) -> None:
+        with tolerate((OSError, ValueError)):
+            self._poll.unregister(descriptor)
+        self._end(self._running.pop(descriptor))
+
+    def _end(self, pending: Pending) -> None:
+        pending.helper.close()  # one that waits for a word ends by that; its own alarm ends it in any case
+        self._ending.append(pending.helper)
+
+
+def admitted(request: Request, run: Run) -> None:
+    """Raise OneShot for an epilog that is the hook's own whatever the node is like."""
+    policy, job = run.policy, run.job
+    of_another_version(request)
+    if job is None:
+        raise OneShot("no job")
+    if policy.problem:
+        raise OneShot(f"policy: {policy.problem}")
+    if os.path.exists(f"{policy.report.spool}/streaks-{run.node}.json"):
+        raise OneShot("something has failed within a day")
+    if policy.host_rows("epilog"):
+        raise OneShot("the policy has [[host]] rows for epilogs")
+    if policy.epilog.end_processes and policy.mode == "enforce":
+        raise OneShot("the policy has processes ended ([epilog] end_processes)")
+    from preflight.policy.site_files import any_files
+
+    if any_files(policy):
+        from preflight.hooks.site.run import asks
+
+        if asks(policy, "epilog", run.run_dir):
+            raise OneShot("the site has checks of its own for epilogs")
+
+
+def hurried(policy: Policy) -> Policy:
+    """Return the policy with a deadline before the instant at which an epilog's client gives up."""
+    limit_s = min(policy.hook.deadline_s, wire.longest_s(policy.agent.wait_ms) - SPARE_S)
+    return policy._replace(hook=policy.hook._replace(deadline_s=limit_s))
+
+
+def preload(policy: Policy, gpus: bool) -> None:
+    """Work out once, and import, what all children need; of NVML where ``gpus`` are asked."""
+    from preflight.checks.registry import Context
+    from preflight.checks.run import checks_for
+    from preflight.facts.view import View
+
+    checks_for(Context("epilog", View({}, {}), View({}, {}), policy))
+    for name in ("preflight.hooks.epilog", "preflight.hooks.spool", *(("preflight.facts.gpu_health",) if gpus else ())):
+        __import__(name)
+
+
+def _child(theirs: Socket, run: Run, daemon: Daemon, waiting: bool) -> None:
+    """Judge, say "ok REPORT" or "no WHY", and do what follows the record once that is wanted."""
+    from preflight.hooks import epilog, rundir, spool
+    from preflight.hooks.assess import assess
+    from preflight.hooks.main import backstop
+
+    backstop(run.deadline - time.monotonic())
+    rundir.watch(run.run_dir)
+    spool.watch(run.run_dir, run.node)
+    if run.job is not None and run.job.gpus_text:
+        run = run._replace(reading=run.reading.ahead(run.probe_deadline))
+    asked = epilog.ask(run, gres(run, daemon), waiting)
+    found = assess(asked.question, asked.run.reading, run.probe_deadline)
+    why = _more(asked, found)
+    if why:
+        theirs.sendall(f"no {why}\n".encode())
+        return
+    report = epilog.reported(asked, found, decide(run.phase, found.findings, run.policy), [])
+    age_s = round(time.monotonic() - run.began, 3)
+    report["source"], report["ages_s"] = "agent", dict.fromkeys(sorted(report["facts"]), age_s)
+    report["duration_ms"] = round(age_s * 1000, 3)
+    theirs.sendall(f"ok {jsonio.dumps(report)}\n".encode())
+    if theirs.recv(1) == GO:
+        epilog.keep_counters(asked, found)
+        epilog.close(asked, found, report)
+
+
+def _more(asked: Asked, found: Assessment) -> str:
+    """Return what an epilog needs beside a record, "" where that is all."""
+    from preflight.checks.changes import left_over
+
+    if left_over(asked.question.before, found.document.facts, found.gpus):
+        return "the job has left processes on its GPUs"
+    decision = decide(asked.run.phase, found.findings, asked.run.policy)
+    said = verdict(found.findings)
+    if decision.kind != "none" or said not in PASSES:
+        return f"verdict {said}: {decision.kind}"
+    if any(one.status == "fail" and one.blame == "node" for one in found.findings):
+        return "something fails"
+    return ""

@@ -1,0 +1,171 @@
+"""Epilogs that the node agent answers: read anew by a child, by the hook's own functions, and never with an action."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unit.agent_site import GPUS, AgentSite, comparable, until
+from unit.hook_site import H100X2, JOB, REQUIRE
+
+SICK = {"gpu.0.ecc.uncorrected.volatile": 2, "gpu.0.ecc.uncorrected.aggregate": 2}
+XID = "3,9001,5000000,-;NVRM: Xid (PCI:0000:01:00): {}, pid=1234, name=python\n"
+ENDED = {"SLURM_JOB_EXIT_CODE2": "3:0"}
+
+
+def test_an_epilog_with_nothing_to_do_is_answered_and_recorded(agent: AgentSite) -> None:
+    site = agent.site
+    agent.prolog(**GPUS, **{REQUIRE: "cuda>=12.4"})
+    until(lambda: (site.run_dir / "task/n1.7").exists(), "the task prolog's note")
+    site.files({"dev/kmsg": XID.format(13)})
+    way, done = agent.epilog(**GPUS, **ENDED)
+    assert (way, done.returncode, done.stdout, done.stderr) == ("agent", 0, "", "")
+    report = agent.report(phase="epilog")
+    assert (report["source"], report["verdict"], report["job"]["restart"]) == ("agent", "degraded", None)
+    assert report["ages_s"].keys() == report["facts"].keys()
+    assert [one["fact"] for one in report["changes"]] == ["gpu0.xid"]
+    until(lambda: not (site.run_dir / "task/n1.7").exists(), "the note taken away")
+    until((site.run_dir / "counters-n1.json").exists, "the GPUs' counters for the next one")
+    until((site.spool / "ends-n1.json").exists, "how the job ended")
+    until(lambda: agent.ask("status")["reports_waiting"] == 0, "an empty journal")
+    assert site.slurm_calls() == []
+
+
+# What a job leaves and a node may be like: (driver, files, job, policy).
+SCENES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, str], str]] = {
+    "well": ({}, {}, GPUS, ""),
+    "no GPUs": ({}, {}, JOB, ""),
+    "one of two": ({}, {}, {**JOB, "SLURM_JOB_GPUS": "1"}, ""),
+    "ECC on the job's GPU": (SICK, {}, {**JOB, "SLURM_JOB_GPUS": "0"}, ""),
+    "ECC only warns": (SICK, {}, GPUS, '[checks."gpu.ecc.uncorrected"]\naction = "warn"\n'),
+    "ECC is only noted": (SICK, {}, GPUS, '[checks."gpu.ecc.uncorrected"]\nmode = "observe"\n'),
+    "a process is left": ({"gpu.0.processes": "4000001:1048576"}, {}, GPUS, ""),
+    "lost": ({"gpu.1.lost": 1}, {}, GPUS, ""),
+    "hot": ({"gpu.0.temperature": 95, "gpu.0.temperature.threshold.slowdown": 92}, {}, GPUS, ""),
+    "more memory in use": ({"gpu.0.memory.used": 900 << 20}, {}, GPUS, ""),
+    "a bad Xid": ({}, {"dev/kmsg": XID.format(79)}, GPUS, ""),
+    "an Xid of the job's": ({}, {"dev/kmsg": XID.format(13)}, GPUS, ""),
+    "[[host]] rows": ({}, {}, JOB, '[[host]]\ncheck = "mount"\npath = "/"\nphases = ["epilog"]\n'),
+    "processes are to be ended": ({}, {}, JOB, "[epilog]\nend_processes = true\n"),
+    "no driver": ({"ret.nvmlInitWithFlags": 9}, {}, GPUS, ""),
+}
+BY_THE_AGENT = ("well", "no GPUs", "one of two", "ECC only warns", "hot", "more memory in use", "an Xid of the job's")
+
+
+def test_agent_and_one_shot_give_the_same_answer(agent: AgentSite) -> None:
+    site = agent.site
+    ways: dict[str, str] = {}
+    for number, (name, (driver, files, job, policy)) in enumerate(SCENES.items(), 100):
+        site.policy(policy)
+        reports = []
+        for run in (agent.epilog, lambda **job: site.hook("epilog", **job)):
+            forget(agent)
+            site.files({"dev/kmsg": ""})
+            site.scenario(H100X2)
+            site.hook("prolog", **{**job, "SLURM_JOB_ID": str(number)})
+            forget(agent)
+            site.scenario(H100X2, driver)
+            site.files(files)
+            told = run(**{**job, "SLURM_JOB_ID": str(number), **ENDED})
+            if isinstance(told, tuple):
+                ways[name] = told[0]
+            reports.append(agent.report(number, "epilog"))
+            until(lambda: agent.ask("status")["reports_waiting"] == 0, "an empty journal")
+            (site.spool / f"reports/{number}/n1.0.epilog.json").unlink()
+        by_agent, own = reports
+        assert by_agent["source"] == ways[name]
+        harmless = own["verdict"] in ("ready", "degraded") and own["action"]["kind"] == "none"
+        assert harmless or ways[name] == "one-shot", name
+        assert comparable(by_agent) == comparable(own), name
+    assert [name for name, way in ways.items() if way == "agent"] == list(BY_THE_AGENT)
+
+
+def forget(agent: AgentSite) -> None:
+    """Let the node be as before any hook ran on it."""
+    patterns = ("run/kernel-log-*", "run/counters-*", "run/kept-*", "spool/streaks-*", "spool/ends-*", "spool/drain-*")
+    for pattern in patterns:
+        for path in agent.site.place.glob(pattern):
+            path.unlink()
+
+
+def begun(agent: AgentSite, before: set[int]) -> tuple["subprocess.Popen[bytes]", int]:
+    """Start an epilog whose child takes long; return its client and the child. ``before``: the children until now."""
+    agent.site.scenario(H100X2, {"delay_ms.nvmlDeviceGetCount": 600})
+    command, environment = [str(agent.site.place / "client-epilog")], agent.site.environment(**GPUS)
+    client = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    child = until(lambda: [one for one in {*agent.children()} - before if is_epilogs(agent, one)], "a child")[0]
+    agent.site.scenario(H100X2)
+    return client, child
+
+
+def is_epilogs(agent: AgentSite, pid: int) -> bool:
+    """Return whether a child of the agent has one of its own: it asks NVML."""
+    return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
+def settled(agent: AgentSite) -> set[int]:
+    """Have a prolog answered and on record; return the agent's children."""
+    agent.prolog(**GPUS)
+    agent.report()
+    until(lambda: agent.ask("status")["reports_waiting"] == 0, "an empty journal")
+    return {*agent.children()}
+
+
+def test_what_the_client_does_not_take_changes_nothing(agent: AgentSite, programs: Path) -> None:
+    before = settled(agent)
+    agent.write_client(programs / "preflight-client", wait_ms=200, phase="epilog")  # two seconds
+    client, child = begun(agent, before)
+    os.kill(child, signal.SIGSTOP)
+    said, _ = client.communicate(timeout=60)
+    assert (client.returncode, said.split()[0]) == (0, b"one-shot")
+    own = agent.site.report(phase="epilog")
+    assert own["source"] == "one-shot"
+    os.kill(child, signal.SIGCONT)
+    until(lambda: child not in agent.children(), "its child's end")
+    assert agent.site.report(phase="epilog") == own
+    assert agent.ask("status")["reports_waiting"] == 0
+
+
+def test_an_epilog_whose_child_is_killed_is_the_hooks(agent: AgentSite) -> None:
+    client, child = begun(agent, settled(agent))
+    os.kill(child, signal.SIGKILL)
+    said, _ = client.communicate(timeout=60)
+    assert (client.returncode, said.split()[0]) == (0, b"one-shot")
+    assert agent.site.report(phase="epilog")["verdict"] == "ready"
+
+
+def test_a_report_of_an_epilog_outlives_the_agent(agent: AgentSite) -> None:
+    agent.prolog(**GPUS)
+    agent.report()
+    until(lambda: agent.ask("status")["reports_waiting"] == 0, "the prolog's on record")
+    os.kill(agent.ask("status")["writer_pid"], signal.SIGSTOP)
+    assert agent.epilog(**GPUS)[0] == "agent"
+    until(lambda: b'{"taken":2}' in (agent.site.run_dir / "agent/n1.journal").read_bytes(), "an answer that was taken")
+    agent.stop(signal.SIGKILL)
+    assert not (agent.site.spool / "reports/7/n1.0.epilog.json").exists()
+    agent.site.hook("health")
+    assert agent.report(phase="epilog")["source"] == "agent"
+
+
+@pytest.mark.parametrize(("client", "context"), [("prolog", "epilog_slurmd"), ("epilog", "prolog_slurmd")])
+def test_a_client_that_stands_for_another_script_answers_nothing(agent: AgentSite, client: str, context: str) -> None:
+    run = agent.prolog if client == "prolog" else agent.epilog
+    assert run(**GPUS, SLURM_SCRIPT_CONTEXT=f"{client}_slurmd")[0] == "agent"
+    assert run(**{**GPUS, "SLURM_JOB_ID": "8"}, SLURM_SCRIPT_CONTEXT=context)[0] == "one-shot"
+
+
+def test_many_epilogs_at_once_are_all_answered_and_recorded(agent: AgentSite) -> None:
+    jobs = range(3000, 3024)
+    hooks = [
+        subprocess.Popen(
+            [str(agent.site.place / "client-epilog")], env=agent.site.environment(**{**JOB, "SLURM_JOB_ID": str(job)})
+        )
+        for job in jobs
+    ]
+    assert [hook.wait(60) for hook in hooks] == [0] * len(hooks)
+    sources = [agent.report(job, "epilog")["source"] for job in jobs]
+    assert sources.count("agent") == len(jobs), json.dumps(agent.ask("status")["one_shot_because"])
