@@ -1,22 +1,27 @@
-"""What the collector and the store take, as ratios in one run: python -m bench.fleet --help."""
+"""How fast a collector keeps reports, as a ratio in one run: python -m bench.fleet --help.
+
+What questions take on a store that is full: python -m bench.asked --help.
+"""
 
 import argparse
+import contextlib
 import http.client
 import json
 import os
-import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from bench.pages import cpu_s  # noqa: E402
 from fleet import demo, generator  # noqa: E402
 from fleet.collector import Collector  # noqa: E402
 from fleet.server import Postgres  # noqa: E402
@@ -26,10 +31,6 @@ from preflight.fleet.store.open import open_store  # noqa: E402
 
 NODES, CONNECTIONS, TOGETHER = 200, 8, 100
 BARE = 1000  # rows in a transaction of the bare insert
-QUERIES = (
-    *("status", "since 30d", "node gpu0005", "jobs", "jobs --user alice", "jobs --node gpu0005"),
-    *("drains", "drains --since 30d", "would --since 30d", "drift"),
-)
 
 
 def reports(number: int) -> dict[str, list[bytes]]:
@@ -41,23 +42,34 @@ def reports(number: int) -> dict[str, list[bytes]]:
     return found
 
 
-def bare(raws: Sequence[bytes], place: Path) -> float:
-    """Return the reports a second that `executemany` of whole documents into SQLite takes."""
-    connection = sqlite3.connect(place / "bare.db")
+class Taken(NamedTuple):
+    """What keeping reports took, for each: microseconds on the clock and of CPU; ``memory``: the most, bytes."""
+
+    wall_us: float
+    cpu_us: float
+    memory: int = 0
+
+
+def bare(raws: Sequence[bytes], place: Path) -> Taken:
+    """Return what `executemany` of whole documents into SQLite takes."""
+    path = place / "bare.db"
+    connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("CREATE TABLE r (id TEXT PRIMARY KEY, node TEXT, started TEXT, verdict TEXT, document BLOB)")
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     for begin in range(0, len(raws), BARE):
         rows = [(str(begin + at), "n", begin, "ready", raw) for at, raw in enumerate(raws[begin : begin + BARE])]
         with connection:
             connection.executemany("INSERT INTO r VALUES (?, ?, ?, ?, ?)", rows)
-    took = time.perf_counter() - began
+    took, used = time.perf_counter() - began, time.process_time() - used
     connection.close()
-    return len(raws) / took
+    for name in place.glob("bare.db*"):
+        name.unlink()
+    return Taken(took / len(raws) * 1e6, used / len(raws) * 1e6)
 
 
-def ingest(url: str, by_node: dict[str, list[bytes]]) -> tuple[float, int]:
-    """Return the reports a second from HTTP to the disk, and the collector's most memory in bytes."""
+def ingest(url: str, by_node: dict[str, list[bytes]]) -> Taken:
+    """Return what a collector takes from HTTP to the disk, the load generator beside it; the CPU time is its alone."""
     store = open_store(url)
     bodies = []
     for node, raws in by_node.items():
@@ -67,15 +79,15 @@ def ingest(url: str, by_node: dict[str, list[bytes]]) -> tuple[float, int]:
     collector = Collector(url).start()
     shares = [bodies[at::CONNECTIONS] for at in range(CONNECTIONS)]
     threads = [threading.Thread(target=_post, args=(collector.port, share)) for share in shares]
-    began = time.perf_counter()
+    began, before = time.perf_counter(), cpu_s(collector.pid)
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    took = time.perf_counter() - began
-    memory = collector.memory()
+    number = sum(map(len, by_node.values())) / 1e6
+    taken = Taken((time.perf_counter() - began) / number, (cpu_s(collector.pid) - before) / number, collector.memory())
     collector.kill()
-    return sum(map(len, by_node.values())) / took, memory
+    return taken
 
 
 def _post(port: int, bodies: Sequence[tuple[str, bytes]]) -> None:
@@ -89,82 +101,68 @@ def _post(port: int, bodies: Sequence[tuple[str, bytes]]) -> None:
             raise RuntimeError(f"HTTP {answer.status}: {text[:200]!r}")
 
 
-def asked(url: str, rounds: int) -> list[str]:
-    """Return a line for each command: wall and CPU ms beyond the start of `preflight fleet --help`, median and 95 %.
+def side_by_side(make: Callable[[], AbstractContextManager[str]], options: argparse.Namespace, place: Path) -> None:
+    """Print the rates and their ratio, round by round in turn, so that a machine whose speed drifts slows both."""
+    by_node = reports(options.reports)
+    raws = [raw for its in by_node.values() for raw in its]
+    print(f"{len(raws):,} reports of {len(raws[0]):,} bytes, {os.cpu_count()} cores, the load generator on them too")
+    print("| | bare executemany, reports/s | collector, reports/s | ratio | CPU us a report, bare and collector |")
+    print("|---|---:|---:|---:|---:|")
+    rows = []
+    for turn in range(options.rounds):
+        plain = bare(raws, place)
+        with make() as url:
+            taken = ingest(url, by_node)
+        rows.append((1e6 / plain.wall_us, 1e6 / taken.wall_us, plain.wall_us / taken.wall_us, plain, taken))
+        print(_row(f"round {turn + 1}", *rows[-1]), flush=True)
+    middle = sorted(rows, key=lambda row: row[2])[len(rows) // 2]
+    print(_row("median ratio", *middle))
+    print(f"collector's memory {max(row[4].memory for row in rows) >> 20} MiB")
 
-    The CPU time is the steadier of the two where the machine does other things.
-    """
-    base = [_middle(its) for its in _times(["fleet", "--help"], rounds)]
-    lines = []
-    for words in QUERIES:
-        taken = _times(["fleet", *words.split(), "--store", url], rounds)
-        cells = [
-            f"{one - start:.0f}" for its, start in zip(taken, base) for one in (_middle(its), its[int(len(its) * 0.95)])
-        ]
-        lines.append(f"| {words} | {' | '.join(cells)} |")
-    return lines
 
-
-def _middle(its: Sequence[float]) -> float:
-    return its[len(its) // 2]
-
-
-def _times(words: Sequence[str], rounds: int) -> tuple[list[float], list[float]]:
-    wall, cpu = [], []
-    for _ in range(rounds + 1):
-        began = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-m", "preflight", *words], stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = status
-        if status:
-            raise RuntimeError(f"preflight {' '.join(words)} ended with {status}")
-        wall.append((time.perf_counter() - began) * 1000)
-        cpu.append((used.ru_utime + used.ru_stime) * 1000)
-    return sorted(wall[1:]), sorted(cpu[1:])
+def _row(name: str, plain_rate: float, rate: float, ratio: float, plain: Taken, taken: Taken) -> str:
+    return f"| {name} | {plain_rate:,.0f} | {rate:,.0f} | {ratio:.2f} | {plain.cpu_us:.0f}, {taken.cpu_us:.0f} |"
 
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--reports", type=int, default=20_000)
-    parser.add_argument("--fill", type=int, default=0, help="ask a store of so many reports of 2,000 nodes, too")
-    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--fill", type=int, default=0, help="instead: fill a store with so many reports of 2,000 nodes")
+    parser.add_argument("--at", default="", help="the URL of the store that --fill fills")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="preflight-bench-") as top:
-        place = Path(top)
-        by_node = reports(options.reports)
-        raws = [raw for its in by_node.values() for raw in its]
+    if options.fill:
+        fill(options.at, options.fill)
+        return 0
+    with tempfile.TemporaryDirectory(prefix="preflight-bench-") as top, contextlib.ExitStack() as stack:
         if options.store == "sqlite":
-            _measure(options, place, by_node, raws, f"sqlite:///{place}/fleet.db", f"sqlite:///{place}/full.db")
+            side_by_side(lambda: _sqlite(top), options, Path(top))
         else:
-            with Postgres() as server, server.database() as url, server.database() as full:
-                _measure(options, place, by_node, raws, url, full)
+            side_by_side(stack.enter_context(Postgres()).database, options, Path(top))
     return 0
 
 
-def _measure(
-    options: argparse.Namespace, place: Path, by_node: dict[str, list[bytes]], raws: list[bytes], url: str, full: str
-) -> None:
-    plain = bare(raws, place)
-    rate, memory = ingest(url, by_node)
-    print(f"{len(raws):,} reports of {len(raws[0]):,} bytes, {os.cpu_count()} cores, the load beside it")
-    print(f"bare executemany {plain:,.0f}/s; from HTTP to disk {rate:,.0f}/s, {rate / plain:.2f} times that")
-    print(f"collector's memory {memory >> 20} MiB")
-    if not options.fill:
-        return
-    store = open_store(full)
+@contextlib.contextmanager
+def _sqlite(top: str) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(dir=top) as place:
+        yield f"sqlite:///{place}/fleet.db"
+
+
+def fill(url: str, number: int) -> None:
+    """Fill a store and print how long it took, with the generator, and how much disk it takes."""
+    store = open_store(url)
     began = time.perf_counter()
-    number = demo.fill(store, options.fill)
-    took = time.perf_counter() - began
+    number = demo.fill(store, number)
     store.close()
+    took = time.perf_counter() - began
     print(f"{number:,} reports of 2,000 nodes kept in {took:.0f} s, {number / took:,.0f}/s with the generator")
-    if options.store == "sqlite":
-        size = sum(path.stat().st_size for path in place.rglob("full.db*") if path.is_file())
-        size += sum(path.stat().st_size for path in (place / "full.db-days").glob("*"))
-        print(f"{size / number:,.0f} bytes of disk a report; {shutil.disk_usage(place).free >> 30} GiB are free")
-    print("| fleet | ms beyond its start | 95 % | CPU ms | 95 % |\n|---|---:|---:|---:|---:|")
-    print("\n".join(asked(full, options.rounds)))
+    if url.startswith("sqlite"):
+        path = Path(url.removeprefix("sqlite:///"))
+        files = [*path.parent.glob(f"{path.name}*"), *Path(f"{path}-days").glob("*")]
+        size = sum(its.stat().st_size for its in files if its.is_file())
+        print(f"{size / number:,.0f} bytes of disk a report")
 
 
 if __name__ == "__main__":

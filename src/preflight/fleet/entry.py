@@ -121,13 +121,13 @@ class JobOf(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One report: ``raw`` its bytes as the node wrote them, the rest what columns hold.
+    """One report: ``raw`` its bytes as the node wrote them (or a view of them), the rest what columns hold.
 
     ``key``: 16 bytes of cluster and id. ``started_ms``: milliseconds since the epoch. ``duration_ms``: of the hook.
     """
 
     key: bytes
-    raw: bytes
+    raw: bytes | memoryview
     id: str
     cluster: str
     node: str
@@ -158,7 +158,7 @@ class EntryReader:
         self._decoder = msgspec.json.Decoder(_Report)
         self._profiles = ProfileReader()
 
-    def read(self, raw: bytes, now_ms: int | None = None) -> Entry:
+    def read(self, raw: bytes | memoryview, now_ms: int | None = None) -> Entry:
         """Return the report in ``raw``; raises RefusedError with one line.
 
         ``now_ms``: the collector's clock; a report dated more than a day ahead of it is refused. None where the

@@ -112,7 +112,7 @@ class PostgresStore(PostgresReader):
     def _train(self, batch: list[Entry]) -> None:
         """Make the store's dictionary as soon as there are reports to make it from."""
         with self._learning:
-            samples = [entry.raw for entry in batch[:SAMPLES]]
+            samples = [bytes(entry.raw) for entry in batch[:SAMPLES]]
             if len(samples) < LEAST_SAMPLES:
                 for day in reversed(self.days()[-2:]):
                     samples += self.frames(day, limit=SAMPLES)

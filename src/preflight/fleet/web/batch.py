@@ -62,12 +62,9 @@ def plain(body: bytes, encoding: str) -> bytes:
 
 def read(text: bytes, sender: Sender, reader: EntryReader) -> Batch:
     """Return the reports in the lines of ``text``; those that are none, or another node's, are refused one by one."""
-    if text.count(b"\n") > MAX_REPORTS:
+    lines = _lines(text)
+    if len(lines) > MAX_REPORTS:
         raise BatchError(f"more than {MAX_REPORTS} reports")
-    lines = [line + b"\n" for line in text.split(b"\n")]
-    lines[-1] = lines[-1][:-1]  # a report that ended without a newline is kept so
-    if not lines[-1]:
-        lines.pop()
     now_ms = round(time.time() * 1000)
     entries: list[Entry] = []
     refused: list[tuple[int, Refused]] = []
@@ -79,13 +76,27 @@ def read(text: bytes, sender: Sender, reader: EntryReader) -> Batch:
         except RefusedError as error:
             if isinstance(error, _ForeignError):
                 foreign.append(place)
-            refused.append((place, Refused(now_ms, sender.node, str(error), len(line), line[:HEAD])))
+            refused.append((place, Refused(now_ms, sender.node, str(error), len(line), bytes(line[:HEAD]))))
         except Exception as error:  # whatever a text does to us, it stops no node's queue
             why = f"{type(error).__name__}: {ascii(str(error))[:160]}"
-            refused.append((place, Refused(now_ms, sender.node, why, len(line), line[:HEAD])))
+            refused.append((place, Refused(now_ms, sender.node, why, len(line), bytes(line[:HEAD]))))
         else:
             entries.append(entry)
     return Batch(entries, refused, foreign)
+
+
+def _lines(text: bytes) -> list[memoryview]:
+    """Return the lines of ``text``, each with its newline, at most one more than MAX_REPORTS.
+
+    They are views: each copy of a batch costs as much as to decompress it.
+    """
+    found: list[memoryview] = []
+    view, begin = memoryview(text), 0
+    while begin < len(text) and len(found) <= MAX_REPORTS:
+        end = text.find(b"\n", begin) + 1 or len(text)  # a report that ended without a newline is kept so
+        found.append(view[begin:end])
+        begin = end
+    return found
 
 
 class _ForeignError(RefusedError):
