@@ -7,6 +7,7 @@ from typing import NamedTuple
 from preflight.fleet.keys import LASTS_MS
 from preflight.fleet.query.window import Window
 from preflight.fleet.store.interface import Reader
+from preflight.report.advice import BREAKER, tripped
 from preflight.report.model import PHASES
 
 
@@ -78,6 +79,50 @@ def would_by_cause(store: Reader, window: Window) -> list[Cause]:
         window,
     )
     return sorted((Cause(*row) for row in rows), key=lambda one: (-one.times, one.kind, one.check))
+
+
+class Withheld(NamedTuple):
+    """What was not done in a window for one cause: ``times`` in all, on which nodes, when last."""
+
+    kind: str
+    check: str
+    times: int
+    nodes: tuple[str, ...]
+    last_ms: int
+
+
+def withheld(store: Reader, window: Window) -> list[Withheld]:
+    """Return what `would` does by kind and check with the nodes' names, the most frequent first."""
+    rows = store.rows(
+        "SELECT a.kind, a.check_name, a.times, a.last, n.name FROM (SELECT kind, check_name, node, count(*) AS times,"
+        " max(at_ms) AS last FROM actions WHERE enforced = 0 AND at_ms >= ? AND at_ms < ?"
+        " GROUP BY kind, check_name, node) a JOIN nodes n ON n.node = a.node",
+        window,
+    )
+    causes: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
+    for kind, check, *its in rows:
+        causes.setdefault((kind, check), []).append((its[0], its[1], its[2]))
+    found = [
+        Withheld(
+            kind,
+            check,
+            sum(times for times, _, _ in its),
+            tuple(sorted({name for _, _, name in its})),
+            max(last for _, last, _ in its),
+        )
+        for (kind, check), its in causes.items()
+    ]
+    return sorted(found, key=lambda one: (-one.times, one.kind, one.check))
+
+
+def breaker_trips(store: Reader, window: Window) -> int:
+    """Return how many drains of a window the breaker's limit held back."""
+    rows = store.rows(
+        "SELECT kind, detail, count(*) FROM actions WHERE enforced = 0 AND at_ms >= ? AND at_ms < ? AND kind = 'drain'"
+        " AND detail LIKE ? GROUP BY kind, detail",
+        (*window, f"{BREAKER}%"),
+    )
+    return sum(number for kind, detail, number in rows if tripped(kind, detail))
 
 
 def would_number(store: Reader, window: Window) -> int:

@@ -122,9 +122,9 @@ def blamed(store: Reader, window: Window) -> list[Blamed]:
 def affected(store: Reader, window: Window, check: str) -> list[Affected]:
     """Return the nodes on which a check did not pass in a window, the worst first."""
     sql = (
-        "SELECT n.cluster, n.name, d.status, d.blame, sum(d.runs), min(d.day), max(d.day) FROM check_days d"
-        " JOIN nodes n ON n.node = d.node WHERE d.check_id = ? AND d.day >= ? AND d.day <= ?"
-        " GROUP BY n.cluster, n.name, d.status, d.blame"
+        "SELECT n.cluster, n.name, d.status, d.blame, d.runs, d.first, d.last FROM (SELECT status, node, blame,"
+        " sum(runs) AS runs, min(day) AS first, max(day) AS last FROM check_days WHERE check_id = ? AND day >= ?"
+        " AND day <= ? GROUP BY status, node, blame) d JOIN nodes n ON n.node = d.node"
     )
     rows = store.rows(sql, (number(check), window.days[0], window.days[-1]))
     found = [Affected(cluster, name, STATUSES[status], *rest) for cluster, name, status, *rest in rows]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from preflight.fleet.entry import DAY_MS
@@ -13,7 +12,6 @@ from preflight.fleet.pages.table import Column, NodeRef, Table
 from preflight.fleet.pages.views import common
 from preflight.fleet.query import actions, series, status
 from preflight.fleet.query.window import Window
-from preflight.report.advice import tripped
 from preflight.report.model import VERDICTS
 
 BACK_DAYS = 90  # how old a drain may be that still lasts, as `preflight fleet status` has it
@@ -31,11 +29,6 @@ class Broken(NamedTuple):
     nodes: tuple[str, ...]
 
 
-def trips(would: Sequence[actions.Action]) -> list[actions.Action]:
-    """Return the drains that the breaker's limit held back."""
-    return [one for one in would if tripped(one.kind, one.detail)]
-
-
 def page(ask: Ask) -> Page:
     """Return the fleet's page."""
     store, now = ask.store, ask.now_ms
@@ -46,7 +39,7 @@ def page(ask: Ask) -> Page:
     drains = actions.lasting(store, Window(now - BACK_DAYS * DAY_MS, now + 1))
     failing = status.failing(store, window)
     summary = status.summary(store, window)
-    would = actions.would(store, window)
+    would = actions.withheld(store, window)
     broken = _broken(ask, nodes, drains)
     tally = Counter(one.verdict for one in nodes)
     counts = {verdict: tally[verdict] for verdict in VERDICTS}
@@ -62,8 +55,8 @@ def page(ask: Ask) -> Page:
         "misfit_share": summary.misfits / summary.jobs if summary.jobs else None,
         "p50_ms": summary.p50_ms,
         "p95_ms": summary.p95_ms,
-        "not_enforced": len(would),
-        "breaker": len(trips(would)),
+        "not_enforced": sum(one.times for one in would),
+        "breaker": actions.breaker_trips(store, window),
     }
     tables = (
         _broken_table(broken, ask),
@@ -202,10 +195,7 @@ def _silent_table(quiet: list[status.Latest], now: int) -> Table:
     return Table("silent", "Nodes that have sent nothing for too long", columns, rows, "Every node reports.", shown=12)
 
 
-def _would_table(would: list[actions.Action]) -> Table:
-    groups: dict[tuple[str, str], list[actions.Action]] = defaultdict(list)
-    for one in would:
-        groups[one.kind, one.check].append(one)
+def _would_table(would: list[actions.Withheld]) -> Table:
     columns = (
         Column("kind", "Action"),
         Column("check", "For", "check"),
@@ -213,9 +203,6 @@ def _would_table(would: list[actions.Action]) -> Table:
         Column("nodes", "Nodes", "nodes"),
         Column("last", "Last", "time"),
     )
-    rows = [
-        (kind, check, len(its), tuple(sorted({one.node for one in its})), its[-1].at_ms)
-        for (kind, check), its in sorted(groups.items(), key=lambda item: -len(item[1]))
-    ]
+    rows = [(one.kind, one.check, one.times, one.nodes, one.last_ms) for one in would]
     caption = "What was not done: observe mode, the kill switch or the breaker"
     return Table("would", caption, columns, rows, "All that was to do was done.")
