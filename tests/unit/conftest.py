@@ -1,14 +1,18 @@
 """What several unit tests share: the simulated driver's library, and a node's site that uses it."""
 
+import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nvml import sim
+from preflight.deploy import install
 from preflight.deploy.copy import copy_package
+from preflight.deploy.layout import Target
 from preflight.hooks import spool
 from unit.agent_site import AgentSite, build
 from unit.hook_site import Site
@@ -41,6 +45,23 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> str:
     lib = tmp_path_factory.mktemp("installed") / "lib"
     copy_package(str(lib))
     return str(lib / "preflight/__main__.py")
+
+
+@pytest.fixture
+def target(tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """Where it is installed; copies by links: the copying itself is tested apart."""
+    lib = os.path.dirname(os.path.dirname(package))
+
+    def linked(to: str, named: str = "") -> None:
+        os.makedirs(os.path.dirname(to))
+        subprocess.run(["cp", "-al", lib, to], check=True)
+
+    monkeypatch.setattr(install, "copy_package", linked)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/p.toml").write_text(
+        f'version = 1\nmode = "observe"\n[report]\nspool = "{tmp_path}/spool"\n[agent]\nwait_ms = 400\n'
+    )
+    return Target(f"{tmp_path}/opt", f"{tmp_path}/etc/p.toml", f"{tmp_path}/run", os.path.realpath(sys.executable))
 
 
 @pytest.fixture(scope="session")

@@ -9,28 +9,13 @@ import pytest
 
 from preflight import __version__
 from preflight.cli.install import lines
-from preflight.deploy import install, render
+from preflight.deploy import activate, install, render
 from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target, assets
 from preflight.deploy.uninstall import uninstall
 from unit.agent_site import GPUS, AgentSite
 from unit.hook_site import H100X2
 
 PYTHON = os.path.realpath(sys.executable)
-
-
-@pytest.fixture
-def target(tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Target:
-    """Where it is installed; copies by links: the copying itself is tested apart."""
-    lib = os.path.dirname(os.path.dirname(package))
-
-    def linked(to: str, named: str = "") -> None:
-        os.makedirs(os.path.dirname(to))
-        subprocess.run(["cp", "-al", lib, to], check=True)
-
-    monkeypatch.setattr(install, "copy_package", linked)
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/p.toml").write_text(f'version = 1\n[report]\nspool = "{tmp_path}/spool"\n[agent]\nwait_ms = 400\n')
-    return Target(f"{tmp_path}/opt", f"{tmp_path}/etc/p.toml", f"{tmp_path}/run", PYTHON)
 
 
 def test_the_client_stands_beside_the_hooks_and_becomes_one(target: Target) -> None:
@@ -138,8 +123,8 @@ def test_an_upgrade_without_a_compiler_asks_in_the_new_versions_name(
 
 def test_what_is_swapped_in_is_on_the_disk_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    monkeypatch.setattr("preflight.deploy.install.os.fsync", lambda file: sizes.append(os.fstat(file).st_size))
-    install._swap(str(tmp_path / "a"), b"12345")
+    monkeypatch.setattr("preflight.deploy.activate.os.fsync", lambda file: sizes.append(os.fstat(file).st_size))
+    activate.swap(str(tmp_path / "a"), b"12345")
     assert sizes == [5]
 
 

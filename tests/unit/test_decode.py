@@ -7,7 +7,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from preflight.facts.view import Unknown, View
-from preflight.requirements.decode import NOTHING, UNTOLD, has_published, view_of
+from preflight.requirements.decode import NOTHING, UNTOLD, view_of
 from preflight.requirements.encode import KEYS, PREFIXES, extra_of, features_of
 from preflight.requirements.evaluate import ClauseResult, evaluate
 from preflight.requirements.extra import to_extra
@@ -219,7 +219,7 @@ def test_one_node_by_both(spec: str, by_extra: str, by_features: str) -> None:
 
 def test_a_node_that_published_nothing_is_unknown_in_all() -> None:
     for view in (view_of({}), view_of({"os": "ubuntu", "gpu": "h100", "rack": 4}), view_of({}, ["gpu_a100", "os_x"])):
-        assert not has_published(view)
+        assert NOTHING in view.unknown.values()
         for spec in ("ubuntu>=22.04", "!os=debian", "gpu=a100", "mount=/x", "cuda>=12"):
             found = evaluate(parse(spec), view)[0]
             assert (found.status, NOTHING in found.message) == ("unknown", True)
@@ -233,7 +233,7 @@ def test_extra_is_believed_before_features() -> None:
 def test_what_is_not_published_says_so() -> None:
     view = view_of(extra_of(NODE))
     assert view.get("tmp.free") == Unknown(UNTOLD)
-    assert has_published(view)
+    assert NOTHING not in view.unknown.values()
 
 
 def test_a_node_whose_gpus_differ() -> None:

@@ -25,21 +25,6 @@ PYTHON = os.path.realpath(sys.executable)
 
 
 @pytest.fixture
-def target(tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Target:
-    """Where it is installed; copies by links: the copying itself is tested apart."""
-    lib = os.path.dirname(os.path.dirname(package))
-
-    def linked(to: str, named: str = "") -> None:
-        os.makedirs(os.path.dirname(to))
-        subprocess.run(["cp", "-al", lib, to], check=True)
-
-    monkeypatch.setattr(install, "copy_package", linked)
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/p.toml").write_text(f'version = 1\nmode = "observe"\n[report]\nspool = "{tmp_path}/spool"\n')
-    return Target(f"{tmp_path}/opt", f"{tmp_path}/etc/p.toml", f"{tmp_path}/run", PYTHON)
-
-
-@pytest.fixture
 def put(target: Target, monkeypatch: pytest.MonkeyPatch) -> Callable[..., install.Outcome]:
     """Install a version of that name."""
 
@@ -339,6 +324,29 @@ def test_a_power_cut_after_an_installation_leaves_a_version_that_is_whole(
         assert Path(f"{after}/etc/p.toml").read_bytes() == Path(config).read_bytes() != b""
 
 
+def test_a_dry_run_tells_what_would_change_and_changes_nothing(target: Target, put: Put, tmp_path: Path) -> None:
+    before = tree(str(tmp_path))
+
+    def dry(version: str = "1.0") -> tuple[str, ...]:
+        now = tree(str(tmp_path))
+        told = put(version, dry_run=True).changed
+        assert tree(str(tmp_path)) == now
+        return told
+
+    assert f"{target.prefix}/versions" in dry()
+    assert tree(str(tmp_path)) == before
+    first = put("1.0").place
+    assert dry() == ()
+    assert dry("1.1") == (f"{target.prefix}/versions",)
+    os.unlink(f"{target.libexec}/epilog")
+    shutil.rmtree(target.run_dir)
+    assert sorted(dry()) == sorted(put("1.0").changed) == [f"{target.libexec}/epilog", target.run_dir]
+    second = put("1.1").place
+    assert set(dry("1.0")) == set(put("1.0").changed) | {first}
+    assert install.rollback(target, dry_run=True).place == second
+    assert runs(target) == first
+
+
 def test_a_file_system_that_cannot_be_written_is_named_and_nothing_is_swapped(
     target: Target, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -503,7 +511,45 @@ def test_a_policy_that_is_a_link_to_nothing_stops_the_installation(
     assert config.is_symlink()
 
 
-def test_a_plugin_that_was_built_elsewhere(target: Target, plugin: Callable[[str], Path], tmp_path: Path) -> None:
+@pytest.fixture
+def slurm(target: Target, tmp_path: Path) -> Callable[..., None]:
+    """Let the host have a Slurm of that release, or none; by the name of one of its programs."""
+    (tmp_path / "bin").mkdir()
+    with open(target.config, "a", encoding="utf-8") as policy:
+        policy.write(f'[hook]\nslurm_bin = "{tmp_path}/bin"\n')
+
+    def have(release: str, program: str = "scontrol") -> None:
+        for one in (tmp_path / "bin").iterdir():
+            one.unlink()
+        if release:
+            path = tmp_path / "bin" / program
+            path.write_text(f"#!/bin/sh\n[ $1 = -V ] && echo '{release}'\n")
+            path.chmod(0o755)
+
+    return have
+
+
+@pytest.mark.parametrize("program", ["scontrol", "slurmd"])
+def test_a_plugin_of_another_slurm_than_the_hosts_is_refused(
+    target: Target, plugin: Callable[[str], Path], slurm: Callable[..., None], program: str
+) -> None:
+    file = str(plugin("24.11"))
+    slurm("slurm-wlm 22.05.8", program)
+    with pytest.raises(DeployError, match=r"built for Slurm 24\.11\.5, which 22\.05\.8 of this host does not load"):
+        install.install(target, plugin=True, plugin_file=file)
+    assert not os.path.lexists(target.prefix)
+    image = target._replace(destdir=f"{os.path.dirname(target.prefix)}/image")
+    assert install.install(image, plugin=True, plugin_file=file).changed  # whose Slurm is not this host's
+    slurm("slurm 24.11.9-1", program)  # Slurm loads a plugin of the same major and minor release
+    assert install.install(target, plugin=True, plugin_file=file).changed
+    slurm("what is this", program)
+    assert install.install(target, plugin=True, plugin_file=file).changed == ()
+
+
+def test_a_plugin_that_was_built_elsewhere(
+    target: Target, plugin: Callable[[str], Path], slurm: Callable[..., None], tmp_path: Path
+) -> None:
+    slurm("")
     file = str(plugin("24.11"))
     first = install.install(target, plugin=True, plugin_file=file)
     assert Path(target.plugin).read_bytes() == Path(file).read_bytes()

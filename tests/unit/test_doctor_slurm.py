@@ -466,6 +466,13 @@ def test_a_breaker_that_held_is_not_taken_for_observe_mode(sound: DoctorSite) ->
         action = {"kind": "drain", "detail": detail, "enforced": False}
         (folder / f"n1.2026{name}Z.health.json").write_text(json.dumps({"action": action}))
     assert only(sound) == ("drain breaker", "held at the latest health check: 2 nodes are drained already")
+    # A controller that was too slow is no sign of a wrong policy; reports of old have it as the breaker.
+    for name, held in (("T3", "slow controller"), ("T4", "drain breaker")):
+        action["detail"] = f"{held}: Slurm's commands take 2.0 s, and 1.1 s are left to count and undo; not drained: x"
+        (folder / f"n1.2026{name}Z.health.json").write_text(json.dumps({"action": action}))
+        subject, text = only(sound)
+        assert subject == "drain"
+        assert text.startswith("held back at the latest health check, nobody could count the drained nodes: Slurm's")
     later = {"action": {"detail": "observe mode: x", "enforced": False}}
-    (folder / "n1.2026T3Z.health.json").write_text(json.dumps(later))
+    (folder / "n1.2026T5Z.health.json").write_text(json.dumps(later))
     assert sound.findings() == []

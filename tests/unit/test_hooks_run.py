@@ -143,6 +143,7 @@ def test_what_is_only_observed_is_recorded_and_the_job_starts(hooked: Site, how:
 def test_what_is_not_done_says_why_in_a_word() -> None:
     for detail, word in (
         ("drain breaker: 2 nodes are drained by preflight already", "breaker"),
+        ("slow controller: Slurm's commands take 2.0 s", "slow-controller"),
         ("observe mode: preflight:x", "observe"),
         ("observed check: preflight:x", "observe"),
         ("kill switch /etc/preflight/off is on: x", "kill-switch"),

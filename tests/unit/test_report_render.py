@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preflight.report import model
-from preflight.report.advice import advise
+from preflight.report.advice import BREAKER, SLOW, advise
 from preflight.report.clean import clean, width
 from preflight.report.merge import merge
 from preflight.report.nodes import fold
 from preflight.report.render import markdown, pad, render, wrap
 from preflight.report.store import encode
 from preflight.report.validate import load
+from preflight.submit.why.run_outcomes import spared
 from report_samples import HOSTILE, SAMPLES, START, finding, large, report
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "report"
@@ -258,6 +259,17 @@ def test_the_admin_reads_that_the_drain_breaker_held_not_that_something_was_only
     (line, *_) = _advice(verdict="unhealthy", action=model.action_block("drain", detail, False)).admin
     assert "was not drained, the drain breaker held: 2 nodes are drained" in line
     assert "Look at the policy first" in line
+
+
+@pytest.mark.parametrize("held", [SLOW, BREAKER])  # as reports say it now, and as they once did
+def test_a_slow_controller_is_no_sign_of_a_wrong_policy(held):
+    detail = f"{held}: Slurm's commands take 2.0 s, and 1.1 s are left to count and undo; not drained: preflight:x:y: z"
+    (line, *_) = _advice(verdict="unhealthy", action=model.action_block("drain", detail, False)).admin
+    assert "nobody could count the drained nodes: Slurm's commands take 2.0 s, and 1.1 s are left to count" in line
+    assert "policy" not in line
+    report = {"phase": "prolog", "verdict": "unhealthy", "action": model.action_block("drain", detail, False)}
+    assert spared(report).startswith("nobody could count the drained nodes: Slurm's commands take 2.0 s")
+    assert not spared(report).endswith("z")
 
 
 def test_many_ready_nodes_are_folded_in_text_and_html():

@@ -7,6 +7,7 @@ import os
 
 import click
 
+from preflight import __version__
 from preflight.cli.common import fail, write_out
 from preflight.deploy.layout import CLIENTS, SLURM_KEYS, DeployError, Target
 from preflight.policy.model import DEFAULT_PATH
@@ -33,6 +34,7 @@ run_dir_option = click.option("--run-dir", metavar="DIR", default="/run/prefligh
 @click.option("--cppflags", default="", metavar="FLAGS", help="Where Slurm's headers are: -I/opt/slurm/include.")
 @click.option("--destdir", metavar="DIR", default="", help="Write below DIR, the root of a node's image.")
 @click.option("--rollback", is_flag=True, help="Go back to the version that was in use before this one.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 3 where something was changed.")
 def install(
@@ -46,6 +48,7 @@ def install(
     cppflags: str,
     destdir: str,
     rollback: bool,
+    dry_run: bool,
     as_json: bool,
     detailed_exitcode: bool,
 ) -> int:
@@ -68,17 +71,20 @@ def install(
         if rollback:
             target = Target(paths[0], paths[1], paths[2], "", destdir)
             plugin, with_agent = os.path.exists(target.at(target.plugin)), target.with_agent
-            done = deploy.rollback(target)
+            done = deploy.rollback(target, dry_run)
         else:
             target = Target(paths[0], paths[1], paths[2], interpreter(python, destdir), destdir)
             plugin, with_agent = not no_plugin, target.with_agent if agent is None else agent
             built = with_agent if agent is not None else with_agent and has_compiler()
-            done = deploy.install(target, plugin, cppflags, built, plugin_file)
+            done = deploy.install(target, plugin, cppflags, built, plugin_file, dry_run)
     except DeployError as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" + (" (install as root)" if error.errno in (1, 13) else ""))
-    write_out(_document(target, done, plugin, with_agent) if as_json else _page(target, done, plugin, with_agent))
+    if as_json:
+        write_out(_document(target, done, plugin, with_agent))
+    else:
+        write_out(_would(done) if dry_run else _page(target, done, plugin, with_agent))
     return CHANGED if detailed_exitcode and done.changed else 0
 
 
@@ -98,12 +104,20 @@ def _page(target: Target, done: Outcome, plugin: bool, agent: bool) -> str:
     return f"{text}\n{lines(target, plugin, agent)}"
 
 
+def _would(done: Outcome) -> str:
+    """Return what a run without --dry-run would do."""
+    if not done.changed:
+        return f"unchanged {done.place}\n"
+    text = f"would install {done.place or f'version {__version__}, new'}\n"
+    return text + "".join(f"would change  {path}\n" for path in done.changed if path != done.place)
+
+
 def _document(target: Target, done: Outcome, plugin: bool, agent: bool) -> str:
     """Return the same for a program."""
     return json.dumps(
         {
             "changed": bool(done.changed),
-            "version": done.version,
+            "version": done.version or __version__,
             "directory": done.place,
             "before": done.before,
             "paths_changed": list(done.changed),

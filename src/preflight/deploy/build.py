@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from preflight.deploy.doctor.elf import ElfError, plugin_release
 from preflight.deploy.layout import PROGRAMS, DeployError
+from preflight.deploy.slurm_release import written
 from preflight.files import read_plain
 
 LIMIT_S = 120
@@ -58,10 +59,14 @@ def plugin(source: str, cppflags: str = "") -> bytes:
         return _bytes(f"{build}/preflight.so")
 
 
-def given_plugin(path: str) -> bytes:
-    """Return the plugin in a file that was built on another host; raises DeployError for anything else."""
+def given_plugin(path: str, slurm: tuple[int, ...] = ()) -> bytes:
+    """Return the plugin in a file that was built on another host; raises DeployError for anything else.
+
+    ``slurm``: the release that is to load it, () where it is not known. Slurm takes a plugin of its own major and
+    minor release.
+    """
     try:
-        plugin_release(path)
+        made_for = plugin_release(path)
         data = read_plain(path, MAX_PLUGIN)
     except ElfError as error:
         raise DeployError(f"--plugin {error}") from error
@@ -69,6 +74,11 @@ def given_plugin(path: str) -> bytes:
         raise DeployError(f"--plugin {path}: {error.strerror}") from error
     if b"preflight" not in data:
         raise DeployError(f"--plugin {path}: a plugin of Slurm's, and not Preflight's")
+    if slurm and made_for[:2] != slurm[:2]:
+        raise DeployError(
+            f"--plugin {path}: built for Slurm {written(made_for)}, which {written(slurm)} of this host does not load: "
+            "build it with the headers of that release"
+        )
     machine = os.uname().machine
     asked = {"x86_64": 62, "aarch64": 183}.get(machine)  # elf.h: EM_X86_64, EM_AARCH64
     if asked is not None and int.from_bytes(data[18:20], "little") != asked:

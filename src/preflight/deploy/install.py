@@ -10,20 +10,25 @@ import os
 import shutil
 import sys
 import time
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from preflight import __version__
 from preflight.deploy import build, versions
+from preflight.deploy.activate import activate, swap
 from preflight.deploy.copy import copy_package, digest, files_below, runs_by, sources
-from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target, assets
+from preflight.deploy.layout import DeployError, Target, assets
 from preflight.deploy.render import File, texts
+from preflight.deploy.slurm_release import here
 from preflight.files import OWN
 from preflight.hooks.rundir import ALIVE
 from preflight.policy.files import drop_in_directory, drop_ins
 from preflight.policy.load import PolicyError, load_policy
 from preflight.policy.model import Policy
+from preflight.slurm.commands import Slurm
 
 PLUGIN = "lib/slurm/preflight.so"
+ASK_S = 10.0  # for `scontrol -V`
 
 
 class Outcome(NamedTuple):
@@ -47,12 +52,17 @@ class Outcome(NamedTuple):
 
 
 def install(
-    target: Target, plugin: bool, cppflags: str = "", agent: bool = False, plugin_file: str | None = None
+    target: Target,
+    plugin: bool,
+    cppflags: str = "",
+    agent: bool = False,
+    plugin_file: str | None = None,
+    dry_run: bool = False,
 ) -> Outcome:
     """Install to ``target`` and return what changed; raises DeployError or OSError, nothing swapped.
 
     ``plugin``: with the SPANK plugin, built here with ``cppflags``, or from ``plugin_file``. ``agent``: with the client
-    that asks the node agent, and the agent's unit.
+    that asks the node agent, and the agent's unit. ``dry_run``: return what would change, and change nothing.
     """
     os.umask(0o022)  # users run the command and the task prolog from here
     source = assets()
@@ -63,7 +73,9 @@ def install(
         runs_by(target.python)
     built = {f"libexec/{name}": File(data) for name, data in build.clients(source).items()} if agent else {}
     if plugin:
-        built[PLUGIN] = File(build.given_plugin(plugin_file) if plugin_file else build.plugin(source, cppflags))
+        built[PLUGIN] = File(_plugin(target, policy, plugin_file) if plugin_file else build.plugin(source, cppflags))
+    if dry_run:
+        return _would_install(target, source, policy, built)
     with versions.only_one(target):
         before = versions.current(target)
         place, new = _version(target, source, policy, built)
@@ -71,23 +83,32 @@ def install(
         changed += _make_directories(target, policy, source)
         if place != before:
             versions.flush(target)
-        changed += _activate(target, place)
+        changed += activate(target, place)
         removed = versions.forget_old(target, place, before) if changed else []
         back = place != before and versions.history(target, place)[:1] == [before] and not versions.fault(before)
     return Outcome(place, before, tuple(changed), tuple(removed), back)
 
 
-def rollback(target: Target) -> Outcome:
+def _would_install(target: Target, source: str, policy: Policy, built: dict[str, File]) -> Outcome:
+    """Return what an installation would come to; its place is "" where it would be a new version."""
+    before = versions.current(target)
+    place = _kept(target, _made_of(source, target, policy, built))
+    files = activate(target, place, dry_run=True) if place else [target.at(target.versions)]
+    changed = [*([place] if place != before and place else []), *_missing(target, policy), *files]
+    return Outcome(place, before, tuple(changed))
+
+
+def rollback(target: Target, dry_run: bool = False) -> Outcome:
     """Go back to the version that was in use before the current one; raises DeployError, nothing swapped then.
 
     Further rollbacks go further back, and the next installation comes after where they ended: none of them leads to a
-    version that was rolled back from.
+    version that was rolled back from. ``dry_run``: return what would change, and change nothing.
     """
     os.umask(0o022)
     _stay_inside(target, *_written(target))
     if not os.path.isdir(target.at(target.versions)):
         raise DeployError(f"{target.prefix}: no Preflight is installed there (--prefix)")
-    with versions.only_one(target):
+    with nullcontext() if dry_run else versions.only_one(target):
         now = versions.current(target)
         if not now:
             raise DeployError(f"{target.program}: it names no version that is there: preflight install")
@@ -99,27 +120,34 @@ def rollback(target: Target) -> Outcome:
         if fault:
             past = f" (to go further back: rm -r {place})" if further else ""
             raise DeployError(f"{place} is not as it was installed: {fault}{past}")
+        if dry_run:
+            return Outcome(place, now, tuple(activate(target, place, dry_run=True)))
         versions.write(place, manifest._replace(before=tuple(os.path.basename(one) for one in further)))
         versions.flush(target)
-        return Outcome(place, now, tuple(_activate(target, place)))
+        return Outcome(place, now, tuple(activate(target, place)))
+
+
+def _plugin(target: Target, policy: Policy, path: str) -> bytes:
+    """Return the plugin in a file, for the Slurm of this host; an image's own is not asked. Raises DeployError."""
+    if target.destdir:
+        return build.given_plugin(path)
+    hook = policy.hook
+    return build.given_plugin(path, here(Slurm(hook.slurm_bin, hook.slurm_conf, time.monotonic() + ASK_S)))
 
 
 def _version(target: Target, source: str, policy: Policy, built: dict[str, File]) -> tuple[str, str]:
     """Return the directory of a version made of all that is at hand, and again where it is new, else ""."""
-    package = digest(sources())
-    marks = {**texts(source, target, "@MAIN@", policy), **built}
-    made_of = _made_of(package, marks)
+    made_of = _made_of(source, target, policy, built)
     at = versions.next_time(target)
-    kept = [place for place in versions.places(target) if _same(place, made_of) and not versions.fault(place)]
-    now = versions.current(target)
-    if now in kept:
-        return now, ""
+    kept = _kept(target, made_of)
+    if kept and kept == versions.current(target):
+        return kept, ""
     if kept:  # it was installed before, and is now the latest again
-        manifest = versions.read(kept[-1])
+        manifest = versions.read(kept)
         assert manifest is not None
-        names = versions.names_before(target, kept[-1])
-        versions.write(kept[-1], manifest._replace(installed=at, before=names))
-        return kept[-1], ""
+        names = versions.names_before(target, kept)
+        versions.write(kept, manifest._replace(installed=at, before=names))
+        return kept, ""
     directory = target.at(target.versions)
     name = f"{__version__}-{time.strftime('%Y%m%d%H%M%S')}-{os.getpid()}"
     while os.path.lexists(f"{directory}/{name}"):  # two in one second
@@ -145,10 +173,18 @@ def _version(target: Target, source: str, policy: Policy, built: dict[str, File]
     return f"{directory}/{name}", f"{directory}/{name}"
 
 
-def _made_of(package: str, files: dict[str, File]) -> str:
+def _kept(target: Target, made_of: str) -> str:
+    """Return the version made of just that which is there and whole: the one in use before others; "" for none."""
+    kept = [place for place in versions.places(target) if _same(place, made_of) and not versions.fault(place)]
+    now = versions.current(target)
+    return now if now in kept else kept[-1] if kept else ""
+
+
+def _made_of(source: str, target: Target, policy: Policy, built: dict[str, File]) -> str:
     """Return one digest of package, files and what compiled it; the version's place is a mark in it."""
+    files = {**texts(source, target, "@MAIN@", policy), **built}
     compiler = f"{sys.implementation.cache_tag} {sys.hexversion:x}"
-    total = hashlib.sha256(f"{__version__}\n{package}\n{compiler}\n".encode())
+    total = hashlib.sha256(f"{__version__}\n{digest(sources())}\n{compiler}\n".encode())
     for path, file in sorted(files.items()):
         total.update(f"{path}\0{file.mode:o}\0{hashlib.sha256(file.data).hexdigest()}\n".encode())
     return total.hexdigest()
@@ -197,80 +233,28 @@ def _stay_inside(target: Target, *paths: str) -> None:
             raise DeployError(f"{inside}; {fix}")
 
 
+def _missing(target: Target, policy: Policy) -> list[str]:
+    """Return what is not there of directories and policy; an image's /run is empty when it boots."""
+    places = [target.at(one) for one in _directories(target)] + ([] if target.destdir else [target.run_dir])
+    if "%n" not in policy.report.spool:
+        places.append(target.at(policy.report.spool))
+    found = [path for path in places if not os.path.isdir(path)]
+    return found if os.path.exists(target.at(target.config)) else [*found, target.at(target.config)]
+
+
 def _make_directories(target: Target, policy: Policy, source: str) -> list[str]:
-    """Make what is missing of directories and policy, and return it; an image's /run is empty when it boots."""
-    made = []
-    for path in [target.at(one) for one in _directories(target)] + ([] if target.destdir else [target.run_dir]):
-        if not os.path.isdir(path):
+    """Make what is missing of directories and policy, and return it."""
+    missing = _missing(target, policy)
+    config, spool = target.at(target.config), target.at(policy.report.spool)
+    for path in missing:
+        if path != config:
             os.makedirs(path, mode=0o755)
-            made.append(path)
     if not target.destdir:
         os.close(os.open(f"{target.run_dir}/{ALIVE}", os.O_RDONLY | os.O_CREAT | OWN, 0o600))
-    if "%n" not in policy.report.spool:
-        spool = target.at(policy.report.spool)
-        if not os.path.isdir(spool):
-            os.makedirs(spool)
-            made.append(spool)
+    if os.path.isdir(spool):  # "%n" in it: the hooks make each node's
         os.chmod(spool, 0o700)
-    config = target.at(target.config)
-    if not os.path.exists(config):
+    if config in missing:
         os.makedirs(os.path.dirname(config), exist_ok=True)
         with open(f"{source}/site-config/preflight.toml", "rb") as file:
-            _swap(config, file.read(), 0o644)
-        made.append(config)
-    return made
-
-
-def _activate(target: Target, place: str) -> list[str]:
-    """Put a version's files into the prefix, those that are not there as they should be; return these."""
-    inside = files_below(f"{place}/files")
-    own = all(f"libexec/{name}" in inside for name in PROGRAMS)
-    # Programs that are there stay, and ask in the new version's name: the agent answers no other.
-    there = target.with_agent and all(os.path.isfile(f"{target.at(target.libexec)}/{name}") for name in PROGRAMS)
-    clients = {f"libexec/{name}": hook for hook, name in CLIENTS.items()}
-    unit = os.path.relpath(target.agent_unit, target.prefix)
-    changed = []
-    for name in sorted(inside, key=_order):
-        path = f"{target.at(target.prefix)}/{name}"
-        with open(inside[name], "rb") as file:
-            data, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o777
-        if (name in clients or name == unit) and not (own or there):
-            if name == unit or not os.path.isfile(path):
-                continue
-            # Left of an earlier installation, and slurm.conf may name it: it is the hook again.
-            text = f"#!/bin/sh\n# The node agent's client is not installed.\nexec {target.libexec}/{clients[name]}\n"
-            data = text.encode()
-        if not _is(path, data, mode):
-            _swap(path, data, mode)
-            changed.append(path)
-    return changed
-
-
-def _order(name: str) -> tuple[int, str]:
-    """The hooks first; a script of the client's after the program that it names; then the command."""
-    steps = [*(f"libexec/{one}" for one in PROGRAMS), *(f"libexec/{one}" for one in CLIENTS.values()), "bin/preflight"]
-    if name in steps:
-        return steps.index(name) + 1, name
-    return (0 if name.startswith("libexec/") else len(steps) + 1), name
-
-
-def _is(path: str, data: bytes, mode: int) -> bool:
-    """Tell whether a path is a file of that content and mode."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | OWN)
-    except OSError:
-        return False
-    with open(descriptor, "rb") as file:
-        return os.fstat(descriptor).st_mode & 0o7777 == mode and file.read(len(data) + 1) == data
-
-
-def _swap(path: str, data: bytes, mode: int = 0o755) -> None:
-    """Replace a file by a rename: a shell that reads the old one goes on reading it."""
-    temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        os.fchmod(descriptor, mode)
-        file.flush()
-        os.fsync(descriptor)  # an empty script after a power cut would fail each prolog
-    os.rename(temporary, path)
+            swap(config, file.read(), 0o644)
+    return missing

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 
-from preflight.deploy.install import _swap
+from preflight.deploy.activate import swap
 from preflight.deploy.layout import CLIENTS, HOOKS, PROGRAMS, Target
 from preflight.deploy.versions import only_one, places
 from preflight.digits import is_whole
@@ -27,7 +27,7 @@ def quiet(target: Target) -> None:
     """Make the hooks that slurm.conf names scripts that do nothing: a missing prolog drains nodes. Raises OSError."""
     for name in (*HOOKS, *CLIENTS.values()):
         if os.path.isfile(f"{target.libexec}/{name}"):
-            _swap(f"{target.libexec}/{name}", _SCRIPT)
+            swap(f"{target.libexec}/{name}", _SCRIPT)
 
 
 def withdraw(policy: Policy) -> Publication | None:

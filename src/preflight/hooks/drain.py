@@ -21,6 +21,7 @@ from preflight.tuples import NamedTuple
 SETTLE_S = 1.2  # several commands of a busy controller; drains are rare
 SLOWER = 1.25  # how much slower the next command may be than the slowest one so far
 JITTER_S = 0.25
+SLOW = "slow controller"  # begins what the report says of a drain that was held back for it, and not by the limit
 SENT = "sent"  # the step of a drain whose command may take effect at any time, even where it was not heard to
 
 
@@ -64,15 +65,13 @@ def _drain(run: Run, slurm: Slurm, cause: Cause, pending: Pending, earlier: list
         return Drained(_held_back(limit, cause.reason), False)
     if any(_may_come(run, one) for one in earlier):
         pending.done()
-        return Drained(
-            f"drain breaker: an earlier command may still drain this node; not drained: {cause.reason}", False
-        )
+        return Drained(f"{SLOW}: an earlier command may still drain this node; not drained: {cause.reason}", False)
     if run.phase == "health":
         pace.look(run.node)  # no job waits: one quick answer of a controller that is mostly slow begins nothing
     if not pace.fits():
         pending.done()
         slow = f"Slurm's commands take {pace.slowest:.1f} s, and {pace.left():.1f} s are left to count and undo"
-        return Drained(f"drain breaker: {slow}; not drained: {cause.reason}", False)
+        return Drained(f"{SLOW}: {slow}; not drained: {cause.reason}", False)
     sent = begin(run.policy.report.spool, run.run_dir, f"drain-{run.node}-{SENT}", pending.entry).step(SENT)
     pending.done()
     pace.drain(run.node, cause.reason)

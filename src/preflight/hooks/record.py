@@ -171,7 +171,12 @@ def forget_note(run: Run) -> None:
 
 def _held_by(action: dict[str, Any]) -> str:
     """Return in a word why an action was not taken."""
-    words = {"drain breaker": "breaker", "observe": "observe", "kill switch": "kill-switch"}
+    words = {
+        "drain breaker": "breaker",
+        "slow controller": "slow-controller",
+        "observe": "observe",
+        "kill switch": "kill-switch",
+    }
     return next((word for start, word in words.items() if action["detail"].startswith(start)), "not enforced")
 
 

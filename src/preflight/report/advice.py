@@ -9,8 +9,11 @@ from preflight.report.nodes import fold, natural
 from preflight.report.view import Change, Detail, Try, View
 
 _SHOWN = 8
-BREAKER = "drain breaker"
-_LIMIT = re.compile(rf"{BREAKER}: [0-9]")  # hooks/drain.py; what only a slow controller held back has no number there
+BREAKER, SLOW = "drain breaker", "slow controller"  # what hooks/drain.py begins with
+_HELD = re.compile(rf"(?:{BREAKER}|{SLOW}): (.*?)(?:; not drained: .*)?$", re.DOTALL)
+_LIMIT = re.compile(
+    rf"{BREAKER}: [0-9]"
+)  # reports before 0.1.0 have the slow controller so too, without a number there
 
 
 class Advice(NamedTuple):
@@ -29,6 +32,12 @@ def advise(view: View) -> Advice:
 def tripped(kind: str, detail: str) -> bool:
     """Return whether an action is a drain that the breaker's limit held back: many nodes, and not a slow controller."""
     return kind == "drain" and _LIMIT.match(detail) is not None
+
+
+def held_back(detail: str) -> str:
+    """Return what held a drain back, by the detail of its action; "" where nothing did but mode or kill switch."""
+    found = _HELD.match(detail)
+    return found[1] if found else ""
 
 
 def _sentence(view: View) -> str:
@@ -129,12 +138,15 @@ def _admin(view: View) -> Iterable[str]:
             yield f"{event.where} was drained{_because(event.detail)}."
         elif event.action == "resume" and event.enforced:
             yield f"{event.where} was resumed{_because(event.detail)}."
-        elif event.action == "drain" and event.detail.startswith(BREAKER):
+        elif event.action == "drain" and tripped(event.action, event.detail):
             why = _because(event.detail.removeprefix(BREAKER).lstrip(": "))
             yield (
                 f"{event.where} was not drained, the drain breaker held{why}. Look at the policy first: so many at "
                 "once mean that a check or an expectation is wrong."
             )
+        elif event.action == "drain" and held_back(event.detail):
+            why = f"nobody could count the drained nodes: {held_back(event.detail)}"
+            yield f"{event.where} was not drained, {why}. Its health check tries again."
         elif event.action != "none" and not event.enforced:
             yield f"{event.where}: {event.action} was only recorded, not done{_because(event.detail)}."
     later = _Later(view)

@@ -63,11 +63,6 @@ def view_of(extra: Mapping[str, Any], features: Iterable[str] = ()) -> View:
     return View(facts, unknown)
 
 
-def has_published(view: View) -> bool:
-    """Tell whether a decoded view is one of a node that published something."""
-    return NOTHING not in view.unknown.values()
-
-
 def _has(facts: dict[str, dict[str, Any]], path: str) -> bool:
     subject, _, key = path.partition(".")
     return key in facts.get(subject, ())

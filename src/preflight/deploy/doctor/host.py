@@ -10,6 +10,7 @@ from typing import NamedTuple
 from preflight.deploy.doctor.conf import Conf, conf_path, read_conf
 from preflight.deploy.doctor.script import Script, read_script
 from preflight.deploy.layout import HOOKS, Target
+from preflight.deploy.slurm_release import here
 from preflight.digits import is_whole
 from preflight.hooks.notes import RUN_DIR
 from preflight.policy.load import PolicyError, load_policy, node_name
@@ -90,7 +91,7 @@ def gather(
         errors,
         conf,
         slurm,
-        _release(slurm),
+        here(slurm._replace(deadline=time.monotonic() + ASK_S)),
         os.geteuid() == 0,
     )
 
@@ -181,14 +182,3 @@ def _running() -> set[str]:
             except OSError:
                 continue
     return names
-
-
-def _release(slurm: Slurm) -> tuple[int, ...]:
-    """Return the release of Slurm's commands on this host: "slurm-wlm 22.05.8", "slurm 24.11.5-1"."""
-    try:
-        said = slurm._replace(deadline=time.monotonic() + ASK_S).run("scontrol", "-V")
-    except SlurmError:
-        return ()
-    words = said.split()
-    parts = words[1].split("-")[0].split(".") if len(words) > 1 else []
-    return tuple(int(part) for part in parts if is_whole(part))

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 from preflight.deploy.doctor.host import CONTROLLER, LOGIN, NODE, Host
-from preflight.deploy.doctor.plugstack import release
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.deploy.doctor.slurm_conf import scheduler_line
+from preflight.deploy.slurm_release import written
 from preflight.files import read_plain
 from preflight.hostlist import folded
 from preflight.requirements.encode import PREFIXES
@@ -48,7 +48,7 @@ def _extra(host: Host) -> Iterator[Result]:
     policy, subject, where = host.policy.publish, f"slurm.conf {EXTRA}", host.conf.source
     on = uses_extra(host)
     if on and host.release and host.release < SINCE:
-        text = f"Slurm {release(host.release)} does not know {EXTRA}: publish by Features"
+        text = f"Slurm {written(host.release)} does not know {EXTRA}: publish by Features"
         yield wrong(subject, text, where, f"take {EXTRA} out of SchedulerParameters")
         return
     if policy.via == "extra" and not on:

@@ -9,6 +9,7 @@ from preflight.deploy.doctor.conf import MAX_BYTES, MAX_FILES, logical_lines
 from preflight.deploy.doctor.elf import ElfError, plugin_release
 from preflight.deploy.doctor.host import LOGIN, NODE, Host
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
+from preflight.deploy.slurm_release import written
 from preflight.files import read_plain
 
 SUBJECT = "plugstack.conf"
@@ -107,13 +108,8 @@ def _built(host: Host, line: Line) -> Result:
     except (OSError, ElfError) as error:
         return wrong(subject, f"{error}", line.plugin, host.again)
     if not host.release:
-        return unknown(subject, f"built for Slurm {release(built)}; scontrol -V gave no release", line.plugin)
+        return unknown(subject, f"built for Slurm {written(built)}; scontrol -V gave no release", line.plugin)
     if built[:2] != host.release[:2]:
-        text = f"built for Slurm {release(built)}, this host has {release(host.release)}: --require is then unknown"
+        text = f"built for Slurm {written(built)}, this host has {written(host.release)}: --require is then unknown"
         return wrong(subject, text, line.plugin, host.again)
-    return ok(subject, f"built for Slurm {release(built)}", line.plugin)
-
-
-def release(numbers: tuple[int, ...]) -> str:
-    """Return (22, 5, 8) as Slurm writes it, "22.05.8"."""
-    return ".".join(f"{part:02}" if position == 1 else str(part) for position, part in enumerate(numbers))
+    return ok(subject, f"built for Slurm {written(built)}", line.plugin)

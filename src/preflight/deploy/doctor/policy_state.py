@@ -10,6 +10,7 @@ from preflight.deploy.doctor.host import NODE, Host
 from preflight.deploy.doctor.result import Result, ok, skip, unknown, warn, wrong
 from preflight.files import read_json
 from preflight.policy.cache import policy_key
+from preflight.report.advice import held_back, tripped
 from preflight.report.clean import clean
 
 
@@ -52,7 +53,7 @@ def _mode(host: Host) -> Result:
 
 
 def _breaker(host: Host) -> Iterator[Result]:
-    """Say whether the drain breaker held back this node's drain at its latest health check."""
+    """Say what held back this node's drain at its latest health check: the breaker's limit, or a slow controller."""
     place = f"{host.policy.report.spool}/reports/node"
     try:
         names = sorted(one for one in os.listdir(place) if one.startswith(f"{host.node}.") and one.endswith(".json"))
@@ -61,9 +62,13 @@ def _breaker(host: Host) -> Iterator[Result]:
     report = read_json(f"{place}/{names[-1]}") if names else None
     action = report.get("action") if isinstance(report, dict) else None
     detail = str(action.get("detail")) if isinstance(action, dict) and not action.get("enforced") else ""
-    if detail.startswith("drain breaker"):
+    held = clean(detail.partition(": ")[2], 200)
+    if tripped("drain", detail):
         fix = "preflight config check: many faulty nodes at once mean a wrong check or expectation; docs/night.md"
-        yield warn("drain breaker", f"held at the latest health check: {clean(detail[15:], 200)}", place, fix)
+        yield warn("drain breaker", f"held at the latest health check: {held}", place, fix)
+    elif held_back(detail):
+        text = f"held back at the latest health check, nobody could count the drained nodes: {held}"
+        yield warn("drain", text, place, "sdiag shows what keeps slurmctld busy; the next health check tries again")
 
 
 def _switch(host: Host) -> Result:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from preflight.report.advice import held_back, tripped
 from preflight.report.merge import merge
 from preflight.report.nodes import fold, natural
 from preflight.report.view import Try, View
@@ -94,7 +95,6 @@ _SPARED = (
     ("observe mode", "Preflight only observes here, in observe mode"),
     ("observed check", "this check only observes, by its mode in the policy"),
     ("kill switch", "Preflight's kill switch is on"),
-    ("drain breaker", "the drain breaker held: too many nodes are drained by Preflight already"),
     ("not done: ", "moving the job failed: "),
     ("the job cannot be updated", "the job cannot be changed (scrontab)"),
 )
@@ -106,6 +106,10 @@ def spared(report: Report) -> str:
     if report["phase"] != "prolog" or report["verdict"] not in ("mismatch", "unhealthy") or action["enforced"]:
         return ""
     detail = str(action["detail"] or "")
+    if tripped(action["kind"], detail):
+        return f"the drain breaker held: {held_back(detail)}"
+    if held_back(detail):
+        return f"nobody could count the drained nodes: {held_back(detail)}"
     for start, said in _SPARED:
         if detail.startswith(start):
             return said + (detail.removeprefix(start) if said.endswith(": ") else "")
