@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from preflight.deploy.nhc import targets, words
+from preflight.deploy.nhc import commands, targets, words
+from preflight.deploy.nhc.braces import Unread
 from preflight.deploy.nhc.call import REASONS, REST, TURNS, Call, Row, Unturned
 from preflight.deploy.nhc.lines import Line, read
 from preflight.deploy.nhc.programs import BUILTINS, acting
@@ -111,7 +112,7 @@ def _entry(line: Line, environment: Environment, run: Run) -> Entry:
     """Return what becomes of a line."""
     try:
         return _turned(line, environment, run)
-    except (Unturned, words.Unread, targets.NoMatch) as error:
+    except (Unturned, Unread, targets.NoMatch) as error:
         return Entry(line, named=(str(error),))
 
 
@@ -130,7 +131,7 @@ def _turned(line: Line, environment: Environment, run: Run) -> Entry:
         nodes = targets.nodes(line.target)
         notes, soft = nodes.notes, not nodes.ran
         reached, unsure = run.reached(nodes.text)
-        run.look(line.number, nodes.text, words.ends_run(line.check))
+        run.look(line.number, nodes.text, commands.ends_run(line.check))
         nodes, notes, soft = nodes._replace(text=reached), (*notes, *unsure), soft or bool(unsure)
     if not line.ended:
         soft = True
@@ -138,15 +139,15 @@ def _turned(line: Line, environment: Environment, run: Run) -> Entry:
             *notes,
             "no newline ends the file's last line: NHC does not see such a line, and so the row only warns",
         )
-    commands = words.commands(line.check)
-    if not commands:
+    simple = commands.commands(line.check)
+    if not simple:
         raise Unturned("it has no check behind ||, only a comment")
-    if line.bare and any(one.words for one in commands):
+    if line.bare and any(one.words for one in simple):
         raise Unturned("it has no ||, so NHC takes all of it for a target and runs nothing")
     if line.bare:
         notes = (*notes, "it has no ||, so in nhc.conf NHC does not see it; in /etc/sysconfig/nhc it holds")
     found = Entry(line, notes=notes)
-    for one in commands:
+    for one in simple:
         if one.words:
             made = _check(one, line, nodes.text, environment, soft)
         else:
@@ -162,7 +163,7 @@ def _turned(line: Line, environment: Environment, run: Run) -> Entry:
     return found
 
 
-def _settings(command: words.Command, line: Line, nodes: str, environment: Environment) -> Entry:
+def _settings(command: commands.Command, line: Line, nodes: str, environment: Environment) -> Entry:
     """Return what becomes of variables that are set; they count for the lines below."""
     notes = [f"{name}: it keeps its value" for name in command.kept]
     named, unused = [], []
@@ -171,7 +172,7 @@ def _settings(command: words.Command, line: Line, nodes: str, environment: Envir
         why = ""
         try:
             value = environment.value(node, nodes, line.number)
-        except words.Unread as error:
+        except Unread as error:
             why = str(error)
         environment.set(name, nodes, value, why or "", line.number)
         told = meaning(name, value, not nodes)
@@ -186,7 +187,7 @@ def _settings(command: words.Command, line: Line, nodes: str, environment: Envir
     return Entry(line, named=tuple(named), notes=tuple(notes), unused=tuple(unused))
 
 
-def _check(command: words.Command, line: Line, nodes: str, environment: Environment, soft: bool) -> Entry:
+def _check(command: commands.Command, line: Line, nodes: str, environment: Environment, soft: bool) -> Entry:
     """Return what becomes of one command, for each part of its nodes that has other variables; ``soft``: it warns."""
     name = _name(command)
     if name in REASONS:
@@ -220,7 +221,7 @@ def _check(command: words.Command, line: Line, nodes: str, environment: Environm
             if idle and any(row.table == "command" for row in call.rows):
                 raise Unturned(f"it gives its program a variable of its own, {idle[0]}, which a row cannot")
             call.named += [f"{one}: the check looks at no such variable" for one in idle]
-        except (Unturned, words.Unread, targets.NoMatch) as error:
+        except (Unturned, Unread, targets.NoMatch) as error:
             left = [one.replace(REST, "") for one in call.named] if call else []
             named += [f"{name}: {one}" for one in (*left, error)]
             continue
@@ -230,9 +231,9 @@ def _check(command: words.Command, line: Line, nodes: str, environment: Environm
     return Entry(line, tuple(rows), tuple(dict.fromkeys(named)), tuple(notes), tuple(suggestion))
 
 
-def _name(command: words.Command) -> str:
+def _name(command: commands.Command) -> str:
     def none(variable: str) -> str:
-        raise words.Unread(f"${variable} names what is run")
+        raise Unread(f"${variable} names what is run")
 
     found = words.words(command.words[0], none)
     if len(found) != 1:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from preflight.deploy.nhc.braces import Unread
 from preflight.deploy.nhc.call import REASONS, Call, Unturned, amount, mstr, size, turns, whole
-from preflight.deploy.nhc.words import Unread
 
 ROCE = 'NHC takes RoCE for InfiniBand, too: where that is meant, layer = "any"'
 

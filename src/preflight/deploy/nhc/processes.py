@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from preflight.deploy.nhc.braces import Unread
 from preflight.deploy.nhc.call import Call, Unturned, mstr, size, turns, whole
 from preflight.deploy.nhc.targets import NoMatch, first_word
-from preflight.deploy.nhc.words import Unread
 
 SERVICE_ACTS = {
     "S": "starts the service",

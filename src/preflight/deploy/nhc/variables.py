@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from preflight.deploy.nhc.braces import Unread
 from preflight.deploy.nhc.targets import NoMatch, both, without
-from preflight.deploy.nhc.words import Unread, value
+from preflight.deploy.nhc.words import value
 
 MOST = 16  # parts into which variables may cut the nodes of a line
 MEASURED = (
