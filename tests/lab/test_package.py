@@ -18,6 +18,7 @@ from lab.release import HostRelease
 from packages.system import PREFIX, System, build, layered, put
 
 pytestmark = pytest.mark.lab
+NAMES = ("preflight", "preflight-slurm-plugin")
 
 
 @pytest.fixture
@@ -40,22 +41,26 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 
 def test_a_package_lives_on_this_debian(system: System) -> None:
-    package = next(one for one in build() if one.suffix == ".deb")
-    there = put(system, package)
+    built = build()
+    package, plugin = (next(one for one in built if one.name.startswith(f"{name}_")) for name in NAMES)
+    there = [put(system, package), put(system, plugin)]
     shutil.rmtree(package.parents[1])
-    shown = system.run("dpkg", "-i", there)
+    shown = system.run("dpkg", "-i", *there)
     assert "\ninstalled " in f"\n{shown}"
     assert f"Prolog={PREFIX}/libexec/prolog" in shown
-    assert (system.root / "opt/preflight/lib/slurm/preflight.so").read_bytes()[:4] == b"\x7fELF"
+    installed = system.root / "opt/preflight/lib/slurm/preflight.so"
+    assert installed.read_bytes() == (system.root / "usr/lib/preflight/preflight.so").read_bytes()
     assert os.path.exists(f"{system.root}/usr/share/man/man1/preflight-install.1.gz")
     assert os.path.exists(f"{system.root}/usr/share/bash-completion/completions/preflight")
     assert "preflight, version" in system.run("/usr/bin/preflight", "version")
     assert system.prolog().returncode == 0
 
-    shown = system.run("dpkg", "-i", there)
+    shown = system.run("dpkg", "-i", *there)
     assert "\nunchanged " in f"\n{shown}"
     assert len(system.versions()) == 1
 
+    assert "take its line out of plugstack.conf" in system.run("dpkg", "-r", "preflight-slurm-plugin")
+    assert not installed.exists()
     system.run("dpkg", "-r", "preflight")
     ended = system.prolog()
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")  # slurm.conf names it still

@@ -13,6 +13,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "/opt/preflight"
+SYSTEMS = Path("/var/cache/preflight-systems")
+BUILDS = "python3,python3-venv,ca-certificates,gcc,libc6-dev,make,libslurm-dev"
 
 
 class System:
@@ -44,6 +46,32 @@ class System:
 
     def versions(self) -> list[str]:
         return sorted(one.name for one in (self.root / "opt/preflight/versions").iterdir())
+
+
+def base(suite: str) -> Path:
+    """Return the root of a Debian that can build packages, made now if there is none."""
+    return _made(suite, BUILDS)
+
+
+def bare(suite: str) -> Path:
+    """Return the root of a Debian with nothing on it, made now if there is none."""
+    return _made(f"{suite}-bare", "ca-certificates")
+
+
+def _made(name: str, include: str) -> Path:
+    place = SYSTEMS / name
+    stamp = place / ".packages"
+    if not stamp.exists() or stamp.read_text(encoding="ascii") != include:
+        new = f"{place}.new"
+        for old in (new, place):
+            shutil.rmtree(old, ignore_errors=True)
+        SYSTEMS.mkdir(parents=True, exist_ok=True)
+        suite = name.partition("-")[0]
+        command = ["debootstrap", "--variant=minbase", f"--include={include}", suite, new]
+        subprocess.run(command, check=True, capture_output=True)
+        Path(new, stamp.name).write_text(include, encoding="ascii")
+        os.rename(new, place)
+    return place
 
 
 def build(version: str = "", system: System | None = None) -> list[Path]:

@@ -14,32 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from packages.system import PREFIX, REPOSITORY, System, build, layered, put
+from packages.system import PREFIX, REPOSITORY, System, base, build, layered, put
 
-SYSTEMS = Path("/var/cache/preflight-systems")
-PACKAGES = "python3,python3-venv,ca-certificates,gcc,libc6-dev,make,libslurm-dev"
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("debootstrap"), reason="needs root and debootstrap"
 )
-
-
-def base(suite: str) -> Path:
-    """Return the root of a fresh Debian, made now if there is none."""
-    place = SYSTEMS / suite
-    if not (place / "etc/debian_version").exists():
-        made = f"{place}.new"
-        shutil.rmtree(made, ignore_errors=True)
-        subprocess.run(
-            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, made], check=True, capture_output=True
-        )
-        os.rename(made, place)
-    return place
 
 
 @pytest.fixture(scope="module")
 def packages() -> list[Path]:
     """Build the packages of this checkout, and those of a later version of it."""
     return [package for version in ("", "0.1.1") for package in build(version)]
+
+
+def debs(packages: list[Path], name: str = "preflight") -> list[Path]:
+    """Return the .debs of that package, the later version at the end."""
+    return [one for one in packages if one.suffix == ".deb" and one.name.startswith(f"{name}_")]
 
 
 @pytest.fixture
@@ -50,7 +40,7 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 def test_debian_13_builds_installs_goes_back_and_removes(tmp_path: Path) -> None:
     with layered(base("trixie"), tmp_path) as system:
-        first, second = (one for version in ("", "0.1.1") for one in build(version, system))
+        first, second = (debs(build(version, system))[0] for version in ("", "0.1.1"))
         assert "~debian13_" in first.name
         assert f"Prolog={PREFIX}/libexec/prolog" in system.run("dpkg", "-i", put(system, first))
         assert (system.root / "opt/preflight/lib/slurm/preflight.so").read_bytes()[:4] == b"\x7fELF"
@@ -68,7 +58,7 @@ def test_debian_13_builds_installs_goes_back_and_removes(tmp_path: Path) -> None
 def test_a_package_is_installed_upgraded_under_running_prologs_and_removed(
     packages: list[Path], system: System
 ) -> None:
-    first, second = (one for one in packages if one.suffix == ".deb")
+    first, second = debs(packages)
     shown = system.run("dpkg", "-i", put(system, first))
     assert f"Prolog={PREFIX}/libexec/prolog" in shown
     assert (system.root / "opt/preflight/lib/slurm/preflight.so").read_bytes()[:4] == b"\x7fELF"
@@ -113,15 +103,44 @@ def test_a_package_is_installed_upgraded_under_running_prologs_and_removed(
 
 def test_a_node_without_a_compiler_gets_all_but_the_plugin(packages: list[Path], system: System) -> None:
     (system.root / "usr/bin/make").unlink()
-    shown = system.run("dpkg", "-i", put(system, next(one for one in packages if one.suffix == ".deb")))
-    assert "no plugin for sbatch --require: install gcc, make and Slurm's headers" in shown
+    shown = system.run("dpkg", "-i", put(system, debs(packages)[0]))
+    assert "no plugin for sbatch --require: install the package preflight-slurm-plugin for your Slurm; or gcc" in shown
     assert not (system.root / "opt/preflight/lib/slurm/preflight.so").exists()
+    assert system.prolog().returncode == 0
+
+
+def test_the_plugin_is_a_package_of_its_own_for_one_slurm(packages: list[Path], system: System) -> None:
+    main, plugin = debs(packages)[0], debs(packages, "preflight-slurm-plugin")[0]
+    release = re.search(r"~slurm(\d+\.\d+)_", plugin.name)
+    assert release
+    asked = subprocess.run(["dpkg-deb", "-f", plugin, "Depends"], capture_output=True, text=True, check=True).stdout
+    major, minor = release[1].split(".")
+    assert f"slurm-wlm-basic-plugins (>= {release[1]})" in asked
+    assert f"slurm-wlm-basic-plugins (<< {major}.{int(minor) + 1:02}~)" in asked
+    said = system.run("dpkg", "-i", put(system, main), put(system, plugin), check=False)
+    assert (
+        "slurm-wlm-basic-plugins" in said
+    )  # there is no Slurm here: dpkg names what is missing and configures the rest
+    installed = system.root / "opt/preflight/lib/slurm/preflight.so"
+    (system.root / "usr/bin/make").unlink()
+    system.run("dpkg", "--force-depends", "-i", put(system, plugin))  # a Slurm that dpkg knows nothing of
+    assert installed.read_bytes() == (system.root / "usr/lib/preflight/preflight.so").read_bytes()
+    # A Slurm of another release: the plugin is named, and everything else is upgraded.
+    other = system.root / "usr/bin/scontrol"
+    other.write_text("#!/bin/sh\necho slurm 99.11.0\n")
+    other.chmod(0o755)
+    said = system.run("dpkg", "-i", put(system, debs(packages)[1]))
+    assert f"built for Slurm {release[1]}" in said
+    assert "which 99.11.0 of this host does not load" in said
+    assert "0.1.1" in system.run("preflight", "version")
+    assert "take its line out of plugstack.conf" in system.run("dpkg", "-r", "preflight-slurm-plugin")
+    assert not installed.exists()
     assert system.prolog().returncode == 0
 
 
 @pytest.mark.skipif(not shutil.which("rpm"), reason="needs rpm")
 def test_an_rpm_goes_into_an_empty_root(packages: list[Path], tmp_path: Path) -> None:
-    package = next(one for one in packages if one.suffix == ".rpm")
+    package = next(one for one in packages if one.suffix == ".rpm" and "plugin" not in one.name)
     root = tmp_path / "empty"
     root.mkdir()
     done = subprocess.run(
@@ -141,6 +160,11 @@ def test_an_rpm_goes_into_an_empty_root(packages: list[Path], tmp_path: Path) ->
     ).stdout
     assert "postinstall" in scripts
     assert "preuninstall" in scripts
+
+
+def later(packages: list[Path]) -> Path:
+    """Return the one file of the later version."""
+    return next(one.parent / "preflight.pyz" for one in packages if "0.1.1" in one.name)
 
 
 def test_the_ansible_role_installs_once_and_changes_nothing_again(
@@ -163,7 +187,7 @@ def test_the_ansible_role_installs_once_and_changes_nothing_again(
     (system.root / "play/policy.toml").write_text('version = 1\nmode = "observe"\n')
     (system.root / "play/10-gpu.toml").write_text("[drain]\nmax_nodes = 3\n")
 
-    def play(**variables: object) -> str:
+    def play(*options: str, **variables: object) -> str:
         book = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": ["preflight"]}]
         book[0]["vars"] = {
             "preflight_policy": "/play/policy.toml",
@@ -180,6 +204,7 @@ def test_the_ansible_role_installs_once_and_changes_nothing_again(
             f"{tools}/bin/ansible-playbook",
             "-i",
             "localhost,",
+            *options,
             "/play/book.yml",
             check=False,
         )
@@ -188,18 +213,37 @@ def test_the_ansible_role_installs_once_and_changes_nothing_again(
         assert found, said
         return said if variables.get("broken") else found[1]
 
+    def version() -> str:
+        return system.run(f"{PREFIX}/bin/preflight", "version").split()[-1]
+
     try:
+        assert play("--check") == "1"  # all of it is new
+        assert not (system.root / PREFIX.lstrip("/")).exists()
         assert int(play()) > 3
+        assert play("--check") == "0"
         assert system.prolog().returncode == 0
         assert "max_nodes" in system.run(f"{PREFIX}/bin/preflight", "config", "show")
         assert play() == "0"
         (system.root / "opt/preflight/libexec/epilog").unlink()
+        assert play("--check") == "1"
+        assert not (system.root / "opt/preflight/libexec/epilog").exists()
         assert play() == "1"
+        shutil.copy(later(packages), system.root / "play/preflight.pyz")
+        assert play("--check") == "1"  # the file; what stands there tells of nothing else
+        assert version() == "0.1.0"
+        assert play() == "2"
+        assert version() == "0.1.1"
+        assert play("--check", preflight_state="rolled_back") == "1"
+        assert version() == "0.1.1"
+        assert play(preflight_state="rolled_back") == "1"
+        assert version() == "0.1.0"
+        assert system.prolog().returncode == 0
         policy = (system.root / "etc/preflight/preflight.toml").read_bytes()
         (system.root / "play/policy.toml").write_text("mode = 4\n")
         assert "mode: " in play(broken=True)
         assert (system.root / "etc/preflight/preflight.toml").read_bytes() == policy
-        assert int(play(preflight_state="absent")) == 2
+        assert play("--check", preflight_state="absent") == "2"
+        assert play(preflight_state="absent") == "2"
         assert system.prolog().returncode == 0
         assert play(preflight_state="absent") == "0"
     finally:
