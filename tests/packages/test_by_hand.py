@@ -173,7 +173,7 @@ class Story:
         """The user's own commands: why it was moved, why it waits, and the page."""
         said = self.user("preflight", "report", jobs["moves"])
         assert "READY" in said.stdout, said.stderr
-        assert "rocky1 did not suit it" in said.stdout
+        assert "rocky1 did not suit it" in " ".join(said.stdout.split())
         said = self.user("preflight", "why", jobs["lost"])
         assert "held" in said.stdout, said.stderr
         page = self.user("preflight", "report", jobs["sick"], "--format", "html", "-o", f"/home/{USER}/sick.html")
