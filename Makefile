@@ -11,6 +11,7 @@
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
 # make agent-campaign   prologs of a node whose agent is killed, stopped, starved: N=10000 SEED= OUT=FILE (goes on where it ended)
 # make fuzz     malformed inputs to everything that reads what others wrote: make fuzz N=1000000 TARGET=hostlist
+# make test-cuda   the reader of GPU code against NVIDIA's cuobjdump, on what its compilers make (from PyPI, 700 MB, once)
 # make fleet-demo    a month of 2,000 simulated nodes in a fleet store, and the answers on it; SERVE=1: the dashboard, too
 # make onefile   dist/preflight.pyz, which runs and installs without network; make packages: a .deb and an .rpm of it
 # make test-packages   the packages in fresh systems: install, upgrade under running prologs, remove
@@ -22,7 +23,7 @@
 PY = .venv/bin/python
 
 .NOTPARALLEL:
-.PHONY: demo test test-agent test-matrix lint unit lab lab-breaker bench campaign agent-campaign fuzz format clean \
+.PHONY: demo test test-agent test-matrix test-cuda lint unit lab lab-breaker bench campaign agent-campaign fuzz format clean \
 	fleet-demo coverage packages onefile test-packages docs
 
 export SERVE
@@ -67,6 +68,10 @@ fleet-demo:
 test-matrix:
 	@scripts/setup matrix
 	@scripts/test-matrix
+
+test-cuda:
+	@scripts/setup test
+	@nice -n 10 $(PY) -m pytest -q tests/cuda
 
 lab-breaker:
 	@scripts/setup test

@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 from preflight.artifacts.gpu_code.demands import holds
 from preflight.artifacts.gpu_code.model import LINKED, LOADED
+from preflight.artifacts.gpu_code.runs import UNPACKS_ZSTD
 from preflight.artifacts.gpu_code.survey import Library, Package, survey
 from preflight.catalog.versions import show
 
@@ -45,12 +47,23 @@ def rows(path: str) -> list[str]:
                 "arch": next(one for one in ("x86_64", "aarch64") if platform.endswith(one)),
                 "cuda": _cuda(libraries),
                 "targets": list(held.targets),
+                **({"unpacks": show(UNPACKS_ZSTD)} if held.packed and not _cuda(libraries).startswith("13") else {}),
                 **({"glibc": show(found.glibc.version)} if found.glibc.version else {}),
+                **_python(path),
                 "source": ["wheel"],
             }
             fields = ", ".join(f"{key} = {json.dumps(value)}" for key, value in row.items())
             made.append(f"  {{ {fields} }},")
     return made
+
+
+def _python(path: str) -> dict[str, str]:
+    """Return the lowest Python that a wheel's metadata asks for (Requires-Python), {} where it asks for none."""
+    with zipfile.ZipFile(path) as wheel:
+        names = (name for name in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
+        text = "".join(wheel.read(name).decode("utf-8", "replace") for name in names)
+    found = re.search(r"^Requires-Python:.*?>=\s*(3\.\d+)", text, re.MULTILINE)
+    return {"python": found[1]} if found else {}
 
 
 def _width(one: Library) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from preflight.artifacts.gpu_code.isa import CUDA_OF_ISA
 from preflight.artifacts.gpu_code.runs import Fit, built_with, file_runs, gpu, part_runs
 from preflight.catalog import drivers
 from unit import gpu_code_samples as make
-from unit.gpu_code_samples import ACCELERATED, FAMILY, LTO, container, image, library, obj, ptx
+from unit.gpu_code_samples import ACCELERATED, FAMILY, LINUX, LTO, PTX, WIDE, ZSTD, container, image, library, obj, ptx
 
 OLD, NEW = "550.54.15", "595.58.03"  # drivers of CUDA 12.4 and 13.2
 
@@ -212,3 +212,26 @@ def test_each_isa_names_a_cuda_that_some_driver_is_of() -> None:
     for isa, cuda in CUDA_OF_ISA.items():
         if isa >= (8, 0) and cuda != (12, 7):
             assert drivers.first_driver(".".join(map(str, cuda)))[0] or cuda >= (13, 2)
+
+
+# Sources: nvcc's documentation, --compress-mode: not compatible with drivers released before CUDA 12.4's; rapids-cmake:
+# its compressed builds need 550.54.14; github.com/ollama/ollama/pull/12258: "device kernel image is invalid" on older.
+@pytest.mark.parametrize(
+    ("driver", "answer"),
+    [(None, "yes"), ("525.60.13", "no"), ("535.54.03", "no"), ("545.23.06", "no"), ("550.54.14", "yes")],
+)
+def test_a_driver_has_to_unpack_what_zstd_packed(driver: str | None, answer: str) -> None:
+    for one in (image(90, flags=WIDE | LINUX | ZSTD), image(90, PTX, isa=(8, 0), flags=WIDE | LINUX | ZSTD)):
+        code = read_bytes(library([container(one)], needed=["libcudart.so.12"]))
+        found = file_runs(code, gpu("9.0", driver), ("12",))
+        assert found.answer == answer, found
+        assert answer != "no" or "packed by zstd" in found.why
+        assert file_runs(code, gpu("8.0", driver), ("12",)).answer == "no"
+
+
+def test_what_a_driver_may_take_and_cannot_unpack_is_no_yes() -> None:
+    packed = image(90, flags=WIDE | LINUX | ZSTD)
+    code = read_bytes(library([container(packed, ptx(90, (8, 0)))], needed=["libcudart.so.12"]))
+    assert file_runs(code, gpu("9.0", "535.54.03"), ("12",)).answer == "unknown"
+    assert file_runs(code, gpu("9.0", "550.54.14"), ("12",)).answer == "yes"
+    assert file_runs(code, gpu("10.0"), ("12",)).answer == "yes"

@@ -17,7 +17,7 @@ SM, COMPUTE = "sm", "compute"  # machine code; PTX, which the driver compiles
 TEGRA = frozenset({32, 53, 62, 72, 87, 88, 101, 110})
 # The families that NVIDIA has named: who is asked of a target with f, and for whom it runs.
 _FAMILIES = {100: (100, 103), 101: (101,), 103: (103,), 110: (110,), 120: (120, 121), 121: (121,)}
-_RENAMED = frozenset({101})  # sm_110 since CUDA 13.0
+_RENAMED = {101: 110}  # since CUDA 13.0
 
 
 class Target(NamedTuple):
@@ -81,6 +81,8 @@ def fits(target: Target, sm: int) -> str:
     same = arch // 10 == sm // 10
     if arch == sm and suffix != "?":
         return YES
+    if _RENAMED.get(arch) == sm or (arch in _RENAMED and target.kind == COMPUTE and not suffix and arch < sm):
+        return UNKNOWN  # no document says that code under one name runs under the other
     if suffix == "a":
         return NO
     if suffix == "f":
@@ -91,8 +93,6 @@ def fits(target: Target, sm: int) -> str:
         return YES if arch == sm else UNKNOWN if same and arch < sm else NO
     if target.kind == SM:
         if not same or arch > sm:
-            return UNKNOWN if arch in _RENAMED and sm == 110 else NO
+            return NO
         return UNKNOWN if arch in TEGRA or sm in TEGRA else YES
-    if arch in _RENAMED:
-        return UNKNOWN
     return YES if arch <= sm else NO

@@ -5,6 +5,7 @@ from __future__ import annotations
 from preflight.catalog import cuda as majors
 from preflight.catalog import gpus, targets, versions
 from preflight.catalog.driven import driven, first_branch
+from preflight.catalog.drivers import first_driver, own_cuda
 from preflight.catalog.runs import MINOR, NATIVE, runs
 from preflight.catalog.tables import SHIPPED, Row, Tables, source
 from preflight.tuples import NamedTuple
@@ -17,7 +18,7 @@ class Build(NamedTuple):
     """A build that has code for a GPU. ``driver``: the lowest that runs programs of its CUDA, "" where not known.
 
     ``by_ptx``: the driver has to be of ``driver_cuda`` at least, since it compiles the code for the GPU: of the build's
-    own CUDA, and of one that knows the GPU.
+    own CUDA, and of one that knows the GPU. ``python``: the lowest that it runs on, "" where not known.
     """
 
     family: str
@@ -28,6 +29,7 @@ class Build(NamedTuple):
     by_ptx: bool
     source: str
     driver_cuda: str = ""
+    python: str = ""
 
     @property
     def shown(self) -> str:
@@ -37,7 +39,8 @@ class Build(NamedTuple):
         needs = (
             f"a driver of CUDA {self.driver_cuda}" if self.by_ptx else f"driver {self.driver}" if self.driver else ""
         )
-        return named + (f", {needs} or newer" if needs else "")
+        python = f"Python {self.python}" if self.python else ""
+        return ", ".join([named, *(f"{one} or newer" for one in (needs, python) if one)])
 
 
 def family_of(package: str, tables: Tables = SHIPPED) -> str:
@@ -71,22 +74,28 @@ def _build(row: Row, family: str, capability: str, driver: str | None, machine: 
     if not fits:
         return None
     by_ptx = targets.SM not in fits
-    if driver is not None and not _driven(row["cuda"], capability, driver, by_ptx, tables):
+    if driver is not None and not _driven(row, capability, driver, by_ptx, tables):
         return None
-    floor = _floor(row["cuda"], capability, tables)
+    floor = _floor(row, capability, tables)
     own = max(row["cuda"], gpus.cuda_range(capability, tables)[0] or "", key=versions.parse)
-    return Build(family, row["version"], row["build"], row["cuda"], floor, by_ptx, source(row), own if by_ptx else "")
+    driver_cuda, python = own if by_ptx else "", row.get("python", "")
+    return Build(family, row["version"], row["build"], row["cuda"], floor, by_ptx, source(row), driver_cuda, python)
 
 
-def _floor(cuda: str, capability: str, tables: Tables) -> str:
-    """Return the lowest driver for programs of a CUDA that also drives a GPU, "" where that is not known."""
-    lowest = majors.minimum_row((versions.minor(cuda) or (0, 0))[0], tables)
+def _floor(row: Row, capability: str, tables: Tables) -> str:
+    """Return the lowest driver for programs of a build's CUDA that also drives a GPU, "" where that is not known."""
+    lowest = majors.minimum_row((versions.minor(row["cuda"]) or (0, 0))[0], tables)
     known = [lowest["minimum_driver"]] if lowest else []
     known += [first_branch(capability, tables)]
+    known += [first_driver(row["unpacks"], tables)[0] or ""] if "unpacks" in row else []
     return max(known, key=versions.parse, default="")
 
 
-def _driven(cuda: str, capability: str, driver: str, by_ptx: bool, tables: Tables) -> bool:
+def _driven(row: Row, capability: str, driver: str, by_ptx: bool, tables: Tables) -> bool:
+    cuda = row["cuda"]
+    own = versions.minor(own_cuda(driver, tables)[0] or "") or (0, 0)
+    if own < (versions.minor(row.get("unpacks", "")) or (0, 0)):
+        return False
     return driven(driver, capability, tables).answer is True and runs(
         cuda, driver, compat=(), tables=tables
     ).answer in ((NATIVE,) if by_ptx else (NATIVE, MINOR))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from preflight.artifacts.gpu_code.fatbin import ZSTD
 from preflight.artifacts.gpu_code.isa import cuda_of
 from preflight.artifacts.gpu_code.model import CUBIN, LINKED, LOADED, PTX, RELOCATABLE
 from preflight.artifacts.gpu_code.survey import Library, Package
@@ -17,13 +18,14 @@ class Holds(NamedTuple):
 
     ``targets``: in order, sm_90 before compute_80; a GPU that runs none of them runs nothing of it. ``cuda``: where a
     GPU has PTX alone, the driver's CUDA that some of it needs at least. ``doubt``: why that is not known, "" where it
-    is. ``library``: the one with most of the code.
+    is. ``library``: the one with most of the code. ``packed``: all of it is packed by zstd, which a driver has to know.
     """
 
     targets: tuple[str, ...]
     cuda: tuple[int, int] | None
     doubt: str
     library: str
+    packed: bool = False
 
     @property
     def machine_code(self) -> tuple[str, ...]:
@@ -35,6 +37,7 @@ def holds(package: Package) -> Holds | None:
     """Return what a package's code was compiled for, None where it has no kernel for NVIDIA's GPUs."""
     parts: dict[tuple[int, int, str], str] = {}
     isas = set()
+    packed = set()
     doubt = ""
     largest: tuple[int, str] = (0, "")
     for one in package.libraries:
@@ -48,12 +51,14 @@ def holds(package: Package) -> Holds | None:
                     doubt = doubt or part.doubt or f"{part.target} is not known"
                     continue
                 parts[_ORDER[part.kind], part.arch, part.suffix] = part.target
+                packed.add(bool(part.flags & ZSTD))
                 isas |= {part.isa} if part.isa else set()
     if not parts and not doubt:
         return None
     cudas = [cuda_of(isa) for isa in isas]
     cuda = min((one for one in cudas if one is not None), default=None)
-    return Holds(tuple(parts[key] for key in sorted(parts)), cuda if None not in cudas else None, doubt, largest[1])
+    names = tuple(parts[key] for key in sorted(parts))
+    return Holds(names, cuda if None not in cudas else None, doubt, largest[1], packed == {True})
 
 
 def _doubt(one: Library) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from preflight.artifacts.gpu_code.fatbin import ZSTD
 from preflight.artifacts.gpu_code.isa import cuda_of
 from preflight.artifacts.gpu_code.model import (
     ARCHIVE,
@@ -34,6 +35,9 @@ from preflight.catalog.tables import SHIPPED, Tables
 from preflight.catalog.targets import COMPUTE, NO, SM, UNKNOWN, YES, Target, fits, is_known
 from preflight.digits import is_whole
 
+# Drivers unpack zstd from this CUDA on. Source: nvcc's documentation, --compress-mode. What older ones answer:
+# "device kernel image is invalid" (github.com/ollama/ollama/pull/12258).
+UNPACKS_ZSTD = (12, 4)
 # Libraries whose number is CUDA's own; that of cuFFT is one less.
 NAMED_BY_CUDA = ("libcudart", "libcublas", "libcublasLt", "libnvrtc", "libnvJitLink")
 
@@ -104,6 +108,9 @@ def part_runs(part: Part, on: Gpu) -> Answer:
         name = "the GPU's architecture" if not on.known else part.target
         return Answer(UNKNOWN, why=f"{name} is not known")
     found = fits(Target(SM if part.kind == CUBIN else COMPUTE, part.arch, part.suffix), on.sm)
+    if found != NO and part.kind != LTO and part.flags & ZSTD and _driver_has(UNPACKS_ZSTD, on) != YES:
+        why = f"its code is packed by zstd, which needs a driver of CUDA {versions.show(UNPACKS_ZSTD)}"
+        return Answer(_driver_has(UNPACKS_ZSTD, on), CUBIN if part.kind == CUBIN else PTX, UNPACKS_ZSTD, why)
     if part.kind == CUBIN:
         return Answer(found, CUBIN, None, "" if found == YES else f"{part.target} alone")
     if part.kind == LTO:
@@ -119,14 +126,17 @@ def _compiles(part: Part, on: Gpu) -> Answer:
     shown = ".".join(map(str, part.isa)) if part.isa else "of an unknown version"
     if cuda is None:
         return Answer(UNKNOWN, PTX, None, f"PTX {shown} is not known")
+    told = _driver_has(cuda, on)
+    return Answer(told, PTX, cuda, "" if told == YES else f"PTX {shown} needs a driver of CUDA {versions.show(cuda)}")
+
+
+def _driver_has(cuda: tuple[int, int], on: Gpu) -> str:
+    """Tell whether the driver is of a CUDA at least; any may be where none is asked for."""
     if on.driver is None:
-        return Answer(YES, PTX, cuda)
-    why = f"PTX {shown} needs a driver of CUDA {versions.show(cuda)}"
+        return YES
     if on.cuda is None:
-        return Answer(UNKNOWN, PTX, cuda, why)
-    if cuda <= on.cuda:
-        return Answer(YES, PTX, cuda)
-    return Answer(NO if on.exact else UNKNOWN, PTX, cuda, why)
+        return UNKNOWN
+    return YES if cuda <= on.cuda else NO if on.exact else UNKNOWN
 
 
 def container_runs(container: Container, on: Gpu) -> Answer:
@@ -135,6 +145,9 @@ def container_runs(container: Container, on: Gpu) -> Answer:
     for part, one in zip(container.parts, answers):
         if one.answer == YES and part.kernels is False:  # the driver may take it, and find no kernel
             return Answer(UNKNOWN, CUBIN, None, f"{part.target} holds no kernel, others do")
+    packed = next((one for one in answers if one.by == CUBIN and one.cuda and one.answer != YES), None)
+    if packed and any(one.answer == YES for one in answers):  # the driver may take the one that it cannot unpack
+        return packed._replace(answer=UNKNOWN)
     for wanted in (YES, UNKNOWN):
         for by in (CUBIN, PTX, LTO, ""):
             found = [one for one in answers if one.answer == wanted and one.by == by]

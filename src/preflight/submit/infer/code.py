@@ -11,6 +11,7 @@ from preflight.artifacts.gpu_code.demands import Holds, holds, span
 from preflight.artifacts.gpu_code.kept import kept_survey
 from preflight.artifacts.gpu_code.model import CodeError
 from preflight.artifacts.gpu_code.read import read
+from preflight.artifacts.gpu_code.runs import UNPACKS_ZSTD
 from preflight.artifacts.gpu_code.survey import Package, Survey
 from preflight.catalog.versions import show
 from preflight.requirements.gpu_code import JOIN
@@ -107,7 +108,11 @@ def _kernels(held: Holds, names: str) -> tuple[str, str]:
 
 
 def _compiled(session: Session, command: Command, held: Holds, names: str, line: int, package: str) -> None:
-    """Add what code needs of the driver where that has to compile it."""
+    """Add what code needs of the driver where that has to unpack or to compile it."""
+    if held.packed:
+        cuda = show(UNPACKS_ZSTD)
+        why = f"{names}: its code is packed by zstd, which needs a driver of CUDA {cuda}"
+        session.need(command, f"driver.cuda>={cuda}", line, why, binds=False, package=package)
     if held.cuda is None or len(held.machine_code) == len(held.targets):
         return
     own = f"gpu.code={JOIN.join(held.machine_code)}|" if held.machine_code else ""
