@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import platform
 import random
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,9 @@ from preflight.artifacts.gpu_code.survey import Survey, survey
 from preflight.cli.code import code
 from preflight.submit.image.code import is_image, survey_image
 from unit.gpu_code_samples import container, image, install, library, ptx
-from unit.image_samples import partition, sif, squashfs
+from unit.image_samples import configuration, docker_save, layer, layout, partition, sif, squashfs
 
+X86 = platform.machine() == "x86_64"
 CODE = library(
     [container(image(80, data=bytes(200_000)), ptx(80)), container(image(90))],
     needed=["libcudart.so.12", "libelse.so"],
@@ -57,6 +61,94 @@ def test_a_sif(root: Path, tmp_path: Path) -> None:
     place = sif(tmp_path / "image.sif", [(0x4004, partition(), inside)])
     assert is_image(str(place))
     assert same(survey_image(str(place))) == same(survey(str(root)))
+
+
+def layers(root: Path) -> list[bytes]:
+    """Return layers of which the unpacked root is ``root``: what is replaced and removed stood in the first ones."""
+    every = {str(one.relative_to(root)): one for one in sorted(root.rglob("*")) if one.is_symlink() or one.is_file()}
+    tree = {name: os.readlink(one) if one.is_symlink() else one.read_bytes() for name, one in every.items()}
+    old = library([container(image(60))], needed=["libgone.so"], versions=["GLIBC_2.99"])
+    site = "opt/venv/lib/python3.11/site-packages"
+    below: dict[str, bytes | str | None] = {"usr/lib/liba.so": old, "usr/lib/gone.so": old, f"{site}/old/x.so": old}
+    above: dict[str, bytes | str | None] = {"usr/lib/.wh.gone.so": b"", f"{site}/.wh.old": b"", **tree}
+    return [layer(below), layer(above)]
+
+
+@pytest.mark.parametrize("kind", ["tar", "gzip", "zstd", "xz", "bzip2"])
+def test_an_oci_layout(root: Path, tmp_path: Path, kind: str) -> None:
+    place = layout(tmp_path / "layout", layers(root), configuration({}), kind)
+    assert is_image(str(place))
+    assert same(survey_image(str(place))) == same(survey(str(root)))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_docker_save_writes(root: Path, tmp_path: Path, packed: bool, reverse: bool) -> None:
+    place = docker_save(tmp_path / "image.tar", layers(root), configuration({}), packed, reverse)
+    assert is_image(str(place))
+    assert same(survey_image(str(place))) == same(survey(str(root)))
+    answer = CliRunner().invoke(code, [str(place), "--gpu", "a100", "--json"])
+    assert json.loads(answer.output)["places"][0]["asked"][0]["answer"] == "no"  # one of two units is for 9.0 alone
+
+
+def test_an_image_by_its_tag() -> None:
+    place = str(Path(__file__).parents[1] / "images/umoci-tags.tar")
+    assert is_image(f"{place}:12.6")
+    assert survey_image(f"{place}:12.6").packages == ()
+    with pytest.raises(CodeError, match="no image is tagged 9"):
+        survey_image(f"{place}:9")
+    with pytest.raises(CodeError, match="several images are tagged"):
+        survey_image(place)
+
+
+def test_what_an_image_does_not_hold_leaves_it_in_doubt(root: Path, tmp_path: Path) -> None:
+    place = layout(tmp_path / "layout", layers(root), configuration({}, "arm64" if X86 else "amd64"))
+    found = survey_image(str(place))
+    assert found.packages
+    data = json.loads((place / "index.json").read_text())
+    name = data["manifests"][0]["digest"].partition(":")[2]
+    manifest = json.loads((place / "blobs/sha256" / name).read_text())
+    manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+    (place / "blobs/sha256" / name).write_text(json.dumps(manifest))
+    (note,) = survey_image(str(place)).notes
+    assert note == "layer 1: is not part of the image file and was not read"
+
+
+def test_a_hard_link_is_one_file_and_a_bomb_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        info = tarfile.TarInfo("a.so")
+        info.size = len(CODE)
+        tar.addfile(info, io.BytesIO(CODE))
+        link = tarfile.TarInfo("lib/b.so")
+        link.type, link.linkname = tarfile.LNKTYPE, "a.so"
+        tar.addfile(link)
+    place = str(docker_save(tmp_path / "image.tar", [made.getvalue()], configuration({})))
+    found = survey_image(place)
+    assert (found.files, [one.name for one in found.packages[0].libraries]) == (1, ["a.so"])
+    monkeypatch.setattr(places, "budget", lambda size: 1000)
+    assert survey_image(place).notes == ("a.so: too large to be unpacked",)
+
+
+@pytest.mark.parametrize("form", ["layout", "archive", "packed"])
+def test_damaged_layers_are_told_in_one_line(root: Path, tmp_path: Path, form: str) -> None:
+    if form == "layout":
+        top = layout(tmp_path / "x", layers(root), configuration({}))
+        place, damaged = top, max((top / "blobs/sha256").iterdir(), key=lambda one: one.stat().st_size)
+    else:
+        place = damaged = docker_save(tmp_path / "x.tar", layers(root), configuration({}), form == "packed")
+    whole, chance, said = damaged.read_bytes(), random.Random(3), []
+    for turn in range(40):
+        data = bytearray(whole)
+        for _ in range(1 + turn % 6):
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        damaged.write_bytes(data[: chance.randrange(600, len(data))] if turn % 4 == 0 else data)
+        try:
+            survey_image(str(place))
+        except CodeError as error:
+            said.append(str(error))
+    assert said
+    assert all(one.isprintable() for one in said)
 
 
 def test_a_damaged_image_is_told_in_one_line(root: Path, tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preflight.submit.image import ImageError, needs, read, requirement
-from preflight.submit.image import open as opening
+from preflight.submit.image import ImageError, layered, needs, read, requirement
 from preflight.submit.image.unpack import Budget, block, lz4
 from unit.image_samples import (
     CUDA,
@@ -37,7 +36,7 @@ from unit.image_samples import (
 
 
 def small_budget(monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
-    monkeypatch.setattr(opening, "Budget", lambda: Budget(**limits))
+    monkeypatch.setattr(layered, "Budget", lambda: Budget(**limits))
 
 
 def error(path: Path) -> str:

@@ -40,8 +40,8 @@ def code(
     """Say which GPUs code runs on, by package, and what it asks of the system.
 
     PATH is a program, a library, an object, an archive, a cubin, a fatbin, PTX, a wheel, a directory, a Python or
-    conda environment, or a container image (squashfs or SIF). It is read as you; nothing in it is run, loaded or
-    imported.
+    conda environment, or a container image (squashfs, SIF, OCI layout, docker save; PATH:TAG of several). It is read
+    as you; nothing in it is run, loaded or imported.
 
     With --gpu or --nodes it exits with 0 where all of the code runs there, with 3 where some does not, or cannot be
     told, as of nodes that have not published their GPUs.

@@ -5,10 +5,10 @@ the layers, in the order in which they lie there.
 """
 
 import posixpath
-from typing import IO, Any
+from typing import IO, Any, Optional
 
 from preflight.submit.image import oci
-from preflight.submit.image.layers import Layer, Tree, scan
+from preflight.submit.image.layers import Keep, Layer, Tree, scan
 from preflight.submit.image.model import ImageError
 from preflight.submit.image.tar import Member, members
 from preflight.submit.image.unpack import Budget, Forward, Stream, Window, compressed, opened
@@ -21,9 +21,10 @@ MAX_FILES = 20_000
 class Archive:
     """The members of the outer tar, by name; small ones with their content where the file is compressed."""
 
-    def __init__(self, file: IO[bytes], budget: Budget) -> None:
+    def __init__(self, file: IO[bytes], budget: Budget, keep: Optional[Keep] = None) -> None:
         self._file = file
         self._budget = budget
+        self._keep = keep
         self._packed = compressed(_start(file))
         self.members: dict[str, Member] = {}
         self._small: dict[str, bytes] = {}
@@ -68,7 +69,8 @@ class Archive:
 
     def _scan(self, name: str, what: str) -> Layer:
         member = self.members[name]
-        return scan(opened(Window(self._file, member.offset, member.size), self._budget, what), self._budget, what)
+        stream = opened(Window(self._file, member.offset, member.size), self._budget, what)
+        return scan(stream, self._budget, what, self._keep)
 
     def _scan_forward(self, wanted: dict[str, str]) -> dict[str, Layer]:
         found: dict[str, Layer] = {}
@@ -78,7 +80,7 @@ class Archive:
             name = _name(member.name)
             if name in wanted and self.members[name].offset == member.offset:
                 inner = Forward(stream, member.size)
-                found[name] = scan(opened(inner, self._budget, wanted[name]), self._budget, wanted[name])
+                found[name] = scan(opened(inner, self._budget, wanted[name]), self._budget, wanted[name], self._keep)
         return found
 
     def _index(self) -> None:
@@ -142,7 +144,7 @@ def _name(name: str) -> str:
     return posixpath.normpath("/" + name).lstrip("/")
 
 
-def docker(archive: Archive, budget: Budget, tag: str = "") -> tuple[dict[str, Any], Tree, list[str]]:
+def docker(archive: Archive, tag: str = "") -> tuple[dict[str, Any], Tree, list[str]]:
     """Return configuration, merged layers and notes of manifest.json's image, of several the one with the tag."""
     import json
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from preflight.submit.image.model import ImageError
 from preflight.submit.image.tar import Member, members
@@ -34,12 +35,20 @@ NAMES = re.compile(
 
 
 class Node(NamedTuple):
-    """A file or link that is kept: ``data`` None where only its name tells; ``target`` of a link or hard link."""
+    """A file or link that is kept: ``data`` None where only its name tells; ``target`` of a link or hard link.
+
+    ``found``: what a reader of its content made of it, None where none did.
+    """
 
     kind: str
     size: int
     target: str = ""
     data: bytes | None = None
+    found: Any = None
+
+
+# What is kept of an entry, by its path: a reader takes as much of its data from the stream as it wants.
+Keep = Callable[[str, Member, Stream, Budget], "Node | None"]
 
 
 class Layer:
@@ -53,8 +62,11 @@ class Layer:
         self.emptied: list[str] = []
 
 
-def scan(stream: Stream, budget: Budget, what: str) -> Layer:
-    """Read one layer's tar; ImageError where it is damaged, or larger than the budget."""
+def scan(stream: Stream, budget: Budget, what: str, keep: Keep | None = None) -> Layer:
+    """Read one layer's tar; ImageError where it is damaged, or larger than the budget.
+
+    ``keep``: by default what contents.py and environment.py read.
+    """
     layer = Layer()
     for member in members(stream, budget, what):
         path = _path(member.name)
@@ -71,7 +83,7 @@ def scan(stream: Stream, budget: Budget, what: str) -> Layer:
         else:
             layer.files.add(hash(path))
             layer.nodes.pop(path, None)
-            node = _node(path, member, stream, budget)
+            node = (keep or _node)(path, member, stream, budget)
             if node is not None:
                 layer.nodes[path] = node
         if len(layer.nodes) + len(layer.removed) + len(layer.emptied) > MAX_KEPT:
@@ -141,6 +153,10 @@ class Tree:
             self._nodes[path] = found
         elif CONTENT.search(path) or NAMES.search(path):
             self._nodes[path] = Node("file", 0)
+
+    def nodes(self) -> Iterator[tuple[str, Node]]:
+        """Yield what is kept, by its path, sorted."""
+        yield from sorted(self._nodes.items(), key=lambda one: one[0])
 
     def entry(self, path: str) -> Entry | None:
         """Return what ``path`` is, links not followed; a directory is there where something kept lies in it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from preflight.submit.image.layers import Tree, scan
+from preflight.submit.image.layers import Keep, Tree, scan
 from preflight.submit.image.model import ImageError, machine
 from preflight.submit.image.unpack import Budget, Stream
 
@@ -155,7 +155,10 @@ def _config(manifest: dict[str, Any], read_json: Callable[[str], dict[str, Any]]
 
 
 def stack(
-    layers: Iterable[dict[str, Any]], open_blob: Callable[[str, str], Stream], budget: Budget
+    layers: Iterable[dict[str, Any]],
+    open_blob: Callable[[str, str], Stream],
+    budget: Budget,
+    keep: Keep | None = None,
 ) -> tuple[Tree, list[str]]:
     """Return the merged layers, the first lowest; layers that the image only refers to are named in the notes."""
     tree = Tree()
@@ -167,7 +170,7 @@ def stack(
         if str(layer.get("mediaType", "")).startswith(_FOREIGN):
             notes.append(f"{what} is not part of the image file and was not read")
             continue
-        tree.add(scan(open_blob(blob_path(layer.get("digest"), what), what), budget, what))
+        tree.add(scan(open_blob(blob_path(layer.get("digest"), what), what), budget, what, keep))
     return tree, notes
 
 

@@ -9,17 +9,17 @@ from stat import S_ISDIR, S_ISREG
 from typing import IO, Any, NamedTuple, TypeVar
 
 from preflight.facts.rootfs import Root
-from preflight.submit.image import archive, contents, environment, oci, sif, tar
+from preflight.submit.image import contents, environment, layered, oci, sif, tar
 from preflight.submit.image.model import Image, ImageError
 from preflight.submit.image.squashfs import MAGIC as SQUASHFS
 from preflight.submit.image.squashfs import Squashfs
-from preflight.submit.image.unpack import Budget, Stream, compressed, opened
+from preflight.submit.image.unpack import compressed
 from preflight.submit.image.virtual import Virtual
 
 T = TypeVar("T")
 _EFFECTIVE = os.access in os.supports_effective_ids
 _REFERENCE = re.compile(r"[a-z][a-z0-9+.-]*://\S*|[\w.-]+(:\d+)?#\S+")
-_FORMS = "an OCI layout, a docker save tar, a SIF, a squashfs or an unpacked root directory"
+FORMS = "an OCI layout, a docker save tar, a SIF, a squashfs or an unpacked root directory"
 
 
 class _Meta(NamedTuple):
@@ -42,7 +42,7 @@ def read(path: str) -> Image:
     try:
         info = os.stat(path)
     except (OSError, ValueError):
-        place, tag = _with_tag(path)
+        place, tag = with_tag(path)
         if not tag:
             raise ImageError(_missing(path)) from None
         path, info = place, os.stat(place)
@@ -59,10 +59,10 @@ def read(path: str) -> Image:
         raise ImageError(f"{path}: {error}") from None
     except MemoryError:
         raise ImageError(f"{path}: reading it takes more memory than there is") from None
-    raise ImageError(f"{path} is neither a file nor a directory: give {_FORMS}")
+    raise ImageError(f"{path} is neither a file nor a directory: give {FORMS}")
 
 
-def _with_tag(text: str) -> tuple[str, str]:
+def with_tag(text: str) -> tuple[str, str]:
     """Return (path, tag) of PATH:TAG where PATH is there; the tag "" where none is. A tag may be NAME:TAG itself."""
     for at, char in enumerate(text):
         if char == ":" and text[at + 1 :] and "\0" not in text and os.path.exists(text[:at]):
@@ -76,7 +76,7 @@ def _missing(path: str) -> str:
             f"{path} is not a file here, and Preflight downloads nothing: get it first (apptainer pull, enroot import, "
             "docker save) and give the file's path"
         )
-    return f"{path}: no such file or directory; give {_FORMS}"
+    return f"{path}: no such file or directory; give {FORMS}"
 
 
 def _untagged(tag: str, what: str) -> None:
@@ -85,12 +85,12 @@ def _untagged(tag: str, what: str) -> None:
 
 
 def _directory(path: str, tag: str) -> Image:
-    if os.path.isfile(os.path.join(path, "oci-layout")) or os.path.isfile(os.path.join(path, "index.json")):
-        return _layout(path, tag)
+    if layered.is_layout(path):
+        return _layered(path, layered.in_layout(path, tag))
     _untagged(tag, "an unpacked root")
     root = _Readable(path)
     if not root.own and not any(root.is_dir(place) or root.is_file(place) for place in ("/etc", "/usr", "/bin")):
-        raise ImageError(f"neither an OCI layout (index.json) nor an unpacked root (etc, usr): give {_FORMS}")
+        raise ImageError(f"neither an OCI layout (index.json) nor an unpacked root (etc, usr): give {FORMS}")
     image = _image(path, "directory", root, _Meta(variables=environment.from_root(root), labels=_labels(root)))
     denied = [f"{place} cannot be read as this user, and was left out" for place in root.denied]
     return image._replace(notes=(*image.notes, *denied))
@@ -139,9 +139,14 @@ def _file(path: str, file: IO[bytes], tag: str) -> Image:
     if start.startswith(SQUASHFS):
         root = Virtual(Squashfs(file), path)
         return _image(path, "squashfs", root, _Meta(variables=environment.from_root(root), labels=_labels(root)))
-    if not compressed(start) and not (len(start) == tar.BLOCK and tar.sound(start)):
-        raise ImageError(f"not an image that Preflight knows: give {_FORMS}")
-    return _archive(path, file, tag)
+    if not may_be_archive(start):
+        raise ImageError(f"not an image that Preflight knows: give {FORMS}")
+    return _layered(path, layered.in_archive(file, tag, FORMS))
+
+
+def may_be_archive(start: bytes) -> bool:
+    """Tell whether a file that begins so (tar.BLOCK bytes of it) may be a tar, packed or not."""
+    return compressed(start) or (len(start) == tar.BLOCK and tar.sound(start))
 
 
 def _sif(path: str, file: IO[bytes]) -> Image:
@@ -158,51 +163,8 @@ def _sif(path: str, file: IO[bytes]) -> Image:
     return _image(path, "sif", root, _Meta(found.architecture, (), (values, sources, more), labels or _labels(root)))
 
 
-def _archive(path: str, file: IO[bytes], tag: str) -> Image:
-    budget = Budget()
-    packed = archive.Archive(file, budget)
-    if packed.has("manifest.json"):
-        config, tree, notes = archive.docker(packed, budget, tag)
-        return _image(path, "docker", Virtual(tree, path), _configured(config, (), notes))
-    if not packed.has("index.json"):
-        raise ImageError(f"a tar without manifest.json or index.json is no image: give {_FORMS}")
-    chosen = oci.choose(lambda name: oci.parse(packed.small(name), name), tag)
-    layers = [(oci.blob_path(one.get("digest"), "a layer"), f"layer {n}") for n, one in enumerate(chosen.layers, 1)]
-    if len(layers) > oci.MAX_LAYERS:
-        raise ImageError(f"the image has more than {oci.MAX_LAYERS} layers: it is damaged or hostile")
-    root = Virtual(packed.stack(layers), path)
-    return _image(path, "oci", root, _configured(chosen.config, chosen.platforms, chosen.notes))
-
-
-def _layout(path: str, tag: str) -> Image:
-    """Read an OCI layout in a directory; blobs are opened beneath it only, links resolved inside it."""
-    root = Root(path, live=False)
-    budget = Budget()
-    files: list[IO[bytes]] = []
-
-    def read_json(name: str) -> dict[str, Any]:
-        data = root.read(f"/{name}", oci.MAX_JSON)
-        if data is None:
-            raise ImageError(f"{name} is missing in the OCI layout: copy or save the image again")
-        return oci.parse(data, name)
-
-    def open_blob(name: str, what: str) -> Stream:
-        real = root.resolve(f"/{name}")
-        if real is None or not root.is_file(real):
-            raise ImageError(f"{what} ({name}) is missing in the OCI layout: copy or save the image again")
-        if files:
-            files.pop().close()
-        files.append(open(os.path.join(path, real.lstrip("/")), "rb"))  # noqa: SIM115 - closed below
-        return opened(files[0], budget, what)
-
-    try:
-        chosen = oci.choose(read_json, tag)
-        tree, notes = oci.stack(chosen.layers, open_blob, budget)
-    finally:
-        for file in files:
-            file.close()
-    meta = _configured(chosen.config, chosen.platforms, [*chosen.notes, *notes])
-    return _image(path, "oci", Virtual(tree, path), meta)
+def _layered(path: str, found: layered.Layered) -> Image:
+    return _image(path, found.kind, Virtual(found.tree, path), _configured(found.config, found.platforms, found.notes))
 
 
 def _configured(config: dict[str, Any], platforms: tuple[str, ...], notes: list[str]) -> _Meta:
