@@ -131,10 +131,11 @@ def main() -> int:
     parser.add_argument("--reports", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--fill", type=int, default=0, help="instead: fill a store with so many reports of 2,000 nodes")
+    parser.add_argument("--days", type=int, default=30, help="of so many days")
     parser.add_argument("--at", default="", help="the URL of the store that --fill fills")
     options = parser.parse_args()
     if options.fill:
-        fill(options.at, options.fill)
+        fill(options.at, options.fill, options.days)
         return 0
     with tempfile.TemporaryDirectory(prefix="preflight-bench-") as top, contextlib.ExitStack() as stack:
         if options.store == "sqlite":
@@ -150,14 +151,16 @@ def _sqlite(top: str) -> Iterator[str]:
         yield f"sqlite:///{place}/fleet.db"
 
 
-def fill(url: str, number: int) -> None:
+def fill(url: str, number: int, days: int) -> None:
     """Fill a store and print how long it took, with the generator, and how much disk it takes."""
     store = open_store(url)
     began = time.perf_counter()
-    number = demo.fill(store, number)
+    number = demo.fill(store, number, days=days)
     store.close()
     took = time.perf_counter() - began
-    print(f"{number:,} reports of 2,000 nodes kept in {took:.0f} s, {number / took:,.0f}/s with the generator")
+    print(
+        f"{number:,} reports of 2,000 nodes and {days} days in {took:.0f} s, {number / took:,.0f}/s with the generator"
+    )
     if url.startswith("sqlite"):
         path = Path(url.removeprefix("sqlite:///"))
         files = [*path.parent.glob(f"{path.name}*"), *Path(f"{path}-days").glob("*")]

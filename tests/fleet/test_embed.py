@@ -23,6 +23,7 @@ from preflight.fleet.pages.app import Options
 from preflight.fleet.pages.ask import NotFoundError
 from preflight.fleet.pages.states import State, States
 from preflight.fleet.pages.views import jobs
+from preflight.fleet.query import search
 from preflight.fleet.store.interface import Store
 from preflight.slurm.commands import Slurm
 from preflight.verdict import drain_reason
@@ -158,6 +159,29 @@ def test_of_a_job_of_too_many_reports_the_first_are_shown_and_it_is_said(
             assert ("more reports than are merged" in client.get("/job?id=7", headers=headers).text) == (shown < 6)
             answer = client.get("/api/v1/jobs/7", headers=headers).json()
             assert (len(answer["reports"]), answer["cut"]) == (shown, shown < 6)
+
+
+def test_a_large_jobs_reports_are_unpacked_few_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = time.time() - 60
+    raws = [samples.report(f"n{number}", at + number, 7, gpus=1) for number in range(search.AT_ONCE * 2 + 3)]
+    store.add([EntryReader().read(raw) for raw in raws])
+    (job,) = search.by_number(store, 7)
+    assert sorted(search.reports_of(store, job, 1000)) == sorted(raws)
+    assert len(set(search.reports_of(store, job, search.AT_ONCE + 1))) == search.AT_ONCE + 1
+    sizes = []
+
+    def frames(*given: Any) -> Any:
+        its = list(original(*given))
+        sizes.append(len(its))
+        return its
+
+    original = store.frames
+    monkeypatch.setattr(store, "frames", frames)
+    monkeypatch.setattr(jobs, "LARGE_BYTES", len(raws[0]) * 2)
+    headers = bearer(access.make(store, "carol", "admin"))
+    with client_of(store) as client, jobs._merging:  # refused before all of it is read
+        assert client.get("/job?id=7", headers=headers).status_code == 503
+    assert sizes == [search.AT_ONCE]
 
 
 def test_a_large_job_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

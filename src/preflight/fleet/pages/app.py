@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -22,42 +20,26 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from preflight.digits import is_whole
 from preflight.fleet.entry import Entry
-from preflight.fleet.pages import access, embed, show, table
+from preflight.fleet.pages import access, embed, show
+from preflight.fleet.pages.answer import HEADERS, asset, report_file
 from preflight.fleet.pages.ask import Ask, AskedError, BusyError, NotFoundError, Page, link
 from preflight.fleet.pages.audit import Audit
+from preflight.fleet.pages.find import place_of
 from preflight.fleet.pages.live import ADMIN, FullError, Hub
 from preflight.fleet.pages.login import Login
+from preflight.fleet.pages.make import FORMS, Maker
 from preflight.fleet.pages.states import Watch
 from preflight.fleet.pages.views import checks, drift, fleet, jobs, lifecycle, nodes
-from preflight.fleet.query import node as node_query
 from preflight.fleet.query import search
 from preflight.fleet.store.interface import Store, StoreError
 from preflight.fleet.tell.webhook import Target
 from preflight.report.clean import clean
-from preflight.report.render import render
-from preflight.report.view import View
 
 T = TypeVar("T")
-FORMAT = "preflight.page/1"
-FORMS = ("html", "json", "csv")
 THREADS = 4  # pages made at once; each thread has connections of its own
 AT_DOOR = 2  # beside them: who asks, and /metrics, so that slow pages shut nobody out
 AGAIN_S = "5"  # seconds after which who was refused may ask again
-CACHED = 64  # pages kept for live readers
-AGE_S = 30.0  # how old a kept page may be: its windows end now
-
-HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-    "vary": "cookie, authorization, accept-encoding",
-}
 
 VIEWS: dict[str, tuple[str, Callable[[Ask], Page]]] = {
     "/fleet": ("fleet", fleet.page),
@@ -96,16 +78,6 @@ class Options(NamedTuple):
     frames: tuple[str, ...] = ()
 
 
-class _Made(NamedTuple):
-    body: bytes
-    packed: bytes
-    type: str
-    name: str
-    looked: tuple[tuple[str, str], ...]
-    tick: int
-    at: float
-
-
 class Pages:
     """The pages of one store."""
 
@@ -119,8 +91,7 @@ class Pages:
         self._door = ThreadPoolExecutor(AT_DOOR, "door")
         self._asking = threading.Lock()  # one question to Slurm at a time: a stuck controller stops no page
         self.hub = Hub(store, self.at_door)
-        self._kept: OrderedDict[tuple[str, str], _Made] = OrderedDict()
-        self._making: dict[tuple[str, str], asyncio.Future[_Made]] = {}
+        self._maker = Maker(self._ask, self.aside)
         self.audit = Audit()
         shared = (self.access, self.audit, self.aside, self.at_door, HEADERS)
         self._embedded = embed.Embedded(self._ask, *shared, options.frames)
@@ -130,7 +101,7 @@ class Pages:
     def routes(self) -> list[BaseRoute]:
         """Return the routes, for the collector's application."""
         its: list[BaseRoute] = [Route(path, self._page, methods=["GET"]) for path in VIEWS]
-        its += [Route(one.url, _asset(one), methods=["GET"]) for one in show.assets().values()]
+        its += [Route(one.url, asset(one), methods=["GET"]) for one in show.assets().values()]
         its += [
             Route("/", self._home, methods=["GET"]),
             Route("/search", self._search, methods=["GET"]),
@@ -168,7 +139,7 @@ class Pages:
             name, function = VIEWS[request.url.path]
             if not reader.admin and name not in show.FOR_USERS:
                 return self._refuse(request, 403, "this page is for admins; your jobs are under /jobs")
-            made = await self._made(request, reader, function, form)
+            made = await self._maker.made(request, reader, function, form, self.hub.ticks.get(ADMIN, 0))
         except AskedError as error:
             return self._refuse(request, 400, str(error))
         except NotFoundError as error:
@@ -182,47 +153,6 @@ class Pages:
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(made.packed, 200, {**headers, "content-encoding": "gzip"}, made.type)
         return Response(made.body, 200, headers, made.type)
-
-    async def _made(self, request: Request, reader: access.Reader, function: Callable[[Ask], Page], form: str) -> _Made:
-        """Return the answer; pages of admins that ask again after an event share one."""
-        tick = self.hub.ticks.get(ADMIN, 0)
-        wanted = request.headers.get("preflight-live", "")
-        key = (form, str(request.url.path) + "?" + request.url.query)
-        if not (reader.admin and is_whole(wanted)):
-            return await self.aside(self._make, request, reader, function, form, tick)
-        kept = self._kept.get(key)
-        if kept and kept.tick >= int(wanted[:12]) and time.monotonic() - kept.at < AGE_S:
-            return kept
-        making = self._making.get(key)
-        if making is None:
-            making = self._making[key] = asyncio.ensure_future(
-                self.aside(self._make, request, reader, function, form, tick)
-            )
-            making.add_done_callback(lambda _: self._making.pop(key, None))
-        made = await asyncio.shield(making)
-        self._kept[key] = made
-        self._kept.move_to_end(key)
-        while len(self._kept) > CACHED:
-            self._kept.popitem(last=False)
-        return made
-
-    def _make(
-        self, request: Request, reader: access.Reader, function: Callable[[Ask], Page], form: str, tick: int
-    ) -> _Made:
-        ask = self._ask(request, reader)
-        page = function(ask)
-        name = ""
-        if form == "html":
-            address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            body, kind = show.html(page, reader, address).encode("utf-8", "replace"), "text/html; charset=utf-8"
-        elif form == "json":
-            body, kind = _json(page, ask.now_ms), "application/json"
-        else:
-            its = page.table(ask.values.get("table", "") or page.tables[0].name)
-            body, kind = table.to_csv(its).encode("utf-8", "replace"), "text/csv; charset=utf-8; header=present"
-            name = f"preflight-{page.name}-{its.name}.csv"
-        packed = gzip.compress(body, 5, mtime=0)
-        return _Made(body, packed, kind, name, page.looked, tick, time.monotonic())
 
     def _ask(self, request: Request, reader: access.Reader) -> Ask:
         return Ask(self.store, reader, dict(request.query_params), round(time.time() * 1000), self.watch.states())
@@ -239,28 +169,12 @@ class Pages:
         if reader is None:
             return self._stranger(request)
         try:
-            place = await self.aside(self._found, self._ask(request, reader))
+            place = await self.aside(place_of, self._ask(request, reader))
         except AskedError as error:
             return self._refuse(request, 400, str(error))
         except StoreError as error:
             return self._refuse(request, 503, str(error))
         return RedirectResponse(place, 303, HEADERS)
-
-    def _found(self, ask: Ask) -> str:
-        text = ask.text("q")
-        number, _, task = text.partition("_")
-        if is_whole(number) and (not task or is_whole(task)):
-            return link("/job", id=text)
-        if not ask.reader.admin:
-            return link("/jobs", partition=text)
-        its = node_query.find(self.store, text)
-        if len(its) == 1:
-            return link("/node", cluster=its[0][0], name=its[0][1])
-        if self.store.rows("SELECT 1 FROM checks WHERE name = ?", (text,)):
-            return link("/check", name=text)
-        if text and self.store.rows("SELECT 1 FROM jobs WHERE user_name = ? LIMIT 1", (text,)):
-            return link("/jobs", user=text, since="30d")
-        return link("/nodes", q=text)
 
     async def _report(self, request: Request) -> Response:
         """A job's report as one self-contained file, as `preflight report` writes it."""
@@ -276,7 +190,7 @@ class Pages:
         except (StoreError, BusyError) as error:
             return self._refuse(request, 503, str(error))
         self.audit.note(request, reader, tuple((search.label(one), one.user) for one in its.jobs))
-        return await self.aside(_file, its.view)
+        return await self.aside(report_file, its.view)
 
     async def _why(self, request: Request) -> Response:
         """What `preflight why` says of a job, asked now: for admins, for Slurm tells it of anybody's job."""
@@ -356,41 +270,3 @@ class Pages:
     async def at_door(self, function: Callable[..., T], *arguments: object) -> T:
         """Run what is short beside the event loop, and beside the pages that are being made."""
         return await asyncio.get_running_loop().run_in_executor(self._door, function, *arguments)
-
-
-def _json(page: Page, now_ms: int) -> bytes:
-    """Return a page as JSON: its figures and every table."""
-    document: dict[str, Any] = {
-        "format": FORMAT,
-        "page": page.name,
-        "at": table.iso(now_ms),
-        "figures": page.figures,
-        "tables": {one.name: table.to_rows(one) for one in page.tables},
-    }
-    return msgspec.json.encode(document) + b"\n"
-
-
-def _file(view: View) -> Response:
-    """Return the report's page with the policy that it names itself."""
-    text = render(view, "html")
-    begin = text.index("'sha256-")
-    style = text[begin : text.index("'", begin + 1) + 1]
-    policy = f"default-src 'none'; style-src {style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    headers = {**HEADERS, "content-security-policy": policy}
-    return Response(text, 200, headers, "text/html; charset=utf-8")
-
-
-def _asset(asset: show.Asset) -> Callable[[Request], Response]:
-    packed = gzip.compress(asset.content, 9, mtime=0)
-    headers = {
-        **{name: value for name, value in HEADERS.items() if name != "vary"},
-        "cache-control": "public, max-age=31536000, immutable",
-        "vary": "accept-encoding",
-    }
-
-    def answer(request: Request) -> Response:
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(packed, 200, {**headers, "content-encoding": "gzip"}, asset.type)
-        return Response(asset.content, 200, headers, asset.type)
-
-    return answer

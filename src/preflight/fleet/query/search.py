@@ -16,6 +16,7 @@ _COLUMNS = (
     "cluster, job, array_job, array_task, user_name, partition_name, first_ms, last_ms, verdict, restarts, reports"
 )
 MARKS = 400  # parameters of one statement
+AT_ONCE = 16  # reports of a job that are unpacked together
 
 
 class Wanted(NamedTuple):
@@ -66,14 +67,14 @@ def by_number(store: Store, job: int, cluster: str | None = None, user: str | No
 
 
 def reports_of(store: Store, job: Job, most: int) -> Iterator[bytes]:
-    """Yield at most ``most`` of a job's reports byte for byte, in order of day and arrival."""
-    number = 0
+    """Yield at most ``most`` of a job's reports byte for byte, in order of day and arrival, few at a time in memory."""
     for day in range(job.first_ms // DAY_MS, job.last_ms // DAY_MS + 1):
-        for raw in store.frames(day, "WHERE job = ?", (job.job,)):
-            if number == most:
-                return
-            number += 1
-            yield raw
+        begin, part = 0, AT_ONCE
+        while most > 0 and part == AT_ONCE:
+            raws = list(store.frames(day, "WHERE job = ?", (job.job,), min(most, AT_ONCE), begin))
+            yield from raws
+            part = len(raws)
+            most, begin = most - part, begin + part
 
 
 def _on_node(store: Store, window: Window, node: tuple[str, str], where: str, args: list[Any]) -> list[Job]:

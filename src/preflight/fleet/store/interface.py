@@ -61,8 +61,10 @@ class Reader(Protocol):
     def raw(self, day: int, key: bytes) -> bytes | None:
         """Return the report of ``day`` under ``key`` byte for byte, None where it is not kept."""
 
-    def frames(self, day: int, where: str = "", args: Sequence[Any] = ()) -> Iterable[bytes]:
-        """Yield the reports of ``day`` byte for byte, in the order in which they came."""
+    def frames(
+        self, day: int, where: str = "", args: Sequence[Any] = (), limit: int | None = None, begin: int = 0
+    ) -> Iterable[bytes]:
+        """Yield the reports of ``day`` byte for byte, in the order in which they came: ``limit`` from ``begin`` on."""
 
     def close(self) -> None:
         """Close what is open."""

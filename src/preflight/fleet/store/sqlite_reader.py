@@ -63,13 +63,16 @@ class SqliteReader:
         """Return the report of ``day`` under ``key`` byte for byte, None where it is not kept."""
         return next(iter(self.frames(day, "WHERE key = ?", (key,))), None)
 
-    def frames(self, day: int, where: str = "", args: Sequence[Any] = ()) -> Iterable[bytes]:
-        """Yield the reports of ``day`` byte for byte, in the order in which they came."""
+    def frames(
+        self, day: int, where: str = "", args: Sequence[Any] = (), limit: int | None = None, begin: int = 0
+    ) -> Iterable[bytes]:
+        """Yield the reports of ``day`` byte for byte, in the order in which they came: ``limit`` from ``begin`` on."""
         connection = self._reading(day)
         if connection is None:
             return []
         with named(self._file(day)):
-            return list(unpacked(connection, dictionaries(connection), f"{where} ORDER BY seq", args))
+            part = "" if limit is None else f" LIMIT {limit} OFFSET {begin}"
+            return list(unpacked(connection, dictionaries(connection), f"{where} ORDER BY seq{part}", args))
 
     def close(self) -> None:
         """Close what this thread holds open."""

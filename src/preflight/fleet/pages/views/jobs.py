@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from preflight.digits import is_whole
@@ -93,8 +93,8 @@ def read(ask: Ask) -> Read:
     found = search.by_number(ask.store, int(number), cluster, user)
     if task:
         found = [one for one in found if one.array_job == int(number) and one.array_task == int(task[:12])]
-    raws, cut = _raws(ask, found)
-    with _alone() if sum(len(raw) for _, raw in raws) > LARGE_BYTES else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        raws, cut = _raws(ask, found, lambda: stack.enter_context(_alone()))
         reports: list[dict[str, Any]] = []
         for job, raw in raws:
             report = _loaded(raw)
@@ -116,12 +116,17 @@ def _alone() -> Iterator[None]:
         _merging.release()
 
 
-def _raws(ask: Ask, found: list[Job]) -> tuple[list[tuple[Job, bytes]], bool]:
-    """Return the reports of jobs byte for byte, and whether there are more than may be merged."""
+def _raws(ask: Ask, found: list[Job], large: Callable[[], object]) -> tuple[list[tuple[Job, bytes]], bool]:
+    """Return the reports of jobs byte for byte, and whether there are more than may be merged.
+
+    ``large`` is called as soon as they are more than LARGE_BYTES, before all of them are read.
+    """
     raws: list[tuple[Job, bytes]] = []
     size = 0
     for job in found[:MOST_JOBS]:
         for raw in search.reports_of(ask.store, job, MOST_REPORTS - len(raws)):
+            if size <= LARGE_BYTES < size + len(raw):
+                large()
             size += len(raw)
             if size > MOST_BYTES:
                 return raws, True
