@@ -18,7 +18,7 @@ from fleet import samples
 from preflight.checks.finding import Finding
 from preflight.fleet import tokens
 from preflight.fleet.entry import EntryReader
-from preflight.fleet.pages import access, app, show
+from preflight.fleet.pages import access, app, make, show
 from preflight.fleet.store.interface import Store
 from preflight.fleet.web.app import make_app
 
@@ -266,7 +266,7 @@ def test_json_and_csv_have_what_the_page_has(client: TestClient, filled: Store) 
             path, f"{path}?since=30d"
         )
         document = client.get(f"{url}&format=json", headers=headers).json()
-        assert document["format"] == app.FORMAT
+        assert document["format"] == make.FORMAT
         for name, rows in document["tables"].items():
             text = client.get(f"{url}&format=csv&table={name}", headers=headers)
             assert text.headers["content-disposition"].startswith("attachment")
