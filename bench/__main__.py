@@ -80,7 +80,9 @@ def main() -> int:
         text = table(list(figures.values()), "python")
         full = next(case for case in cases(cluster) if case.name == FULL)
         check_ms = growth.per_check(full, Path(cluster.directory, "growth"), options.rounds)
-        many = agent.at_once(cluster, "g8", {"SLURMD_NODENAME": "g8", "SLURM_JOB_UID": "0", "SLURM_JOB_GPUS": "0"})
+        one = {"SLURMD_NODENAME": "g8", "SLURM_JOB_UID": "0", "SLURM_JOB_GPUS": "0"}
+        nothing = next(case.command for case in cases(cluster) if case.name == agent.BASH)
+        many = agent.at_once(cluster, "g8", one, nothing)
         ready = [one["verdict"] for one in cluster.reports(1)]
     if ready != ["ready"]:
         raise RuntimeError(f"the timed prolog should have said ready, not {ready}")

@@ -298,6 +298,29 @@ def test_only_the_one_answer_lets_a_job_start(idle: AgentSite, tmp_path: Path) -
             path.unlink()
 
 
+@pytest.mark.parametrize(("longest_ms", "way"), [(120000, "agent"), (400, "one-shot")])
+def test_an_answer_in_time_counts_though_the_client_comes_late(
+    idle: AgentSite, tmp_path: Path, longest_ms: int, way: str
+) -> None:
+    """On a node with a thousand jobs that start at once: what must not be late is the answer."""
+    programs = build(tmp_path / "client", f"CPPFLAGS=-DWAIT_MAX_MS={longest_ms // 4}")
+    idle.write_client(programs / "preflight-client", wait_ms=100, otherwise=_marker(tmp_path))
+    wire.private_directory(str(idle.site.run_dir))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(wire.socket_path(str(idle.site.run_dir), "n1"))
+        listener.listen()
+        environment = idle.site.environment(**GPUS)
+        client = subprocess.Popen([str(idle.client)], env=environment, stdout=subprocess.PIPE, text=True)
+        connection, _ = listener.accept()
+        with connection:
+            os.kill(client.pid, signal.SIGSTOP)
+            connection.sendall(wire.PASS)
+            time.sleep(0.6)
+            os.kill(client.pid, signal.SIGCONT)
+            said, _ = client.communicate(timeout=60)
+    assert ("one-shot" if "one-shot" in said else "agent", client.returncode) == (way, 0)
+
+
 def _marker(place: Path) -> str:
     script = place / "marker"
     script.write_text("#!/bin/sh\necho one-shot\n")

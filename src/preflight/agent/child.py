@@ -23,8 +23,9 @@ class Helper:
     from time to time. A child that was killed and does not end (D state) is waited for: no second is started beside it.
     """
 
-    def __init__(self, name: str, function: Callable[[Socket], None]) -> None:
-        self.name, self._function = name, function
+    def __init__(self, name: str, function: Callable[[Socket], None], nice: int | None = None) -> None:
+        """``nice``: the child's priority (nice(2)), None for the agent's own, before which nothing comes."""
+        self.name, self._function, self._nice = name, function, nice
         self.pid = 0
         self.socket: Socket | None = None
         self.started = 0.0
@@ -104,6 +105,8 @@ class Helper:
         status = 1
         try:
             _alone(theirs.fileno())
+            if self._nice is not None:
+                os.setpriority(os.PRIO_PROCESS, 0, self._nice)
             self._function(theirs)
             status = 0
         except Exception as error:

@@ -70,6 +70,11 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def busy(self) -> bool:
+        """Return whether somebody waits for an answer."""
+        return bool(self._waiting)
+
     def ready(self, descriptor: int) -> bool:
         """Go on with the client, or the listener, whose ``descriptor`` is ready; return whether it is one of them."""
         if descriptor == self.listener.fileno():

@@ -42,7 +42,7 @@ class Pending:
 
     def __init__(self, one: Connection, run: Run, daemon: Daemon, waiting: bool) -> None:
         self.one, self.run = one, run
-        self.helper = Helper("epilog", lambda theirs: _child(theirs, run, daemon, waiting))
+        self.helper = Helper("epilog", lambda theirs: _child(theirs, run, daemon, waiting), 0)
         self.data = bytearray()
 
     @property

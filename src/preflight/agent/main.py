@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 USAGE = "preflight agent [--config FILE] [--run-dir DIR]"
 LISTEN_FIRST = 3  # sd_listen_fds(3)
+NICE = -10  # as the unit's
 
 
 def serve(config: str, run_dir: str) -> int:
@@ -25,6 +26,7 @@ def serve(config: str, run_dir: str) -> int:
 
     if os.geteuid() != 0:
         return _refuse("the agent is root's: it answers slurmd's prologs")
+    first()
     os.umask(0o022)  # users pass through the runtime directory; what is private has a mode of its own
     node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
     _many_descriptors()
@@ -80,6 +82,12 @@ def notify(message: bytes, descriptor: int | None = None) -> None:
         manager.connect(address)
         manager.sendmsg([message], more)
         manager.close()
+
+
+def first() -> None:
+    """Come before what starts just now: jobs wait for the answers, and one that is late costs a hook of its own."""
+    with tolerate(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, min(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def _many_descriptors() -> None:

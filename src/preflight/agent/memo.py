@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from preflight.checks.finding import Finding
 from preflight.checks.registry import Check, Context
+from preflight.jsonio import dumps
 from preflight.requirements.evaluate import facts_needed
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
     from typing import Any, TypeVar
+
+    from preflight.facts.view import Facts
 
     Made = TypeVar("Made")
 
@@ -55,6 +58,14 @@ class Memo:
                 self._once.clear()
             found = self._once[key] = make()
         return found
+
+    def facts(self, facts: Facts) -> str:
+        """Return the facts at hand as JSON; each subject's is made once for each answer."""
+        pairs = []
+        for one in facts.items():
+            key = ("json", one[0], self.versions.get(one[0]))
+            pairs.append(self.once(key, lambda one=one: f"{dumps(one[0])}:{dumps(one[1])}"))  # type: ignore[misc]
+        return f"{{{','.join(pairs)}}}"
 
     def get(self, context: Context, check: Check, action: str, limit: float | None) -> list[Finding] | None:
         """Return what the check found the last time that all was as it is now; None where it has to run."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from _socket import socket as Socket
     from typing import Any
 
+WRITE_FIRST = 1500  # from so many on they are written though clients wait
 PENDING_MAX = 2500  # reports that are not on record; past that the one-shot hook is slower, and a bound
 WARM_S = 2.0
 SETTLE_S = answered.SETTLE_S
@@ -191,7 +192,8 @@ class Agent:
                 self._registered[name] = socket, events
 
     def _settle_written(self) -> None:
-        for number in self.writer.tend():
+        busy = self._clients.busy and self.journal.pending < WRITE_FIRST and not self.stopping
+        for number in self.writer.tend(hold=busy):
             self._done(number)
 
     def _done(self, number: int) -> None:
@@ -269,7 +271,7 @@ class Agent:
         run, daemon = self._run(request, pid)
         report = judged(request, run.policy, run, self.kept, self._memo, daemon)
         report["duration_ms"] = round(record.spent_ms(run), 3)
-        text = encoded(report)
+        text = encoded(report, self._memo)
         number = self._in_journal(text)
         record.note_for_tasks(run, report)
         return text, number
@@ -352,9 +354,18 @@ class Agent:
         self.soon()
 
 
-def encoded(report: Report) -> str:
-    """Return a report as JSON on one line; raises OneShot for one that is larger than a record may be."""
-    text = jsonio.dumps(report)
+NO_FACTS = '"facts":{}'  # in JSON no text of anybody's can look so: it would have its quotes escaped
+
+
+def encoded(report: Report, memo: Memo) -> str:
+    """Return a report as JSON on one line; raises OneShot for one that is larger than a record may be.
+
+    Most of it is facts, which are the same in the next one.
+    """
+    text = jsonio.dumps({**report, "facts": {}})
+    if text.count(NO_FACTS) != 1:
+        raise OneShot("the report cannot be put together")
+    text = text.replace(NO_FACTS, f'"facts":{memo.facts(report["facts"])}')
     if len(text) > MAX_BYTES:
         raise OneShot("the report is too large")
     return text

@@ -5,13 +5,11 @@ kept for the health check (outbox.py)."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 
 from preflight import jsonio
 from preflight.agent.child import Helper
-from preflight.files import tolerate
 from preflight.hooks import outbox
 from preflight.hooks.keep import COPY, write_copy, write_record
 from preflight.hooks.record import say
@@ -31,7 +29,7 @@ class Writer:
     """The agent's side; ``run``: whose policy says where reports go, its job left out."""
 
     def __init__(self, run: Run) -> None:
-        self.helper = Helper("writing", lambda theirs: _child(theirs, run))
+        self.helper = Helper("writing", lambda theirs: _child(theirs, run), NICER)
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._given: dict[int, bytes] = {}
         self._out = bytearray()
@@ -57,13 +55,16 @@ class Writer:
         """Have a report (JSON on one line) written."""
         self._waiting.append((number, f"{number} {text}\n".encode()))
 
-    def tend(self) -> list[int]:
-        """Go on without waiting; return the numbers of reports that are on record since the last call."""
+    def tend(self, hold: bool = False) -> list[int]:
+        """Go on without waiting; return the numbers of reports that are on record since the last call.
+
+        ``hold``: give the child no more for now; jobs wait for the processor.
+        """
         if self.helper.ended():
             self._again()
         if self.waiting and not self.helper.pid:
             self.helper.start()
-        while self._waiting and len(self._given) < AT_ONCE and self.helper.socket is not None:
+        while self._waiting and not hold and len(self._given) < AT_ONCE and self.helper.socket is not None:
             number, data = self._waiting.popleft()
             self._given[number] = data
             self._out += data
@@ -127,8 +128,6 @@ class Writer:
 
 
 def _child(theirs: Socket, run: Run) -> None:
-    with tolerate(OSError):
-        os.nice(NICER)
     data = bytearray()
     while True:
         end = data.find(b"\n")
