@@ -101,7 +101,9 @@ def by_package(image: System, place: Path) -> str:
 def by_one_file(image: System, place: Path) -> str:
     """Install the one file as docs/install/one-file.md says, with the plugin built there; return what it printed."""
     there = put(image, place / "preflight.pyz")
-    image.run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "gcc", "make", "libslurm-dev")
+    image.run(
+        "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "python3", "gcc", "make", "libslurm-dev"
+    )
     shown = image.run(there, "install", "--python", "/usr/bin/python3")
     image.run("ln", "-s", "/opt/preflight/bin/preflight", "/usr/local/bin/preflight")
     return shown

@@ -296,6 +296,29 @@ def test_the_copy_holds_libraries_and_compiled_code_but_no_pth(package: str) -> 
     assert not list(lib.rglob("tests/unit"))
 
 
+def test_an_image_that_gives_all_files_one_time_has_compiled_libraries(package: str, tmp_path: Path) -> None:
+    """ostree, bootc and reproducible images; on a read-only root Python would compile each library in each run."""
+    lib = tmp_path / "lib"
+    shutil.copytree(os.path.dirname(os.path.dirname(package)), lib)
+    for path in lib.rglob("*.py"):
+        os.utime(path, (1, 1))
+    code = f"import sys; sys.path.insert(0, {str(lib)!r}); import click, pynvml, preflight.cli.main"
+    done = subprocess.run([PYTHON, "-I", "-S", "-B", "-v", "-c", code], capture_output=True, text=True, check=True)
+    for name in ("click/core", "pynvml", "preflight/cli/main"):
+        assert f"# code object from '{lib}/{'/__pycache__/'.join(os.path.split(name)).lstrip('/')}" in done.stderr
+    assert f"# code object from {lib}" not in done.stderr  # as Python tells of a source that it compiled
+    (lib / "pynvml.py").write_text("edited = True\n")
+    assert (
+        "True"
+        in subprocess.run(
+            [PYTHON, "-I", "-S", "-B", "-c", f"{code}; print(pynvml.edited)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )  # and what somebody edits by hand counts
+
+
 def test_what_preflight_runs_on_is_known_and_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {one.metadata["Name"].lower() for one in copy.closure()}
     assert {"slurm-preflight", "click", "jinja2", "markupsafe", "nvidia-ml-py"} <= found
@@ -334,6 +357,19 @@ def test_the_hooks_python_can_run_what_is_copied(
     except DeployError as error:
         said = str(error)
     assert (says in said) if says else not said
+
+
+def test_a_python_that_the_compiled_libraries_are_not_for_is_refused(tmp_path: Path) -> None:
+    major, minor = sys.version_info[:2]
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho {major} {minor + 1}\n")
+    python.chmod(0o755)
+    says = (
+        f"is Python {major}.{minor + 1}, and this Preflight's libraries are compiled for Python {major}.{minor}: take"
+    )
+    with pytest.raises(DeployError, match=re.escape(says)):
+        copy.runs_by(str(python))
+    copy.runs_by(PYTHON)
 
 
 def test_the_scripts_come_from_the_package_or_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 import compileall
 import hashlib
 import os
+import py_compile
+import re
 import shutil
 import subprocess
 from importlib import metadata
@@ -17,6 +19,7 @@ from preflight.deploy.layout import OLDEST, DeployError
 DISTRIBUTION = "slurm-preflight"
 # What the installer of a library wrote, and where that library came from: the same library has others.
 _INSTALLERS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+_COMPILED = re.compile(r"\.cpython-(\d)(\d+)t?-[\w-]+\.so$")  # PEP 3149
 
 
 def closure() -> list[metadata.Distribution]:
@@ -57,6 +60,19 @@ def runs_by(python: str) -> None:
             f"{python} is Python {named} and has no reader for TOML: make the virtual environment with it "
             f"({python} -m venv .venv), or pip install tomli"
         )
+    compiled = _compiled_for()
+    if compiled and version not in compiled:
+        others = " and ".join(".".join(map(str, one)) for one in sorted(compiled))
+        raise DeployError(
+            f"{python} is Python {named}, and this Preflight's libraries are compiled for Python {others}: take the "
+            f"one file or the package made for Python {named} (scripts/onefile {python}), or a virtual environment of it"
+        )
+
+
+def _compiled_for() -> set[tuple[int, ...]]:
+    """Return the Pythons that libraries with compiled parts are for; those of the stable ABI run on all."""
+    names = (str(file) for one in closure() for file in one.files or ())
+    return {(int(found[1]), int(found[2])) for found in map(_COMPILED.search, names) if found}
 
 
 def sources() -> dict[str, str]:
@@ -115,7 +131,9 @@ def copy_package(lib: str, named: str = "") -> None:
     def compiled(directory: str, quiet: int) -> bool:
         inside = os.path.relpath(directory, lib)
         place = os.path.normpath(os.path.join(named or lib, inside))
-        return bool(compileall.compile_dir(directory, quiet=quiet, workers=1, ddir=place))
+        # By the source's content (PEP 552): an image may give all files one time (ostree), and be read only.
+        by = py_compile.PycInvalidationMode.CHECKED_HASH
+        return bool(compileall.compile_dir(directory, quiet=quiet, workers=1, ddir=place, invalidation_mode=by))
 
     # A library may carry files for other Pythons that do not compile; ours must.
     if not (compiled(lib, 2) or compiled(f"{lib}/preflight", 1)):
