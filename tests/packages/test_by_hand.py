@@ -116,7 +116,7 @@ def policy(image: System) -> None:
     assert 'mode = "observe" ' in text  # a new one observes
     text = text.replace('mode = "observe" ', 'mode = "enforce" ').replace('dir = "" ', 'dir = "/shared/preflight" ', 1)
     path.write_text(f"{text}\n{MACHINE}\n")
-    image.run("preflight", "config", "check")
+    image.run("/opt/preflight/bin/preflight", "config", "check")
 
 
 class Story:
@@ -175,7 +175,7 @@ class Story:
         """The user's own commands: why it was moved, why it waits, and the page."""
         said = self.user("preflight", "report", jobs["moves"])
         assert "READY" in said.stdout, said.stderr
-        assert "rocky1 did not suit it" in " ".join(said.stdout.split())
+        assert "rocky1 did not have what it asks for" in " ".join(said.stdout.split())
         said = self.user("preflight", "why", jobs["lost"])
         assert "held" in said.stdout, said.stderr
         page = self.user("preflight", "report", jobs["sick"], "--format", "html", "-o", f"/home/{USER}/sick.html")

@@ -65,7 +65,7 @@ def runs_by(python: str) -> None:
         others = " and ".join(".".join(map(str, one)) for one in sorted(compiled))
         raise DeployError(
             f"{python} is Python {named}, and this Preflight's libraries are compiled for Python {others}: take the "
-            f"one file or the package made for Python {named} (scripts/onefile {python}), or a virtual environment of it"
+            f"one file or package made for Python {named} (scripts/onefile {python}), or a virtual environment of it"
         )
 
 
