@@ -6,13 +6,14 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from lab import accounting, releases, unavailable
 from lab.cluster import Cluster, Site, sites_of
-from preflight.submit.why.reasons import reason
+from preflight.submit.why.reasons import REASONS, reason, step_of
 
 pytestmark = pytest.mark.lab
 ENDED = ("FAILED", "COMPLETED", "CANCELLED", "OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "DEADLINE")
@@ -602,3 +603,67 @@ def test_a_deadline_that_can_no_longer_be_met(cluster: Cluster) -> None:
     assert (told["kind"], told["cause"]) == ("timeout", "deadline")
     assert "it could no longer end before its deadline" in told["sentence"]
     assert told["next"][0]["commands"] == ["sbatch --deadline=… --time=… SCRIPT"]
+
+
+def test_every_step_that_only_looks_can_be_typed(cluster: Cluster) -> None:
+    """What is told to be looked at, of all reasons: also of those that no cluster of the lab comes to."""
+    lab = cluster.lab
+    job = lab.sbatch("true", "-Afree", "-t9", "--begin=now+1hour")
+    names = {"job": job, "name": job, "array": job, "partition": "main"}
+    looks = ("squeue", "sinfo", "sprio", "scontrol show", "sacctmgr show")
+    every = [command for one in REASONS.values() for command in step_of(one, **names).commands]
+    typed = sorted({command for command in every if command.startswith(looks)})
+    assert {command.split()[0] for command in typed} == {look.split()[0] for look in looks}
+    failed = {}
+    for command in typed:
+        done = lab.run(shlex.split(command.replace("$USER", "pfalice")), user="pfalice")
+        if done.returncode or done.stderr:
+            failed[command] = done.stderr
+    assert failed == {}
+
+
+def test_an_account_that_is_not_valid_any_more(cluster: Cluster) -> None:
+    """The user was taken off it while a job waited: slurmctld hears of that and holds the job."""
+    lab = cluster.lab
+    _admin(cluster, "add account gone", "add user pfalice account=gone")
+    job = lab.sbatch("true", "-Agone", "-t9", "--begin=now+1hour")
+    done = lab.run(["sacctmgr", "-i", "delete", "user", "name=pfalice", "account=gone"])
+    if "Job(s) active" in done.stderr:  # 24.11 and later: then no job comes to it in this way
+        pytest.skip("this Slurm takes no user off an account with jobs of theirs")
+    assert done.returncode == 0, done.stderr
+    told = _waits_for(cluster, job, "InvalidAccount")
+    assert "its account is not valid (any more)" in told["sentence"]
+    step = _step(told, "scontrol update")
+    valid = [shlex.split(one.replace("$USER", "pfalice")) for one in step["commands"] if one.startswith("sacctmgr")]
+    assert ["free" in lab.check_run(one, user="pfalice") for one in valid] == [True]
+    change = [one.replace("NAME", "free") for one in step["commands"] if one.startswith("scontrol")]
+    _type(cluster, {**step, "commands": change}, [])
+    assert lab.wait_job(job, ENDED)["state"] == "COMPLETED"
+
+
+def test_a_node_that_power_saving_has_put_to_sleep(cluster: Cluster) -> None:
+    lab = cluster.lab
+    conf = lab.settings.extra
+    power = {name: Path(lab.settings.path(name)) for name in ("suspend", "resume")}
+    for path in power.values():
+        path.write_text("#!/bin/sh\nexit 0\n")
+        path.chmod(0o755)
+    lines = f"SuspendProgram={power['suspend']}\nResumeProgram={power['resume']}\nSuspendTime=3600\n"
+    try:
+        lab.reconfigure(f"{conf}\n{lines}SuspendTimeout=5\nResumeTimeout=300\n")
+        lab.check_run(["scontrol", "update", "NodeName=plain2", "State=POWER_DOWN"])
+        lab.wait_until(lambda: "POWERED_DOWN" in lab.node_state("plain2"), 60, "plain2 to be powered down")
+        lab.stop_node("plain2")
+        job = lab.sbatch("true", "-Afree", "-t9", "-w", "plain2")
+        lab.wait_job(job, "CONFIGURING")
+        told = _why(cluster, job)
+        assert (told["kind"], told["cause"]) == ("running", "powering-up")
+        assert "has been given plain2, which is being powered up." in told["sentence"]
+        (command,) = told["next"][0]["commands"]
+        assert re.search(r"State=\S*\bPOWER", lab.check_run(shlex.split(command), user="pfalice"))
+        lab.boot_node("plain2")
+        assert lab.wait_job(job, ENDED)["state"] == "COMPLETED"
+    finally:
+        lab.reconfigure(conf)
+        lab.start_node("plain2")
+        lab.wait_nodes()

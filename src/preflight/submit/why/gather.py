@@ -146,8 +146,9 @@ class Reader:
         return tuple(own), (*(() if own or never_ran else found.notes), *older)
 
     def _nodes_for(self, job: JobInfo) -> dict[str, Node]:
-        """Return the nodes of a waiting job's partition, as they are now; {} where they cannot be had."""
-        if job.state != "PENDING" or not job.partition:
+        """Return the nodes of a waiting job's partition, or those that one which starts has been given, as they are
+        now; {} where they cannot be had."""
+        if job.state not in ("PENDING", "CONFIGURING") or not job.partition:
             return {}
         if job.partition not in self._nodes:
             try:
@@ -155,7 +156,7 @@ class Reader:
             except SlurmError:
                 found = []
             self._nodes[job.partition] = {node.name: clean_node(node) for node in found}
-        only = _expanded(job.required)
+        only = _expanded(job.required if job.state == "PENDING" else job.nodes)
         return {name: node for name, node in self._nodes[job.partition].items() if not only or name in only}
 
 

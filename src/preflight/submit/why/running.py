@@ -1,5 +1,6 @@
 """A job that has nodes: it runs, its nodes are still being checked, or it is leaving them."""
 
+from preflight.hostlist import folded
 from preflight.submit.why.case import Case
 from preflight.submit.why.model import Explanation, RunOutcome, Step
 from preflight.submit.why.words import verb
@@ -7,6 +8,7 @@ from preflight.submit.why.words import verb
 RUNNING = ("RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT")
 LEAVING = ("COMPLETING",)
 STARTING = ("CONFIGURING",)
+_POWER = frozenset(("POWERING_UP", "POWER_UP", "POWERED_DOWN", "POWERING_DOWN"))
 
 
 def running(case: Case) -> Explanation:
@@ -19,6 +21,9 @@ def running(case: Case) -> Explanation:
     state = {"SUSPENDED": "is suspended", "STOPPED": "is stopped"}.get(job.state, "runs")
     if job.state in STARTING or (job.reason == "Prolog" and not now):
         are = verb(where, "is", "are")
+        waking = [name for name, node in case.evidence.nodes.items() if _POWER.intersection(node.state)]
+        if job.state in STARTING and waking:
+            return _waking(case, where, folded(waking))
         sentence = f"{case.head} has been given {where}, which {are} being prepared and checked.{case.earlier()}"
         return Explanation(case.label, "running", sentence, "starting", steps=(Step("Ask again in half a minute."),))
     sentence = f"{case.head} {state} on {where}{since}; {_judged(now, where)}{case.earlier()}"
@@ -29,6 +34,17 @@ def running(case: Case) -> Explanation:
                     steps=(_expect_trouble(case, bad[0]), case.report_step()))  # fmt: skip
     steps = (case.report_step(),) if now else (Step("Nothing to do."),)
     return Explanation(case.label, "running", sentence, _cause(now), steps=steps)
+
+
+def _waking(case: Case, where: str, nodes: str) -> Explanation:
+    """Return the explanation of a job that waits for nodes which Slurm's power saving brings up."""
+    which = "which" if nodes == where else f"of which {nodes}"
+    sentence = (
+        f"{case.head} has been given {where}, {which} {verb(nodes, 'is', 'are')} being powered up.{case.earlier()}"
+    )
+    text = "Wait: that may take minutes. From a node that is not up in ResumeTimeout Slurm takes it back. State:"
+    step = Step(text, (f"scontrol show node {nodes}",))
+    return Explanation(case.label, "running", sentence, "powering-up", steps=(step,))
 
 
 def _judged(now: tuple[RunOutcome, ...], where: str) -> str:
