@@ -123,6 +123,7 @@ def main() -> int:
         pages(collector.port, pid, headers[0], options.rounds)
         if options.open_pages:
             live(options.store, collector.port, pid, headers, options.open_pages, options.seconds)
+        print(f"collector's memory {collector.memory() >> 20} MiB at most")
     finally:
         collector.kill()
         store = open_store(options.store)

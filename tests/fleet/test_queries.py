@@ -1,6 +1,8 @@
 """The fleet's answers equal a slow, independent reckoning over the reports themselves, on both stores."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -170,3 +172,16 @@ def test_a_nodes_history_names_its_recovery_and_the_evidence(store: Store, monke
     assert "recovery:" in shown
     assert "other actions" not in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_a_command_imports_no_more_than_it_asks() -> None:
+    """What is long to import costs each command more than its answer."""
+    program = (
+        "import sys; import preflight.cli.fleet_answers, preflight.cli.fleet_nodes, preflight.cli.fleet_text;"
+        "import preflight.fleet.query.actions, preflight.fleet.query.status, preflight.fleet.query.names;"
+        "import preflight.fleet.query.jobs, preflight.fleet.store.sqlite_reader;"
+        "print(*({'json', 'msgspec', 'jinja2', 'asyncio', 'logging', 'psycopg', 'preflight.report.advice',"
+        "'preflight.report.view', 'preflight.fleet.store.frames'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"

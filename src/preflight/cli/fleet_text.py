@@ -50,9 +50,9 @@ def names(names: Sequence[str]) -> str:
 
 def cluster(store: Reader, name: str, cluster: str | None) -> str:
     """Return the cluster of a node; ends where it is not known, or several have one of that name."""
-    from preflight.fleet.query import node
+    from preflight.fleet.query.names import find
 
-    found = node.find(store, name)
+    found = find(store, name)
     if cluster is not None:
         found = [one for one in found if one[0] == cluster]
     if not found:

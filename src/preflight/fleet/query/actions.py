@@ -7,7 +7,6 @@ from typing import NamedTuple
 from preflight.fleet.keys import LASTS_MS
 from preflight.fleet.query.window import Window
 from preflight.fleet.store.interface import Reader
-from preflight.report.advice import BREAKER, tripped
 from preflight.report.model import PHASES
 
 
@@ -117,6 +116,8 @@ def withheld(store: Reader, window: Window) -> list[Withheld]:
 
 def breaker_trips(store: Reader, window: Window) -> int:
     """Return how many drains of a window the breaker's limit held back."""
+    from preflight.report.advice import BREAKER, tripped  # no command asks this, and it is long to import
+
     rows = store.rows(
         "SELECT kind, detail, count(*) FROM actions WHERE enforced = 0 AND at_ms >= ? AND at_ms < ? AND kind = 'drain'"
         " AND detail LIKE ? GROUP BY kind, detail",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from preflight.fleet.keys import DAY_MS
 from preflight.fleet.numbers import number
 from preflight.fleet.query.actions import Action, Drain, actions, drains
+from preflight.fleet.query.names import find as find
 from preflight.fleet.query.profiles import Change, Flat, changes, flats
 from preflight.fleet.query.status import Latest, latest
 from preflight.fleet.query.window import Window
@@ -46,11 +47,6 @@ class History(NamedTuple):
     mtbf_ms: int | None
     availability: float
     boots: list[Boot]
-
-
-def find(store: Reader, name: str) -> list[tuple[str, str]]:
-    """Return the nodes of that name as (cluster, name): several where clusters share one."""
-    return [(cluster, node) for cluster, node in store.rows("SELECT cluster, name FROM nodes WHERE name = ?", (name,))]
 
 
 def history(store: Reader, cluster: str, name: str, window: Window) -> History:
