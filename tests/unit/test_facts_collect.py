@@ -41,6 +41,10 @@ def node(tmp_path: Path) -> Path:
     for name, text in files.items():
         (tmp_path / "node" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "node" / name).write_text(text)
+    libraries = tmp_path / "node/usr/lib64"
+    libraries.mkdir(parents=True, exist_ok=True)
+    (libraries / "libstdc++.so.6.0.29").touch()
+    (libraries / "libstdc++.so.6").symlink_to("libstdc++.so.6.0.29")
     return tmp_path / "node"
 
 
@@ -50,6 +54,7 @@ def test_a_recorded_node_tells_what_its_files_hold_and_nothing_of_this_machine(n
     assert document.facts["os"]["version"] == "9.4"
     assert document.facts["kernel"] == {"release": "5.14.0-427.el9"}
     assert document.facts["libc"] == {"glibc": "2.34"}
+    assert document.facts["libstdcxx"] == {"glibcxx": "3.4.29"}
     assert document.facts["cpu"] == {"count": 2}
     assert document.facts["memory"] == {"total": 1 << 30, "available": 1 << 29}
     assert document.facts["driver"] == {"module": "550.54.15"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from preflight.facts import arch, container, cpu, driver, ib, kernel, libc, memory, mounts, pci, tmp
+from preflight.facts import arch, container, cpu, driver, ib, kernel, libc, libstdcxx, memory, mounts, pci, tmp
 from preflight.facts import cuda_toolkits as toolkits
 from preflight.facts import modulefiles as modules
 from preflight.facts import os as facts_os
@@ -104,6 +104,18 @@ def test_glibc_from_the_banner_in_its_library(tmp_path: Path) -> None:
     root = node(tmp_path, {"usr/lib/x86_64-linux-gnu/libc.so.6": banner})
     assert libc.read(root).values == {"glibc": "2.35"}
     assert libc.read(Root(str(tmp_path), live=True)).values == {"glibc": "2.35"}
+
+
+def test_libstdcxx_by_the_name_that_its_link_ends_at(tmp_path: Path) -> None:
+    root = node(tmp_path, {"usr/lib64/libstdc++.so.6.0.30": "", "usr/lib/i386-linux-gnu/libstdc++.so.6": ""})
+    assert "beneath" in libstdcxx.read(root).unknown[""]  # that of another machine counts as none
+    (tmp_path / "usr/lib64/libstdc++.so.6").symlink_to("libstdc++.so.6.0.30")
+    assert libstdcxx.read(root).values == {"glibcxx": "3.4.30"}
+    (tmp_path / "usr/lib64/libstdc++.so.6").unlink()
+    (tmp_path / "usr/lib64/libstdc++.so.6").touch()
+    assert "whose name says" in libstdcxx.read(root).unknown[""]
+    own = libstdcxx.read(Root("/", live=True))
+    assert own.values or own.unknown
 
 
 def test_musl_has_no_glibc(tmp_path: Path) -> None:

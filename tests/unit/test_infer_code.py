@@ -97,6 +97,46 @@ def test_a_program_asks_for_certain(root: Path) -> None:
     assert "gpu.code=sm_80" not in needs("if test -e x; then ./app; fi", root)
 
 
+def cxx(root: Path, *versions: str) -> None:
+    site = root / PREFIX.lstrip("/") / "lib/python3.11/site-packages/more"
+    site.mkdir(exist_ok=True)
+    (site / "x.so").write_bytes(library(versions=versions))
+
+
+@pytest.mark.parametrize(
+    ("versions", "asked", "by"),
+    [
+        (("GLIBCXX_3.4.30", "CXXABI_1.3.9"), "glibcxx>=3.4.30", "x.so asks GLIBCXX_3.4.30"),
+        (("GLIBCXX_3.4.21", "CXXABI_1.3.15"), "glibcxx>=3.4.33", "x.so asks CXXABI_1.3.15"),
+        (("CXXABI_1.3.13",), "glibcxx>=3.4.29", "asks CXXABI_1.3.13"),
+        (("GLIBCXX_3.4.19", "CXXABI_1.3.5"), "", ""),
+    ],
+)
+def test_the_libstdcxx_that_libraries_ask_is_told_and_does_not_bind(
+    root: Path, versions: tuple[str, ...], asked: str, by: str
+) -> None:
+    cxx(root, *versions)
+    found = {clause: one for clause, one in needs(TRAIN, root).items() if clause.startswith("glibcxx")}
+    assert {clause: one.binds for clause, one in found.items()} == ({asked: False} if asked else {})
+    assert all(by in one.why for one in found.values())
+    (root / PREFIX.lstrip("/") / "lib/libstdc++.so.6").touch()  # as conda's environments have it
+    assert not [one for one in needs(TRAIN, root) if one.startswith("glibcxx")]
+
+
+def test_a_cxxabi_of_no_known_libstdcxx_is_in_doubt(root: Path) -> None:
+    cxx(root, "CXXABI_1.3.99")
+    assert not [one for one in needs(TRAIN, root) if one.startswith("glibcxx")]
+    assert any("CXXABI_1.3.99" in one.why for one in read(TRAIN, root).unread)
+
+
+def test_a_program_asks_for_libstdcxx_as_well(root: Path) -> None:
+    program = library(interpreter=True, versions=["GLIBC_2.17", "GLIBCXX_3.4.29"])
+    (root / "home/alice/project/app").write_bytes(program)
+    found = needs("srun ./app", root, gpus=False)
+    assert found["glibcxx>=3.4.29"].binds is False
+    assert found["glibc>=2.17"].binds
+
+
 def test_what_is_in_doubt_is_a_line_and_no_need(root: Path) -> None:
     site = root / PREFIX.lstrip("/") / "lib/python3.11/site-packages"
     (site / "torch/lib/libtorch_cuda.so").write_bytes(library([container(image(80), image(90, kind=16))]))

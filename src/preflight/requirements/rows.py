@@ -90,6 +90,17 @@ _NODE = (
         words="the GNU C library",
         remedy="build on an older system or run in a container; or choose nodes with a newer system",
     ),
+    _node(
+        "glibcxx",
+        Version(most=9, example="3.4.30"),
+        "libstdcxx.glibcxx",
+        "GLIBCXX",
+        "GLIBCXX version of the system's libstdc++; not of one that a module or an environment brings",
+        "glibcxx>=3.4.30",
+        words="the system's libstdc++ (GLIBCXX)",
+        absent="no libstdc++",
+        remedy="use an environment, a gcc module or a container that brings libstdc++; or choose newer nodes",
+    )._replace(feature=None),
     Row(
         "arch",
         OneOf(_KNOWN, _MACHINES),

@@ -19,6 +19,15 @@ from preflight.submit.infer import uses
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
 
+# The first GLIBCXX beside each CXXABI. Source: libstdc++'s manual, ABI policy (GCC 4.2 to 15.1).
+GLIBCXX_OF_CXXABI: dict[tuple[int, ...], tuple[int, ...]] = {
+    (1, 3): (3, 4),
+    **{
+        (1, 3, minor): (3, 4, patch)
+        for minor, patch in enumerate((9, 10, 13, 14, 16, 17, 18, 20, 21, 22, 23, 26, 29, 31, 33, 34), 1)
+    },
+}
+_OLDEST_GLIBCXX = (3, 4, 19)  # of GCC 4.8, which the oldest supported systems have: nothing to tell
 SECONDS = 2.0  # for all that a script names; what is in the user's cache takes milliseconds
 MOST = 4  # packages of an environment that are told one by one
 _NVIDIA = "nvidia-"  # packages of libraries that come with what uses them
@@ -57,6 +66,21 @@ def _system(session: Session, command: Command, found: Survey, prefix: str, line
         version = show(found.glibc.version)
         why = f"{_name(found.glibc.by)} in {prefix} asks GLIBC_{version}"
         session.need(command, f"glibc>={version}", line, why, binds=False)  # perhaps nothing loads it
+    if not session.files.is_file(f"{prefix}/lib/libstdc++.so.6"):  # conda brings one
+        libstdcxx(session, command, found.libstdcxx.version, found.cxxabi.version, _name(found.libstdcxx.by), line)
+
+
+def libstdcxx(
+    session: Session, command: Command, glibcxx: tuple[int, ...], cxxabi: tuple[int, ...], name: str, line: int
+) -> None:
+    """Add what libraries or a program ask of libstdc++; it does not bind, since a module may bring another."""
+    least = max(glibcxx, GLIBCXX_OF_CXXABI.get(cxxabi, ()))
+    if cxxabi and cxxabi not in GLIBCXX_OF_CXXABI and cxxabi > max(GLIBCXX_OF_CXXABI):
+        uses.doubt(session, line, f"CXXABI_{show(cxxabi)} is asked for: which libstdc++ has it is not known")
+    elif least > _OLDEST_GLIBCXX:
+        asked = f"GLIBCXX_{show(glibcxx)}" if least == glibcxx else f"CXXABI_{show(cxxabi)}"
+        why = f"{name or 'a library'} asks {asked}, unless a module or LD_LIBRARY_PATH brings another libstdc++"
+        session.need(command, f"glibcxx>={show(least)}", line, why, binds=False)
 
 
 def _basis(session: Session, found: Survey, prefix: str, machine: str) -> str:

@@ -157,6 +157,8 @@ def _asks(session: Session, command: Command, word: Word, place: str, found: Cod
     if found.needs.glibc and is_system_linker(found.needs.interpreter):
         version = show(found.needs.glibc)
         session.need(command, f"glibc>={version}", line, f"{name} asks GLIBC_{version}{behind}", binds)
+    if is_system_linker(found.needs.interpreter):
+        code.libstdcxx(session, command, found.needs.libstdcxx, found.needs.cxxabi, name + behind, line)
     cudas = built_with(found)
     held = holds(Package(Owner(name), (Library(name, found, cudas),)))
     if (held is None and not cudas) or not session.seeks_gpus(command, line):
