@@ -12,6 +12,7 @@ from preflight.artifacts.gpu_code.kept import kept_survey
 from preflight.artifacts.gpu_code.runs import gpu
 from preflight.artifacts.gpu_code.survey import Survey
 from preflight.catalog import gpus, versions
+from preflight.catalog.targets import TEGRA
 from preflight.cli import completion
 from preflight.cli.code_answer import Question, answers, fits
 from preflight.cli.code_document import document
@@ -91,6 +92,8 @@ def question(name: str, driver: str | None) -> Question:
             fail(f"--gpu {clean(name, 40)}: {clean(why, 200)}; write a product (h100) or a compute capability (9.0)")
         capability, shown = known.capability, known.model or name.upper()
         machine = "aarch64" if known.kind in gpus.ARM_HOSTS else ""
+    if gpu(capability).sm in TEGRA:  # Jetson and DRIVE
+        machine = "aarch64"
     return Question(clean(shown, 40), capability, driver, gpu(capability, driver), machine)
 
 
