@@ -167,3 +167,13 @@ def test_a_share_is_one_of_a_node_that_slurm_has_cut_into_shares(extra: bool) ->
     assert not found.changes
     _, nodes = planned("--gres=shard:2", "--require=gpu=h100, gpu.memory>=70G", extra=extra)
     assert nodes.fit == ("p1",)
+
+
+def test_shares_of_one_gpu_that_are_not_told_are_noted() -> None:
+    """As of Slurm 22.05, whose sinfo lists the shares of a node alone: 16 of 8 GPUs."""
+    at_most = "how many shard one GPU of p1 has is not told: a job that asks for more waits for ever"
+    for asked, noted in (("shard:2", False), ("shard:3", True), ("shard:16", True), ("shard:17", False)):
+        found = part(f"--gres={asked}", state=cluster(True))
+        assert (at_most in found.notes) is noted, asked
+    for known in (cluster(True)._replace(several=True), cluster(True)._replace(shares={"p1": {"shard": 9}})):
+        assert at_most not in part("--gres=shard:4", state=known).notes

@@ -24,7 +24,9 @@ def test_the_most_of_one_gpu(used: str, most: dict[str, int]) -> None:
     assert shares.most_of(used) == most
 
 
-@pytest.mark.parametrize(("parameters", "found"), [("CR_CPU", {"n1": {"shard": 2}}), (f"CR_CPU,{shares.SEVERAL}", {})])
+@pytest.mark.parametrize(
+    ("parameters", "found"), [("CR_CPU", {"n1": {"shard": 2}}), (f"CR_CPU,{shares.SEVERAL}", None)]
+)
 def test_a_site_may_give_a_job_those_of_several_gpus(parameters: str, found: object, tmp_path: Path) -> None:
     rows = {"scontrol": f'echo "SelectTypeParameters    = {parameters}"',
             "sinfo": 'm=${4#*:0}; m=${m%%,*}; printf "n1%sshard:0(0/2,0/2)%s" "$m" "$m"'}  # fmt: skip

@@ -15,15 +15,16 @@ SEVERAL = "MULTIPLE_SHARING_GRES_PJ"
 _USED = re.compile(r"(shard|mps):(?:([^:,()]+):)?[0-9]+\(([0-9/,]+)\)")
 
 
-def of_one_gpu(slurm: Slurm) -> dict[str, dict[str, int]]:
-    """Return the most shares that one GPU of each node has, by "shard" and "mps"; {} where jobs may have several GPUs'.
+def of_one_gpu(slurm: Slurm) -> dict[str, dict[str, int]] | None:
+    """Return the most shares that one GPU of each node has, by "shard" and "mps"; None where jobs may have several
+    GPUs', {} where sinfo does not tell (22.05).
 
     Nodes without any are left out. Without -N, with which sinfo compares each node with every other. Raises SlurmError.
     """
     for line in lines(slurm.run("scontrol", "show", "config")):
         key, _, value = line.partition("=")
         if key.strip() == "SelectTypeParameters" and SEVERAL in value.upper():
-            return {}
+            return None
     found: dict[str, dict[str, int]] = {}
     for nodes, used in ask(slurm, "sinfo", ("-a",), ("NodeList", "GresUsed")):
         most = most_of(used)

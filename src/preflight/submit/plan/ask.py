@@ -61,7 +61,8 @@ def with_shares(slurm: Slurm, state: ClusterState, components: Sequence[Componen
     if not any(wanted):
         return state
     try:
-        return state._replace(shares=of_one_gpu(slurm))
+        found = of_one_gpu(slurm)
+        return state._replace(shares=found or {}, several=found is None)
     except SlurmError:
         return state
 

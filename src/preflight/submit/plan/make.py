@@ -12,6 +12,7 @@ from preflight.slurm.models import Node
 from preflight.submit.infer import Inference
 from preflight.submit.plan import change, judge
 from preflight.submit.plan.builds import builds
+from preflight.submit.plan.gres import gpus_of, shares_of
 from preflight.submit.plan.kinds import Given, Kinds
 from preflight.submit.plan.model import Group, Inferring, Nodes, Part, Placement, Plan, Wants
 from preflight.submit.plan.needs import requirement_of, wants
@@ -26,13 +27,14 @@ class ClusterState(NamedTuple):
     """What was read of the cluster: its ``nodes``, the ``default`` partition ("" for none), whether Extra places.
 
     ``shares``: the most that one GPU of a node has ("shard", "mps"), where jobs can have those of one GPU alone; read
-    only for jobs that ask for shares (`ask.with_shares`).
+    only for jobs that ask for shares (`ask.with_shares`). ``several``: jobs can have those of several GPUs.
     """
 
     nodes: Sequence[Node]
     default: str
     by_extra: bool
     shares: Mapping[str, Mapping[str, int]] = {}
+    several: bool = False
 
 
 def plan(
@@ -93,10 +95,23 @@ def _part(one: Wants, terms: Terms, cluster: ClusterState, kinds: Kinds, policy:
         inferring,
         change.changes(ground, one.needs, terms),
         placed if requirement.clauses else Placement(placed.option, "", (), ()),
-        (*doubts(requirement), *_notes(one, terms, partitions)),
+        (*doubts(requirement), *_notes(one, terms, partitions), *_shares_note(terms, chosen, cluster)),
         tuple(_unproven(requirement, nodes, rows)),
         tuple(_no_partition(partitions, cluster)),
     )
+
+
+def _shares_note(terms: Terms, nodes: Sequence[Node], cluster: ClusterState) -> list[str]:
+    """Return that a job may ask more shares than one GPU has, where how many that are is not told."""
+    for name, number in terms.gpus.shares if terms.gpus is not None and not cluster.several else ():
+        for node in nodes:
+            gpus = gpus_of(node.gres)
+            told = name in cluster.shares.get(node.name, {})
+            if gpus > 1 and not told and shares_of(node.gres, name) >= number > shares_of(node.gres, name) // gpus:
+                return [
+                    f"how many {name} one GPU of {node.name} has is not told: a job that asks for more waits for ever"
+                ]
+    return []
 
 
 def _unproven(requirement: Requirement, nodes: Nodes, rows: Sequence[judge.Row]) -> list[str]:
