@@ -9,7 +9,7 @@
 # make lab-breaker   a policy that is wrong for all of 40 nodes of a real Slurm (this machine's; PREFLIGHT_LAB_RELEASE=24.11)
 # make bench   what the hooks cost
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
-# make agent-campaign   prologs of a node whose agent is killed, stopped, starved: N=10000 SEED= OUT=FILE (goes on where it ended)
+# make agent-campaign   prologs and epilogs of a node whose agent is killed, stopped, starved: N=10000 SEED= OUT=FILE (goes on where it ended)
 # make fuzz     malformed inputs to everything that reads what others wrote: make fuzz N=1000000 TARGET=hostlist
 # make test-cuda   the reader of GPU code against NVIDIA's cuobjdump, on what its compilers make (from PyPI, 700 MB, once)
 # make fleet-demo    a month of 2,000 simulated nodes in a fleet store, and the answers on it; SERVE=1: the dashboard, too

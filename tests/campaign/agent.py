@@ -1,8 +1,8 @@
-"""`make agent-campaign`: prologs of a node with an agent, while something befalls it at any instant of a request.
+"""`make agent-campaign`: prologs and epilogs of a node with an agent, while something befalls it at any instant.
 
 Variables: N prologs, SEED, OUT: a file that has a line for each batch that was judged; another run goes on after those.
-What holds whatever happens: a prolog ends in time and stops no job, the agent answers for no GPU that has not been well
-for longer than a look may be old, and every job has one report, of whoever judged it.
+What holds whatever happens: a hook ends in time and stops no job, the agent answers for no GPU that has not been well
+for longer than a look may be old, and every hook has one report, of whoever judged it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from unit.agent_site import AgentSite, build
 from unit.hook_site import H100X2, JOB, REQUIRE, Site
 
 BATCH = 250
+EPILOGS = 0.4  # of the jobs' that are run, too
 DEADLINE_S = 20.0  # of a hook; a hung driver costs two thirds of it, and no machine may be too slow for the rest
 GRACE_S = 4.0  # past which it was not kept: the backstop has half a second, and a machine may have much to do
 CLAUSES = ("", "cuda>=12.4, ubuntu>=22.04", "gpu.count>=2, driver>=500")
@@ -45,8 +46,9 @@ UNHEALTHY = "a GPU has ECC errors"
 
 
 class Prolog(NamedTuple):
-    """One prolog as it was seen from outside; ``states``: what the GPUs were like from a look before it to its end."""
+    """One hook as it was seen from outside; ``states``: what the GPUs were like from a look before it to its end."""
 
+    phase: str
     job: int
     gpus: bool
     fault: str
@@ -94,7 +96,12 @@ class Batch:
             kinds = sorted(self._faults)
             weights = [1 if "agent is killed" in one or "agent is ended" in one else 3 for one in kinds]
             fault = self.chance.choices(kinds, weights)[0] if self.chance.random() < 0.3 else ""
-            self._prolog(job, fault)
+            ends = self.chance.random() < EPILOGS
+            later = self.chance.choices(kinds, weights)[0] if ends and self.chance.random() < 0.3 else ""
+            gpus = self.chance.random() < 0.7
+            self._hook("prolog", job, gpus, fault)
+            if ends:
+                self._hook("epilog", job, gpus, later)
 
     def judge(self) -> list[str]:
         """End the agent, have the health check put on record what is left, and return what is wrong."""
@@ -103,16 +110,15 @@ class Batch:
         for _ in range(2):
             self.site.hook("health")
         return [
-            f"job {one.job} ({one.fault or 'no fault'}, {one.way}): {why}"
+            f"{one.phase} of job {one.job} ({one.fault or 'no fault'}, {one.way}): {why}"
             for one in self.prologs
             for why in self._wrong(one)
         ]
 
-    # --- one prolog -----------------------------------------------------------------------------------------
+    # --- one hook -------------------------------------------------------------------------------------------
 
-    def _prolog(self, job: int, fault: str) -> None:
-        gpus = self.chance.random() < 0.7
-        clauses = self.chance.choice(CLAUSES) if gpus else ""
+    def _hook(self, phase: str, job: int, gpus: bool, fault: str) -> None:
+        clauses = self.chance.choice(CLAUSES) if gpus and phase == "prolog" else ""
         asked = {**JOB, "SLURM_JOB_ID": str(job), **({"SLURM_JOB_GPUS": "0,1"} if gpus else {})}
         undo: list[Callable[[], None]] = []
         delay_s = self.chance.random() ** 2 * 0.06
@@ -120,7 +126,8 @@ class Batch:
         began = time.monotonic()
         if fault:
             killer.start()
-        way, done = self.agent.prolog(**asked, **({REQUIRE: clauses} if clauses else {}))
+        run = self.agent.prolog if phase == "prolog" else self.agent.epilog
+        way, done = run(**asked, **({REQUIRE: clauses} if clauses else {}))
         ended = time.monotonic()
         if fault:
             killer.join()
@@ -128,7 +135,7 @@ class Batch:
             one()
         states = self._between(began - CRITICAL_S, ended)
         settled = self._between(began - 60.0, ended) == {WELL}
-        self.prologs.append(Prolog(job, gpus, fault, way, done.returncode, ended - began, states, settled))
+        self.prologs.append(Prolog(phase, job, gpus, fault, way, done.returncode, ended - began, states, settled))
         if way == "one-shot":  # a day passes: the agent leaves a node to its hooks on which something has failed
             (self.site.spool / "streaks-n1.json").unlink(missing_ok=True)
         self._mend()
@@ -145,7 +152,7 @@ class Batch:
             yield f"it took {one.took_s:.1f} s"
         if one.way == "agent" and one.gpus and WELL not in one.states:
             yield f"the agent answered while {sorted(one.states)}"
-        path = self.site.spool / f"reports/{one.job}/n1.0.prolog.json"
+        path = self.site.spool / f"reports/{one.job}/n1.0.{one.phase}.json"
         if not path.exists():
             yield "its report is lost"
             return

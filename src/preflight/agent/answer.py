@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from preflight import __version__
+from preflight import __version__, jsonio
 from preflight.agent.kept import REUSE_S, Kept, Stale, scarce
 from preflight.agent.memo import Memo
 from preflight.agent.wire import Request
@@ -19,6 +19,7 @@ from preflight.policy.cache import PolicyInForce
 from preflight.policy.model import Policy
 from preflight.policy.site_files import any_files
 from preflight.report.model import Report
+from preflight.report.store import MAX_BYTES
 from preflight.slurm.environment import Job, job_from
 from preflight.slurm.gres import Gres, cached
 from preflight.slurm.gres.cache import Daemon, slurm_daemon
@@ -122,6 +123,23 @@ def of_another_version(request: Request) -> None:
         why = OneShot(f"the hook is of version {request.version}, the agent of {__version__}")
         why.outdated = True
         raise why
+
+
+NO_FACTS = '"facts":{}'  # in JSON no text of anybody's can look so: it would have its quotes escaped
+
+
+def encoded(report: Report, memo: Memo) -> str:
+    """Return a report as JSON on one line; raises OneShot for one that is larger than a record may be.
+
+    Most of it is facts, which are the same in the next one.
+    """
+    text = jsonio.dumps({**report, "facts": {}})
+    if text.count(NO_FACTS) != 1:
+        raise OneShot("the report cannot be put together")
+    text = text.replace(NO_FACTS, f'"facts":{memo.facts(report["facts"])}')
+    if len(text) > MAX_BYTES:
+        raise OneShot("the report is too large")
+    return text
 
 
 def assessed(question: Question, kept: Kept, run: Run, memo: Memo | None = None) -> Assessment:

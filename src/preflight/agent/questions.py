@@ -1,10 +1,12 @@
-"""What people ask the agent: `preflight agent status`, `facts`, `check`, `--release`, `--resume` and `--refresh`."""
+"""What people ask the agent: `preflight agent status`, `facts`, `check`, `metrics`, and `--release` and its like."""
 
 from __future__ import annotations
 
+import os
 import time
 
-from preflight.agent.answer import OneShot, assessed
+from preflight import __version__
+from preflight.agent.answer import OneShot, assessed, run_of
 from preflight.hooks.assess import Question
 from preflight.times import seconds
 from preflight.verdict import verdict
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from preflight.agent.server import Agent
     from preflight.agent.wire import Request
+    from preflight.hooks.run import Run
 
 RELEASE = "10m"
 RELEASE_MAX_S = 86400.0
@@ -27,11 +30,14 @@ def answer(agent: Agent, request: Request) -> dict[str, Any]:
 
 def status(agent: Agent, request: Request) -> dict[str, Any]:
     """Return what the agent is, does, and cannot do just now."""
-    from preflight.agent.server import software
+    return _status(agent)
 
+
+def _status(agent: Agent) -> dict[str, Any]:
     gpus = agent.kept.gpus
     return {
-        **software(),
+        "preflight": __version__,
+        "pid": os.getpid(),
         "node": agent.node,
         "up_s": round(time.time() - agent.began, 1),
         "policy": {"path": agent.policy.path, "sha256": agent.policy.sha256, "problem": agent.policy.problem},
@@ -45,6 +51,19 @@ def status(agent: Agent, request: Request) -> dict[str, Any]:
     }
 
 
+def metrics(agent: Agent, request: Request) -> dict[str, Any]:
+    """Return the agent's own numbers in Prometheus' text."""
+    return {"text": metrics_text(agent)}
+
+
+def metrics_text(agent: Agent) -> str:
+    """Return the agent's own numbers in Prometheus' text."""
+    from preflight.agent.metrics import text
+    from preflight.hooks.cluster import cluster_of
+
+    return text(_status(agent), cluster_of(current_run(agent)))
+
+
 def facts(agent: Agent, request: Request) -> dict[str, Any]:
     """Return the facts at hand, and their ages."""
     document, missing = agent.kept.at_hand()
@@ -53,8 +72,6 @@ def facts(agent: Agent, request: Request) -> dict[str, Any]:
 
 def check(agent: Agent, request: Request) -> dict[str, Any]:
     """Return the whole node's verdict on the facts at hand, as a prolog's checks see it."""
-    from preflight.agent.server import current_run
-
     run = current_run(agent)
     question = Question("prolog", agent.node, agent.policy, None, require=request.environment.get("REQUIRE", ""))
     try:
@@ -63,6 +80,11 @@ def check(agent: Agent, request: Request) -> dict[str, Any]:
         return {"verdict": None, "why": str(why), "findings": [], "ages_s": {}}
     findings = [one.as_dict() for one in found.findings]
     return {"verdict": verdict(found.findings), "why": "", "findings": findings, "ages_s": agent.kept.ages}
+
+
+def current_run(agent: Agent) -> Run:
+    """Return a run of no job, for questions about the node."""
+    return run_of(agent.policy, agent.node, agent.run_dir, agent.reading, None)
 
 
 def release(agent: Agent, request: Request) -> dict[str, Any]:
@@ -95,6 +117,7 @@ ANSWERS = {
     "status": status,
     "facts": facts,
     "check": check,
+    "metrics": metrics,
     "release": release,
     "resume": resume,
     "refresh": refresh,

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import time
 
-from preflight import __version__, jsonio
+from preflight import jsonio
 from preflight.agent import wire
-from preflight.agent.answer import Daemons, OneShot, job_of, judged, policy_of, run_of, usual_subjects
+from preflight.agent.answer import Daemons, OneShot, encoded, job_of, judged, policy_of, run_of, usual_subjects
 from preflight.agent.child import Helper
 from preflight.agent.connections import AT_ONCE, Connection, Connections, listen
 from preflight.agent.epilogs import Epilogs, admitted, hurried, preload
 from preflight.agent.journal import Journal
 from preflight.agent.kept import Kept
 from preflight.agent.memo import Memo
+from preflight.agent.metrics import TextFile
+from preflight.agent.questions import metrics_text
 from preflight.agent.wire import Request
 from preflight.agent.writer import Writer
 from preflight.files import tolerate
@@ -26,14 +28,12 @@ from preflight.hooks.reading import reading_of
 from preflight.hooks.run import Run
 from preflight.hooks.rundir import make_run_dir
 from preflight.policy.model import Policy
-from preflight.report.model import Report
 from preflight.report.store import MAX_BYTES
 from preflight.slurm.gres.cache import Daemon
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from _socket import socket as Socket
-    from typing import Any
 
 WRITE_FIRST = 1500  # from so many on they are written though clients wait
 PENDING_MAX = 2500  # reports that are not on record; past that the one-shot hook is slower, and a bound
@@ -64,6 +64,7 @@ class Agent:
         self._epilogs = Epilogs(self._poll)
         self._registered: dict[str, tuple[Socket, int]] = {}
         self._daemons = Daemons()
+        self._text_file = TextFile(run_dir, node)
         self._unsettled = [(time.monotonic() + SETTLE_S, one) for one in self.journal.left if not one.taken]
         for one in self.journal.left:
             if one.taken:
@@ -76,7 +77,7 @@ class Agent:
     def _use(self, policy: Policy) -> None:
         """Take a policy: where facts are read and reports go may be another."""
         reading = reading_of(policy, self.node, self.run_dir, "prolog")
-        self.policy, self._reading, self._memo = policy, reading, Memo()
+        self.policy, self.reading, self._memo = policy, reading, Memo()
         self._hurried = hurried(policy)
         before: Kept | None = getattr(self, "kept", None)
         if before is None or before.source != reading.source:
@@ -159,6 +160,7 @@ class Agent:
         """Do what is due; return the seconds until something is again."""
         patience = self.kept.tend()
         self._ending = [one for one in self._ending if one.pid and not one.ended()]
+        self._text_file.tend(self.policy.metrics.textfile, lambda: metrics_text(self))
         now = time.monotonic()
         for at, entry in self._unsettled[:]:
             if now >= at:
@@ -259,7 +261,7 @@ class Agent:
             raise OneShot("of another node")
         if environment.get("SLURM_SCRIPT_CONTEXT", f"{phase}_slurmd") != f"{phase}_slurmd":
             raise OneShot(f"slurm.conf names the {phase}'s client for another script")
-        job, reading = job_of(request), self._reading
+        job, reading = job_of(request), self.reading
         if phase != "prolog":
             reading = reading_of(self.policy, self.node, self.run_dir, phase)
         conf = environment.get("SLURM_CONF", "")
@@ -354,35 +356,8 @@ class Agent:
         self.soon()
 
 
-NO_FACTS = '"facts":{}'  # in JSON no text of anybody's can look so: it would have its quotes escaped
-
-
-def encoded(report: Report, memo: Memo) -> str:
-    """Return a report as JSON on one line; raises OneShot for one that is larger than a record may be.
-
-    Most of it is facts, which are the same in the next one.
-    """
-    text = jsonio.dumps({**report, "facts": {}})
-    if text.count(NO_FACTS) != 1:
-        raise OneShot("the report cannot be put together")
-    text = text.replace(NO_FACTS, f'"facts":{memo.facts(report["facts"])}')
-    if len(text) > MAX_BYTES:
-        raise OneShot("the report is too large")
-    return text
-
-
 def record_bug(error: Exception) -> None:
     """Say in syslog where the agent broke; it goes on."""
     from preflight.hooks.main import report_bug
 
     report_bug("agent", error)
-
-
-def software() -> dict[str, Any]:
-    """Return what the agent is."""
-    return {"preflight": __version__, "pid": os.getpid()}
-
-
-def current_run(agent: Agent) -> Run:
-    """Return a run of no job, for questions about the node."""
-    return run_of(agent.policy, agent.node, agent.run_dir, agent._reading, None)

@@ -23,7 +23,7 @@ HEADER = 4
 REQUEST_MAX = 1 << 16
 ANSWER_MAX = 16 << 20
 HOOKS = ("prolog", "epilog")
-OPERATIONS = (*HOOKS, "status", "facts", "check", "release", "resume", "refresh")
+OPERATIONS = (*HOOKS, "status", "facts", "check", "metrics", "release", "resume", "refresh")
 ENCODING, ERRORS = "utf-8", "surrogateescape"  # as os.environ has it
 
 

@@ -14,7 +14,7 @@ from preflight.hooks.notes import RUN_DIR
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["status", "facts", "check"]), required=False)
+@click.argument("what", type=click.Choice(["status", "facts", "check", "metrics"]), required=False)
 @click.option("--config", metavar="FILE", help="The policy, to run the agent with; default: the hooks'.")
 @click.option("--run-dir", metavar="DIR", default=RUN_DIR, show_default=True, help="The hooks' runtime directory.")
 @click.option("--node", metavar="NAME", help="Ask the agent of this node, where several are on one host.")
@@ -39,7 +39,8 @@ def agent(
     """Run the node agent, or ask the one that runs here. As root.
 
     Without an argument it serves until it is ended. status: what it answered and what not, and why; facts: what it has
-    at hand; check: this node's verdict on that, with the exit codes of `preflight check`.
+    at hand; check: this node's verdict on that, with the exit codes of `preflight check`; metrics: its own numbers in
+    Prometheus' text.
     """
     from preflight.agent.client import AgentError, ask
     from preflight.agent.wire import socket_path
@@ -47,7 +48,7 @@ def agent(
     flags = {"release": release, "resume": resume, "refresh": refresh}
     operations = [what] * (what is not None) + [name for name, given in flags.items() if given]
     if len(operations) != 1 or operations[0] is None:
-        choices = "status, facts, check, --release, --resume and --refresh"
+        choices = "status, facts, check, metrics, --release, --resume and --refresh"
         fail(f"needs one of {choices}; to run it: preflight agent [--config FILE]")
     operation = operations[0]
     run_dir = os.path.abspath(run_dir)
@@ -114,6 +115,10 @@ def _check(said: dict[str, Any]) -> tuple[str, int]:
     return f"{said['verdict']}, on facts up to {oldest:.0f} s old\n{''.join(lines)}", EXIT[said["verdict"]]
 
 
+def _metrics(said: dict[str, Any]) -> tuple[str, int]:
+    return said["text"], 0
+
+
 def _release(said: dict[str, Any]) -> tuple[str, int]:
     if not said["released"]:
         stuck = said["nvml"].get("stuck_at") or "a call"
@@ -133,6 +138,7 @@ PAGES = {
     "status": _status,
     "facts": _facts,
     "check": _check,
+    "metrics": _metrics,
     "release": _release,
     "resume": _resume,
     "refresh": _refresh,

@@ -115,7 +115,7 @@ def content(report: Report, started: float) -> str:
     for metric, text in HELP.items():
         lines += [f"# HELP {metric} {text}", f"# TYPE {metric} gauge"]
         lines += [
-            f"{metric}{{{_labels({**shared, **more})}}} {value}" for more, value in _samples(metric, report, started)
+            f"{metric}{{{labels({**shared, **more})}}} {value}" for more, value in _samples(metric, report, started)
         ]
     return "\n".join(lines) + "\n"
 
@@ -139,8 +139,9 @@ def _samples(metric: str, report: Report, started: float) -> Iterator[tuple[dict
         yield {}, f"{report['duration_ms'] / 1000:.6f}"
 
 
-def _labels(labels: dict[str, str]) -> str:
-    return ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items())
+def labels(values: dict[str, str]) -> str:
+    """Return labels as they stand between braces."""
+    return ",".join(f'{key}="{_escaped(value)}"' for key, value in values.items())
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,46 @@
+"""The node agent's own numbers: asked for, and in the file that node_exporter reads."""
+
+import os
+import shutil
+import subprocess
+
+from preflight.agent.metrics import FAMILIES
+from unit.agent_site import GPUS, AgentSite, until
+from unit.hook_site import H100X2
+
+
+def test_its_numbers_are_prometheus_text(agent: AgentSite) -> None:
+    run_dir = str(agent.site.run_dir)
+    assert agent.prolog(**GPUS)[0] == "agent"
+    agent.site.scenario(H100X2, {"delay_ms.nvmlDeviceGetTotalEccErrors": 600000})
+    until(lambda: agent.ask("status")["nvml"]["stuck_s"], "a call that is stuck")
+    agent.site.scenario(H100X2)
+    said = agent.site.run("agent", "metrics", "--run-dir", run_dir)
+    assert (said.returncode, said.stderr) == (0, "")
+    lines = said.stdout.splitlines()
+    assert 'preflight_agent_answers_total{cluster="lab",host="n1",answer="pass"} 1' in lines
+    stuck = next(one for one in lines if one.startswith("preflight_agent_nvml_stuck_seconds{"))
+    assert float(stuck.split()[-1]) > 5
+    assert any(one.startswith('preflight_agent_fact_age_seconds{cluster="lab",host="n1",fact="os"} ') for one in lines)
+    assert {one.split("{")[0] for one in lines if one[0] != "#"} == FAMILIES.keys()
+    if shutil.which("promtool"):
+        done = subprocess.run(["promtool", "check", "metrics"], input=said.stdout, text=True, check=False)
+        assert done.returncode == 0
+
+
+def test_the_text_file_is_written_where_the_policy_says_and_only_where_it_is_roots(idle: AgentSite) -> None:
+    directory = idle.site.place / "textfile"
+    directory.mkdir(mode=0o755)
+    idle.site.policy(f'[metrics]\ntextfile = "{directory}"\n')
+    idle.start()
+    path = directory / "preflight-n1-agent.prom"
+    until(path.exists, "the file")
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert f"# HELP preflight_agent_up_seconds {FAMILIES['preflight_agent_up_seconds'][1]}\n" in path.read_text()
+    idle.stop()
+    path.unlink()
+    os.chmod(directory, 0o777)
+    idle.start()
+    assert idle.prolog(**GPUS)[0] == "agent"
+    idle.stop()
+    assert list(directory.iterdir()) == []
