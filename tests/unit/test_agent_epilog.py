@@ -175,3 +175,12 @@ def test_many_epilogs_at_once_are_all_recorded(agent: AgentSite) -> None:
     assert [hook.wait(60) for hook in hooks] == [0] * len(hooks)
     sources = [agent.report(job, "epilog")["source"] for job in jobs]
     assert sources.count("agent") > AT_ONCE, json.dumps(agent.ask("status")["one_shot_because"])  # on any machine
+
+
+def test_a_node_that_is_not_read_in_the_clients_time_is_the_hooks(agent: AgentSite) -> None:
+    """The hook waits longer: what the agent's child could not read in its time is not unknown."""
+    settled(agent)
+    agent.site.scenario(H100X2, {"delay_ms.nvmlDeviceGetCount": 1700})  # two thirds of 2.2 s are 1.5 s
+    way, _ = agent.epilog(**GPUS)
+    assert (way, agent.site.report(phase="epilog")["verdict"]) == ("one-shot", "ready")
+    assert "not read in time" in str(agent.ask("status")["one_shot_because"])

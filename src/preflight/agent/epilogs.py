@@ -192,7 +192,8 @@ def _child(theirs: Socket, run: Run, daemon: Daemon, waiting: bool) -> None:
         run = run._replace(reading=run.reading.ahead(run.probe_deadline))
     asked = epilog.ask(run, gres(run, daemon), waiting)
     found = assess(asked.question, asked.run.reading, run.probe_deadline)
-    why = _more(asked, found)
+    late = time.monotonic() >= run.probe_deadline  # the hook has more time: what did not answer is not unknown
+    why = "the node was not read in time" if late else _more(asked, found)
     if why:
         theirs.sendall(f"no {why}\n".encode())
         return
