@@ -1,6 +1,7 @@
 """Wheels, directories and environments: whose a library is, which one decides, what is asked of the system."""
 
 import json
+import ntpath
 import os
 import zipfile
 from pathlib import Path
@@ -340,3 +341,15 @@ def test_the_directory_that_one_is_in(tmp_path: Path, monkeypatch: pytest.Monkey
     make.install(tmp_path / "lib/python3.11/site-packages", "pack", "1.0", {"pack/a.so": AMPERE})
     monkeypatch.chdir(tmp_path)
     assert owners(survey(".")) == {"pack 1.0": ["lib/python3.11/site-packages/pack/a.so"]}
+
+
+def test_names_within_a_place_have_slashes_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "sep", "\\")
+        windows.setattr(os, "path", ntpath)
+        told = (
+            places._within("C:\\envs\\a\\Lib\\x.so", "C:\\envs\\a"),
+            packages._joined("Lib/site-packages", "torch/../torch/x.so"),
+            packages._joined("lib\\python3.11\\site-packages", "torch/x.so"),
+        )
+    assert told == ("Lib/x.so", "Lib/site-packages/torch/x.so", "lib/python3.11/site-packages/torch/x.so")

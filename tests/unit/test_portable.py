@@ -10,7 +10,7 @@ import pytest
 
 from preflight.report.store import write_copy
 from report_samples import report
-from unit import gpu_code_samples
+from unit import gpu_code_samples, image_samples
 
 GONE = ("fcntl", "pwd", "grp", "resource", "syslog", "termios")
 # As on Windows, as far as this Python's own library goes along.
@@ -169,8 +169,12 @@ def test_images_and_shares_of_a_gpu_are_read_there_too(without: str, tmp_path: P
 def test_gpu_code_is_told_there_too(without: str, tmp_path: Path) -> None:
     unit = gpu_code_samples.container(gpu_code_samples.image(90), gpu_code_samples.ptx(90))
     wheel = gpu_code_samples.wheel(tmp_path / "x-1-py3-none-any.whl", {"x/a.so": gpu_code_samples.library([unit])})
-    (tmp_path / "a.so").write_bytes(gpu_code_samples.library([unit]))
-    for path in (wheel, tmp_path, tmp_path / "a.so"):
+    library = gpu_code_samples.library([unit])
+    (tmp_path / "a.so").write_bytes(library)
+    layers = [image_samples.layer({"opt/a.so": library})]
+    layout = image_samples.layout(tmp_path / "layout", layers, image_samples.configuration({}))
+    saved = image_samples.docker_save(tmp_path / "saved.tar", layers, image_samples.configuration({}), packed=True)
+    for path in (wheel, tmp_path, tmp_path / "a.so", layout, saved):
         done = run(without, "code", str(path), "--gpu", "h100")
         assert (done.returncode, done.stderr) == (0, "")
         assert "H100 (9.0): yes" in done.stdout
