@@ -1,45 +1,15 @@
-"""The command `preflight`. A hook is dispatched before Click is imported (rule 6 of docs/architecture.md)."""
+"""The command `preflight`, and what the hooks' scripts run. Python compiles this file at each start, so it is short."""
 
-import gc
-import os
 import sys
 
 
 def main() -> int:
     """Run the command line in sys.argv and return its exit code."""
-    if len(sys.argv) > 1 and sys.argv[1] == "hook":
-        os._exit(hook(sys.argv[2:]))  # taking the interpreter down costs as much as a check
-    if len(sys.argv) > 1 and sys.argv[1] == "agent":
-        from preflight.agent.main import main as agent
-
-        ended = agent(sys.argv[2:])
-        if ended is not None:
-            return ended
-    if len(sys.argv) > 2 and sys.argv[1] == "require":
-        from preflight.cli.placing import quick
-
-        answer = quick(sys.argv[2:])
-        if answer is not None:
-            return answer.say()
-    from preflight.cli.main import main as cli
-
-    return cli()
-
-
-def hook(arguments: list[str]) -> int:
-    """Run a hook and return its exit code; of half an installation, or too little memory, one line says so."""
-    gc.disable()  # a short life: looking for cycles costs more than they do
     try:
-        from preflight.hooks.main import main as run
-
-        code = run(arguments)
+        from preflight.start import main as start
     except Exception as error:
         return broken(error)
-    try:
-        sys.stdout.flush()
-    except (AttributeError, OSError, ValueError):  # nobody listens any more, and what was done stays done
-        return code
-    return code
+    return start()
 
 
 def broken(error: Exception) -> int:
@@ -52,14 +22,32 @@ def broken(error: Exception) -> int:
     return 1
 
 
+def _use_bundle(package: str) -> None:
+    """Import from the one file of compiled modules where it fits; it begins with what does that (bundle.py)."""
+    import marshal
+
+    with open(f"{package}/modules.bundle", "rb") as file:
+        python = f"{sys.implementation.cache_tag} {sys.hexversion:x} {sys.flags.optimize}"
+        if file.readline(100) == f"preflight 4 {python}\n".encode():
+            size, length = (int.from_bytes(file.read(8), "big") for _ in "12")
+            if file.seek(0, 2) == size:  # not cut off
+                file.seek(-length, 2)
+                module = type(sys)("preflight.bundle")
+                exec(marshal.loads(file.read(length)), module.__dict__)
+                module.use(package)
+
+
 if __name__ == "__main__":
     # Run as a file (the scripts in prolog/ do, with -I -S), Python puts this directory first, not the one above.
     if __package__ in (None, ""):
-        sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        try:
-            from preflight.bundle import use
+        import os
 
-            use(os.path.dirname(os.path.abspath(__file__)))
+        here = os.path.dirname(os.path.abspath(__file__))
+        sys.path.insert(0, os.path.dirname(here))
+        try:
+            _use_bundle(here)
+        except (OSError, ValueError, EOFError, TypeError, AttributeError):
+            pass
         except Exception as error:
             sys.exit(broken(error))
     sys.exit(main())

@@ -4,6 +4,9 @@
 module's own file is another since, modules are found as usual. It holds code and an index: a module is unmarshalled
 when it is imported. A file of the size and time in the index is the one that was bundled; one of another time is
 where its content is: an image keeps whole seconds, or has one time for all files.
+
+Most of an import is not the module's own: so what a hook's first modules import in their turn stands together, in the
+order in which Python would come to it, and is unmarshalled and run at once. `preflight.deploy.bundling` makes the file.
 """
 
 from __future__ import annotations
@@ -16,56 +19,21 @@ import sys
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
     # Is it a package; where its code begins and how long that is; size, mtime_ns and content's hash of its file.
-    _Entry = tuple[bool, int, int, int, int, bytes]
+    Entry = tuple[bool, int, int, int, int, bytes]
+    # Where the modules that are run before one begin, and how long they are.
+    Groups = dict[str, tuple[int, int]]
 
 NAME = "modules.bundle"
-ROOMS = ("", "catalog", "facts", "requirements", "policy", "checks", "slurm", "report", "hooks")  # a hook's
-_Spec = type(sys.__spec__)
+_Spec, _Module = type(sys.__spec__), type(sys)
 _KEY = 1  # of the hash; any number
+_OWN = "preflight.bundle"
 
 
-def make(package: str, named: str = "") -> None:
-    """Write the bundle of the package in the directory ``package``; raises OSError or SyntaxError.
-
-    ``named``: the path by which its code knows itself, where the package is to be moved.
-    """
-    index: dict[str, _Entry] = {}
-    codes = []
-    end = 0
-    for name, path in _modules(package):
-        with open(path, "rb") as file:
-            known = f"{named or package}{path[len(package) :]}"
-            source = file.read()
-            info = os.fstat(file.fileno())
-        code = marshal.dumps(compile(source, known, "exec", dont_inherit=True))
-        is_package = os.path.basename(path) == "__init__.py"
-        index[name] = (is_package, end, len(code), info.st_size, info.st_mtime_ns, _hash(source))
-        codes.append(code)
-        end += len(code)
-    head = marshal.dumps(index)
-    with open(f"{package}/{NAME}", "wb") as out:
-        out.write(_mark() + len(head).to_bytes(8, "big") + head + b"".join(codes))
-
-
-def _modules(package: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, path) of each module of a hook's rooms."""
-    top = os.path.basename(package)
-    for directory, _, files in sorted(os.walk(package)):
-        inside = os.path.relpath(directory, package).replace(os.sep, ".").removeprefix(".")
-        if inside.partition(".")[0] not in ROOMS:
-            continue
-        for file in sorted(files):
-            if file.endswith(".py") and file != "__main__.py":
-                parts = [top, inside, "" if file == "__init__.py" else file[:-3]]
-                yield ".".join(part for part in parts if part), os.path.join(directory, file)
-
-
-def _hash(source: bytes) -> bytes:
+def source_hash(source: bytes) -> bytes:
     """Return the hash by which Python itself tells whether a source is the one that it compiled (PEP 552)."""
     return bytes(_imp.source_hash(_KEY, source))
 
@@ -75,56 +43,54 @@ def use(package: str) -> None:
     try:
         descriptor = os.open(f"{package}/{NAME}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         try:
-            data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)  # a quarter of it is used
+            data = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))  # a tenth of it is used
         finally:
             os.close(descriptor)
-        mark = _mark()
-        begin = len(mark) + 8
-        if data[: len(mark)] != mark:
-            return
-        head = int.from_bytes(data[len(mark) : begin], "big")
-        index = marshal.loads(data[begin : begin + head])
-        if begin + head + max(one[1] + one[2] for one in index.values()) != len(data):
-            return  # cut off
+        mine = mark()
+        at = len(mine)
+        if data[:at] != mine or int.from_bytes(data[at : at + 8], "big") != len(data):
+            return  # of another Python, or cut off
+        begin = at + 24 + int.from_bytes(data[at + 16 : at + 24], "big")
+        index, groups = marshal.loads(data[at + 24 : begin])
     except (OSError, ValueError, EOFError, TypeError, AttributeError):
         return
-    sys.meta_path.insert(0, _Finder(os.path.dirname(package), index, data, begin + head))
+    finder = _Finder(os.path.dirname(package), index, groups, data, begin)
+    if finder.has(_OWN):
+        sys.meta_path.insert(0, finder)
 
 
 def _hash_of(path: str) -> bytes:
     with open(path, "rb") as file:
-        return _hash(file.read())
+        return source_hash(file.read())
 
 
-def _mark() -> bytes:
-    """Return what only a bundle that this interpreter and this form of the index can run begins with."""
-    return f"preflight 2 {sys.implementation.cache_tag} {sys.hexversion:x} {sys.flags.optimize}\n".encode()
+def mark() -> bytes:
+    """Return what only a bundle that this interpreter and this form of the index can run begins with (__main__.py)."""
+    return f"preflight 4 {sys.implementation.cache_tag} {sys.hexversion:x} {sys.flags.optimize}\n".encode()
 
 
 class _Finder:
     """Finder and loader in one, for the modules of one bundle."""
 
-    def __init__(self, directory: str, index: dict[str, _Entry], data: mmap.mmap, begin: int) -> None:
-        self._directory, self._index, self._data, self._begin = directory, index, data, begin
+    def __init__(self, directory: str, index: dict[str, Entry], groups: Groups, data: memoryview, begin: int) -> None:
+        self._directory, self._index, self._groups, self._data, self._begin = directory, index, groups, data, begin
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Return the spec of a module of ours; None for any other, and where its file is no more what was bundled."""
         entry = self._index.get(name)
-        if entry is None:
+        file = self._file(name, entry) if entry else None
+        if entry is None or file is None:
             return None
-        place = f"{self._directory}/{name.replace('.', '/')}"
-        file = f"{place}/__init__.py" if entry[0] else f"{place}.py"
-        try:
-            info = os.stat(file)
-            if info.st_size != entry[3] or (info.st_mtime_ns != entry[4] and _hash_of(file) != entry[5]):
-                return None
-        except OSError:
-            return None
-        spec: ModuleSpec = _Spec(name, self, origin=file, is_package=entry[0])  # type: ignore[arg-type]
-        spec.has_location = True
-        if entry[0]:
-            spec.submodule_search_locations = [place]
-        return spec
+        group = self._groups.get(name)
+        if group is not None:
+            for one, code in marshal.loads(self._part(*group)):
+                self._run(one, code)
+        return self._spec(name, entry, file)
+
+    def has(self, name: str) -> bool:
+        """Return whether a module's file is what was bundled."""
+        entry = self._index.get(name)
+        return entry is not None and self._file(name, entry) is not None
 
     def create_module(self, spec: ModuleSpec) -> None:
         """Leave it to Python."""
@@ -133,7 +99,55 @@ class _Finder:
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code."""
         _, offset, length, *_ = self._index[module.__name__]
-        begin = self._begin + offset
-        code = marshal.loads(self._data[begin : begin + length])
+        code = marshal.loads(self._part(offset, length))
         _imp._fix_co_filename(code, module.__file__)  # type: ignore[attr-defined]
         exec(code, module.__dict__)
+
+    def _run(self, name: str, code: CodeType) -> None:
+        """Import a module whose code is at hand; one that is there, has no package yet, or another file, is left."""
+        modules = sys.modules
+        entry = self._index[name]
+        package, _, last = name.rpartition(".")
+        if name in modules or (package and package not in modules):
+            return
+        file = self._file(name, entry)
+        if file is None:
+            return
+        module = _Module(name)
+        spec = self._spec(name, entry, file)
+        module.__file__, module.__spec__ = file, spec
+        module.__loader__ = self  # type: ignore[assignment]
+        module.__package__ = name if entry[0] else package
+        if entry[0]:
+            module.__path__ = spec.submodule_search_locations  # type: ignore[assignment]
+        modules[name] = module
+        try:
+            _imp._fix_co_filename(code, file)  # type: ignore[attr-defined]
+            exec(code, module.__dict__)
+        except BaseException:
+            modules.pop(name, None)
+            raise
+        if package:
+            setattr(modules[package], last, module)
+
+    def _file(self, name: str, entry: Entry) -> str | None:
+        """Return the path of a module's file, None where it is no more what was bundled."""
+        place = f"{self._directory}/{name.replace('.', '/')}"
+        file = f"{place}/__init__.py" if entry[0] else f"{place}.py"
+        try:
+            info = os.stat(file)
+            if info.st_size != entry[3] or (info.st_mtime_ns != entry[4] and _hash_of(file) != entry[5]):
+                return None
+        except OSError:
+            return None
+        return file
+
+    def _spec(self, name: str, entry: Entry, file: str) -> ModuleSpec:
+        spec: ModuleSpec = _Spec(name, self, origin=file, is_package=entry[0])  # type: ignore[arg-type]
+        spec.has_location = True
+        if entry[0]:
+            spec.submodule_search_locations = [os.path.dirname(file)]
+        return spec
+
+    def _part(self, offset: int, length: int) -> memoryview:
+        return self._data[self._begin + offset : self._begin + offset + length]

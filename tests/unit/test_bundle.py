@@ -1,5 +1,6 @@
 """The bundle: the same modules as the files, and the files where it does not fit."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from preflight import bundle
+from preflight.deploy import bundling
 from preflight.deploy.copy import files_below
 
 SHOW = """
@@ -62,9 +64,67 @@ def test_a_bundle_that_does_not_fit_is_passed_over(lib: Path, spoil: str) -> Non
 
 
 def test_it_holds_every_module_of_its_rooms_and_none_of_the_users_side(lib: Path) -> None:
-    names = {name for name, _ in bundle._modules(str(lib / "preflight"))}
+    names = {name for name, _ in bundling._modules(str(lib / "preflight"))}
     assert {"preflight", "preflight.files", "preflight.hooks.main", "preflight.facts.gpu", "preflight.checks"} <= names
     assert not [name for name in names if name.split(".")[1:2] in (["cli"], ["submit"], ["deploy"])]
+
+
+def trees() -> dict[str, ast.Module]:
+    package = str(Path(bundle.__file__).parent)
+    return {name: ast.parse(Path(path).read_bytes()) for name, path in bundling._modules(package)}
+
+
+@pytest.mark.parametrize("first", bundling.GROUPS)
+def test_what_is_run_before_a_module_imports_it_in_no_way(first: str) -> None:
+    """Else it would be run twice, and there would be two of each of its classes."""
+    every = trees()
+    group = bundling.grouped(every)[first]
+    assert first in every
+    assert len(group) > 5
+    assert [one for one in group if first in bundling._closure([one], every)] == []
+    for one in group:
+        before = group[: group.index(one)]
+        assert set(bundling._imports(every[one])) & set(group) <= {*before, *_packages(one)}, one
+
+
+def _packages(name: str) -> set[str]:
+    parts = name.split(".")
+    return {".".join(parts[:number]) for number in range(1, len(parts))}
+
+
+ALL = """
+import sys
+sys.path.insert(0, {lib!r})
+if {use}:
+    from preflight.bundle import use
+    use({lib!r} + "/preflight")
+for name in {names!r}:
+    __import__(name)
+from preflight.checks.registry import every_check
+from preflight.facts.registry import every_fact
+found = [(one.name, one.help, one.run.__module__) for one in every_check().values()]
+found += [(one.subject, one.help, one.read.__module__) for one in every_fact().values()]
+print(found)
+print(sorted(
+    (name, module.__file__, module.__package__, module.__spec__.name, sys.modules[name] is module,
+     list(getattr(module, "__path__", [])), sorted({{*vars(module)}} - {{"annotations", "__cached__"}}))
+    for name, module in sys.modules.items() if name.startswith("preflight.") and name != "preflight.bundle"
+))
+"""
+
+
+def test_modules_are_the_same_from_the_bundle_and_from_their_files(lib: Path) -> None:
+    """Their names, what is in them, the checks and facts with their helps."""
+    found = []
+    groups = bundling.grouped(trees())
+    names = [*groups, *(name for group in groups.values() for name in group)]
+    for use in (True, False):
+        script = ALL.format(lib=str(lib), use=use, names=names)
+        command = [sys.executable, "-I", "-S", "-c", script]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found.append(said)
+    assert len(found[0]) > 50_000
+    assert found[0] == found[1]
 
 
 def times(lib: Path, of: Callable[[int], int]) -> None:

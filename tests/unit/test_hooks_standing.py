@@ -37,15 +37,15 @@ class Site:
         self.place = place / "expected-n1.json"
         self.rows = [*MANY]
         self.judged = 0
-        from preflight.checks import clauses
+        from preflight.requirements import evaluate
 
-        real = clauses.evaluate
+        real = evaluate.evaluate
 
         def counting(requirement: Any, view: Any, **more: Any) -> Any:
             self.judged += len(requirement.clauses)
             return real(requirement, view, **more)
 
-        monkeypatch.setattr(clauses, "evaluate", counting)
+        monkeypatch.setattr(evaluate, "evaluate", counting)
 
     def run(self, facts: FactsDocument, partition: str = "", **row: Any) -> Assessment:
         rows = (*(Expectation("n1", (), text) for text in self.rows), *((Expectation(**row),) if row else ()))

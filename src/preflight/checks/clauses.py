@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from preflight.checks.finding import Finding, failed, passed, untold
 from preflight.checks.registry import ENVIRONMENT, Context, check
-from preflight.requirements.evaluate import consumable, evaluate
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -73,6 +72,7 @@ def gpu_code(context: Context, limit: float | None) -> Iterator[Finding]:
     for asked in context.asked:
         if asked.stated:
             continue
+        from preflight.requirements.evaluate import evaluate
         from preflight.requirements.summary import span
 
         results = evaluate(asked.requirement, context.job, tables=context.policy.tables())
@@ -98,6 +98,8 @@ def _clauses(context: Context, ours: bool) -> Iterator[Finding]:
     for asked in context.asked:
         if (asked.source == "policy") is not ours or not asked.stated:
             continue
+        from preflight.requirements.evaluate import consumable, evaluate  # only where something is asked
+
         results = evaluate(asked.requirement, view, cuda_minor=minor, tables=tables)
         for clause, result in zip(asked.requirement.clauses, results):
             # A user can fill /dev/shm; were that the node's fault, any user could have it drained.

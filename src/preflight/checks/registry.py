@@ -7,13 +7,14 @@ import os
 from preflight.checks.finding import Finding, passed, skipped, untold
 from preflight.facts.view import Facts, Unknown, View, attribute
 from preflight.policy.model import Policy
-from preflight.requirements.grammar import Requirement
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
+
+    from preflight.requirements.grammar import Requirement
 
 
 PHASES = ("prolog", "epilog", "health")

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 import preflight
 from preflight import bundle
+from preflight.deploy import bundling
 from preflight.deploy.layout import OLDEST, DeployError
 
 DISTRIBUTION = "slurm-preflight"
@@ -138,4 +139,4 @@ def copy_package(lib: str, named: str = "") -> None:
     # A library may carry files for other Pythons that do not compile; ours must.
     if not (compiled(lib, 2) or compiled(f"{lib}/preflight", 1)):
         raise DeployError("the package does not compile with this Python: is it 3.9 or later?")
-    bundle.make(f"{lib}/preflight", f"{named or lib}/preflight")
+    bundling.make(f"{lib}/preflight", f"{named or lib}/preflight")

@@ -20,14 +20,13 @@ from preflight.hooks.gpus import expected, job_gpus
 from preflight.hooks.reading import Reading
 from preflight.policy.model import Policy
 from preflight.policy.site_files import any_files
-from preflight.requirements.evaluate import facts_needed
-from preflight.requirements.grammar import RequirementError, from_comment, parse
 from preflight.slurm.environment import Job
 from preflight.slurm.gres import Gres
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from preflight.checks.run import Memo
@@ -177,18 +176,21 @@ def requirements(
     texts = [(question.require, "--require")]
     broken = []
     if job is not None:
-        texts += [(job.require, "--require"), (from_comment(job.comment) or "", "comment")]
-        if from_comment(job.comment) == "":
+        in_comment = _in_comment(job.comment)
+        texts += [(job.require, "--require"), (in_comment or "", "comment")]
+        if in_comment == "":
             broken.append(("require:", "comment", "nothing follows require:"))
     partitions = set(job.partition.split(",")) if job else set()
     for one in question.policy.expect:
         everywhere = not one.partitions
         if (everywhere and many is None) or (not everywhere and (job is None or partitions & set(one.partitions))):
             texts.append((one.require, "policy"))
-    asked = []
+    asked: list[SourcedRequirement] = []
     for text, source in dict.fromkeys(texts):  # rows of several partitions may ask the same
         if not text:
             continue
+        from preflight.requirements.grammar import RequirementError, parse  # a quarter of a hook's modules
+
         try:
             asked.append(SourcedRequirement(parse(text), source))
         except RequirementError as error:
@@ -206,19 +208,37 @@ def requirements(
     return tuple(asked), tuple(broken)
 
 
+def _in_comment(comment: str) -> str | None:
+    """Return the requirement in a job's comment, as `preflight.requirements.grammar.from_comment` does."""
+    if ":" not in comment:
+        return None
+    from preflight.requirements.grammar import from_comment
+
+    return from_comment(comment)
+
+
+def _needed(asked: Sequence[SourcedRequirement]) -> list[tuple[str, frozenset[str]]]:
+    """Return (source, subjects of facts that evaluating it reads) of each requirement."""
+    if not asked:
+        return []
+    from preflight.requirements.evaluate import facts_needed
+
+    return [(one.source, facts_needed(one.requirement)) for one in asked]
+
+
 def subjects(question: Question, asked: tuple[SourcedRequirement, ...], many: Standing | None = None) -> frozenset[str]:
     """Return the fact subjects to read: NVML only where the job has GPUs, or something asks for it."""
     context = Context(question.phase, View({}, {}), View({}, {}), question.policy)
     wanted = set(ALWAYS if question.phase == "epilog" else ALWAYS + DESCRIBES)
-    for one in asked:
-        wanted |= facts_needed(one.requirement)
+    needed = _needed(asked)
+    wanted.update(*(names for _, names in needed))
     by_site: set[str] = set()
     if many is not None:
-        by_site.update(many.subjects(), *(facts_needed(one.requirement) for one in many.asked()))
+        by_site.update(many.subjects(), *(names for _, names in _needed(many.asked())))
         wanted |= by_site
     no_gpus = question.job is not None and not question.job.gpus_text
     if no_gpus:
-        by_site.update(name for one in asked if one.source == "policy" for name in facts_needed(one.requirement))
+        by_site.update(name for source, names in needed if source == "policy" for name in names)
         wanted -= {"gpus"} - by_site  # a job without GPUs fails a GPU clause whatever the node has
     for check, _, _ in checks_for(context):
         if not (check.device and no_gpus):

@@ -4,7 +4,6 @@ import os
 
 from preflight.hooks import record
 from preflight.hooks.assess import Assessment, Question, assess
-from preflight.hooks.pending import begin
 from preflight.hooks.run import Run
 from preflight.report.model import Report
 from preflight.slurm.gres import Gres, cached
@@ -76,6 +75,7 @@ def act(run: Run, found: Assessment, decision: Decision, report: Report) -> bool
     if run.job is not None:
         from preflight.hooks.marking import one_line
         from preflight.hooks.move import Move, move
+        from preflight.hooks.pending import begin
         from preflight.hooks.tasks import sends_every_task_away
 
         every = sends_every_task_away(found.findings, found.document, run.job)

@@ -10,7 +10,7 @@ from preflight.checks.finding import Finding
 from preflight.checks.registry import JobGpus
 from preflight.facts.cache import boot_id
 from preflight.files import tolerate, unlink, write_json
-from preflight.hooks import journal, outbox
+from preflight.hooks import journal
 from preflight.hooks.assess import Assessment
 from preflight.hooks.cluster import cluster_of
 from preflight.hooks.keep import Delivery
@@ -134,13 +134,20 @@ def finish(run: Run, report: Report) -> bool:
     delivery.end()
     if delivery.record:
         troubles.append(f"spool: {delivery.record}")
-        outbox.keep_record(run, report)
+        _outbox().keep_record(run, report)
     if delivery.copy:
         troubles.append(f"report dir: {delivery.copy}")
         if not delivery.record:
-            outbox.keep_copy(run, report)
+            _outbox().keep_copy(run, report)
     say(run, report, troubles)
     return not delivery.record
+
+
+def _outbox() -> Any:
+    """Return the module that keeps for later what could not be written; few runs need it."""
+    from preflight.hooks import outbox
+
+    return outbox
 
 
 def note_for_tasks(run: Run, report: Report) -> None:

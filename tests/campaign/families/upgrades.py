@@ -22,7 +22,7 @@ MODULES = sorted(
     for room in ("hooks", "policy", "slurm", "facts", "checks", "report")
     for path in (SOURCE / room).glob("*.py")
 )
-TOP = ("__main__.py", "__init__.py", "bundle.py", "files.py", "jsonio.py", "verdict.py", "tuples.py")
+TOP = ("__main__.py", "start.py", "__init__.py", "bundle.py", "files.py", "jsonio.py", "verdict.py", "tuples.py")
 DELAYS_MS = (0, 10, 25, 40, 60, 90, 150, 300, 600, 1000)
 TEXTS = {"empty": "", "half": None, "no Python": "def (:\n", "NULs": "\0" * 100}
 
