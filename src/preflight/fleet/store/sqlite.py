@@ -216,7 +216,9 @@ def _make_day(path: str) -> None:
     connection.executescript(SQLITE_DAY)
     connection.close()
     os.rename(new, path)
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+    if os.name != "posix":
+        return  # no directory can be opened there
+    directory = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:

@@ -119,7 +119,7 @@ def connect(path: str, cache_kib: int = CACHE_KIB) -> sqlite3.Connection:
     # Reports name users and jobs. SQLite gives its log the mode of its file. One that is there is not opened here:
     # closing it would end the locks that other threads hold on it.
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     return _existing(path, cache_kib)
 
 
