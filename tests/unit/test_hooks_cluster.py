@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from preflight.agent import wire
-from unit.agent_site import AgentSite
+from unit.agent_site import AgentSite, spoken
 from unit.hook_site import JOB, Site
-from unit.test_agent import request
 
 CONFIG = "Configuration data as of 2026-11-24T10:00:00\\nClusterName             = asked\\nSLURM_VERSION = 24.11.5\\n"
 
@@ -50,7 +49,7 @@ def test_every_phase_and_the_agent_name_the_same_cluster(idle: AgentSite) -> Non
     assert health(site) == "lab"  # before any job
     assert [of_job(site, phase, conf) for phase in ("prolog", "epilog")] == ["lab", "lab"]
     idle.start()
-    said = request(idle, {**JOB, "SLURM_JOB_ID": "8", "SLURM_CLUSTER_NAME": "lab", "SLURM_CONF": str(conf)})
+    said = spoken(idle, {**JOB, "SLURM_JOB_ID": "8", "SLURM_CLUSTER_NAME": "lab", "SLURM_CONF": str(conf)})
     report: dict[str, Any] = json.loads(said[len(wire.PASS) :])
     assert (report["source"], report["cluster"]) == ("agent", "lab")
     assert health(site) == "lab"
