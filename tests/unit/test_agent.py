@@ -133,6 +133,23 @@ def test_a_gpu_that_breaks_is_found_by_the_next_prolog(agent: AgentSite) -> None
     assert done.stdout.split()[1] <= f"{time.monotonic():.9f}"  # the wait counts towards its deadline
 
 
+MIG = {"gpu.0.mig.mode": 1, "gpu.0.mig.0.gi": 1, "gpu.0.mig.0.uuid": "MIG-1111-aaaa", "gpu.0.mig.0.slices": 3}
+
+
+def test_mig_devices_that_are_made_anew_are_found_by_the_next_prolog(agent: AgentSite) -> None:
+    """The mode stays what it was: the devices themselves are looked at every second."""
+    job = {**JOB, "SLURM_JOB_GPUS": "0", "CUDA_VISIBLE_DEVICES": "MIG-1111-aaaa"}
+    agent.site.scenario(H100X2, MIG)
+    agent.seen()
+    assert agent.prolog(**job)[0] == "agent"
+    agent.site.scenario(H100X2, {**MIG, "gpu.0.mig.0.uuid": "MIG-2222-bbbb"})
+    agent.seen()
+    way, _ = agent.prolog(**{**job, "SLURM_JOB_ID": "8"})
+    assert (way, agent.site.report(8)["verdict"] == "ready") == ("one-shot", False)
+    (agent.site.spool / "streaks-n1.json").unlink(missing_ok=True)
+    assert agent.prolog(**{**job, "SLURM_JOB_ID": "9", "CUDA_VISIBLE_DEVICES": "MIG-2222-bbbb"})[0] == "agent"
+
+
 @pytest.mark.parametrize("fault", ["absent", "stopped", "killed", "of another version", "hung driver"])
 def test_whatever_befalls_the_agent_the_hook_judges_itself(agent: AgentSite, programs: Path, fault: str) -> None:
     agent.write_client(programs / "preflight-client", wait_ms=300 if fault == "stopped" else 5000)

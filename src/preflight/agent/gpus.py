@@ -35,7 +35,8 @@ STUCK_S = 5.0  # from which on a call is said to be stuck
 KILL_S = 30.0  # from which on the child is ended for it
 # Calls of gpu.CALLS that are looked at every second: a lost GPU and one that needs a reset say so in any of them.
 PROCESSES = "nvmlDeviceGetComputeRunningProcesses"  # which, not how much memory they have just now
-SIGNALS = ("nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetRemappedRows", "nvmlDeviceGetMigMode", PROCESSES)
+MIG_MODE, MIG_DEVICE = "nvmlDeviceGetMigMode", "nvmlDeviceGetMigDeviceHandleByIndex"
+SIGNALS = ("nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetRemappedRows", MIG_MODE, PROCESSES)
 AGAIN = b"\n"  # to the child: read everything, and tell it
 _TIMES = struct.Struct("dd")  # the last look; the beginning of the call that the child is in, 0 between looks
 _CALL = 256
@@ -277,6 +278,8 @@ def _signals(shared: _Shared, library: str) -> Any:
             for name, _, read in CALLS:
                 if name in SIGNALS:
                     found.append(_value(shared, index, name, read, nvml, handle))
+                    if name == MIG_MODE and isinstance(found[-1], tuple) and found[-1][0]:
+                        found.append(_value(shared, index, MIG_DEVICE, _slices, nvml, handle))
             found.append(_value(shared, index, "nvmlDeviceGetFieldValues", fields, nvml, handle, RECOVERY))
         return found
     except Fault as fault:
@@ -294,6 +297,21 @@ def _value(shared: _Shared, index: int, name: str, read: Any, *arguments: Any) -
     except Fault as fault:
         return fault.name
     return [one["pid"] for one in found[0]] if name == PROCESSES else found
+
+
+def _slices(nvml: Any, handle: Any) -> list[str]:
+    """Return UUID and name, which has the profile, of a GPU's MIG devices: others are made while the mode stays."""
+    from preflight.facts.mig import MAX_DEVICES
+    from preflight.facts.nvml import Fault, call
+
+    found = []
+    for place in range(min(int(call(nvml, "nvmlDeviceGetMaxMigDeviceCount", handle)), MAX_DEVICES)):
+        try:
+            device = call(nvml, MIG_DEVICE, handle, place)
+            found.append(f"{call(nvml, 'nvmlDeviceGetUUID', device)} {call(nvml, 'nvmlDeviceGetName', device)}")
+        except Fault as fault:
+            found.append(fault.name)
+    return found
 
 
 def _close(nvml: Any) -> None:
