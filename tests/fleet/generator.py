@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +20,8 @@ class Template:
     """One kind of report; `make` fills in node, time, job and what is measured."""
 
     def __init__(self, **kind: Any) -> None:
-        raw = samples.report(node=_NODE, at=_AT, job=_JOB, checks=len(samples.CHECKS), boot=(_BOOT, _UP), **kind)
+        common = {"node": _NODE, "at": _AT, "job": _JOB, "checks": len(samples.CHECKS), "boot": (_BOOT, _UP)}
+        raw = samples.report(**{**common, **kind})
         stamp, compact = _stamps(_AT)
         up, _ = _stamps(_UP)
         for place, mark in enumerate((_NODE.encode(), stamp, compact, b"%d" % _JOB, _BOOT.encode(), up)):
@@ -97,6 +98,18 @@ def month(
                 yield kinds["ready" if slot % 2 else "epilog", age].make(node, at, job, booted[number])
 
 
+def checks(verdicts: dict[str, str], end: float, old: Sequence[str], gpus: int = 8) -> Iterator[bytes]:
+    """Yield a health check of each node of ``verdicts`` within the five minutes before ``end``.
+
+    It says what the node's latest report did, but of a job that did not fit. ``old``: nodes of the older driver.
+    """
+    kinds = _kinds(gpus)
+    words = {"unhealthy": "checked, faulty", "degraded": "checked, warm"}
+    for at, (node, verdict) in enumerate(sorted(verdicts.items())):
+        age = "old" if node in old else "new"
+        yield kinds[words.get(verdict, "checked"), age].make(node, end - 300 * at / len(verdicts), 1, 0.0)
+
+
 def _kinds(gpus: int) -> dict[tuple[str, str], Template]:
     fault = samples.finding("gpu.ecc.uncorrected", "fail", "node", subject="gpu 1")
     misfit = samples.finding("requirement", "fail", "job", subject="node", expected="cuda>=13")
@@ -126,6 +139,9 @@ def _kinds(gpus: int) -> dict[tuple[str, str], Template]:
             "found": [samples.finding("gpu.driver", "unknown", "node", subject="driver", observed=None)],
         },
         "still": {"phase": "health", "verdict": "unhealthy", "found": [fault]},
+        "checked": {"phase": "health", "boot": None},
+        "checked, warm": {"phase": "health", "boot": None, "verdict": "degraded", "found": [warm]},
+        "checked, faulty": {"phase": "health", "boot": None, "verdict": "unhealthy", "found": [fault]},
         "resume": {"phase": "health", "action": ("resume", "gpu.ecc.uncorrected", True)},
     }
     drivers = {"old": "550.54.15", "new": "570.10.01"}
