@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,3 +53,24 @@ def test_a_controller_that_is_being_restarted_is_waited_for(tmp_path: Path, monk
     monkeypatch.setattr(ping, "ANSWER_S", 0.2)
     with pytest.raises(ping.NoController, match="is DOWN"):
         ping.awaited(slurm(tmp_path, f'{says} DOWN"; exit 1'))
+
+
+@pytest.mark.parametrize(("took", "pings"), [(2.0, 1), (1.0, 2), (0.01, 10)])
+def test_no_ping_is_begun_that_would_not_end_in_time(took: float, pings: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A primary whose host is gone costs each ping TCPTimeout (2 s)."""
+    clock, began = [100.0], []
+
+    def gone(_: Slurm) -> Slurm:
+        began.append(clock[0])
+        clock[0] += took
+        raise ping.NoController("down")
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(ping, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    monkeypatch.setattr(ping, "reached", gone)
+    with pytest.raises(ping.NoController):
+        ping.awaited(Slurm("", "", 1000.0))
+    assert len(began) == pings
+    assert clock[0] <= 100 + ping.ANSWER_S
