@@ -97,6 +97,32 @@ def test_a_program_asks_for_certain(root: Path) -> None:
     assert "gpu.code=sm_80" not in needs("if test -e x; then ./app; fi", root)
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["app --steps 10", "srun -n 2 app", "export OMP_NUM_THREADS=4\nsrun app", "PATH=/home/alice/other:$PATH\napp"],
+)
+def test_a_program_that_the_scripts_own_path_finds_is_told_and_does_not_bind(root: Path, line: str) -> None:
+    (root / "home/alice/other").mkdir()
+    for path in ("/home/alice/project:$PATH", "$HOME/project:$PATH", "/home/alice/project"):
+        found = needs(f"export PATH={path}\n{line}", root)
+        assert found["gpu.code=sm_80"].binds is False, path
+        assert "found by PATH" in found["gpu.code=sm_80"].why
+        assert not found["arch=x86_64"].binds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "app", "export PATH=$PATH:/home/alice/project\napp", "export PATH=/nowhere:/home/alice/project:$PATH\napp",
+        "export PATH=$X/bin:/home/alice/project:$PATH\napp", "export PATH=/home/alice/project:$PATH\nother",
+        "export PATH=/home/alice/project:$PATH\necho app", "export PATH=/home/alice/project:$PATH\nexport PATH=$Y\napp",
+        "export PATH=/home/alice/project:$PATH\napptainer exec x.sif app",
+    ],
+)  # fmt: skip
+def test_what_path_finds_elsewhere_or_perhaps_is_not_looked_for(root: Path, body: str) -> None:
+    assert "gpu.code=sm_80" not in needs(body, root)
+
+
 def cxx(root: Path, *versions: str) -> None:
     site = root / PREFIX.lstrip("/") / "lib/python3.11/site-packages/more"
     site.mkdir(exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from preflight.submit.infer import environments, gpus, managers, setup, trees, unknown, uses
+from preflight.submit.infer import environments, gpus, managers, programs, setup, trees, unknown, uses
 from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Active, Command
 from preflight.submit.infer.prefixes import again, unresolved, use
@@ -118,7 +118,20 @@ def other(session: Session, command: Command) -> Command | None:
         uses.ran(session, command, again(session, command))
     else:
         uses.works(session, command)
+        _by_name(session, command)
     return None
+
+
+def _by_name(session: Session, command: Command) -> None:
+    """Look into a program that the script's own PATH finds; another may come first on the node, so it does not bind."""
+    word = command.words[0]
+    if not word.known or not word.name or not programs.starts(word.name):
+        return
+    place = uses.on_path(session, command, word.name)
+    if place:
+        from preflight.submit.infer import started
+
+        started.program(session, command, word._replace(text=place), f"found by PATH, in {place.rpartition('/')[0]}")
 
 
 def _python(session: Session, command: Command) -> None:

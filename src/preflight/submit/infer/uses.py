@@ -153,6 +153,31 @@ def in_force(session: Session, command: Command) -> Active | None:
     return None
 
 
+def on_path(session: Session, command: Command, name: str) -> str:
+    """Return the program that a bare name means by what the script itself put in front of PATH, "" where that is none,
+    or not known."""
+    at = command.environment
+    for _ in range(MAX_STEPS):
+        if at is None or at.path is None or not at.path.strip(f"{HOLE}{WIDE}:"):
+            return ""
+        for part in at.path.split(":"):
+            if not part.strip(HOLE + WIDE):
+                break
+            part = session.home + part[1:] if part.startswith("~/") else part
+            place = None if HOLE in part or WIDE in part else joined(command.cwd, part)
+            try:
+                if place is None or "\0" in place or not session.files.is_dir(place):
+                    return ""  # what is there on the node is not known
+                if session.files.is_file(f"{place}/{name}"):
+                    return f"{place}/{name}"
+            except OSError:
+                return ""
+        else:
+            return ""
+        at = at.before
+    return ""
+
+
 def _has_python(session: Session, place: str | None) -> bool | None:
     """Tell whether a directory of PATH has a python; None where that is not known, as it is not here."""
     try:
