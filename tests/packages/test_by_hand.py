@@ -71,7 +71,10 @@ def test_six_jobs_come_out_as_the_demonstration_says(
                 for file, text in files.items():
                     site[name].write(f"/etc/slurm/{file}", text)
             site.start(configless)
-            Story(site).tell()
+            story = Story(site)
+            story.tell()
+            if configless:
+                story.place_from_the_controllers_files()
 
 
 def prepare(image: System, suite: str) -> None:
@@ -190,6 +193,27 @@ class Story:
         for _ in range(2):  # [drain] resume_after
             node.run("/opt/preflight/libexec/healthcheck")
         self.site.wait(lambda: self.site.states()["sick1"] == "idle", "sick1 comes back", 60)
+
+    def place_from_the_controllers_files(self) -> None:
+        """Put cli_filter.lua beside the controller's slurm.conf: every host has it, and jobs are placed from a node."""
+        controller = self.site.controller
+        controller.run(
+            "install", "-m", "644", "/opt/preflight/share/preflight/cli_filter.lua", "/etc/slurm/cli_filter.lua"
+        )
+        with open(controller.root / "etc/slurm/slurm.conf", "a", encoding="utf-8") as conf:
+            conf.write("CliFilterPlugins=cli_filter/lua\n")
+        controller.run("scontrol", "reconfigure")
+        for name in NODES:
+            cache = self.site[name].root / "var/lib/slurm/slurmd/conf-cache"
+            self.site.wait(lambda cache=cache: (cache / "cli_filter.lua").exists(), f"cli_filter.lua on {name}", 60)
+            assert (cache / "plugstack.conf").exists()
+            self.site[name].run("preflight", "publish")
+        self.doctor()
+        done = self.site["rocky1"].ask("sbatch", "--parsable", "--require=debian>=12", "--wrap=true", user=USER)
+        assert done.returncode == 0, done.stderr
+        job = done.stdout.strip()
+        self.site.wait(lambda: self.state(job) == "COMPLETED", f"job {job}", 120)
+        assert self.tries(job) == [("debian1", "ready", "none")]  # placed: rocky1 is the first that is free
 
     def user(self, *command: str) -> subprocess.CompletedProcess[str]:
         return self.site.controller.ask(*command, user=USER)
