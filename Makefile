@@ -71,7 +71,7 @@ test-matrix:
 
 test-cuda:
 	@scripts/setup test
-	@nice -n 10 $(PY) -m pytest -q tests/cuda
+	@PREFLIGHT_TEST_CUDA=1 nice -n 10 $(PY) -m pytest -q tests/cuda
 
 lab-breaker:
 	@scripts/setup test

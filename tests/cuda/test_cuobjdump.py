@@ -7,6 +7,7 @@ otherwise, the test says what is read instead.
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from preflight.artifacts.gpu_code import Code, read
 from preflight.artifacts.gpu_code.model import CUBIN, IGNORED, LINKED, LOADED, LTO, PTX, RELOCATABLE
 
+pytestmark = pytest.mark.skipif(not os.environ.get("PREFLIGHT_TEST_CUDA"), reason="make test-cuda: 700 MB from PyPI")
 PLACE = Path(__file__).parents[2] / "build/cuda"
 NVCC = {
     "13.5": ("nvcc==13.5.37", "crt==13.5.37", "runtime==13.5.37", "cuobjdump==13.5.37", "nvvm==13.5.37"),
