@@ -21,11 +21,13 @@ def main() -> int:
         if ended is not None:
             return ended
     if len(sys.argv) > 2 and sys.argv[1] == "require":
+        gc.disable()
         from preflight.cli.placing import quick
 
         answer = quick(sys.argv[2:])
         if answer is not None:
-            return answer.say()
+            os._exit(answer.say())
+        gc.enable()
     from preflight.cli.main import main as cli
 
     return cli()

@@ -24,11 +24,14 @@ PLAIN = [
     ["--to", "extra", "--gres=gres:gpu:a100_3g.20gb:1", "gpu.count>=1, gpu=3g.20gb"],
     ["--to", "json", "--", 'cuda>=12.4|!mig, mount="/a, \\"b\\" ö", nvlink'],
     ["cuda>=12.4", "--to", "json"],
+    ["--to", "json", "--", "cuda"],
+    ["--to", "json", "--", "a, cudda>=12.4 \x1b[2J\u202e ö"],
+    ["--to", "json", "--", ""],
+    ["--to", "constraint", FEATURES, "h100"],
+    ["--to", "extra", "gpu.memory>=80X"],
 ]
 LONG_WAY = [
     ["cuda>=12.4"],
-    ["--to", "json", "--", "cuda"],
-    ["--to", "extra", "cuda"],
     ["--to", "extra"],
     ["--to", "extra", "--help"],
     ["--to", "extra", "a", "b"],
@@ -44,7 +47,9 @@ def test_both_ways_answer_the_same(arguments: list[str]) -> None:
     assert short is not None
     long = CliRunner().invoke(require, arguments, standalone_mode=False)
     code = long.return_value if long.exception is None else long.exit_code
-    assert (f"{short.text}\n", list(short.remarks), short.code) == (long.stdout, long.stderr.splitlines(), code)
+    stdout = "" if short.text is None else f"{short.text}\n"
+    stderr = "".join(f"{one}\n" for one in short.remarks)
+    assert (stdout, stderr, short.code) == (long.stdout, long.stderr, code)
 
 
 @pytest.mark.parametrize("arguments", LONG_WAY)
@@ -86,6 +91,16 @@ def test_what_the_plugin_runs_at_each_submit_imports_still_less() -> None:
     assert [len(clause) for clause in json.loads(said)] == [1, 2]
     assert "preflight.requirements.grammar" in modules
     assert modules.isdisjoint((*HEAVY, "preflight.requirements.features", "preflight.policy.model"))
+    assert "preflight.slurm.commands" not in modules
+
+
+def test_a_mistake_is_told_as_fast() -> None:
+    command = [sys.executable, "-I", "-S", "-X", "importtime", MAIN, "require", "--to", "json", "--", "cuda>=12.4, gpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert (done.returncode, done.stdout) == (2, "")
+    assert lines[0].startswith("gpu needs an operator and words of the GPU's name, such as h100")
+    assert "| click" not in done.stderr
 
 
 def test_a_reader_that_went_away_changes_nothing() -> None:

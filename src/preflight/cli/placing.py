@@ -1,7 +1,7 @@
 """`preflight require --to extra|constraint|json`: what each job pays for at submit, so Click is not imported for it.
 
-`quick` takes the plain forms of the command, such as the plugin's and cli_filter.lua's; whatever else is asked goes the
-long way, by `preflight.cli.require`, with the same answer.
+`quick` takes the plain forms of the command, such as the plugin's and cli_filter.lua's, and answers mistakes in the
+requirement too; whatever else is asked goes the long way, by `preflight.cli.require`, with the same answer.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import os
 import sys
 import time
 
-from preflight import jsonio
 from preflight.requirements.grammar import Requirement, RequirementError, parse, to_json
-from preflight.slurm.commands import SlurmError
 from preflight.tuples import NamedTuple
 
 OPTIONS = ("--to", "--with", "--features", "--gres", "--config")
@@ -20,9 +18,12 @@ SINFO_S = 5.0
 
 
 class Placed(NamedTuple):
-    """What to print on stdout and, a line each, on stderr; the exit code: 3 where no node has the features for it."""
+    """What to print on stdout (None: nothing) and, a line each, on stderr.
 
-    text: str
+    ``code``, the exit code: 3 where no node has the features for it, 2 where the requirement is mistaken.
+    """
+
+    text: str | None
     remarks: tuple[str, ...]
     code: int
 
@@ -30,6 +31,9 @@ class Placed(NamedTuple):
         """Print it and return the exit code."""
         for remark in self.remarks:
             sys.stderr.write(f"{remark}\n")
+        sys.stderr.flush()
+        if self.text is None:
+            return self.code
         try:
             sys.stdout.buffer.write(os.fsencode(f"{self.text}\n"))  # a user's own --constraint may be any bytes
             sys.stdout.flush()
@@ -39,7 +43,7 @@ class Placed(NamedTuple):
 
 
 def quick(arguments: list[str]) -> Placed | None:
-    """Return the answer to `require` with these arguments; None where it is not of a plain form, or is mistaken."""
+    """Return the answer to `require` with these arguments; None where they are not of a plain form, or Slurm fails."""
     given: dict[str, str] = {}
     words = iter(arguments)
     for word in words:
@@ -58,23 +62,19 @@ def quick(arguments: list[str]) -> Placed | None:
         return None
     own, features, config = given.get("--with", ""), given.get("--features"), given.get("--config")
     try:
-        if given["--to"] == "json":
-            return Placed(indented(to_json(parse(rest[0]))), (), 0)
-        return place(parse(rest[0]), given["--to"], own, features, config, given.get("--gres", ""))
-    except (RequirementError, SlurmError):
+        requirement = parse(rest[0])
+    except RequirementError as error:
+        return Placed(None, (str(error),), 2)
+    if given["--to"] == "json":
+        from preflight.json_text import indented
+
+        return Placed(indented(to_json(requirement)), (), 0)
+    from preflight.slurm.commands import SlurmError
+
+    try:
+        return place(requirement, given["--to"], own, features, config, given.get("--gres", ""))
+    except SlurmError:
         return None
-
-
-def indented(value: object, indent: str = "") -> str:
-    """Return lists and objects of plain values as json.dumps does with indent=2, which would import json."""
-    if isinstance(value, dict):
-        parts, ends = [f"{jsonio.dumps(key)}: {indented(one, indent + '  ')}" for key, one in value.items()], "{}"
-    elif isinstance(value, list):
-        parts, ends = [indented(one, indent + "  ") for one in value], "[]"
-    else:
-        return jsonio.dumps(value)
-    lines = ",".join(f"\n{indent}  {part}" for part in parts)
-    return f"{ends[0]}{lines}\n{indent}{ends[1]}" if parts else ends
 
 
 def place(
