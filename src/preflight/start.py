@@ -28,6 +28,11 @@ def main() -> int:
         if answer is not None:
             os._exit(answer.say())
         gc.enable()
+    if len(sys.argv) > 1 and sys.argv[1] == "sbatch":
+        gc.disable()
+        from preflight.cli.submission import main as submit
+
+        return submit(sys.argv[2:])
     from preflight.cli.main import main as cli
 
     return cli()

@@ -14,7 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preflight.submit.image import ImageError, layered, needs, read, requirement
+from preflight.submit.image import layered
+from preflight.submit.image.model import ImageError
+from preflight.submit.image.needs import needs, requirement
+from preflight.submit.image.open import read
 from preflight.submit.image.unpack import Budget, block, lz4
 from unit.image_samples import (
     CUDA,

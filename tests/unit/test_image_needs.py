@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 from preflight.cli.image import image as command
 from preflight.report.clean import width
 from preflight.requirements.grammar import parse
-from preflight.submit.image import needs, read, requirement
+from preflight.submit.image.needs import needs, requirement
+from preflight.submit.image.open import read
 from unit.image_samples import ALPINE, CUDA, REQUIRE, UBUNTU, Tree, configuration, layer, layout, unpacked
 
 ENFORCED = "NVIDIA_REQUIRE_CUDA=cuda>=12.4\nNVIDIA_VISIBLE_DEVICES=all\n"

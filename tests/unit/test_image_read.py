@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from preflight.submit.image import Found, Image, ImageError, needs, read, requirement
-from preflight.submit.image.model import machine
+from preflight.submit.image.model import Found, Image, ImageError, machine
+from preflight.submit.image.needs import needs, requirement
+from preflight.submit.image.open import read
 from unit.image_samples import (
     ALPINE,
     CUDA,

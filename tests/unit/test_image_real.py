@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from preflight.submit.image import ImageError, needs, read, requirement
 from preflight.submit.image.environment import from_definition
+from preflight.submit.image.model import ImageError
+from preflight.submit.image.needs import needs, requirement
+from preflight.submit.image.open import read
 from preflight.submit.image.sif import read as read_sif
 from unit import infer_samples
 from unit.image_samples import REQUIRE, UBUNTU, partition, sif, unpacked

@@ -190,20 +190,20 @@ def test_sbatch_gets_words_stdin_and_signals_as_from_a_shell(tmp_path: Path, pip
 
 
 def test_a_fault_in_reading_the_words_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from preflight.cli import sbatch
+    from preflight.cli import submission
 
     def broken(*_: object) -> None:
         raise KeyError("broken by the test")
 
     became: list[list[str]] = []
-    monkeypatch.setattr(sbatch, "take_own", broken)
-    monkeypatch.setattr(sbatch, "become", lambda words: became.append(list(words)) or 0)
-    assert sbatch.run(["--strict", "-N2", "job.sh"]) == 0
+    monkeypatch.setattr(submission, "take_own", broken)
+    monkeypatch.setattr(submission, "become", lambda words: became.append(list(words)) or 0)
+    assert submission.run(["--strict", "-N2", "job.sh"]) == 0
     assert became == [["-N2", "job.sh"]]
 
 
 def test_help_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
-    from preflight.cli.sbatch import run
+    from preflight.cli.submission import run
 
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)

@@ -1,7 +1,6 @@
 """Becoming sbatch: the same process, with the script that was read from stdin back on it."""
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -34,6 +33,7 @@ def stdin_script() -> str:
 
 def _keep_stdin() -> None:
     """Read all of stdin into a file in memory, or a nameless one on disk, and put that in its place."""
+    import shutil
     import tempfile
 
     made = os.memfd_create("script") if hasattr(os, "memfd_create") else None
@@ -78,8 +78,8 @@ def real_sbatch(path: str) -> str:
     """
     passed_over = _is_script if os.environ.get(_MARK) in (str(os.getpid()), str(os.getppid())) else _calls_us
     for directory in filter(None, [*path.split(os.pathsep), *commands.PLACES]):
-        found = shutil.which("sbatch", path=directory)
-        if found and not passed_over(found):
+        found = os.path.join(directory, "sbatch")
+        if os.path.isfile(found) and os.access(found, os.X_OK) and not passed_over(found):
             return found
     raise SlurmError(f"sbatch not found in PATH, nor in {', '.join(commands.PLACES)}")
 

@@ -10,7 +10,9 @@ import click
 from preflight.cli import completion
 from preflight.cli.common import fail, write_out
 from preflight.report.clean import clean, clean_tree, width
-from preflight.submit.image import Image, ImageError, Need, needs, read, requirement
+from preflight.submit.image.model import Image, ImageError
+from preflight.submit.image.needs import Need, needs, requirement
+from preflight.submit.image.open import read
 
 COLUMNS = 80
 INDENT = 14

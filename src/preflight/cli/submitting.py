@@ -1,24 +1,26 @@
 """What `preflight sbatch` does before it becomes sbatch: ask the cluster, plan, and say what to add."""
 
+from __future__ import annotations
+
 import os
 
 from preflight.cli.become import real_sbatch
 from preflight.policy.load import load_policy
 from preflight.policy.model import Policy
-from preflight.slurm.at_once import at_once
+from preflight.slurm.at_once import Begun
 from preflight.slurm.cluster import slurm_for
-from preflight.slurm.commands import Slurm
+from preflight.slurm.commands import Slurm, SlurmTimeout
 from preflight.slurm.ping import awaited
-from preflight.submit.additions import added, elsewhere
 from preflight.submit.options_help import plugin_rows
 from preflight.submit.options_table import Row
 from preflight.submit.plan.ask import read_cluster, with_shares
-from preflight.submit.plan.make import ClusterState
-from preflight.submit.said import said, told
-from preflight.submit.script import Submission
-from preflight.submit.script_file import is_anothers
+from preflight.submit.plan.state import ClusterState
 from preflight.submit.site import Site, ask_site
 from preflight.tuples import NamedTuple
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.submit.script import Submission
 
 
 class Connected(NamedTuple):
@@ -41,14 +43,27 @@ class Prepared(NamedTuple):
 
 
 def connect(deadline: float) -> Connected:
-    """Ask the cluster, all at once; ``deadline`` is a time.monotonic() instant.
+    """Ask the cluster, all at once, and whether a controller is there; ``deadline`` is a time.monotonic() instant.
 
-    Raises NoController, other SlurmErrors, PolicyError.
+    What planning needs is imported while Slurm answers. Raises NoController, other SlurmErrors, PolicyError.
     """
     policy = load_policy(None)
-    slurm, sbatch = awaited(slurm_for(policy, deadline)), real_sbatch(os.environ.get("PATH", os.defpath))
-    site, state = at_once(lambda: ask_site(slurm, sbatch), lambda: read_cluster(slurm, policy.publish.via))
-    return Connected(policy, site, state, slurm)
+    slurm, sbatch = slurm_for(policy, deadline), real_sbatch(os.environ.get("PATH", os.defpath))
+    begun = Begun(lambda: ask_site(slurm, sbatch), lambda: read_cluster(slurm, policy.publish.via), _import_planning)
+    reached = awaited(slurm)
+    try:
+        site, state, _ = begun.answers(reached.deadline)
+    except TimeoutError:
+        raise SlurmTimeout("Slurm's commands did not end in time") from None
+    return Connected(policy, site, state, reached)
+
+
+def _import_planning() -> None:
+    """Import what `prepare` and its caller use: meanwhile Slurm's commands run."""
+    import preflight.submit.additions
+    import preflight.submit.infer
+    import preflight.submit.plan.make
+    import preflight.submit.said  # noqa: F401
 
 
 def plugins_here(deadline: float) -> tuple[Row, ...]:
@@ -63,9 +78,12 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
     ``command`` is what the user may call to read more.
     Raises PlanError and OptionError; whatever else a plan may raise is its fault.
     """
+    from preflight.submit.additions import added, elsewhere
     from preflight.submit.infer import Inference
     from preflight.submit.infer import infer as read_needs
-    from preflight.submit.plan import plan
+    from preflight.submit.plan.make import plan
+    from preflight.submit.said import said, told
+    from preflight.submit.script_file import is_anothers
 
     cwd = os.getcwd()
     if infer == "off" or is_anothers(submission.script):

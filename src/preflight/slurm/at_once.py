@@ -5,37 +5,49 @@ For the user's commands only; a hook runs one command after another.
 
 from __future__ import annotations
 
+import time
+
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
 
-def at_once(*reads: Callable[[], Any]) -> tuple[Any, ...]:
-    """Return what each of ``reads`` returns, in their order; raises what the first of them in that order raised.
+class Begun:
+    """Questions under way, each in a thread of its own, and each ends by itself, as Slurm's commands at their limit."""
 
-    Each must end by itself, as Slurm's commands do at their limit. Those that are still under way when an earlier one
-    has failed are not waited for.
-    """
-    from threading import Thread
+    def __init__(self, *reads: Callable[[], Any]) -> None:
+        from threading import Thread
 
-    answers: list[Any] = [None] * len(reads)
-    errors: list[BaseException | None] = [None] * len(reads)
+        self._answers: list[Any] = [None] * len(reads)
+        self._errors: list[BaseException | None] = [None] * len(reads)
 
-    def read(place: int) -> None:
-        try:
-            answers[place] = reads[place]()
-        except BaseException as error:
-            errors[place] = error
+        def read(place: int) -> None:
+            try:
+                self._answers[place] = reads[place]()
+            except BaseException as error:
+                self._errors[place] = error
 
-    threads = [Thread(target=read, args=(place,), daemon=True) for place in range(1, len(reads))]
-    for thread in threads:
-        thread.start()
-    read(0)
-    for place, error in enumerate(errors):
-        if place:
-            threads[place - 1].join()
-            error = errors[place]
-        if error is not None:
-            raise error
-    return tuple(answers)
+        self._threads = [Thread(target=read, args=(place,), daemon=True) for place in range(len(reads))]
+        for thread in self._threads:
+            thread.start()
+
+    def answers(self, until: float | None = None) -> tuple[Any, ...]:
+        """Return what each returned, in their order; raises what the first of them in that order raised.
+
+        Those that are still under way when an earlier one has failed are not waited for. ``until``: a time.monotonic()
+        instant; raises TimeoutError where one has not ended by then.
+        """
+        for thread, place in zip(self._threads, range(len(self._threads))):
+            thread.join(None if until is None else max(until - time.monotonic(), 0.0))
+            error = TimeoutError() if thread.is_alive() else self._errors[place]
+            if error is not None:
+                raise error
+        return tuple(self._answers)
+
+
+def at_once(first: Callable[[], Any], *others: Callable[[], Any]) -> tuple[Any, ...]:
+    """Return what each returns, in their order; raises what the first of them in that order raised, as `Begun`."""
+    begun = Begun(*others)
+    answer = first()
+    return (answer, *begun.answers())

@@ -8,8 +8,6 @@ import re
 from preflight.catalog.tables import SHIPPED, Tables
 from preflight.requirements.grammar import parse
 from preflight.submit.image.model import ImageError
-from preflight.submit.image.needs import needs, requirement
-from preflight.submit.image.open import read
 from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
@@ -66,6 +64,9 @@ def _here(session: Session, command: Command, image: Word, gpus: tuple[bool, str
         real = session.files.resolve(path)
         if real is None or not (session.files.is_file(real) or session.files.is_dir(real)):
             return False
+        from preflight.submit.image.needs import needs, requirement  # most scripts name no image
+        from preflight.submit.image.open import read
+
         outside = real if session.files.own else session.files.path + real
         found = read(outside)
         every = [need for need in needs(found, checked_by) if need.subject in _SUBJECTS]

@@ -10,19 +10,16 @@ import posixpath
 import re
 import stat
 
-from preflight.artifacts.gpu_code.demands import holds
-from preflight.artifacts.gpu_code.elf import is_system_linker
-from preflight.artifacts.gpu_code.model import LIBRARY, PROGRAM, Code, CodeError, Late
-from preflight.artifacts.gpu_code.packages import Owner
-from preflight.artifacts.gpu_code.read import read
-from preflight.artifacts.gpu_code.runs import built_with
-from preflight.artifacts.gpu_code.survey import Library, Package
 from preflight.catalog.versions import show
-from preflight.submit.infer import code, programs, unknown
+from preflight.submit.infer import programs, unknown
 from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import Word, arguments, names
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.artifacts.gpu_code.model import Code
 
 _SYSTEM = re.compile(r"/(?:bin|sbin|usr|lib\w*)/")
 _NODE = re.compile(r"/(?:opt|etc|var|srv|root|snap|nix|gnu|boot)/")  # each machine may have its own
@@ -46,6 +43,10 @@ def program(session: Session, command: Command, word: Word, perhaps: str = "") -
     if path is None:
         _unread(session, command, word, "which program that is depends on what the job has then", perhaps)
         return
+    from preflight.artifacts.gpu_code.model import CodeError, Late  # most scripts start no program by its path
+    from preflight.artifacts.gpu_code.read import read
+    from preflight.submit.infer import code
+
     path = session.cast.get(posixpath.normpath(path), path)
     why = ""
     try:
@@ -145,6 +146,14 @@ def _binds(session: Session, place: str) -> bool:
 
 
 def _asks(session: Session, command: Command, word: Word, place: str, found: Code, perhaps: str) -> None:
+    from preflight.artifacts.gpu_code.demands import holds
+    from preflight.artifacts.gpu_code.elf import is_system_linker
+    from preflight.artifacts.gpu_code.model import LIBRARY, PROGRAM
+    from preflight.artifacts.gpu_code.packages import Owner
+    from preflight.artifacts.gpu_code.runs import built_with
+    from preflight.artifacts.gpu_code.survey import Library, Package
+    from preflight.submit.infer import code
+
     if found.kind not in (PROGRAM, LIBRARY):  # a static program of one position is as a library
         _unread(session, command, word, next(iter(found.notes), "it is no program that is known"), perhaps)
         return

@@ -13,7 +13,7 @@ from preflight.slurm.publish import uses_extra
 from preflight.slurm.shares import of_one_gpu
 from preflight.submit.options_help import plugin_rows
 from preflight.submit.options_table import Row
-from preflight.submit.plan.make import ClusterState
+from preflight.submit.plan.state import ClusterState
 from preflight.submit.script import Component, asked
 
 

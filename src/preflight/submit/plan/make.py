@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from preflight.policy.model import Policy
 from preflight.requirements import names
 from preflight.requirements.doubts import doubts
 from preflight.requirements.grammar import Predicate, Requirement
-from preflight.slurm.models import Node
 from preflight.submit.infer import Inference
 from preflight.submit.plan import change, judge
 from preflight.submit.plan.builds import builds
@@ -17,24 +16,10 @@ from preflight.submit.plan.kinds import Given, Kinds
 from preflight.submit.plan.model import Group, Inferring, Nodes, Part, Placement, Plan, Wants
 from preflight.submit.plan.needs import requirement_of, wants
 from preflight.submit.plan.placement import placement
+from preflight.submit.plan.state import ClusterState
 from preflight.submit.plan.terms import Terms, terms_of
 from preflight.submit.plan.told import told
 from preflight.submit.script import Submission
-from preflight.tuples import NamedTuple
-
-
-class ClusterState(NamedTuple):
-    """What was read of the cluster: its ``nodes``, the ``default`` partition ("" for none), whether Extra places.
-
-    ``shares``: the most that one GPU of a node has ("shard", "mps"), where jobs can have those of one GPU alone; read
-    only for jobs that ask for shares (`ask.with_shares`). ``several``: jobs can have those of several GPUs.
-    """
-
-    nodes: Sequence[Node]
-    default: str
-    by_extra: bool
-    shares: Mapping[str, Mapping[str, int]] = {}
-    several: bool = False
 
 
 def plan(
