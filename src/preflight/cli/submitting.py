@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from preflight.cli.become import real_sbatch
 from preflight.policy.load import load_policy
@@ -60,6 +61,8 @@ def connect(deadline: float) -> Connected:
 
 def _import_planning() -> None:
     """Import what `prepare` and its caller use: meanwhile Slurm's commands run."""
+    with suppress(ImportError):  # a script is then not read, and its plan says so
+        import tree_sitter_bash  # noqa: F401
     import preflight.submit.additions
     import preflight.submit.infer
     import preflight.submit.plan.make
