@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench import agent, code, growth, placing, planning, publishing  # noqa: E402
+from bench import agent, code, growth, placing, planning, publishing, reports  # noqa: E402
 from bench.measure import Case, difference, measure, table  # noqa: E402
 from lab.cluster import Cluster, Site  # noqa: E402
 from nvml import sim  # noqa: E402
@@ -66,7 +66,24 @@ def cases(cluster: Cluster) -> list[Case]:
         *agent.cases(cluster, job, gpus),
         Case("health check, 8 GPUs", [f"{hooks}/healthcheck"], {"SLURMD_NODENAME": "g8"}),
         Case("compile at submit, 4 clauses to --extra", [program, "require", REQUIRE, "--to", "extra"], {}),
+        Case("the plugin's check at submit", [program, "require", "--to", "json", "--", REQUIRE], {}),
+        Case("the same of a mistake", [program, "require", "--to", "json", "--", f"{REQUIRE}, cudda>=12"], {}, 2),
     ]
+
+
+def _growth(cluster: Cluster, full: Case, rounds: int) -> str:
+    """Return a line on what a long policy, many modulefiles and many old records cost."""
+    health = next(case for case in cases(cluster) if case.name.startswith("health check"))
+    place, same = Path(cluster.directory, "grown"), growth.unchanged
+    rows = growth.ratio(full, place / "rows", rounds, growth.with_rows, same)
+    asking = full._replace(environment={**full.environment, SPANK: f"{REQUIRE}, module=tool0/0.0"})
+    many, few = growth.with_modules(growth.MODULES, "g8"), growth.with_modules(20, "g8")
+    modules = growth.ratio(asking, place / "modules", rounds, many, few)
+    jobs = growth.ratio(health, place / "jobs", rounds, growth.with_jobs(growth.JOBS), growth.with_jobs(100))
+    return (
+        f"CPU time of that prolog with {growth.ROWS} rows of [[expect]]: {rows:.2f} times; with {growth.MODULES:,} "
+        f"modulefiles, by 20: {modules:.2f}. Of the health check with {growth.JOBS:,} records, by 100: {jobs:.2f}.\n"
+    )
 
 
 def main() -> int:
@@ -83,6 +100,13 @@ def main() -> int:
         one = {"SLURMD_NODENAME": "g8", "SLURM_JOB_UID": "0", "SLURM_JOB_GPUS": "0"}
         nothing = next(case.command for case in cases(cluster) if case.name == agent.BASH)
         many = agent.at_once(cluster, "g8", one, nothing)
+        grown = _growth(cluster, full, options.rounds)
+        large = reports.figures(
+            next(one for one in cluster.reports(1) if one["phase"] == "prolog"),
+            f"{cluster.prefix}/bin/preflight",
+            Path(cluster.directory, "reports"),
+            3,
+        )
         ready = [one["verdict"] for one in cluster.reports(1)]
     if ready != ["ready"]:
         raise RuntimeError(f"the timed prolog should have said ready, not {ready}")
@@ -92,6 +116,7 @@ def main() -> int:
     text += f"The catalog's share, by the cuda clause: {catalog:.1f} ms (median of the differences round by round).\n"
     more = f"by {growth.MORE} more, in turn"
     text += f"A check more of those 8 GPUs costs that prolog {check_ms:.3f} ms of CPU time ({more}).\n"
+    text += grown + reports.text(large)
     text += agent.text(figures, many)
     took, fitting = placing.seconds(REQUIRE)
     text += f"{placing.NODES:,} nodes judged by those 4 clauses: {took * 1000:.0f} ms ({fitting:,} fit).\n"

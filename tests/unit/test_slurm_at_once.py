@@ -41,8 +41,7 @@ def test_what_has_not_ended_in_time_is_an_error_and_an_earlier_failure_is_told_f
         with pytest.raises(TimeoutError):
             Begun(lambda: 1, lambda: over.wait(60)).answers(time.monotonic())
         with pytest.raises(ValueError, match="failed"):
-            begun = Begun(fail, lambda: over.wait(60))
-            begun.answers(time.monotonic() + 30)
+            Begun(fail, lambda: over.wait(60)).answers(time.monotonic() + 30)
         assert Begun(lambda: 1, lambda: 2).answers(time.monotonic() + 30) == (1, 2)
     finally:
         over.set()

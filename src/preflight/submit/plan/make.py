@@ -8,6 +8,7 @@ from preflight.policy.model import Policy
 from preflight.requirements import names
 from preflight.requirements.doubts import doubts
 from preflight.requirements.grammar import Predicate, Requirement
+from preflight.slurm.models import Node
 from preflight.submit.infer import Inference
 from preflight.submit.plan import change, judge
 from preflight.submit.plan.builds import builds
