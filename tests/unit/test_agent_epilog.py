@@ -32,6 +32,7 @@ def test_an_epilog_with_nothing_to_do_is_answered_and_recorded(agent: AgentSite)
     until(lambda: not (site.run_dir / "task/n1.7").exists(), "the note taken away")
     until((site.run_dir / "counters-n1.json").exists, "the GPUs' counters for the next one")
     until((site.spool / "ends-n1.json").exists, "how the job ended")
+    until((site.run_dir / "kept-cuda.json").exists, "whether CUDA starts, for the next prologs")
     until(lambda: agent.ask("status")["reports_waiting"] == 0, "an empty journal")
     assert site.slurm_calls() == []
 
@@ -133,6 +134,22 @@ def test_what_the_client_does_not_take_changes_nothing(agent: AgentSite, program
     until(lambda: child not in agent.children(), "its child's end")
     assert agent.site.report(phase="epilog") == own
     assert agent.ask("status")["reports_waiting"] == 0
+
+
+def test_what_only_the_agents_child_has_read_is_kept_for_no_prolog(agent: AgentSite) -> None:
+    """In its unit CUDA may not start where it does in slurmd's: that epilog is the hook's, and so is its answer."""
+    settled(agent)
+    kept = agent.site.run_dir / "kept-cuda.json"
+    kept.unlink(missing_ok=True)
+    agent.site.scenario(H100X2, SICK)
+    nothing = agent.site.place / "nothing"
+    nothing.write_text("#!/bin/sh\necho one-shot\n")
+    nothing.chmod(0o755)
+    program = Path((agent.site.place / "client-epilog").read_text().split("\n")[0][2:])
+    agent.write_client(program, otherwise=str(nothing), phase="epilog")
+    assert agent.epilog(**GPUS)[0] == "one-shot"
+    assert "verdict unhealthy: drain" in agent.ask("status")["one_shot_because"]
+    assert not kept.exists()
 
 
 def test_an_epilog_whose_child_is_killed_is_the_hooks(agent: AgentSite) -> None:

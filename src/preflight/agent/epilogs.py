@@ -188,6 +188,8 @@ def _child(theirs: Socket, run: Run, daemon: Daemon, waiting: bool) -> None:
     backstop(run.deadline - time.monotonic())
     rundir.watch(run.run_dir)
     spool.watch(run.run_dir, run.node)
+    # The agent's unit may allow less than slurmd does: what makes an epilog the hook's is no answer for prologs.
+    run = run._replace(reading=run.reading._replace(source=run.reading.source._replace(keeps=False)))
     if run.job is not None and run.job.gpus_text:
         run = run._replace(reading=run.reading.ahead(run.probe_deadline))
     asked = epilog.ask(run, gres(run, daemon), waiting)
@@ -203,8 +205,22 @@ def _child(theirs: Socket, run: Run, daemon: Daemon, waiting: bool) -> None:
     report["duration_ms"] = round(age_s * 1000, 3)
     theirs.sendall(f"ok {jsonio.dumps(report)}\n".encode())
     if theirs.recv(1) == GO:
+        _keep(asked.run, found)
         epilog.keep_counters(asked, found)
         epilog.close(asked, found, report)
+
+
+def _keep(run: Run, found: Assessment) -> None:
+    """Keep dear facts for the prologs to come, as a hook's own reading does."""
+    from preflight.facts.answer import Answer
+    from preflight.facts.kept import keep
+    from preflight.facts.registry import fact_of
+
+    unknown = {path.split(".")[0] for path in found.document.unknown}
+    for subject, values in found.document.facts.items():
+        fact = fact_of(subject)
+        if fact.keep_s and subject not in unknown:
+            keep(run.run_dir, fact, Answer(values))
 
 
 def _more(asked: Asked, found: Assessment) -> str:

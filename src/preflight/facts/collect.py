@@ -95,7 +95,7 @@ class Collection:
         """Keep dear facts for the prologs to come."""
         run_dir = self.source.run_dir
         for fact in self.facts:
-            if fact.keep_s and run_dir and self.source.phase != "prolog":
+            if fact.keep_s and run_dir and self.source.phase != "prolog" and self.source.keeps:
                 from preflight.facts.kept import keep
 
                 keep(run_dir, fact, self.answers[fact.subject])

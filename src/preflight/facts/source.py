@@ -19,7 +19,8 @@ class Source(NamedTuple):
     libnvidia-ml.so.1. ``module_paths``: directories of modulefiles. ``run_dir``: root's own directory, for static facts
     and for the record of a probe that hangs; None keeps nothing between runs. ``node``: the name in the document.
     ``phase``: the hook's ("prolog", "epilog", "health"), "" for a command, which reads all there is.
-    ``host``: the policy's [[host]] rows that this phase asks on this node, each (kind, its keys).
+    ``host``: the policy's [[host]] rows that this phase asks on this node, each (kind, its keys). ``keeps``: dear facts
+    are kept for the prologs to come as they are read; False where whoever reads them does that.
     """
 
     root: str = "/"
@@ -31,6 +32,7 @@ class Source(NamedTuple):
     node: str = ""
     phase: str = ""
     host: tuple[tuple[str, dict[str, Any]], ...] = ()
+    keeps: bool = True
 
     @property
     def reads_live(self) -> bool:
