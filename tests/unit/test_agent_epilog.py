@@ -201,3 +201,22 @@ def test_a_node_that_is_not_read_in_the_clients_time_is_the_hooks(agent: AgentSi
     way, _ = agent.epilog(**GPUS)
     assert (way, agent.site.report(phase="epilog")["verdict"]) == ("one-shot", "ready")
     assert "not read in time" in str(agent.ask("status")["one_shot_because"])
+
+
+def test_a_slow_driver_is_not_taken_for_hung_by_two_looks_of_one_epilog(agent: AgentSite) -> None:
+    """The agent's child leaves its probe to the hook, which waits for it as for its own."""
+    settled(agent)
+    agent.write_client(client_program(agent), wait_ms=250, phase="epilog")
+    agent.site.policy(deadline_s=6)
+    agent.site.scenario(H100X2, {"delay_ms.nvmlDeviceGetCount": 12_000})  # never in time
+    assert agent.epilog(**GPUS)[0] == "one-shot"
+    report = agent.site.report(phase="epilog")
+    assert report["facts"]["driver"]["nvml"] == "Late", report["findings"]
+    assert (report["verdict"], report["action"]["kind"]) == ("degraded", "none")
+    left = json.loads((agent.site.run_dir / "stuck-nvml.json").read_text())
+    os.killpg(left["pid"], signal.SIGKILL)
+
+
+def client_program(agent: AgentSite) -> Path:
+    """Return the program that an agent's clients run."""
+    return Path(agent.client.read_text().split("\n")[0][2:])

@@ -22,6 +22,7 @@ from preflight.facts.collect import begin
 from preflight.facts.document import FactsDocument
 from preflight.facts.isolate import Outcome, Pace
 from preflight.facts.nvml_result import NvmlResult
+from preflight.facts.probe import Span
 from preflight.facts.schema import check_facts
 from preflight.facts.source import Source
 from preflight.facts.stuck import start_time
@@ -50,12 +51,13 @@ class Node:
         for name, value in sim.environment(path).items():
             self._patch.setenv(name, value)
 
-    def run(self, deadline_s: float = SHORT_S, longer_s: float = 0.0) -> FactsDocument:
+    def run(self, deadline_s: float = SHORT_S, longer_s: float = 0.0, span: Span = Span()) -> FactsDocument:  # noqa: B008
         deadline = time.monotonic() + deadline_s
         collection = begin(
             ("driver", "gpus"),
             Source(str(self.place / "root"), nvml_library=self.library, run_dir=str(self.place / "run")),
             deadline_s,
+            span=span,
         )
         document = collection.finish(deadline, longer_s)
         check_facts(document.facts)
@@ -98,6 +100,47 @@ def test_a_slow_start_is_a_warning_and_the_next_run_is_not_harmed(node: Node) ->
     assert second.facts["driver"]["nvml"] == "ok"
     assert bad(second) == {}
     assert node.left() is None
+
+
+def test_what_the_same_run_has_begun_is_not_waited_for(node: Node) -> None:
+    """The node agent's child had less time for an epilog than its hook has, which asks for itself."""
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": FOREVER_MS})
+    began = time.monotonic()
+    assert node.run(span=Span(began, began + 60)).facts["driver"]["nvml"] == "Late"
+    left = node.left()
+    assert left is not None
+    node.scenario()
+    assert node.run(20.0, span=Span(began)).facts["driver"]["nvml"] == "ok"
+    assert node.left() == left
+
+
+def test_only_a_run_that_began_after_another_was_over_proves_a_hang_by_it(node: Node) -> None:
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": FOREVER_MS})
+    began = time.monotonic()
+    over = began + 60
+    node.run(span=Span(began, over))
+    first = node.left()
+    assert first is not None
+    document = node.run(span=Span(over - 1))
+    assert document.facts["driver"]["nvml"] == "Late"
+    assert {*bad(document).values()} == {"warn"}
+    second = node.left()
+    assert second is not None
+    assert (second["pid"] != first["pid"], start_time(first["pid"])) == (True, None)  # one is kept
+    assert node.run(span=Span(over + 1)).facts["driver"]["nvml"] == "Timeout"
+
+
+def test_a_run_with_less_time_than_a_hook_proves_nothing_and_ends_nothing(node: Node) -> None:
+    node.scenario(**{"delay_ms.nvmlInitWithFlags": FOREVER_MS})
+    node.run()
+    left, now = node.left(), time.monotonic()
+    assert node.run(span=Span(now, now + 60)).facts["driver"]["nvml"] == "Late"
+    assert (node.left(), left is None) == (left, False)
+    assert node.run().facts["driver"]["nvml"] == "Timeout"
+    now = time.monotonic()
+    assert node.run(span=Span(now, now + 60)).facts["driver"]["nvml"] == "Late"
+    assert node.left() is None  # nor is another begun where a call is known to hang
+    assert node.run().facts["driver"]["nvml"] == "Timeout"  # and that is known still
 
 
 def test_what_answers_late_is_waited_for_a_little_longer_and_timed(node: Node) -> None:

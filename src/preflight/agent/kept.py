@@ -150,6 +150,9 @@ class Kept:
         stuck = self._guard.stuck()
         if stuck is not None:
             return f"gpus: a hook's {stuck}"
+        proven = self._guard.proven()
+        if proven is not None:  # whether it still does takes the time that a hook has
+            return f"gpus: hooks have hung in {proven}"
         hangs = self.gpus is not None and self.gpus.stuck_s() > STUCK_S
         return f"gpus: {self.gpus.why_not()}" if hangs and self.gpus is not None else ""
 

@@ -14,7 +14,7 @@ from preflight.agent import wire
 from preflight.agent.answer import Daemons, OneShot, encoded, job_of, judged, policy_of, run_of, usual_subjects
 from preflight.agent.child import Helper
 from preflight.agent.connections import AT_ONCE, Connection, Connections, listen
-from preflight.agent.epilogs import Epilogs, admitted, hurried, preload
+from preflight.agent.epilogs import Epilogs, admitted, hurried, in_time, preload
 from preflight.agent.journal import Journal
 from preflight.agent.kept import Kept
 from preflight.agent.memo import Memo
@@ -299,8 +299,7 @@ class Agent:
             raise OneShot(hangs)
         preload(self._hurried, gpus)
         began = min(run.began, request.until - wire.longest_s(self.policy.agent.wait_ms))
-        run = run._replace(policy=self._hurried, began=began)
-        self._epilogs.put(one, run, daemon, self.journal.pending > 0)
+        self._epilogs.put(one, in_time(run, self._hurried, began), daemon, self.journal.pending > 0)
 
     def _judged(self, said: tuple[Connection, bytes] | None) -> None:
         """Answer an epilog as its child has judged it."""

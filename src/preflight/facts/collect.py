@@ -12,7 +12,7 @@ from preflight.facts import child
 from preflight.facts.answer import Answer
 from preflight.facts.document import FactsDocument
 from preflight.facts.isolate import Channel, wait
-from preflight.facts.probe import Probe
+from preflight.facts.probe import Probe, Span
 from preflight.facts.registry import NVML, Fact, every_fact, fact_of
 from preflight.facts.rootfs import Root
 from preflight.facts.source import Source
@@ -144,19 +144,20 @@ def begin(
     deadline_s: float = 8.0,
     nvml: Probe | None = None,
     longer_s: float = 0.0,
+    span: Span = Span(),  # noqa: B008 - immutable
 ) -> Collection:
     """Start the probe children, read the local facts and return; parameters as `collect`.
 
     ``deadline_s``: seconds until `Collection.finish`'s deadline, by which a child may plan; it outlives a parent that
     never calls that by little. ``longer_s``: as there. ``nvml``: a probe that `begin_nvml` started before, to be used
-    instead of starting one.
+    instead of starting one. ``span``: the run's, for NVML.
     """
     asked = tuple(every_fact() if subjects is None else subjects)
     found = {fact.subject: fact for fact in map(fact_of, asked)}
     collection = Collection(source, list(found.values()))
     by_nvml = [path for path in asked if found[path.split(".")[0]].child == NVML]
     if source.reads_live and any(path not in WITHOUT_NVML for path in by_nvml):
-        collection.nvml = nvml or begin_nvml(source, deadline_s + longer_s, "gpus" in found)
+        collection.nvml = nvml or begin_nvml(source, deadline_s + longer_s, "gpus" in found, span)
     if source.phase == "prolog":
         collection.take_kept()
     for name in dict.fromkeys(fact.child for fact in found.values() if fact.child not in ("", NVML)):
@@ -171,7 +172,12 @@ def begin(
     return collection
 
 
-def begin_nvml(source: Source, deadline_s: float, devices: bool = True) -> Probe:
+def begin_nvml(
+    source: Source,
+    deadline_s: float,
+    devices: bool = True,
+    span: Span = Span(),  # noqa: B008 - immutable
+) -> Probe:
     """Start the NVML child ahead of everything else: importing pynvml there takes as long as the parent's imports."""
 
     def run(channel: Channel) -> None:
@@ -179,7 +185,7 @@ def begin_nvml(source: Source, deadline_s: float, devices: bool = True) -> Probe
 
         probe(channel, devices, _root(source), lean=source.phase == "prolog")
 
-    return Probe(NVML, run, source.run_dir, deadline_s, lasting=source.run_dir is not None)
+    return Probe(NVML, run, source.run_dir, deadline_s, source.run_dir is not None, span)
 
 
 def _begin_child(name: str, facts: list[Fact], source: Source, deadline_s: float) -> Probe:

@@ -3,6 +3,9 @@
 A child that may only be slow (NVML without a persistence daemon wakes each GPU first) is left to go on at the deadline.
 The next run finds it gone, or in another call: it was slow. It finds it in the very same call: it hangs, and is killed.
 From then on each run asks anew, and one more hang in that call needs no more proof.
+
+A run may meet a child that is no earlier run's: the node agent's, which had little time for the same epilog, or that
+of a hook beside it. That shows nothing: the run asks for itself.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import time
 from preflight.facts import board
 from preflight.facts.isolate import Channel, Child, Outcome, Transcript, start, wait
 from preflight.facts.stuck import StuckGuard, start_time
+from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -21,6 +25,18 @@ if TYPE_CHECKING:
 
 POLL_S = 0.02
 KILL_S = 0.2
+
+
+class Span(NamedTuple):
+    """A run in time, time.monotonic() instants. ``began``: 0 for now.
+
+    ``counts_from``: a run that begins before is no later run than this one: what this one leaves shows it nothing. 0:
+    the instant at which it leaves it. One that is given has less time than a hook, and decides nothing: it leaves alone
+    what an earlier run has left.
+    """
+
+    began: float = 0.0
+    counts_from: float = 0.0
 
 
 class Probe:
@@ -36,15 +52,23 @@ class Probe:
         run_dir: str | None,
         deadline_s: float,
         lasting: bool = False,
+        span: Span = Span(),  # noqa: B008 - immutable
     ) -> None:
         self._name, self._function, self._deadline_s, self._lasting = name, function, deadline_s, lasting
         self._guard = StuckGuard(run_dir, name)
+        self._counts_from = span.counts_from
+        self._beside: dict[str, Any] | None = None  # the record of a child that is no earlier run's
         self.child: Child | None = None
         self.outcome = Outcome([], False)
         self._proven: str | None = None
         self._evidence: str | None = None
         self._earlier = self._guard.stored()
-        if self._earlier is None:
+        if lasting and self._earlier is not None and _counts_from(self._earlier) > (span.began or time.monotonic()):
+            self._beside, self._earlier = self._earlier, None
+        if span.counts_from and (self._earlier is not None or (lasting and self._guard.proven() is not None)):
+            left, self._earlier = self._earlier or {}, None
+            self.outcome = Outcome([], False, left.get("doing") or self._guard.proven(), aged=True)
+        elif self._earlier is None:
             self._start()
         elif not lasting:
             why = f"pid {self._earlier['pid']} in {self._earlier.get('doing') or 'a probe'}"
@@ -85,7 +109,10 @@ class Probe:
             return
         left, self.child = self.child.conclude(), None
         if left.running is not None:
-            self._guard.remember(left.running, left.stuck_at, left.since, left.board)
+            more = {"counts_from": self._counts_from or time.monotonic()}
+            self._guard.remember(left.running, left.stuck_at, left.since, left.board, more=more)
+            if self._beside is not None:  # one is enough to show whether it ends
+                kill(self._beside, 0.0)
         else:
             self._guard.record(left)
         if self._proven:
@@ -120,13 +147,21 @@ class Probe:
         self.outcome = Outcome(messages, False, doing, evidence=evidence, aged=True)
 
 
-def kill(earlier: dict[str, Any]) -> bool:
-    """End an earlier run's child and all of its session; return whether it is gone within KILL_S."""
+def _counts_from(record: dict[str, Any]) -> float:
+    """Return from when on a run counts as later than the record's; 0 for one of a child that is known to hang."""
+    instant = record.get("counts_from")
+    return float(instant) if isinstance(instant, (int, float)) and not record.get("hung") else 0.0
+
+
+def kill(earlier: dict[str, Any], within_s: float = KILL_S) -> bool:
+    """End another run's child and all of its session; return whether it is gone within ``within_s``."""
+    if start_time(earlier["pid"]) != earlier["start"]:
+        return True
     try:
         os.killpg(earlier["pid"], 9)
     except OSError:
         return False
-    limit = time.monotonic() + KILL_S
+    limit = time.monotonic() + within_s
     while start_time(earlier["pid"]) == earlier["start"]:
         if time.monotonic() >= limit:
             return False

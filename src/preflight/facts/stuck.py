@@ -20,7 +20,7 @@ class StuckGuard:
     The record: ``pid``, ``start`` (clock ticks after boot), ``boot``, ``doing`` (the call it is in), ``since``
     (when that call began, time.monotonic() seconds), ``board`` (the descriptor of its board,
     or None),
-    ``hung`` (it is proven to hang).
+    ``hung`` (it is proven to hang), and what `preflight.facts.probe` needs of it beside.
     """
 
     def __init__(self, directory: str | None, name: str) -> None:
@@ -49,15 +49,21 @@ class StuckGuard:
             self.remember(outcome.abandoned_pid, outcome.stuck_at)
 
     def remember(
-        self, pid: int, doing: str | None, since: float | None = None, board: int | None = None, hung: bool = False
+        self,
+        pid: int,
+        doing: str | None,
+        since: float | None = None,
+        board: int | None = None,
+        hung: bool = False,
+        more: dict[str, Any] | None = None,
     ) -> None:
-        """Remember a child that still runs; a file that can't be written is no error."""
+        """Remember a child that still runs, and ``more`` of it; a file that can't be written is no error."""
         began = start_time(pid) if self._path else None
         if self._path is None or began is None:
             return
         stored = {"pid": pid, "start": began, "boot": boot_id(), "doing": doing}
         try:
-            write_json(self._path, {**stored, "since": since, "board": board, "hung": hung})
+            write_json(self._path, {**stored, "since": since, "board": board, "hung": hung, **(more or {})})
         except OSError:
             return
 

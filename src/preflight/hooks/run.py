@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from preflight.facts.probe import Span
 from preflight.hooks import rundir, spool
 from preflight.hooks.reading import Reading, reading_of
 from preflight.policy.cache import cached_policy
@@ -73,7 +74,7 @@ def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str],
     slurm_conf = environment.get("SLURM_CONF", "")
     job = job_from(environment)
     longer_s = policy.hook.deadline_s * (SLOW_SHARE - PROBE_SHARE)
-    reading = reading_of(policy, node, run_dir, phase)._replace(longer_s=longer_s)
+    reading = reading_of(policy, node, run_dir, phase)._replace(longer_s=longer_s, span=Span(began))
     if phase == "health" or (job is not None and job.gpus_text):
         reading = reading.ahead(began + policy.hook.deadline_s * PROBE_SHARE)
     started = time.time() - (time.monotonic() - began)  # so that started and duration_ms add up to the end
