@@ -9,7 +9,7 @@ import pytest
 
 from preflight import __version__
 from preflight.cli.install import lines
-from preflight.deploy import activate, install, render
+from preflight.deploy import activate, install, render, versions
 from preflight.deploy.layout import CLIENTS, PROGRAMS, DeployError, Target, assets
 from preflight.deploy.uninstall import uninstall
 from unit.agent_site import GPUS, AgentSite
@@ -119,6 +119,32 @@ def test_an_upgrade_without_a_compiler_asks_in_the_new_versions_name(
     uninstall(target, everything=False)
     install.install(target, plugin=False, agent=False)
     assert script.read_text().startswith("#!/bin/sh\n")  # the program is gone: what cannot run would drain the node
+
+
+def test_back_to_a_version_without_one_of_the_clients_that_script_is_the_hook(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier program asks its agent for a prolog whatever the script says, and its removal leaves the script."""
+    install.install(target, plugin=False, agent=True)
+    earlier = Path(versions.current(target))
+    (earlier / "files/libexec/client-epilog").unlink()
+    manifest = versions.read(str(earlier))
+    assert manifest is not None
+    files = {name: made for name, made in manifest.files.items() if name != "libexec/client-epilog"}
+    versions.write(str(earlier), manifest._replace(files=files))
+    for module in (install, render):
+        monkeypatch.setattr(module, "__version__", "9.9")
+    install.install(target, plugin=False, agent=True)
+    script = Path(target.libexec, "client-epilog")
+    assert script.read_text().startswith(f"#!{target.libexec}/preflight-client\n")
+    done = install.rollback(target)
+    assert (done.place, str(script) in done.changed) == (str(earlier), True)
+    assert Path(target.libexec, "client-prolog").read_text().startswith(f"#!{target.libexec}/preflight-client\n")
+    for name in PROGRAMS:
+        os.unlink(f"{target.libexec}/{name}")  # as that version's removal does
+    job = {"SLURMD_NODENAME": "n1", "SLURM_JOB_ID": "7", "SLURM_JOB_UID": "4242"}
+    assert subprocess.run([script], env=job, check=False).returncode == 0
+    assert (Path(target.config).parent.parent / "spool/reports/7/n1.0.epilog.json").exists()
 
 
 def test_what_is_swapped_in_is_on_the_disk_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

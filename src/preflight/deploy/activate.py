@@ -21,16 +21,20 @@ def activate(target: Target, place: str, dry_run: bool = False) -> list[str]:
     clients = {f"libexec/{name}": hook for hook, name in CLIENTS.items()}
     unit = os.path.relpath(target.agent_unit, target.prefix)
     changed = []
-    for name in sorted(inside, key=_order):
+    for name in sorted({*inside, *clients}, key=lambda one: _order(one, one in inside)):
         path = f"{target.at(target.prefix)}/{name}"
-        with open(inside[name], "rb") as file:
-            data, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o777
-        if (name in clients or name == unit) and not (own or there):
-            if name == unit or not os.path.isfile(path):
+        if name in clients and not (name in inside and (own or there)):
+            if not os.path.isfile(path):
                 continue
-            # Left of an earlier installation, and slurm.conf may name it: it is the hook again.
+            # Left of another installation, and slurm.conf may name it: it is the hook again. A version that has no such
+            # client neither answers it nor takes it away.
             text = f"#!/bin/sh\n# The node agent's client is not installed.\nexec {target.libexec}/{clients[name]}\n"
-            data = text.encode()
+            data, mode = text.encode(), 0o755
+        elif name == unit and not (own or there):
+            continue
+        else:
+            with open(inside[name], "rb") as file:
+                data, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o777
         if not _is(path, data, mode):
             if not dry_run:
                 swap(path, data, mode)
@@ -38,10 +42,13 @@ def activate(target: Target, place: str, dry_run: bool = False) -> list[str]:
     return changed
 
 
-def _order(name: str) -> tuple[int, str]:
-    """The hooks first; a script of the client's after the program that it names; then the command."""
+def _order(name: str, inside: bool) -> tuple[int, str]:
+    """The hooks first; a script of the client's after the program that it names; then the command.
+
+    A client's script that is not ``inside`` the version becomes the hook before the program changes.
+    """
     steps = [*(f"libexec/{one}" for one in PROGRAMS), *(f"libexec/{one}" for one in CLIENTS.values()), "bin/preflight"]
-    if name in steps:
+    if inside and name in steps:
         return steps.index(name) + 1, name
     return (0 if name.startswith("libexec/") else len(steps) + 1), name
 
