@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from fleet import samples
 from preflight.fleet.entry import Entry, EntryReader
 from preflight.fleet.store.interface import Store
 from preflight.fleet.store.open import open_reader, open_store
+from preflight.fleet.store.sqlite import SqliteStore
 
 DAYS, NODES, EACH = 3, 4, 24
 
@@ -90,3 +94,58 @@ def test_a_day_is_dropped_while_reports_come_and_are_asked_for(url: str) -> None
 
 def kept(store: Store) -> list[bytes]:
     return [raw for day in store.days() for raw in store.frames(day)]
+
+
+@pytest.mark.parametrize("batches", [1, 40], ids=["within the log", "beyond a checkpoint"])
+def test_the_log_of_a_day_that_is_gone_is_nobodys(tmp_path: Path, batches: int) -> None:
+    """A kill while a day is dropped, or an admin's rm, leaves a log: SQLite would take it for the next file's."""
+    path = tmp_path / "fleet.db"
+    before, read = SqliteStore(str(path)), EntryReader().read
+    size = 150 if batches > 1 else 30
+    day = read(samples.report()).day
+    for batch in range(batches):
+        raws = [samples.report(f"n{at}", samples.START + at, job=batch * size + at + 1) for at in range(size)]
+        assert before.add([read(raw) for raw in raws]) == size
+        assert before.day_rows((day,), "SELECT count(*) FROM {reports}") == [
+            ((batch + 1) * size,)
+        ]  # a page has it open
+    days = Path(f"{path}-days")
+    (file,) = days.glob("*.db")
+    log = Path(f"{file}-wal")
+    assert (log.stat().st_size > 4 << 20) == (
+        batches > 1
+    )  # of more than the 1,000 pages after which it is written back
+    file.unlink()
+    other = days / "2026-01-05.db-wal"
+    other.write_bytes(log.read_bytes())
+    store = SqliteStore(str(path))  # of the collector that is started next
+    late = read(samples.report("late", samples.START + 5000, job=999_999))
+    today = read(samples.report("n1", samples.START + 2 * samples.DAY_S))
+    assert store.add([late, today]) == 2
+    assert store.day_rows((day,), "SELECT job FROM {reports}") == [(999_999,)]
+    assert not other.exists()
+    log = Path(f"{days}/2026-01-06.db-shm")
+    log.touch()
+    store.drop_day(day)
+    assert not log.exists()
+    assert list(store.frames(today.day)) == [today.raw]
+    for one in (store, before):
+        one.close()
+
+
+def test_of_a_day_that_came_anew_what_was_left_behind_is_derived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number up to which the file that is gone was derived says nothing of this one."""
+    store, read = SqliteStore(f"{tmp_path}/fleet.db"), EntryReader().read
+    known = [read(samples.report("n1", samples.START + at, job=at + 1)) for at in range(6)]
+    store.add(known[:4])
+    for file in Path(f"{tmp_path}/fleet.db-days").iterdir():
+        file.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, "_derive", lambda *_: 1 // 0)  # the collector is killed there
+        with pytest.raises(ZeroDivisionError):
+            store.add(known[4:5])
+    store.add(known[5:])
+    assert store.rows("SELECT sum(runs) FROM hours") == [(6,)]
+    store.close()

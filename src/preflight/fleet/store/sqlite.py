@@ -30,6 +30,7 @@ from preflight.fleet.store.version import VERSION, check_version
 WRITING_DAYS = 40  # day files kept open by the writer: a month that comes late is written without opening them anew
 WRITING_KIB = 512  # what each may keep in memory
 LEARN_DAYS = 7  # a dictionary is made anew so often; in between a day takes over the one of the day before
+_BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 _REPORT = (
     "INSERT OR IGNORE INTO reports (seq, key, node, job, phase, started_ms, verdict, duration_ms, hash, dictionary,"
     " frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -86,8 +87,10 @@ class SqliteStore(SqliteReader):
     def _left_behind(self, main: sqlite3.Connection, day: int, file: _Day, last: int) -> list[Entry]:
         """Return the reports up to number ``last`` that a writer has kept and not derived before it was ended."""
         (done,) = main.execute("SELECT coalesce(max(seq), 0) FROM days WHERE day = ?", (day,)).fetchone()
-        if done >= last:
+        if done == last:
             return []
+        if done > last:  # of a file that is gone
+            done = 0
         raws = unpacked(file.connection, dictionaries(file.connection), "WHERE seq > ? ORDER BY seq", (done,))
         return [self._reader.read(raw) for raw in raws]
 
@@ -160,9 +163,8 @@ class SqliteStore(SqliteReader):
                 writing.connection.close()
             main.execute("DELETE FROM days WHERE day = ?", (day,))
             with named(self._days):
-                for end in ("", "-wal", "-shm"):
-                    if os.path.exists(f"{self._file(day)}{end}"):
-                        os.unlink(f"{self._file(day)}{end}")
+                _unlink(self._file(day))
+                _sweep(self._days)
 
     def close(self) -> None:
         """Close what this thread and the writer hold open."""
@@ -209,9 +211,8 @@ def _claimed(path: str) -> Iterator[None]:
 def _make_day(path: str) -> None:
     """Make a day's file, which others see as soon as its tables are there; called by who has the store for writing."""
     new = f"{path}.new"
-    for end in ("", "-wal", "-shm", "-journal"):
-        with suppress(FileNotFoundError):
-            os.unlink(f"{new}{end}")
+    _unlink(new)
+    _sweep(os.path.dirname(path))  # the log of a file that is gone would be taken for this one's
     connection = connect(new)
     connection.executescript(SQLITE_DAY)
     connection.close()
@@ -223,6 +224,20 @@ def _make_day(path: str) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _sweep(directory: str) -> None:
+    """Remove the logs of days' files that are gone: their remover was killed, or was an admin's rm."""
+    names = set(os.listdir(directory))
+    for name in names:
+        file, mark, end = name.rpartition("-")
+        if file.endswith((".db", ".db.new")) and f"{mark}{end}" in _BESIDE and file not in names:
+            _unlink(f"{directory}/{name}")
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 class _Day:
