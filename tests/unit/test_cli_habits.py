@@ -92,3 +92,18 @@ def test_other_words_are_not(line: str) -> None:
 
 def test_the_catalogue_of_checks_fits_a_terminal() -> None:
     assert all(len(line) <= 80 for line in run("checks").stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("gpu.xids", "did you mean gpu.xid?"),
+        ("retired", "did you mean gpu.retired.double_bit, gpu.retired.pages, gpu.retired.pending?"),
+        ("nvlink", "did you mean gpu.nvlink, gpu.nvlink.crc, gpu.nvlink.errors, gpu.nvlink.flapping or "),
+        ("gpus", "see: preflight checks"),
+    ],
+)
+def test_a_check_by_a_part_of_its_name_or_a_mistyped_one(asked: str, answer: str) -> None:
+    done = run("checks", asked)
+    assert done.returncode == 2
+    assert f"no check is named {asked!r}; {answer}" in done.stderr

@@ -14,6 +14,8 @@ from preflight.cli.columns import WIDTH
 from preflight.cli.common import config_option, fail, policy_for, write_out
 from preflight.policy.model import HostRow, Policy
 
+SHOWN = 4  # names of checks that a mistyped one may mean
+
 
 @click.command()
 @click.argument("name", required=False, shell_complete=completion.checks)
@@ -21,8 +23,6 @@ from preflight.policy.model import HostRow, Policy
 @config_option
 def checks(name: str | None, as_json: bool, config: str | None) -> None:
     """List the checks, or show all of one: what it reads, its limit, what to do when it fails."""
-    import difflib
-
     from preflight.hooks.site.run import catalogue
 
     policy = policy_for(config)
@@ -33,8 +33,7 @@ def checks(name: str | None, as_json: bool, config: str | None) -> None:
             click.echo(f"preflight: warning: {result.why}", err=True)
     known.update((row.own_name, _command(known["host.command"], row)) for row in policy.host if row.own_name)
     if name is not None and name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        fail(f"no check is named {name!r}" + (f"; did you mean {near[0]}?" if near else "; see: preflight checks"))
+        fail(f"no check is named {name!r}; {_instead(name, sorted(known))}")
     rows = [_row(check, policy) for key, check in sorted(known.items()) if name in (None, key)]
     if as_json:
         write_out(json.dumps(rows if name is None else rows[0], indent=2))
@@ -47,6 +46,16 @@ def checks(name: str | None, as_json: bool, config: str | None) -> None:
             head, rest = f"{row['name']:<{wide}}  {row['action']:<6} ", " " * (wide + 9)
             for line in textwrap.wrap(row["help"], WIDTH, initial_indent=head, subsequent_indent=rest):
                 click.echo(line)
+
+
+def _instead(name: str, known: list[str]) -> str:
+    """Return what may be meant: the checks with that word in their names, or the one that is nearly so called."""
+    import difflib
+
+    held = [one for one in known if name.lower() in one]
+    near = held or difflib.get_close_matches(name, known, 1, 0.8)
+    more = f" or {len(near) - SHOWN} more" if len(near) > SHOWN else ""
+    return f"did you mean {', '.join(near[:SHOWN])}{more}?" if near else "see: preflight checks"
 
 
 def _command(check: Check, row: HostRow) -> Check:
