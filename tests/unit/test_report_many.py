@@ -3,8 +3,9 @@
 import json
 import os
 import sys
+import tempfile
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,14 +172,16 @@ def test_json_of_many_reports_is_never_held_whole(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    config = tmp_path / "preflight.toml"
-    report_dirs = f'spool = "{tmp_path}/spool"\ndir = "{tmp_path}/reports"'
-    config.write_text(f'version = 1\nmode = "observe"\n[report]\n{report_dirs}\n')
-    (tmp_path / "reports").mkdir()
-    for one in job(3):
-        store.write_copy(str(tmp_path / "reports"), one, os.geteuid(), -1)
-    return config
+def place() -> Iterator[Path]:
+    """A policy and three reports of job 42 where a user of his own may go, too; pytest's own directories are root's."""
+    with tempfile.TemporaryDirectory(prefix="preflight-many-", dir="/tmp") as made:
+        Path(made).chmod(0o755)
+        config = Path(made) / "preflight.toml"
+        config.write_text(f'version = 1\nmode = "observe"\n[report]\nspool = "{made}/spool"\ndir = "{made}/reports"\n')
+        (Path(made) / "reports").mkdir()
+        for one in job(3):
+            store.write_copy(f"{made}/reports", one, os.geteuid(), -1)
+        yield config
 
 
 def test_no_room_for_what_is_put_aside_is_one_line(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,13 +197,9 @@ def test_no_room_for_what_is_put_aside_is_one_line(place: Path, monkeypatch: pyt
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-def test_copies_that_are_not_all_read_are_a_line(
-    place: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_that_are_not_all_read_are_a_line(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (place.parent / "reports/42").iterdir():
         os.chown(path, 65534, -1)
-    for directory in (place.parent, *place.parent.parents[:2]):
-        directory.chmod(0o755)
     asked = ["42", "--format", "json", "--config", str(place)]
     every = CliRunner().invoke(command, asked)
     assert len(json.loads(every.stdout)["reports"]) == 3

@@ -3,6 +3,7 @@
 import click
 
 from preflight.cli.common import Raw
+from preflight.cli.submission import HELP as HELP  # the manual page, too (scripts/manual)
 from preflight.cli.submission import run
 
 
