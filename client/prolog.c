@@ -7,6 +7,7 @@
  *     run-dir /run/preflight
  *     version 1.0
  *     wait-ms 250
+ *     longest-ms 2500
  *     phase prolog
  *     otherwise /opt/preflight/libexec/prolog
  *
@@ -34,7 +35,7 @@
 #endif
 
 enum { REQUEST_MAX = 1 << 16, SETTINGS_MAX = 8192, HEADER = 4, LONGER = 10 };
-/* However patient the policy is: half of what a hook usually has. */
+/* However patient the policy is; the script says less where a hook has less than twice that. */
 #define LONGEST_MS (4 * WAIT_MAX_MS)
 
 _Static_assert(sizeof "preflight-agent 1 pass\n" == sizeof "preflight-agent 1 wait\n", "answers of one length");
@@ -46,7 +47,7 @@ static const char TAKEN[] = "taken\n";
 
 struct settings {
     const char *run_dir, *version, *phase, *otherwise;
-    long wait_ms;
+    long wait_ms, longest_ms; /* the second where the agent says that it takes longer */
 };
 
 static struct timespec began;
@@ -79,9 +80,15 @@ static bool read_settings(char *text, struct settings *out) {
             out->otherwise = value;
         else if (strcmp(line, "wait-ms") == 0 && is_number(value))
             out->wait_ms = strtol(value, NULL, 10);
+        else if (strcmp(line, "longest-ms") == 0 && is_number(value))
+            out->longest_ms = strtol(value, NULL, 10);
     }
     if (out->wait_ms > WAIT_MAX_MS)
         out->wait_ms = WAIT_MAX_MS;
+    if (out->longest_ms <= 0 || out->longest_ms > LONGEST_MS)
+        out->longest_ms = out->wait_ms * LONGER < LONGEST_MS ? out->wait_ms * LONGER : LONGEST_MS;
+    if (out->wait_ms > out->longest_ms)
+        out->wait_ms = out->longest_ms;
     return out->run_dir && out->version && out->otherwise && out->wait_ms > 0 &&
            (strcmp(out->phase, "prolog") == 0 || strcmp(out->phase, "epilog") == 0);
 }
@@ -194,15 +201,12 @@ static bool read_answer(int agent, char *answer, size_t length, long wait_ms) {
 
 /* Whether the one answer came that lets the job start, in time, and the agent knows that we took it. An agent that has
  * many to answer says once that it is there, and gets longer. */
-static bool passes(int agent, long wait_ms) {
+static bool passes(int agent, const struct settings *settings) {
     char answer[sizeof PASS - 1];
-    if (!read_answer(agent, answer, sizeof answer, wait_ms))
+    if (!read_answer(agent, answer, sizeof answer, settings->wait_ms))
         return false;
-    if (memcmp(answer, WAIT, sizeof answer) == 0) {
-        wait_ms = wait_ms * LONGER < LONGEST_MS ? wait_ms * LONGER : LONGEST_MS;
-        if (!read_answer(agent, answer, sizeof answer, wait_ms))
-            return false;
-    }
+    if (memcmp(answer, WAIT, sizeof answer) == 0 && !read_answer(agent, answer, sizeof answer, settings->longest_ms))
+        return false;
     char more;
     if (memcmp(answer, PASS, sizeof answer) != 0 || recv(agent, &more, 1, 0) >= 0 || left_ms(LONGEST_MS) == 0)
         return false;
@@ -216,7 +220,7 @@ static bool asked_and_passed(const struct settings *settings) {
     int agent = connected(settings, node);
     if (agent < 0)
         return false;
-    bool pass = is_roots(agent) && send_request(agent, settings->wait_ms) && passes(agent, settings->wait_ms);
+    bool pass = is_roots(agent) && send_request(agent, settings->wait_ms) && passes(agent, settings);
     close(agent);
     return pass;
 }

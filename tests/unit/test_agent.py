@@ -338,6 +338,25 @@ def test_an_answer_in_time_counts_though_the_client_comes_late(
     assert ("one-shot" if "one-shot" in said else "agent", client.returncode) == (way, 0)
 
 
+def test_a_client_that_is_told_to_wait_leaves_the_hook_its_time(idle: AgentSite, tmp_path: Path) -> None:
+    """An agent that hangs then costs what the script says, which is half of the hook's deadline at most."""
+    programs = build(tmp_path / "client", "CPPFLAGS=-DWAIT_MAX_MS=60000")
+    idle.write_client(programs / "preflight-client", wait_ms=60000, otherwise=_marker(tmp_path))
+    with open(idle.client, "a") as file:
+        file.write("longest-ms 400\n")
+    wire.private_directory(str(idle.site.run_dir))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(wire.socket_path(str(idle.site.run_dir), "n1"))
+        listener.listen()
+        environment = idle.site.environment(**GPUS)
+        client = subprocess.Popen([str(idle.client)], env=environment, stdout=subprocess.PIPE, text=True)
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(wire.WAIT)
+            said, _ = client.communicate(timeout=55)
+    assert said == "one-shot\n"
+
+
 def _marker(place: Path) -> str:
     script = place / "marker"
     script.write_text("#!/bin/sh\necho one-shot\n")
@@ -689,3 +708,11 @@ def test_many_prologs_at_once_are_all_answered_and_recorded(agent: AgentSite) ->
     assert [hook.wait(60) for hook in hooks] == [0] * len(hooks)
     assert {agent.report(job)["source"] for job in jobs} == {"agent"}
     assert agent.ask("status")["answers"]["one-shot"] == 0
+
+
+def test_reports_are_on_record_where_the_unit_may_not_come_before_others(idle: AgentSite) -> None:
+    """An admin's drop-in says Nice=10; the unit has no CAP_SYS_NICE, with which one may go back to 5."""
+    idle.start("nice", "-n", "10", "setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice")
+    assert idle.prolog(**GPUS)[0] == "agent"
+    assert idle.report()["source"] == "agent"
+    until(lambda: idle.ask("status")["reports_waiting"] == 0, "an empty journal")

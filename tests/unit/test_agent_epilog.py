@@ -3,13 +3,18 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from preflight.agent.epilogs import AT_ONCE
+from preflight import __version__
+from preflight.agent.epilogs import AT_ONCE, hurried, no_time
+from preflight.agent.wire import longest_s, request, socket_path
+from preflight.policy.model import AgentPolicy, HookPolicy, Policy
 from unit.agent_site import GPUS, AgentSite, comparable, until
 from unit.hook_site import H100X2, JOB, REQUIRE
 
@@ -220,3 +225,52 @@ def test_a_slow_driver_is_not_taken_for_hung_by_two_looks_of_one_epilog(agent: A
 def client_program(agent: AgentSite) -> Path:
     """Return the program that an agent's clients run."""
     return Path(agent.client.read_text().split("\n")[0][2:])
+
+
+@pytest.mark.parametrize("deadline_s", [1, 1.5, 2, 4, 8, 60])
+@pytest.mark.parametrize("wait_ms", [10, 60, 250, 1000])
+def test_half_of_the_deadline_is_the_hooks(wait_ms: int, deadline_s: float) -> None:
+    policy = Policy(agent=AgentPolicy(wait_ms), hook=HookPolicy()._replace(deadline_s=deadline_s))
+    assert longest_s(wait_ms, deadline_s) <= deadline_s / 2
+    assert hurried(policy).hook.deadline_s < deadline_s / 2
+    if not no_time(policy, True):
+        assert hurried(policy).hook.deadline_s >= 1
+
+
+def test_a_child_that_hangs_is_given_up_before_its_client_gives_up(agent: AgentSite) -> None:
+    client, child = begun(agent, settled(agent))
+    os.kill(child, signal.SIGSTOP)
+    said, _ = client.communicate(timeout=60)
+    os.kill(child, signal.SIGCONT)
+    assert (client.returncode, said.split()[0]) == (0, b"one-shot")
+    assert "the epilog's child gave no answer in time" in agent.ask("status")["one_shot_because"]
+    until(lambda: child not in agent.children(), "its child's end")
+
+
+def test_no_child_is_begun_for_gpus_that_it_has_no_time_for(agent: AgentSite) -> None:
+    agent.site.policy("[agent]\nwait_ms = 60\n")
+    until(lambda: agent.epilog(**GPUS)[0] == "one-shot", "the policy in force")
+    why = "[agent] wait_ms = 60 and [hook] deadline_s = 30 leave 0.3 s to read the node in"
+    until(lambda: agent.epilog(**GPUS) and why in agent.ask("status")["one_shot_because"], "its reason")
+    done = agent.site.run("config", "check")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        0,
+        [f"preflight: {why}: an agent leaves epilogs of jobs with GPUs to the hook (docs/agent.md)"],
+    )
+
+
+def test_a_client_that_hung_up_is_no_fault_of_the_agents(agent: AgentSite) -> None:
+    """The agent was busy as long as a client waits; systemctl restart is as ordinary."""
+    settled(agent)
+    environment = agent.site.environment(**GPUS)
+    assert agent.process is not None
+    os.kill(agent.process.pid, signal.SIGSTOP)
+    path = socket_path(str(agent.site.run_dir), "n1")
+    names = {name: value for name, value in environment.items() if name.startswith("SLURM")}
+    asked = request(__version__, "epilog", time.monotonic() + 60, names)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(path)
+        client.sendall(asked)
+    os.kill(agent.process.pid, signal.SIGCONT)
+    until(lambda: agent.ask("status")["answers"]["one-shot"], "the request heard")
+    assert agent.ask("status")["one_shot_because"] == {"its client has gone": 1}

@@ -27,6 +27,7 @@ def test_the_client_stands_beside_the_hooks_and_becomes_one(target: Target) -> N
     assert text.startswith(f"#!{libexec}/preflight-client\n")
     settings = dict(line.split(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     expected = {"run-dir": target.run_dir, "version": __version__, "wait-ms": "400", "otherwise": f"{libexec}/prolog"}
+    expected["longest-ms"] = "4000"
     assert settings == expected
     assert "@" not in text + (libexec / "client-taskprolog").read_text()
     unit = Path(target.agent_unit).read_text()

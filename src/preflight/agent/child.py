@@ -6,6 +6,7 @@ import os
 import time
 
 from preflight.facts.isolate import process_state
+from preflight.files import tolerate
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class Helper:
         try:
             _alone(theirs.fileno())
             if self._nice is not None:
-                os.setpriority(os.PRIO_PROCESS, 0, self._nice)
+                with tolerate(OSError):  # a unit with a Nice= above ours, and no CAP_SYS_NICE
+                    os.setpriority(os.PRIO_PROCESS, 0, max(self._nice, os.getpriority(os.PRIO_PROCESS, 0)))
             self._function(theirs)
             status = 0
         except Exception as error:

@@ -37,6 +37,7 @@ AT_ONCE = 4  # children that read the node; the others' epilogs wait
 GO = b"\n"  # to a child: the hook has taken the answer
 SPARE_S = 0.3  # of the client's patience, for the answer's way back
 LEAST_S = 0.2  # of it for a child, or none is started
+GPUS_S = 1.0  # of a child's time, less of which is for no GPUs: they would be left to the hook half read
 
 
 class Pending:
@@ -73,17 +74,21 @@ class Epilogs:
     def tend(self) -> list[tuple[Connection, str]]:
         """Start what may be started, let go what nobody waits for; return the clients that get no answer, and why."""
         self._ending = [one for one in self._ending if one.pid and not one.ended()]
+        now, refused = time.monotonic(), []
         for descriptor, pending in list(self._running.items()):
             if pending.gone:
                 self._let_go(descriptor)
-        refused = []
+            elif now >= pending.run.deadline:  # it hangs, or was not run: what is left of the time is the hook's
+                self._let_go(descriptor)
+                refused.append((pending.one, "the epilog's child gave no answer in time"))
+        late = [one for one in self._waiting if one.run.deadline - now < LEAST_S]
+        refused += [(one.one, "too late") for one in late if not one.gone]
+        self._waiting = deque(one for one in self._waiting if one not in late)
         while self._waiting and len(self._running) < AT_ONCE:
             pending = self._waiting.popleft()
             if pending.gone:
                 continue
-            if pending.run.deadline - time.monotonic() < LEAST_S:
-                refused.append((pending.one, "too late"))
-            elif pending.helper.start() and pending.helper.socket is not None:
+            if pending.helper.start() and pending.helper.socket is not None:
                 self._running[pending.helper.socket.fileno()] = pending
                 self._poll.register(pending.helper.socket.fileno(), 1)
             else:
@@ -166,8 +171,17 @@ def admitted(request: Request, run: Run) -> None:
 
 def hurried(policy: Policy) -> Policy:
     """Return the policy with a deadline before the instant at which an epilog's client gives up."""
-    limit_s = min(policy.hook.deadline_s, wire.longest_s(policy.agent.wait_ms) - SPARE_S)
+    limit_s = wire.longest_s(policy.agent.wait_ms, policy.hook.deadline_s) - SPARE_S
     return policy._replace(hook=policy.hook._replace(deadline_s=limit_s))
+
+
+def no_time(policy: Policy, gpus: bool) -> str:
+    """Return why ``policy`` leaves a child too little time for an epilog, of a job with GPUs, "" where it does not."""
+    limit_s = hurried(policy).hook.deadline_s
+    if limit_s >= (GPUS_S if gpus else LEAST_S):
+        return ""
+    keys = f"[agent] wait_ms = {policy.agent.wait_ms} and [hook] deadline_s = {policy.hook.deadline_s:g}"
+    return f"{keys} leave {max(0.0, limit_s):.1f} s to read the node in"
 
 
 def in_time(run: Run, hurried: Policy, began: float) -> Run:
@@ -210,14 +224,13 @@ def _child(theirs: Socket, run: Run, daemon: Daemon, waiting: bool) -> None:
     late = time.monotonic() >= run.probe_deadline or driver in (LATE, SLOW)  # not unknown: the hook has more time
     why = "the node was not read in time" if late else _more(asked, found)
     if why:
-        theirs.sendall(f"no {why}\n".encode())
+        _answer(theirs, f"no {why}")
         return
     report = epilog.reported(asked, found, decide(run.phase, found.findings, run.policy), [])
     age_s = round(time.monotonic() - run.began, 3)
     report["source"], report["ages_s"] = "agent", dict.fromkeys(sorted(report["facts"]), age_s)
     report["duration_ms"] = round(age_s * 1000, 3)
-    theirs.sendall(f"ok {jsonio.dumps(report)}\n".encode())
-    if theirs.recv(1) == GO:
+    if _answer(theirs, f"ok {jsonio.dumps(report)}") == GO:
         _keep(asked.run, found)
         epilog.keep_counters(asked, found)
         epilog.close(asked, found, report)
@@ -234,6 +247,14 @@ def _keep(run: Run, found: Assessment) -> None:
         fact = fact_of(subject)
         if fact.keep_s and subject not in unknown:
             keep(run.run_dir, fact, Answer(values))
+
+
+def _answer(theirs: Socket, words: str) -> bytes:
+    """Say it and return what comes back: b"" where nobody waits for it any more."""
+    with tolerate(OSError):
+        theirs.sendall(f"{words}\n".encode())
+        return theirs.recv(1)
+    return b""
 
 
 def _more(asked: Asked, found: Assessment) -> str:

@@ -14,7 +14,7 @@ from preflight.agent import wire
 from preflight.agent.answer import Daemons, OneShot, encoded, job_of, judged, policy_of, run_of, usual_subjects
 from preflight.agent.child import Helper
 from preflight.agent.connections import AT_ONCE, Connection, Connections, listen
-from preflight.agent.epilogs import Epilogs, admitted, hurried, in_time, preload
+from preflight.agent.epilogs import Epilogs, admitted, hurried, in_time, no_time, preload
 from preflight.agent.journal import Journal
 from preflight.agent.kept import Kept
 from preflight.agent.memo import Memo
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 WRITE_FIRST = 1500  # from so many on they are written though clients wait
 PENDING_MAX = 2500  # reports that are not on record; past that the one-shot hook is slower, and a bound
 WARM_S = 2.0
+EPILOGS_S = 0.1  # between two looks at whether an epilog's child is late
 SETTLE_S = answered.SETTLE_S
 BUGS_MAX = 100  # of our own, before the agent gives up
 WAIT_S = 0.1  # after each
@@ -127,6 +128,8 @@ class Agent:
         for one, why in self._epilogs.tend():
             self._one_shot(one, why)
         patience = min(self._clients.tend(), max(0.0, self._due - time.monotonic()))
+        if self._epilogs:
+            patience = min(patience, EPILOGS_S)
         for descriptor, _ in self._poll.poll(patience, AT_ONCE):
             if self._clients.ready(descriptor):
                 continue
@@ -245,7 +248,9 @@ class Agent:
         """Return the request of a client that may have been told to wait."""
         if not one.waits:
             return request
-        return request._replace(until=request.until + wire.longer_s(self.policy.agent.wait_ms))
+        return request._replace(
+            until=request.until + wire.longer_s(self.policy.agent.wait_ms, self.policy.hook.deadline_s)
+        )
 
     def _run(self, request: Request, pid: int) -> tuple[Run, Daemon]:
         """Return the run that a hook asks for, under the policy in force, and the slurmd it is of; raises OneShot."""
@@ -289,16 +294,22 @@ class Agent:
     def _begin_epilog(self, one: Connection, request: Request) -> None:
         """Have a child judge an epilog, whose client waits for that; raises OneShot."""
         if not one.waits:
-            one.waits = one.socket.send(wire.WAIT) == len(wire.WAIT)
+            try:
+                one.waits = one.socket.send(wire.WAIT) == len(wire.WAIT)
+            except OSError:
+                raise OneShot("its client has gone") from None
         request = self._patient(one, request)
         run, daemon = self._run(request, one.pid)
         admitted(request, run)
         gpus = run.job is not None and bool(run.job.gpus_text)
+        short = no_time(run.policy, gpus)
+        if short:
+            raise OneShot(short)
         hangs = self.kept.nvml_hangs() if gpus else ""
         if hangs:
             raise OneShot(hangs)
         preload(self._hurried, gpus)
-        began = min(run.began, request.until - wire.longest_s(self.policy.agent.wait_ms))
+        began = min(run.began, request.until - wire.longest_s(self.policy.agent.wait_ms, self.policy.hook.deadline_s))
         self._epilogs.put(one, in_time(run, self._hurried, began), daemon, self.journal.pending > 0)
 
     def _judged(self, said: tuple[Connection, bytes] | None) -> None:

@@ -16,7 +16,8 @@ HELLO = "preflight-agent"
 PROTOCOL = "1"
 PASS = b"preflight-agent 1 pass\n"
 WAIT = b"preflight-agent 1 wait\n"
-LONGER, LONGEST_MS = 10, 4000  # times as long as else a client waits that was told so, half a hook's deadline at most
+LONGER, LONGEST_MS = 10, 4000  # times as long as else a client waits that was told so
+SHARE = 0.5  # of a hook's deadline at most: the rest is the hook's own
 OTHERWISE = b"preflight-agent 1 one-shot\n"
 TAKEN = b"taken\n"
 HEADER = 4
@@ -36,14 +37,14 @@ class Request(NamedTuple):
     environment: dict[str, str]
 
 
-def longer_s(wait_ms: int) -> float:
+def longer_s(wait_ms: int, deadline_s: float) -> float:
     """Return how many seconds longer than ``wait_ms`` a client waits that was told to."""
-    return longest_s(wait_ms) - wait_ms / 1000
+    return longest_s(wait_ms, deadline_s) - wait_ms / 1000
 
 
-def longest_s(wait_ms: int) -> float:
-    """Return how many seconds a client waits, from its begin on, that was told to."""
-    return min(LONGER * wait_ms, LONGEST_MS) / 1000
+def longest_s(wait_ms: int, deadline_s: float) -> float:
+    """Return how many seconds a client waits, from its begin on, that was told to; ``deadline_s``: its hook's."""
+    return min(LONGER * wait_ms / 1000, LONGEST_MS / 1000, deadline_s * SHARE)
 
 
 def socket_path(run_dir: str, node: str) -> str:

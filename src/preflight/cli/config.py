@@ -21,6 +21,7 @@ def config() -> None:
 @config_option
 def check(file: str | None, config: str | None) -> None:
     """Validate FILE (default: the installed policy) and its drop-ins; errors name file, line and key."""
+    from preflight.agent.epilogs import no_time
     from preflight.checks.names import unknown_checks
     from preflight.hooks.site.run import catalogue
 
@@ -33,7 +34,9 @@ def check(file: str | None, config: str | None) -> None:
         click.echo(f"preflight: {line}", err=True)
     if wrong:
         raise SystemExit(2)
-    for line in policy.notes:
+    short = no_time(policy, True)
+    agents = f"{short}: an agent leaves epilogs of jobs with GPUs to the hook (docs/agent.md)"
+    for line in (*policy.notes, *([agents] if short else [])):
         click.echo(f"preflight: {line}", err=True)
     where = policy.path or "no policy file: the defaults"
     rows = f", {len(policy.host)} [[host]] rows" if policy.host else ""

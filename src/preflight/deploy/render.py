@@ -6,6 +6,7 @@ import os
 from typing import NamedTuple
 
 from preflight import __version__
+from preflight.agent.wire import longest_s
 from preflight.deploy.layout import CLIENTS, HOOKS, Target
 from preflight.policy.model import DEFAULT_PATH, Policy
 
@@ -31,6 +32,7 @@ def texts(source: str, target: Target, main: str, policy: Policy) -> dict[str, F
         "@RUN_DIR@": target.run_dir,
         "@VERSION@": __version__,
         "@WAIT_MS@": str(policy.agent.wait_ms),
+        "@LONGEST_MS@": str(round(longest_s(policy.agent.wait_ms, policy.hook.deadline_s) * 1000)),
     }
     for name in CLIENTS.values():
         found[f"libexec/{name}"] = File(_with(_read(f"{source}/client/{name}"), values).encode())
