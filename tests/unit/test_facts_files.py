@@ -118,6 +118,23 @@ def test_libstdcxx_by_the_name_that_its_link_ends_at(tmp_path: Path) -> None:
     assert own.values or own.unknown
 
 
+@pytest.mark.parametrize(("machine", "version"), [(62, "3.4.33"), (183, "3.4.30"), (0, None)])
+def test_libstdcxx_is_the_machines_own_where_others_are_beside_it(
+    tmp_path: Path, machine: int, version: str | None
+) -> None:
+    """Debian's multiarch: libstdc++6:arm64 beside amd64's."""
+    header = b"\x7fELF\x02\x01" + bytes(12) + machine.to_bytes(2, "little") + bytes(16)
+    root = node(tmp_path, {"bin/sh": header})
+    for directory, number in (("x86_64-linux-gnu", 33), ("aarch64-linux-gnu", 30)):
+        place = tmp_path / "usr/lib" / directory
+        place.mkdir(parents=True)
+        (place / f"libstdc++.so.6.0.{number}").touch()
+        (place / "libstdc++.so.6").symlink_to(f"libstdc++.so.6.0.{number}")
+    answer = libstdcxx.read(root)
+    assert answer.values.get("glibcxx") == version
+    assert version or "differ" in answer.unknown[""]
+
+
 def test_musl_has_no_glibc(tmp_path: Path) -> None:
     assert libc.read(node(tmp_path, {"lib/ld-musl-x86_64.so.1": ""})) == Answer({"glibc": None})
 
