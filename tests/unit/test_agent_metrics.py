@@ -1,10 +1,17 @@
 """The node agent's own numbers: asked for, and in the file that node_exporter reads."""
 
+import json
 import os
 import shutil
+import signal
 import subprocess
+from pathlib import Path
 
+import pytest
+
+from preflight.agent import metrics
 from preflight.agent.metrics import FAMILIES
+from preflight.facts import isolate
 from unit.agent_site import GPUS, AgentSite, until
 from unit.hook_site import H100X2
 
@@ -44,3 +51,36 @@ def test_the_text_file_is_written_where_the_policy_says_and_only_where_it_is_roo
     assert idle.prolog(**GPUS)[0] == "agent"
     idle.stop()
     assert list(directory.iterdir()) == []
+
+
+def test_a_text_file_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child in D state does not end by SIGKILL, and who asks the agent meanwhile waits 250 ms."""
+    waits: list[float] = []
+    reap = isolate._reap
+    monkeypatch.setattr(isolate, "_reap", lambda pid, patience_s: waits.append(patience_s) or reap(pid, patience_s))
+    monkeypatch.setattr(isolate, "_kill", lambda pid: None)
+    monkeypatch.setattr(metrics, "put", lambda *_: signal.pause())
+    monkeypatch.setattr(metrics, "BUDGET_S", 0.1)
+    monkeypatch.setattr(metrics, "EVERY_S", 0.0)
+    file = metrics.TextFile(str(tmp_path), "n1")
+    place = tmp_path / "stuck-textfile-n1.json"
+
+    def remembered() -> bool:
+        file.tend("/nowhere", lambda: "")
+        return place.exists()
+
+    until(remembered, "a child that is remembered")
+    left = json.loads(place.read_text())["pid"]
+    file.tend("/nowhere", lambda: "")
+    assert (file._child, {*waits}) == (None, {0.0})  # none beside it
+    os.kill(left, signal.SIGKILL)
+    monkeypatch.undo()
+
+    def reaped() -> bool:
+        file._next = 0.0
+        file.tend(str(tmp_path), lambda: "")
+        return not Path(f"/proc/{left}").exists()
+
+    until(reaped, "its end")
+    while file._child is not None:
+        file.tend("", lambda: "")

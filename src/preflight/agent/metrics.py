@@ -70,9 +70,10 @@ class TextFile:
         """Write the file where it is due, and see how the last child ended; never waits."""
         now = time.monotonic()
         if self._child is not None:
-            if not self._child.wait(now) and now < self._until:
+            ended = self._child.wait(now)
+            if not ended and now < self._until:
                 return
-            self._end(self._child)
+            self._end(self._child, ended)
         if directory and now >= self._next:
             self._next = now + EVERY_S
             if self._guard.stuck() is None:
@@ -89,9 +90,11 @@ class TextFile:
             return  # no process, or no descriptors: the next one is due soon
         self._until = time.monotonic() + BUDGET_S
 
-    def _end(self, child: Child) -> None:
+    def _end(self, child: Child, ended: bool) -> None:
         self._child = None
-        outcome = child.collect(time.monotonic())
+        if ended:
+            child.read()
+        outcome = child.conclude(reap_s=0.0)  # one in D state is remembered, and reaped when it ends
         self._guard.record(outcome)
         why = outcome.messages[0]["why"] if outcome.messages else outcome.why()
         if why:

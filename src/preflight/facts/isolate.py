@@ -122,8 +122,10 @@ class Child:
         self.closed = True
         return False
 
-    def conclude(self) -> Outcome:
-        """Close the pipe, make sure that the child is gone (REAP_S at most) and return what it told.
+    def conclude(self, reap_s: float = REAP_S) -> Outcome:
+        """Close the pipe, make sure that the child is gone (``reap_s`` at most) and return what it told.
+
+        One that is not gone by then is reaped when the next one starts, if it ends.
 
         A child that finished is not waited for: closing the GPUs may take the kernel seconds. A lasting one that has
         not finished is left to go on, until its own alarm: whether it comes to an end shows whether it hangs.
@@ -140,20 +142,22 @@ class Child:
             _ending_alone.append(self.pid)
             going = Outcome(told.messages, False, told.doing, pace=told.pace())
             return going._replace(running=self.pid, since=told.since, board=shared, state=process_state(self.pid))
-        status = _reap(self.pid, 0.02) if self.closed else None
+        status = _reap(self.pid, min(0.02, reap_s)) if self.closed else None
         died: str | None = None
         if status is None:
             _kill(self.pid)
-            status = _reap(self.pid, REAP_S)
-            died = "closed its pipe" if self.closed else None
+            status = _reap(self.pid, reap_s)
+            died = (told.crash or "closed its pipe") if self.closed else None
         else:
             died = told.crash or _ending(status)
         left = self.pid if status is None else None
+        if left is not None:
+            _ending_alone.append(left)
         state = "" if left is None else process_state(left)
         return Outcome(told.messages, False, told.doing, left, died, state=state, pace=told.pace())
 
 
-# Children that finished and were not waited for; reaped when the next one starts, in a process that lives long.
+# Children that were not waited for, or not longer; reaped when the next one starts, in a process that lives long.
 _ending_alone: list[int] = []
 
 
