@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,9 @@ import pytest
 from campaign import agent as campaign
 from nvml import sim
 from preflight.agent import wire
+from preflight.agent.child import Helper
 from preflight.agent.connections import Connection, Connections
+from preflight.agent.epilogs import GO, Epilogs
 from preflight.agent.journal import Journal
 from preflight.agent.server import Agent
 from preflight.facts.stuck import StuckGuard
@@ -716,3 +719,72 @@ def test_reports_are_on_record_where_the_unit_may_not_come_before_others(idle: A
     assert idle.prolog(**GPUS)[0] == "agent"
     assert idle.report()["source"] == "agent"
     until(lambda: idle.ask("status")["reports_waiting"] == 0, "an empty journal")
+
+
+REPORT = {"node": "n1", "phase": "prolog", "started": "2026-11-30T10:00:00Z", "action": {"kind": "none"}}
+
+
+def _journal_of(place: Path, jobs: int, more: str = "") -> int:
+    """Return a journal of ``jobs`` reports, every third of which was taken and every fifth is on record."""
+    path = place / "journal"
+    with open(path, "wb") as file:
+        for job in range(1, jobs + 1):
+            file.write(answered.line(n=job, report={**REPORT, "job": {"id": job, "restart": 0}, "facts": more}))
+            file.write(answered.line(taken=job) if job % 3 == 0 else b"")
+            file.write(answered.line(done=job) if job % 5 == 0 else b"")
+    return os.open(path, os.O_RDONLY)
+
+
+@pytest.mark.parametrize("part", [1, 7, 100, answered.PART])
+def test_a_journal_is_read_whole_in_parts_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setattr(answered, "PART", part)
+    descriptor = _journal_of(tmp_path, 20)
+    found = [(one.number, one.taken) for one in answered.read(descriptor)]
+    assert found == [(job, job % 3 == 0) for job in range(1, 21) if job % 5]
+    for job, expected in ((9, [(9, True)]), (10, []), (11, [(11, False)]), (21, [])):
+        assert [(one.number, one.taken) for one in answered.read(descriptor, job)] == expected
+    os.close(descriptor)
+
+
+def test_one_jobs_report_is_found_without_the_whole_journal_in_memory(tmp_path: Path) -> None:
+    """Four epilogs at once look into it, in the memory that the agent's unit has."""
+    descriptor = _journal_of(tmp_path, 700, "x" * 14_000)
+    size = os.fstat(descriptor).st_size
+    tracemalloc.start()
+    try:
+        assert [one.number for one in answered.read(descriptor, 699)] == [699]
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    finally:
+        tracemalloc.stop()
+        os.close(descriptor)
+
+
+def test_what_follows_an_answer_that_was_taken_is_done_though_the_agent_is_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "counters"
+
+    def child(theirs: socket.socket) -> None:
+        if theirs.recv(1) == GO:
+            time.sleep(0.5)
+            path.write_text("kept")
+
+    epilogs, one = Epilogs(select.epoll()), object()
+    pending: Any = SimpleNamespace(one=one, helper=Helper("epilog", child, 0))
+    assert pending.helper.start()
+    pid = pending.helper.pid
+    epilogs._answered[one] = pending  # type: ignore[index]
+
+    def stop() -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # as systemd ends what is left in the unit
+
+    agent: Any = SimpleNamespace(
+        writer=SimpleNamespace(waiting=0, stop=lambda: None),
+        _clients=SimpleNamespace(end=lambda: epilogs.settled(one, True)),  # type: ignore[arg-type]
+        _epilogs=epilogs,
+        kept=SimpleNamespace(stop=lambda: None),
+        journal=SimpleNamespace(close=stop),
+    )
+    Agent.stop(agent)
+    assert path.read_text() == "kept"

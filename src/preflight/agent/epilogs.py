@@ -1,8 +1,9 @@
 """Epilogs: what a job has left behind no fact at hand can tell, so a child of the agent reads the node for each.
 
 It is forked with all modules loaded, which is most of what an epilog of its own takes, and runs the very functions of
-hooks/epilog.py. It changes nothing before the hook has taken the answer; an epilog that needs more than a record, an
-action, a moment's patience, a word on what failed before, is the hook's own.
+hooks/epilog.py. Before the hook has taken the answer it writes only what each hook may remember of the node (caches,
+which expectations held, how far the kernel's log was read, a probe that goes on), and nothing of the job. An epilog
+that needs more than a record, an action, a moment's patience, a word on what failed before, is the hook's own.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Epilogs:
         self._running: dict[int, Pending] = {}  # by the descriptor of the child's socket
         self._answered: dict[Connection, Pending] = {}
         self._ending: list[Helper] = []
+        self._finishing: list[Helper] = []  # of them, whose answer was taken
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._running)
@@ -73,7 +75,7 @@ class Epilogs:
 
     def tend(self) -> list[tuple[Connection, str]]:
         """Start what may be started, let go what nobody waits for; return the clients that get no answer, and why."""
-        self._ending = [one for one in self._ending if one.pid and not one.ended()]
+        self._reap()
         now, refused = time.monotonic(), []
         for descriptor, pending in list(self._running.items()):
             if pending.gone:
@@ -128,7 +130,17 @@ class Epilogs:
         if taken and pending.helper.socket is not None:
             with tolerate(OSError):
                 pending.helper.socket.send(GO)
+            self._finishing.append(pending.helper)
         self._end(pending)
+
+    def finishing(self) -> bool:
+        """Return whether a child is at what follows an answer that was taken."""
+        self._reap()
+        return bool(self._finishing)
+
+    def _reap(self) -> None:
+        self._ending = [one for one in self._ending if one.pid and not one.ended()]
+        self._finishing = [one for one in self._finishing if one.pid]
 
     def stop(self) -> None:
         """Let all children go: they end by themselves, and change nothing."""

@@ -143,7 +143,10 @@ class Agent:
         self._clients.serve_some()
 
     def stop(self) -> None:
-        """Write what is left for a moment, end the children, give up the journal; what is not written stays in it."""
+        """Write what is left for a moment, end the children, give up the journal; what is not written stays in it.
+
+        What follows an epilog whose hook has taken its answer is nobody else's to do: it is waited for.
+        """
         self.stopping = True
         limit = time.monotonic() + 2.0
         while self.writer.waiting and time.monotonic() < limit:
@@ -151,6 +154,9 @@ class Agent:
             time.sleep(0.005)
         self._clients.end()
         self._epilogs.stop()
+        limit = time.monotonic() + 2.0
+        while self._epilogs.finishing() and time.monotonic() < limit:
+            time.sleep(0.005)
         self.writer.stop()
         self.kept.stop()
         self.journal.close()

@@ -23,9 +23,11 @@ from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 MAX_BYTES = 64 << 20
+PART = 256 << 10  # that is read at once: several epilogs look into a journal of megabytes at the same time
 SETTLE_S = 12.0  # a hook that did not take its answer has written its own report by then
 EARLIER_S = 30.0  # by which its report may have begun before ours
 
@@ -51,15 +53,9 @@ def read(descriptor: int, job: int | None = None) -> list[Entry]:
     reports: dict[int, Report] = {}
     taken: set[int] = set()
     mark = b"" if job is None else b'"id":%d,' % job
-    size = min(os.fstat(descriptor).st_size, MAX_BYTES)
-    data = b""
-    while len(data) < size:
-        part = os.pread(descriptor, size - len(data), len(data))
-        if not part:
-            break
-        data += part
-    for line in data.split(b"\n"):
-        if mark not in line and b'"report"' in line:
+    for line in _lines(descriptor):
+        report = b'"report"' in line
+        if (report and mark not in line) or not (report or reports):
             continue
         with tolerate((ValueError, TypeError, KeyError, AttributeError)):
             entry = jsonio.loads(line)
@@ -74,6 +70,19 @@ def read(descriptor: int, job: int | None = None) -> list[Entry]:
             elif "done" in entry:
                 reports.pop(entry["done"], None)
     return [Entry(number, report, number in taken) for number, report in reports.items()]
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """Yield the lines of an open journal, as long as it is now; one that is cut off too."""
+    size, at, rest = min(os.fstat(descriptor).st_size, MAX_BYTES), 0, b""
+    while at < size:
+        part = os.pread(descriptor, min(PART, size - at), at)
+        if not part:
+            break
+        at += len(part)
+        *lines, rest = (rest + part).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def prolog_of(run: Run) -> Report | None:
