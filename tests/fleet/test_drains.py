@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from fleet import reckoning, samples
 from fleet.server import Postgres, programs
 from preflight.fleet.entry import EntryReader
+from preflight.fleet.keys import LASTS_MS
 from preflight.fleet.query import actions
 from preflight.fleet.query.window import Window
 from preflight.fleet.store import postgres
@@ -75,6 +77,40 @@ def test_drains_equal_the_reckoning_whatever_comes_first(store: Store, seed: int
     lasting = [(one.node, one.begin_ms) for one in actions.lasting(store, ALWAYS)]
     assert lasting == [(node, begin) for node, begin, end, _ in expected if end is None]
     assert sum(one.times for one in actions.drained_for(store, ALWAYS)) == len(expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_slurm_said_ends_the_same_drains_whatever_comes_first(store: Store, tmp_path: Path, seed: int) -> None:
+    """Slurm is asked now and then, by a clock that is minutes before or behind, and reports come late."""
+    chance = random.Random(100 + seed)
+    other = open_store(f"sqlite:///{tmp_path}/other.db")
+    entries = [EntryReader().read(raw) for raw in story(100 + seed)]
+    seen = []
+    for entry in sorted(entries, key=lambda one: one.started_ms + chance.uniform(0, 1e6)):
+        store.add([entry])
+        if chance.random() < 0.3:
+            sql = (
+                "SELECT d.node, max(a.at_ms) FROM drains d JOIN actions a ON a.node = d.node AND a.kind = 'drain'"
+                " AND a.enforced = 1 WHERE d.end_ms = ? GROUP BY d.node"
+            )
+            now = entry.started_ms + chance.choice((-300_000, 0, 300_000))
+            its = [(node, last, now) for node, last in store.rows(sql, (LASTS_MS,))]
+            store.resumed(its)
+            assert not store.rows("SELECT 1 FROM drains WHERE end_ms = ?", (LASTS_MS,))
+            seen += its
+    assert len(seen) > 3
+    chance.shuffle(seen)
+    for one in seen[::2]:
+        other.resumed([one])
+    other.add(entries)
+    other.resumed(seen)
+    assert kept(store) == kept(other)
+    by_node: dict[str, int] = {}
+    for node, begin, end, _ in kept(store):
+        assert begin >= by_node.get(node, 0)  # no drain begins in another
+        by_node[node] = LASTS_MS if end is None else end
+        assert by_node[node] > begin
+    other.close()
 
 
 def test_two_collectors_that_have_reports_of_one_node_at_once(url: str) -> None:

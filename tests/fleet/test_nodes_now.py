@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,68 @@ def test_a_drain_that_an_admin_ended_is_over_as_soon_as_slurm_says_so(store: Sto
     # Drained again, it is drained again.
     add(store, samples.report("n1", now + HOUR_S, job=5, verdict="unhealthy", action=DRAIN))
     assert [one.end_ms for one in actions.drains(store, ALWAYS, node.number("lab", "n1"))] == [at, None]
+
+
+class Meanwhile(Asked):
+    """A Slurm in which something happens between its answer and the last word of it."""
+
+    def __init__(self, what: Callable[[], None], **nodes: str) -> None:
+        super().__init__("lab", **nodes)
+        self._what = what
+
+    def ask(self) -> States:
+        self._what()
+        return super().ask()
+
+
+def spans(store: Store, begin_ms: int) -> list[tuple[int, int | None, str]]:
+    """Return (begin, end, by) of the drains, in milliseconds from ``begin_ms``."""
+    found = actions.drains(store, ALWAYS)
+    return [
+        (one.begin_ms - begin_ms, None if one.end_ms is None else one.end_ms - begin_ms, one.ended_by) for one in found
+    ]
+
+
+def drained(at: float, **more: Any) -> bytes:
+    return samples.report("n1", at, verdict="unhealthy", action=DRAIN, **{"phase": "health", **more})
+
+
+@pytest.mark.parametrize("phase", ["prolog", "health"])
+def test_a_node_that_is_drained_again_while_slurm_is_asked_stays_drained(store: Store, phase: str) -> None:
+    now = time.time()
+    at = round(now * 1000)
+    add(store, drained(now - 600), drained(now - 500))
+    again = drained(now - 0.3, phase=phase, job=7)
+    assert end_resumed(store, Meanwhile(lambda: add(store, again), n1="idle"), at) == 1
+    end = at - 300  # a moment before the answer was whole
+    assert spans(store, at) == [(-600_000, end - at, "others"), (-300, None, "")]
+    assert [one.begin_ms for one in actions.lasting(store, ALWAYS)] == [end]
+    assert end_resumed(store, Asked("lab", n1="drained"), at + 60_000) == 0
+    assert end_resumed(store, Asked("lab", n1="idle"), at + 120_000) == 1
+    assert spans(store, at)[1:] == [(-300, 120_000, "others")]
+
+
+def test_a_node_whose_clock_is_behind_and_that_is_drained_again_stays_drained(store: Store) -> None:
+    now = time.time()
+    at = round(now * 1000)
+    behind = 180.0
+    add(store, drained(now - 60 - behind), drained(now - 30 - behind))
+    assert end_resumed(store, Asked("lab", n1="idle"), at) == 1
+    assert spans(store, at) == [(-240_000, 0, "others")]
+    add(store, drained(now + 60 - behind))  # after Slurm was seen to give it jobs
+    assert spans(store, at) == [(-240_000, -120_000, "others"), (-120_000, None, "")]
+    add(store, drained(now + 90 - behind), drained(now - 45 - behind))  # one of the second drain, one of the first
+    assert spans(store, at) == [(-240_000, -120_000, "others"), (-120_000, None, "")]
+    add(store, samples.report("n1", now + 120 - behind, phase="health", action=("resume", "well", True)))
+    assert spans(store, at) == [(-240_000, -120_000, "others"), (-120_000, -60_000, "preflight")]
+
+
+def test_a_collectors_clock_that_is_behind_ends_no_drain_before_it_began(store: Store) -> None:
+    now = time.time()
+    at = round(now * 1000)
+    add(store, drained(now + 100))
+    assert end_resumed(store, Asked("lab", n1="idle"), at) == 1
+    assert spans(store, at) == [(100_000, 100_001, "others")]
 
 
 def test_slurm_is_asked_only_while_a_drain_lasts(store: Store) -> None:

@@ -2,9 +2,11 @@
 
 A drain of ours begins with a run that drained its node, and ends with the health check that resumed it, or with the
 first job that Slurm gave to the node again, or where the collector saw in Slurm that it may have some: then somebody
-else had resumed it. A node that is drained again while it
-is drained counts once. Of a node for which a batch has such an event, the drains from that event on are reckoned anew,
-from its actions and its prologs: so it does not matter which of them came first.
+else had resumed it. A node that is drained again while it is drained counts once. What the collector saw ends the drain
+that it knew of, by that one's own time: a drain after it is another, whatever the clocks of node and collector say.
+
+Of a node for which a batch has such an event, the drains from that event on are reckoned anew, from its actions and its
+prologs: so it does not matter which of them came first.
 """
 
 from __future__ import annotations
@@ -44,6 +46,14 @@ class _Begin(NamedTuple):
     job: int | None
 
 
+class _End(NamedTuple):
+    """``last_ms``: what drains the node after it is another drain, also before the end: there the clocks differ."""
+
+    at_ms: int
+    by: str
+    last_ms: int
+
+
 def settle(ledger: Ledger, entries: Iterable[Entry]) -> None:
     """Bring the drains up to date with ``entries``, whose other rows are written already."""
     drained: dict[int, list[int]] = {}
@@ -61,33 +71,33 @@ def settle(ledger: Ledger, entries: Iterable[Entry]) -> None:
     known = _since(ledger, [*drained.values(), *prologs.values()])
     for node, times in drained.items():
         for at in times:
-            if not any(begin < at < end for begin, end in known.get(node, ())):
+            if not any(begin < at < end and by != "others" for begin, end, by in known.get(node, ())):
                 changed[node] = min(at, changed.get(node, LASTS_MS))
     for node, spans in known.items():
         for at in prologs.get(node, ()):
-            if any(begin + ON_ITS_WAY_MS < at < end for begin, end in spans):
+            if any(begin + ON_ITS_WAY_MS < at < end for begin, end, _ in spans):
                 changed[node] = min(at, changed.get(node, LASTS_MS))
     for node, at in sorted(changed.items()):
         reckon(ledger, node, at)
 
 
-def _since(ledger: Ledger, times: list[list[int]]) -> dict[int, list[tuple[int, int]]]:
-    """Return the drains that end after the first of ``times``, by node: those that last, and the latest ones."""
-    found: dict[int, list[tuple[int, int]]] = {}
+def _since(ledger: Ledger, times: list[list[int]]) -> dict[int, list[tuple[int, int, str]]]:
+    """Return (begin, end, by) of the drains that end after the first of ``times``, by node."""
+    found: dict[int, list[tuple[int, int, str]]] = {}
     if times:
-        first = min(map(min, times))
-        for node, begin, end in ledger.fetch("SELECT node, begin_ms, end_ms FROM drains WHERE end_ms > ?", (first,)):
-            found.setdefault(node, []).append((begin, end))
+        sql = "SELECT node, begin_ms, end_ms, ended_by FROM drains WHERE end_ms > ?"
+        for node, *span in ledger.fetch(sql, (min(map(min, times)),)):
+            found.setdefault(node, []).append((span[0], span[1], span[2]))
     return found
 
 
 def reckon(ledger: Ledger, node: int, at_ms: int) -> None:
-    """Write the drains of ``node`` anew, from the one that lasts at ``at_ms`` on: those before it stay as they are."""
+    """Write the drains of ``node`` anew, from the one that lasts or ends at ``at_ms`` on: those before it stay."""
     before = ledger.fetch(
-        "SELECT begin_ms, end_ms FROM drains WHERE node = ? AND begin_ms <= ? ORDER BY begin_ms DESC LIMIT 1",
+        "SELECT begin_ms, end_ms FROM drains WHERE node = ? AND begin_ms < ? ORDER BY begin_ms DESC LIMIT 1",
         (node, at_ms),
     )
-    start = before[0][0] if before and before[0][1] > at_ms else at_ms
+    start = before[0][0] if before and before[0][1] >= at_ms else at_ms
     begins: list[_Begin] = []
     resumes: list[int] = []
     for at, kind, check, detail, job in ledger.fetch(
@@ -99,13 +109,15 @@ def reckon(ledger: Ledger, node: int, at_ms: int) -> None:
             begins.append(_Begin(at, check, detail, job))
         else:
             resumes.append(at)
-    rows = []
-    until = 0
+    spans: list[tuple[_Begin, _End]] = []
     for one in begins:
-        if one.at_ms < until:
-            continue
-        until, by = _end(ledger, node, one.at_ms, resumes)
-        rows.append((node, one.at_ms, until, by, one.check, one.reason, one.job))
+        if spans:
+            first, its = spans[-1]
+            if one.at_ms < its.at_ms and one.at_ms <= its.last_ms:
+                continue
+            spans[-1] = first, its._replace(at_ms=min(its.at_ms, one.at_ms))
+        spans.append((one, _end(ledger, node, one.at_ms, resumes)))
+    rows = [(node, one.at_ms, its.at_ms, its.by, one.check, one.reason, one.job) for one, its in spans]
     ledger.run("DELETE FROM drains WHERE node = ? AND begin_ms >= ?", [(node, start)])
     ledger.run(
         "INSERT INTO drains (node, begin_ms, end_ms, ended_by, check_name, reason, job) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -113,16 +125,22 @@ def reckon(ledger: Ledger, node: int, at_ms: int) -> None:
     )
 
 
-def _end(ledger: Ledger, node: int, begin_ms: int, resumes: list[int]) -> tuple[int, str]:
-    end, by = LASTS_MS, ""
+def _end(ledger: Ledger, node: int, begin_ms: int, resumes: list[int]) -> _End:
+    at, by = LASTS_MS, ""
     place = bisect_right(resumes, begin_ms)
     if place < len(resumes):
-        end, by = resumes[place], "preflight"
-    ((seen,),) = ledger.fetch("SELECT min(at_ms) FROM resumed WHERE node = ? AND at_ms > ?", (node, begin_ms))
-    for other in (_first_prolog(ledger, node, begin_ms + ON_ITS_WAY_MS), seen):
-        if other is not None and other < end:
-            end, by = other, "others"
-    return end, by
+        at, by = resumes[place], "preflight"
+    prolog = _first_prolog(ledger, node, begin_ms + ON_ITS_WAY_MS)
+    if prolog is not None and prolog < at:
+        at, by = prolog, "others"
+    seen = ledger.fetch(
+        "SELECT drained_ms, at_ms FROM resumed WHERE node = ? AND drained_ms >= ? ORDER BY drained_ms LIMIT 1",
+        (node, begin_ms),
+    )
+    if not seen or at <= seen[0][0]:  # it ended before the drain that the collector knew of
+        return _End(at, by, LASTS_MS)
+    last, when = seen[0]
+    return _End(when, "others", last) if when < at else _End(at, by, last)
 
 
 def _first_prolog(ledger: Ledger, node: int, after_ms: int) -> int | None:
@@ -143,14 +161,20 @@ def _first_prolog(ledger: Ledger, node: int, after_ms: int) -> int | None:
     return rows[0][0] if rows else None
 
 
-def resumed(ledger: Ledger, seen: Sequence[tuple[int, int]]) -> None:
-    """Write down that Slurm gives nodes jobs again, as (node, when), and reckon their drains anew."""
-    rows = sorted(seen)
+def resumed(ledger: Ledger, seen: Sequence[tuple[int, int, int]]) -> None:
+    """Write down that Slurm gives nodes jobs again, and reckon their drains anew.
+
+    ``seen``: (node, time of its last drain that was known before Slurm was asked, time when Slurm had answered), in
+    milliseconds since the epoch, the first by the node's clock and the second by the collector's.
+    """
+    rows = sorted((node, last, max(at, last + 1)) for node, last, at in seen)
     # Whoever writes a batch with reports of these nodes has their rows of `latest` locked: one after the other.
-    ledger.run("UPDATE latest SET node = node WHERE node = ?", [(node,) for node, _ in rows])
-    ledger.run("INSERT INTO resumed (node, at_ms) VALUES (?, ?) ON CONFLICT (node, at_ms) DO NOTHING", rows)
-    for node, at in rows:
-        reckon(ledger, node, at)
+    ledger.run("UPDATE latest SET node = node WHERE node = ?", [(node,) for node, *_ in rows])
+    ledger.run(
+        "INSERT INTO resumed (node, drained_ms, at_ms) VALUES (?, ?, ?) ON CONFLICT (node, drained_ms) DO NOTHING", rows
+    )
+    for node, last, _ in rows:
+        reckon(ledger, node, last)
 
 
 def reckon_all(ledger: Ledger) -> None:

@@ -82,8 +82,8 @@ class Store(Reader, Protocol):
     def write(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
         """Run a statement for each of ``rows``, all or none; returns the rows changed. Raises StoreError."""
 
-    def resumed(self, seen: Sequence[tuple[int, int]]) -> None:
-        """End the drains of nodes that Slurm gives jobs again, as (node, milliseconds since the epoch when it did)."""
+    def resumed(self, seen: Sequence[tuple[int, int, int]]) -> None:
+        """End drains of nodes that Slurm gives jobs again, as `drains.resumed` has them. Raises StoreError."""
 
     def drop_day(self, day: int) -> None:
         """Forget the reports of ``day``; what was derived from them stays."""

@@ -142,8 +142,8 @@ class PostgresStore(PostgresReader):
             cursor.executemany(marks(sql), list(rows))
             return cursor.rowcount
 
-    def resumed(self, seen: Sequence[tuple[int, int]]) -> None:
-        """End the drains of nodes that Slurm gives jobs again, as (node, milliseconds since the epoch when it did)."""
+    def resumed(self, seen: Sequence[tuple[int, int, int]]) -> None:
+        """End drains of nodes that Slurm gives jobs again, as `drains.resumed` has them. Raises StoreError."""
         with self._connection() as connection, connection.transaction():
             drains.resumed(_Ledger(connection), seen)
 

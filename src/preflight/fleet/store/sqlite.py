@@ -151,8 +151,8 @@ class SqliteStore(SqliteReader):
         with self._writer() as main:
             return main.executemany(sql, rows).rowcount
 
-    def resumed(self, seen: Sequence[tuple[int, int]]) -> None:
-        """End the drains of nodes that Slurm gives jobs again, as (node, milliseconds since the epoch when it did)."""
+    def resumed(self, seen: Sequence[tuple[int, int, int]]) -> None:
+        """End drains of nodes that Slurm gives jobs again, as `drains.resumed` has them. Raises StoreError."""
         with self._writer() as main:
             drains.resumed(_Ledger(self, main), seen)
 

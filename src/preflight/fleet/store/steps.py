@@ -105,7 +105,7 @@ _FOURTH = (
     "CREATE TABLE sinks (name TEXT PRIMARY KEY, since_ms BIGINT NOT NULL, until_ms BIGINT NOT NULL)",
 )
 # 5: a health check looks at the whole node, a job's prolog at its GPUs: the latest of either is kept. `resumed`: when
-# the collector saw in Slurm that a node which was drained gets jobs again.
+# the collector saw in Slurm that a node gets jobs again whose last drain that was known then is of `drained_ms`.
 _FIFTH = (
     "ALTER TABLE latest ADD COLUMN health_ms BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE latest ADD COLUMN health_report {bytes} NOT NULL DEFAULT ''",
@@ -113,7 +113,8 @@ _FIFTH = (
     "ALTER TABLE latest ADD COLUMN health_failing TEXT NOT NULL DEFAULT ''",
     "UPDATE latest SET health_ms = started_ms, health_report = report, health_verdict = verdict,"
     " health_failing = failing WHERE phase = 2",
-    "CREATE TABLE resumed (node BIGINT, at_ms BIGINT, PRIMARY KEY (node, at_ms)){clustered}",
+    "CREATE TABLE resumed (node BIGINT, drained_ms BIGINT, at_ms BIGINT NOT NULL, PRIMARY KEY (node, drained_ms))"
+    "{clustered}",
     "CREATE INDEX nodes_name ON nodes (name)",
 )
 # Small rows lie in their key's own tree, once instead of twice; and keys begin with what is asked for.

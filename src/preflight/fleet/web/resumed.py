@@ -16,11 +16,13 @@ def end_resumed(store: Store, watch: Watch, now_ms: int | None = None) -> int:
     """End the drains of nodes to which Slurm gives jobs again, and return how many; raises StoreError.
 
     Slurm is asked only while a drain lasts, and after the drains were read: so what it says is of a time after each of
-    them, whatever the nodes' clocks say. ``now_ms``: the time of that, None for the clock's.
+    these. A node may be drained again while it is asked: only what was read before ends. ``now_ms``: the time of that,
+    None for the clock's.
     """
     begin = (round(time.time() * 1000) if now_ms is None else now_ms) - BACK_MS
     lasting = store.rows(
-        "SELECT d.node, n.cluster, n.name, d.begin_ms FROM drains d JOIN nodes n ON n.node = d.node"
+        "SELECT d.node, n.cluster, n.name, (SELECT max(a.at_ms) FROM actions a WHERE a.node = d.node"
+        " AND a.kind = 'drain' AND a.enforced = 1) FROM drains d JOIN nodes n ON n.node = d.node"
         " JOIN latest l ON l.node = d.node WHERE d.end_ms = ? AND d.begin_ms >= ?",
         (LASTS_MS, begin),
     )
@@ -29,11 +31,7 @@ def end_resumed(store: Store, watch: Watch, now_ms: int | None = None) -> int:
     states = watch.ask()
     at = round(time.time() * 1000) if now_ms is None else now_ms
     alone = clusters(store) == [""]
-    seen = [
-        (node, max(at, begun + 1))
-        for node, cluster, name, begun in lasting
-        if _takes_jobs(states, cluster, name, alone)
-    ]
+    seen = [(node, last, at) for node, cluster, name, last in lasting if _takes_jobs(states, cluster, name, alone)]
     if seen:
         store.resumed(seen)
     return len(seen)
