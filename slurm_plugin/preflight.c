@@ -21,6 +21,7 @@
 SPANK_PLUGIN(preflight, 1);
 
 #define REQUIREMENT_MAX 4096
+#define SUMMARY_MAX 1024 /* as the prolog reads it: LONGEST in requirements/summary.py */
 #define PROGRAM_KEY "preflight="
 
 /* Slurm's own variables for an option. The first is set in every job that used it, and read by every command. */
@@ -212,11 +213,20 @@ static int require_given(int val, const char *requirement, int remote)
 	return rc;
 }
 
-/* Slurm carries it; the prolog reads it, and takes nothing in it but targets of GPU code. */
+/*
+ * Slurm carries it into the prolog's environment; the prolog reads it, and takes nothing in it but targets of GPU code.
+ * A variable longer than the kernel's 128 KiB would keep a node from executing its prolog, which Slurm drains it for.
+ */
 static int code_given(int val, const char *summary, int remote)
 {
+	spank_context_t context = spank_context();
+
 	(void)val;
-	(void)summary;
-	(void)remote;
-	return ESPANK_SUCCESS;
+	if (remote || (context != S_CTX_LOCAL && context != S_CTX_ALLOCATOR))
+		return ESPANK_SUCCESS;
+	if (!summary || text_is_word(summary, SUMMARY_MAX))
+		return ESPANK_SUCCESS;
+	slurm_spank_log("preflight: --gpu-code: the summary is longer than 1024 bytes, or holds more than letters, digits and "
+			"signs; leave the option to preflight sbatch");
+	return -1;
 }

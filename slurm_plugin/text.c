@@ -68,6 +68,16 @@ bool text_has_control(const char *text)
 	return false;
 }
 
+bool text_is_word(const char *text, size_t most)
+{
+	size_t length;
+
+	for (length = 0; text[length]; length++)
+		if (length >= most || text[length] <= 0x20 || text[length] >= 0x7f)
+			return false;
+	return true;
+}
+
 const char *text_last_line(char *text)
 {
 	size_t end = strlen(text);

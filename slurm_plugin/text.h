@@ -3,6 +3,7 @@
 #define PREFLIGHT_TEXT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * Replace in place, by '?', what a terminal could act on: control characters (C0 but newline, DEL, and C1
@@ -12,6 +13,9 @@ void text_clean(char *text);
 
 /* Does it hold a control character other than tab and newline? */
 bool text_has_control(const char *text);
+
+/* Is it at most `most` bytes of printing ASCII, without a blank? */
+bool text_is_word(const char *text, size_t most);
 
 /* The last line of `text` that is not blank, cut to 200 bytes in place; "" without one. */
 const char *text_last_line(char *text);

@@ -281,6 +281,30 @@ def test_what_no_program_needs_to_see_is_refused(site: Site, spec: str, why: str
     assert site.calls() == []
 
 
+@pytest.mark.parametrize("summary", ["x" * 1025, "x" * 200_000, "v1:\x1b[31m", "v1: sm_90", "é"])
+@pytest.mark.parametrize("command", ["sbatch", "salloc", "srun"])
+def test_a_summary_that_a_prolog_may_not_get_is_refused(site: Site, command: str, summary: str) -> None:
+    """More than 128 KiB in one variable, and no node could execute its prolog."""
+    before = site.jobs()
+    if command == "sbatch":
+        done = site.submit_script(f"#SBATCH --gpu-code='{summary}'")
+    elif len(summary) < 100_000:  # else the kernel refuses the command line
+        done = site.lab.run([command, f"--gpu-code={summary}", "true"], USER)
+    else:
+        return
+    assert (done.returncode != 0, site.jobs()) == (True, before), done.stderr[:500]
+    assert "preflight: --gpu-code: the summary is longer than 1024 bytes, or holds" in done.stderr
+
+
+def test_the_longest_summary_reaches_the_prolog(site: Site) -> None:
+    summary = "v1:" + "x" * 1021
+    done = site.submit_script(f"#SBATCH --gpu-code={summary}")
+    assert done.returncode == 0, done.stderr
+    site.lab.wait_job(done.stdout.strip(), "COMPLETED")
+    environment = (site.prolog_env / done.stdout.strip()).read_text().split("\0")
+    assert f"SPANK__SLURM_SPANK_OPTION_preflight_gpu_code={summary}" in environment
+
+
 def test_the_environment_is_the_users_without_what_redirects_interpreters(site: Site) -> None:
     site.stand_in("cat /proc/$$/environ > $CALLS/environ; exit 0")
     dropped = {"PYTHONPATH": "/x", "PYTHONHOME": "/x", "LD_LIBRARY_PATH": "/x", "BASH_ENV": "/x", "ENV": "/x"}

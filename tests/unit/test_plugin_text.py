@@ -21,6 +21,8 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     loaded = ctypes.CDLL(str(library))
     loaded.text_has_control.restype = ctypes.c_bool
     loaded.text_has_control.argtypes = [ctypes.c_char_p]
+    loaded.text_is_word.restype = ctypes.c_bool
+    loaded.text_is_word.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
     loaded.text_last_line.restype = ctypes.c_char_p
     return loaded
 
@@ -72,6 +74,18 @@ def test_control_characters_are_found(text: ctypes.CDLL, raw: bytes) -> None:
 @pytest.mark.parametrize("raw", [b"", b"cuda>=12.4,\n\tgpu", "é ≥".encode()])
 def test_white_space_is_no_control_character(text: ctypes.CDLL, raw: bytes) -> None:
     assert not text.text_has_control(raw)
+
+
+@pytest.mark.parametrize("raw", [b"", b"none", b"v1:3f2a9c0d1e2f:sm_80+sm_90/@12.4", b"!~", b"x" * 1024])
+def test_a_word_of_printing_characters(text: ctypes.CDLL, raw: bytes) -> None:
+    assert text.text_is_word(raw, 1024)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"x" * 1025, b"x" * 200_000, b"a b", b"a\n", b"a\t", b"\x1b", b"a\x7f", "é".encode(), b"\xff"]
+)
+def test_what_is_no_word(text: ctypes.CDLL, raw: bytes) -> None:
+    assert not text.text_is_word(raw, 1024)
 
 
 @pytest.mark.parametrize(
