@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from preflight.submit.infer import pythons, started, uses
+from preflight.submit.infer import pythons, started, unknown, uses
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
 from preflight.submit.infer.words import HOLE, Word, arguments, names
@@ -79,7 +79,7 @@ def further(rule: Callable[[Session, Command], Command | None]) -> Callable[[Ses
         _say(session, command, *_FURTHER[command.words[0].name])
         return rule(session, command)
 
-    return read
+    return unknown.acts(read)
 
 
 def _engine(session: Session, command: Command) -> None:
@@ -162,6 +162,7 @@ def _other_shell(session: Session, command: Command) -> None:
 
 RULES: dict[str, Callable[[Session, Command], Command | None]] = {
     **dict.fromkeys(_ROWS, _engine),
+    **dict.fromkeys((name for name, (acts, why) in _ROWS.items() if acts and why != _INSTALLS), unknown.acts(_engine)),
     "parallel": _parallel,
     **dict.fromkeys(("csh", "tcsh", "fish", "su", "newgrp", "sg"), _other_shell),
 }

@@ -217,9 +217,13 @@ def env(session: Session, command: Command) -> Command | None:
 
 def command_builtin(session: Session, command: Command) -> Command | None:
     """`command NAME …`; with -v and -V it only asks for it."""
-    del session
     read = arguments(command.words[1:], frozenset())
-    return None if read.has("-v", "-V", "-pv", "-pV") else command.rest(read.rest)
+    if read.has("-v", "-V", "-pv", "-pV"):
+        return None
+    if not read.clear:
+        session.unresolved(command, command.words[0].line)
+        return None
+    return command.rest(read.rest)
 
 
 def trap(session: Session, command: Command) -> None:

@@ -58,6 +58,11 @@ def starts(name: str) -> bool:
     return name not in SILENT and name not in _PREPARE
 
 
+def known(name: str) -> bool:
+    """Tell whether a word is surely a command, by its name."""
+    return name in STARTED or name in SILENT or name in _PREPARE or name in _READ
+
+
 def remakes(words: "tuple[Word, ...]", writes: bool) -> bool:
     """Tell whether a command may put other files where programs and environments are: builds, copies, installs, and
     what is not known. ``writes``: its standard output goes to a file."""

@@ -1,20 +1,22 @@
 """Commands that no rule knows: one that cannot be told is unread, and so is one that may start what a rule knows."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
 
 from preflight.submit.infer import setup
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.programs import SILENT, STARTED
 from preflight.submit.infer.session import Session
-from preflight.submit.infer.words import HOLE, WIDE, Word
+from preflight.submit.infer.words import HOLE, WIDE, Word, names
 
 _TOKEN = re.compile(rf"(?:^|[\s;&|(/])({'|'.join(sorted(map(re.escape, STARTED), key=len, reverse=True))})\s")
 _PROGRAMS = re.compile(r"python[\d.]*|perl|Rscript|R|julia|awk|matlab|java|node")
 _SHELLS = ("sh", "bash", "dash", "ksh", "zsh", "csh", "tcsh")
 # Programs of sites around a runtime: singularity_wrapper, apptainer-run.
-_AROUND = re.compile(
-    r"(?:.*[-_.])?(?:apptainer|singularity|docker|podman|enroot|shifter|sarus|charliecloud|container)(?:[-_.].*)?"
-)
+_AROUND = names("apptainer singularity docker podman enroot shifter sarus charliecloud container")
+_PARTS = re.compile(r"[-_.]")
 _SCRIPT = re.compile(r".*\.(?:sh|bash|zsh|ksh|csh|slurm|sbatch|job)")
 
 
@@ -40,7 +42,7 @@ def explain(session: Session, command: Command) -> bool:
             session.collector.unread(word.line, "which command this is comes of what is computed when the job runs")
     elif _SCRIPT.fullmatch(name):
         script_file(session, word)
-    elif _AROUND.fullmatch(name) and len(command.words) > 1:
+    elif len(command.words) > 1 and not _AROUND.isdisjoint(_PARTS.split(name)):
         session.collector.unread(
             word.line, f"which container {name} starts is not known: it is no runtime's own program"
         )
@@ -51,7 +53,7 @@ def explain(session: Session, command: Command) -> bool:
     return True
 
 
-def _started(name: str, words: "tuple[Word, ...]") -> str:
+def _started(name: str, words: tuple[Word, ...]) -> str:
     """Return what a command may start by its later words, as words of their own or in one text; "" for nothing."""
     for word in words:
         if word.name in STARTED or (word.name in _SHELLS and not _PROGRAMS.fullmatch(name)):
@@ -64,3 +66,20 @@ def _started(name: str, words: "tuple[Word, ...]") -> str:
         if _SCRIPT.fullmatch(word.name) and "/" in word.text and not word.text.startswith("-"):
             return f"the script {shown(word)}"
     return ""
+
+
+def acts(rule: Callable[[Session, Command], Command | None]) -> Callable[[Session, Command], Command | None]:
+    """Return the rule of a tool with subcommands that also says where that is computed when the job runs."""
+
+    def read(session: Session, command: Command) -> Command | None:
+        before = command.words[0]
+        for word in command.words[1:]:
+            # What follows an option may be its value.
+            if not word.text.startswith("-") and (before is command.words[0] or not before.text.startswith("-")):
+                if not word.known:
+                    session.unresolved(command, word.line)
+                break
+            before = word
+        return rule(session, command)
+
+    return read

@@ -51,11 +51,16 @@ class Option(NamedTuple):
 
 
 class Arguments(NamedTuple):
-    """``options``, then ``rest``. ``clear``: no word among the options could be something else than it looks like."""
+    """``options``, then ``rest``. ``vague``: how many words among the options could be something else, or several."""
 
     options: tuple[Option, ...]
     rest: tuple[Word, ...]
-    clear: bool
+    vague: int
+
+    @property
+    def clear(self) -> bool:
+        """Whether no word among the options could be something else than it looks like."""
+        return not self.vague
 
     def value(self, *names: str) -> Word | None:
         """Return the last value given to one of several names of an option."""
@@ -73,14 +78,14 @@ def arguments(words: Sequence[Word], valued: Set[str], clusters: bool = True) ->
     options may be written together (-it) and before their value (-n4), else "-np" is one option.
     """
     options: list[Option] = []
-    clear, at = True, 0
+    vague = at = 0
     while at < len(words):
         word = words[at]
         text = word.text
         if word.vague:
-            clear = False
+            vague += 1
         elif text == "--":
-            return Arguments(tuple(options), tuple(words[at + 1 :]), clear)
+            return Arguments(tuple(options), tuple(words[at + 1 :]), vague)
         elif not text.startswith("-") or text == "-":
             break
         else:
@@ -90,7 +95,24 @@ def arguments(words: Sequence[Word], valued: Set[str], clusters: bool = True) ->
                 value = words[at]
             options.append(Option(name, value, word.line))
         at += 1
-    return Arguments(tuple(options), tuple(words[at:]), clear)
+    return Arguments(tuple(options), tuple(words[at:]), vague)
+
+
+def permuted(words: Sequence[Word], valued: Set[str]) -> Arguments:
+    """Take the options out of ``words`` wherever they stand, as getopt_long does of itself: up to "--"."""
+    options: list[Option] = []
+    rest: list[Word] = []
+    vague, left = 0, tuple(words)
+    while left:
+        read = arguments(left, valued)
+        options += read.options
+        vague += read.vague
+        taken = left[: len(left) - len(read.rest)]
+        if taken and taken[-1].text == "--":
+            return Arguments(tuple(options), (*rest, *read.rest), vague)
+        rest += read.rest[:1]
+        left = read.rest[1:]
+    return Arguments(tuple(options), tuple(rest), vague)
 
 
 def _split(word: Word, valued: Set[str], clusters: bool) -> tuple[str, Word | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from preflight.submit.infer import started
+from preflight.submit.infer import started, unknown
 from preflight.submit.infer.launch import after
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import Session
@@ -93,11 +93,11 @@ def gdb(session: Session, command: Command) -> Command | None:
 
 
 WRAPPERS: dict[str, Callable[[Session, Command], Command | None]] = {
-    "nsys": _tool(_ASKS, names("profile launch")),
+    "nsys": unknown.acts(_tool(_ASKS, names("profile launch"))),
     **dict.fromkeys(("ncu", "nv-nsight-cu-cli"), _tool(_NCU)),
     **dict.fromkeys(("compute-sanitizer", "cuda-memcheck"), _tool(_ASKS)),
     "nvprof": _tool(_NVPROF),
-    "perf": _tool(_PERF, names("stat record trace mem")),
+    "perf": unknown.acts(_tool(_PERF, names("stat record trace mem"))),
     **dict.fromkeys(("gdb", "cuda-gdb"), gdb),
     **dict.fromkeys(("valgrind", "tini", "dumb-init"), after("")),
     **dict.fromkeys(("strace", "ltrace"), after("-a -b -E -e -I -l -n -O -o -p -P -s -S -u -U -x -X")),
