@@ -122,7 +122,57 @@ def test_a_module_behind_a_file_that_may_add_trees_does_not_bind(
         put(tmp_path, "/home/alice/project/env.sh", text)
         put(tmp_path, "/home/alice/.bashrc", text)
     found = binding(f"module load gcc/13\n{start}\nmodule load cuda/12.4", tmp_path)
-    assert found == {"module=gcc/13": True, "module=cuda/12.4": binds, "cuda>=12.4": True}
+    unknown = (text is None and start == "source env.sh") or (text is not None and "more.sh" in text)
+    assert found == {"module=gcc/13": True, "module=cuda/12.4": binds, "cuda>=12.4": not unknown}
+
+
+@pytest.mark.parametrize(
+    ("text", "binds"),
+    [
+        ("export LD_LIBRARY_PATH=/shared/cuda-13.0/compat:$LD_LIBRARY_PATH", False),
+        ("export LD_LIBRARY_PATH=$LIBRARIES", False),
+        ("module load $MINE", False),
+        ("module load cuda-compat", False),
+        ("if [ -f ~/x ]; then . ~/x; fi", False),
+        ('eval "$(/shared/bin/setup)"', False),
+        ("export OMP_NUM_THREADS=4  # compat", False),
+        ("export OMP_NUM_THREADS=4\n# compat", True),
+        ("export LD_LIBRARY_PATH=$HOME/lib:$LD_LIBRARY_PATH", True),
+        ('eval "$(dircolors -b ~/.dircolors)"', True),
+        ('eval "$(/opt/conda/bin/conda shell.bash hook 2> /dev/null)"', True),
+        (". /opt/conda/etc/profile.d/conda.sh", True),
+    ],
+)
+def test_a_cuda_beside_a_file_that_may_bring_forward_compatibility(text: str, binds: bool, tmp_path: Path) -> None:
+    for path in ("/home/alice/project/env.sh", "/shared/env.sh", "/home/alice/.bashrc"):
+        put(tmp_path, path, text)
+    load = "module load cuda/13.0"
+    for body in (
+        f"source ./env.sh\n{load}", f"{load}\nsource ./env.sh", f"{load}\nif true; then . /shared/env.sh; fi",
+        f"{load}\nsource ~/.bashrc", f"bash -lc '{load}; ./a'",
+        f"{load}\nsrun ./env.sh", f"{load}\nbash env.sh",
+    ):  # fmt: skip
+        assert binding(body, tmp_path)["cuda>=13.0"] is binds, body
+
+
+@pytest.mark.parametrize(
+    ("line", "binds"),
+    [
+        (". /shared/project/setup.sh", False),
+        ('eval "$(/shared/bin/setup)"', False),
+        ("eval $SETUP", False),
+        ("source /cvmfs/software.eessi.io/versions/2023.06/init/bash", False),
+        ("source /etc/profile.d/modules.sh", True),
+        ("source ~/.bashrc", True),  # which is not here
+        ('eval "$(conda shell.bash hook)"', True),
+        ("eval export A=1", True),
+    ],
+)
+@pytest.mark.parametrize("load", ["module load CUDA/12.1.1", "spack load cuda@12.1.1"])
+def test_a_cuda_beside_what_is_not_read(line: str, load: str, binds: bool, tmp_path: Path) -> None:
+    for body in (f"{line}\n{load}", f"{load}\n{line}"):
+        (found,) = [one for clause, one in binding(body, tmp_path).items() if clause.startswith("cuda>=")]
+        assert found is binds, body
 
 
 @pytest.mark.parametrize(("inside", "binds"), [("mytool/1.2", False), ("other/1.0", True)])

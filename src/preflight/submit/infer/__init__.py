@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from preflight.facts.rootfs import Root
 from preflight.submit.infer import (
+    compat,
     containers,
     elsewhere,
     engines,
@@ -117,6 +118,7 @@ def infer(
         user = environment.get("USER") or environment.get("LOGNAME")
         session.read(text, given | ({"USER": user} if user else {}), start, inside=inside)
     uses.settle(session)
+    compat.settle(session)
     return collector.result()
 
 

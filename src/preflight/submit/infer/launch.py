@@ -68,7 +68,7 @@ def shell(session: Session, command: Command) -> None:
     elif command.inside:
         return
     elif at < len(words):
-        unknown.script_file(session, words[at])
+        unknown.script_file(session, command, words[at])
     elif command.stdin:
         session.collector.unread(words[0].line, f"the commands that {words[0].name} reads from {command.stdin}")
         session.changes(words[0].name, words[0].line)

@@ -156,6 +156,10 @@ class Collector:
         elif known is None and len(self._unread) < MAX_ITEMS:
             self._unread[line] = Unread(line, self.line(line), clean(why), setup)
 
+    def loosen(self, start: str) -> None:
+        """Let no clause that begins so bind."""
+        self._binding = {one for one in self._binding if not one[0].startswith(start)}
+
     def note(self, line: int, why: str) -> None:
         """Add a note, each once."""
         if len(self._notes) < MAX_ITEMS:

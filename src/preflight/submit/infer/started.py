@@ -131,7 +131,7 @@ def _is_program(session: Session, command: Command, word: Word, place: str, perh
         first = head[2:].split(b"\n")[0].split()[:2]
         name = first[-1 if first and first[0].endswith(b"/env") else 0].rpartition(b"/")[2] if first else b"sh"
         if name.decode("ascii", "replace") in _SHELLS:
-            unknown.script_file(session, word)
+            unknown.script_file(session, command, word)
     return head.startswith(b"\x7fELF")
 
 

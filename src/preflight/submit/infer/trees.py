@@ -6,9 +6,8 @@ goes to the job with the other variables), may add some too: a module is then to
 """
 
 import os
-import re
 
-from preflight.submit.infer import setup
+from preflight.submit.infer import compat, setup, shellfiles
 from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.session import UNKNOWN, Session
@@ -17,9 +16,6 @@ from preflight.submit.infer.words import Word
 _LARGEST = 1 << 18
 _MANY = 40
 _ADDS = ("MODULEPATH", "use", "load", "source", "eval")  # in a modulefile that may add further trees
-# The same in a shell file, or in one that it sources.
-_USES = re.compile(r"MODULEPATH|^[^#\n]*\b(?:module|ml)\s(?:[^\n;&|]*\s)?use\b", re.MULTILINE)
-_SOURCES = re.compile(r"^[ \t]*(?:[^#\n]*[;&|{][ \t]*)?(?:source|\.)[ \t]+[\"']?([^\s;&|\"']+)", re.MULTILINE)
 # What a login shell reads of the user's: the first of three, which mostly sources the fourth. Source: bash(1).
 _LOGIN = (".bash_profile", ".bash_login", ".profile", ".bashrc")
 
@@ -69,29 +65,29 @@ def _of(session: Session, tree: str, name: str) -> str:
 
 def sourced(session: Session, path: "str | None", text: str, usual: bool = False) -> None:
     """Take a file that the script sources, at ``path`` (None: not known) and written ``text``: it may add trees, unless
-    it is here and does not, or is one of the ``usual`` ones that only set a tool up."""
+    it is here and does not, or is one of the ``usual`` ones that only set a tool up. So with forward compatibility."""
     if usual and not setup.is_personal(text):
         return
-    if path is None or _may_add(session, path):
+    found = None if path is None else shellfiles.read(session.files, path)
+    if found is None or _may_add(found):
         session.sourced = session.sourced or f"{text} may add trees of modules"
+    if found is not None or not usual:  # a file of the user's own that is not here does nothing
+        compat.sourced(session, found)
 
 
 def login(session: Session) -> None:
     """Take the files of the user's that a login shell (`#!/bin/bash -l`) reads."""
     for name in _LOGIN:
         path = f"{session.home.rstrip('/')}/{name}"
-        if session.files.is_file(path) and _may_add(session, path):
+        found = shellfiles.read(session.files, path)
+        if found is not None and _may_add(found):
             session.sourced = session.sourced or f"~/{name} adds trees of modules"
+        if found is not None:
+            compat.sourced(session, found)
 
 
-def _may_add(session: Session, path: str) -> bool:
-    try:
-        text = session.files.read_text(path, _LARGEST) if "\0" not in path and session.files.is_file(path) else None
-    except OSError:
-        text = None
-    if text is None or _USES.search(text):
-        return True
-    return any(not (one.startswith("/etc/") or setup.sourced(one)) for one in _SOURCES.findall(text))
+def _may_add(text: str) -> bool:
+    return shellfiles.adds_trees(text) or shellfiles.sources_others(text)
 
 
 def doubt(session: Session, name: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from preflight.submit.infer import setup
+from preflight.submit.infer import compat, setup, shellfiles
+from preflight.submit.infer.directory import joined
 from preflight.submit.infer.model import Command
 from preflight.submit.infer.programs import SILENT, STARTED
 from preflight.submit.infer.session import Session
@@ -20,8 +21,12 @@ _PARTS = re.compile(r"[-_.]")
 _SCRIPT = re.compile(r".*\.(?:sh|bash|zsh|ksh|csh|slurm|sbatch|job)")
 
 
-def script_file(session: Session, word: Word) -> None:
-    """A shell script of its own that a command runs: what it does is not read."""
+def script_file(session: Session, command: Command, word: Word) -> None:
+    """A shell script of its own that a command runs: what it does is not read, but for what libraries it brings."""
+    path = joined(command.cwd, word.text) if word.known and not command.inside else None
+    text = None if path is None else shellfiles.read(session.files, path)
+    if text is not None:
+        compat.sourced(session, text)
     session.collector.unread(word.line, f"{shown(word)} is another script, which is not read")
     session.changes(shown(word), word.line)
 
@@ -41,7 +46,7 @@ def explain(session: Session, command: Command) -> bool:
         if not word.known and not setup.evaluated(session.collector.line(word.line)):
             session.collector.unread(word.line, "which command this is comes of what is computed when the job runs")
     elif _SCRIPT.fullmatch(name):
-        script_file(session, word)
+        script_file(session, command, word)
     elif len(command.words) > 1 and not _AROUND.isdisjoint(_PARTS.split(name)):
         session.collector.unread(
             word.line, f"which container {name} starts is not known: it is no runtime's own program"
