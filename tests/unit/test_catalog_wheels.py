@@ -37,15 +37,15 @@ def test_the_rows_are_sound() -> None:
 @pytest.mark.parametrize(
     ("family", "capability", "driver", "machine", "answer"),
     [
-        ("torch", "7.0", "550.54.15", "x86_64", ["torch 2.14 (cu126), driver 550.54.14 or newer"]),
+        ("torch", "7.0", "550.54.15", "x86_64", ["torch 2.14 (cu126), driver 525.60.13 or newer"]),
         ("torch", "7.0", "470.57.02", "x86_64", ["torch 2.7 (cu118), driver 450.80.02 or newer"]),
         ("torch", "9.0", "580.65.06", "x86_64", ["cu126", "cu130", "cu132"]),
         ("torch", "12.0", "570.124.06", "x86_64", ["torch 2.11 (cu128), driver 570 or newer"]),
         ("torch", "10.0", None, "aarch64", ["cu130", "cu132"]),
         ("torch", "8.9", "550.54.14", "aarch64", ["torch 2.14 (cu126)"]),
-        # Packed by zstd, which drivers of CUDA 12.2 do not know ("device kernel image is invalid").
-        ("torch", "8.9", "535.54.03", "aarch64", []),
-        ("torch", "8.9", "535.54.03", "x86_64", ["torch 2.8 (cu126), driver 525.60.13 or newer"]),
+        # PyTorch packs only its builds of CUDA 13 by zstd, which drivers before CUDA 12.4 do not know.
+        ("torch", "8.9", "535.54.03", "aarch64", ["torch 2.14 (cu126)"]),
+        ("torch", "8.9", "535.54.03", "x86_64", ["torch 2.14 (cu126), driver 525.60.13 or newer"]),
         ("torch", "11.0", None, "x86_64", ["a driver of CUDA 13.0", "a driver of CUDA 13.2"][:0]),
         ("faiss", "8.0", "470.57.02", "x86_64", ["faiss-gpu-cu11 1.14.1, driver 450.80.02 or newer"]),
         ("faiss", "9.0", None, "x86_64", []),
@@ -75,6 +75,10 @@ def test_a_sites_own_build_counts() -> None:
         "source": ["site"],
     }  # fmt: skip
     assert [one.version for one in builds("torch", "7.0", None, "x86_64", Tables({"wheels": [row]}))] == ["3.0"]
+    packed = Tables({"wheels": [{**row, "unpacks": "12.4"}]})  # by zstd
+    assert "3.0" not in [one.version for one in builds("torch", "7.0", "535.54.03", "x86_64", packed)]
+    (found,) = builds("torch", "7.0", "550.54.14", "x86_64", packed)
+    assert (found.version, found.driver) == ("3.0", "550.54.14")
 
 
 def test_code_and_support_name_them(tmp_path: Path) -> None:
@@ -86,13 +90,13 @@ def test_code_and_support_name_them(tmp_path: Path) -> None:
     )
     page = CliRunner().invoke(code, [place, "--gpu", "v100", "--driver", "550.54.15"])
     assert page.exit_code == 3
-    assert "would run: torch 2.14 (cu126), driver 550.54.14 or newer" in " ".join(page.output.split())
+    assert "would run: torch 2.14 (cu126), driver 525.60.13 or newer" in " ".join(page.output.split())
     told = json.loads(CliRunner().invoke(code, [place, "--gpu", "v100", "--json"]).output)
     assert [one["build"] for one in told["places"][0]["asked"][0]["packages"][0]["builds"]] == ["cu126"]
     told = json.loads(CliRunner().invoke(code, [place, "--gpu", "h100", "--json"]).output)
     assert told["places"][0]["asked"][0]["packages"][0]["builds"] == []
     text = " ".join(CliRunner().invoke(support, ["--gpu", "v100"]).output.split())
-    assert "Python wheels with code for V100: ok torch 2.14 (cu126), driver 550.54.14 or newer" in text
+    assert "Python wheels with code for V100: ok torch 2.14 (cu126), driver 525.60.13 or newer" in text
     assert "None in the catalog: onnxruntime, vllm" in text
     assert "wheels" not in CliRunner().invoke(support, ["--cuda", "12.4", "--gpu", "v100"]).output
 
