@@ -24,17 +24,21 @@ def broken(error: Exception) -> int:
 
 def _use_bundle(package: str) -> None:
     """Import from the one file of compiled modules where it fits; it begins with what does that (bundle.py)."""
+    import _imp
     import marshal
 
     with open(f"{package}/modules.bundle", "rb") as file:
         python = f"{sys.implementation.cache_tag} {sys.hexversion:x} {sys.flags.optimize}"
-        if file.readline(100) == f"preflight 4 {python}\n".encode():
+        if file.readline(100) == f"preflight 5 {python}\n".encode():
             size, length = (int.from_bytes(file.read(8), "big") for _ in "12")
-            if file.seek(0, 2) == size:  # not cut off
+            made = file.read(8)
+            if file.seek(0, 2) == size > length:  # not cut off
                 file.seek(-length, 2)
-                module = type(sys)("preflight.bundle")
-                exec(marshal.loads(file.read(length)), module.__dict__)
-                module.use(package)
+                code = file.read(length)
+                if _imp.source_hash(1, code) == made:  # not damaged
+                    module = type(sys)("preflight.bundle")
+                    exec(marshal.loads(code), module.__dict__)
+                    module.use(package)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,15 @@ where its content is: an image keeps whole seconds, or has one time for all file
 
 Most of an import is not the module's own: so what a hook's first modules import in their turn stands together, in the
 order in which Python would come to it, and is unmarshalled and run at once. `preflight.deploy.bundling` makes the file.
+
+Each part has a hash and is read, not mapped: of one that a bad sector, a copy with holes or an image's tool damaged,
+unmarshalling may crash and mapping does. From there on modules come from their files, and no hook ends for it.
 """
 
 from __future__ import annotations
 
 import _imp
 import marshal
-import mmap
 import os
 import sys
 
@@ -21,42 +23,57 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
+    from typing import Any
 
-    # Is it a package; where its code begins and how long that is; size, mtime_ns and content's hash of its file.
-    Entry = tuple[bool, int, int, int, int, bytes]
-    # Where the modules that are run before one begin, and how long they are.
-    Groups = dict[str, tuple[int, int]]
+    Part = tuple[int, int, bytes]  # where it begins, how long it is, its hash
+    # Is it a package; its code; size, mtime_ns and content's hash of its file.
+    Entry = tuple[bool, Part, int, int, bytes]
+    Groups = dict[str, Part]  # the modules that are run before one
 
 NAME = "modules.bundle"
 _Spec, _Module = type(sys.__spec__), type(sys)
 _KEY = 1  # of the hash; any number
 _OWN = "preflight.bundle"
+HEAD = 40  # bytes after the mark: the file's size, the last part's length and hash (__main__.py), the index's
+DAMAGED = (OSError, ValueError, EOFError, TypeError, AttributeError)  # what reading and unmarshalling raise
 
 
 def source_hash(source: bytes) -> bytes:
-    """Return the hash by which Python itself tells whether a source is the one that it compiled (PEP 552)."""
+    """Return the hash, 8 bytes, by which Python itself tells whether a source is the one that it compiled (PEP 552)."""
     return bytes(_imp.source_hash(_KEY, source))
 
 
 def use(package: str) -> None:
     """Import the modules of ``package`` from its bundle from now on, where there is one that fits; never raises."""
+    mine = mark()
+    at = len(mine)
     try:
-        descriptor = os.open(f"{package}/{NAME}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        try:
-            data = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))  # a tenth of it is used
-        finally:
-            os.close(descriptor)
-        mine = mark()
-        at = len(mine)
-        if data[:at] != mine or int.from_bytes(data[at : at + 8], "big") != len(data):
-            return  # of another Python, or cut off
-        begin = at + 24 + int.from_bytes(data[at + 16 : at + 24], "big")
-        index, groups = marshal.loads(data[at + 24 : begin])
-    except (OSError, ValueError, EOFError, TypeError, AttributeError):
+        file = os.open(f"{package}/{NAME}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
         return
-    finder = _Finder(os.path.dirname(package), index, groups, data, begin)
-    if finder.has(_OWN):
+    finder = None
+    try:
+        first = os.pread(file, at + HEAD, 0)
+        length = int.from_bytes(first[at + 24 : at + 32], "big")
+        size = os.fstat(file).st_size
+        if first[:at] == mine and int.from_bytes(first[at : at + 8], "big") == size > length:
+            index, groups = _loaded(file, 0, (at + HEAD, length, first[at + 32 :]))
+            finder = _Finder(os.path.dirname(package), index, groups, file, at + HEAD + length)
+    except DAMAGED:
+        pass
+    if finder is not None and finder.has(_OWN):
         sys.meta_path.insert(0, finder)
+    else:  # of another Python, cut off, damaged, or there is another package
+        os.close(file)
+
+
+def _loaded(file: int, begin: int, part: Part) -> Any:
+    """Return what was marshalled in a part of the file; raises one of DAMAGED."""
+    offset, length, made = part
+    data = os.pread(file, length, begin + offset)
+    if _imp.source_hash(_KEY, data) != made:
+        raise ValueError("damaged")
+    return marshal.loads(data)
 
 
 def _hash_of(path: str) -> bytes:
@@ -66,25 +83,35 @@ def _hash_of(path: str) -> bytes:
 
 def mark() -> bytes:
     """Return what only a bundle that this interpreter and this form of the index can run begins with (__main__.py)."""
-    return f"preflight 4 {sys.implementation.cache_tag} {sys.hexversion:x} {sys.flags.optimize}\n".encode()
+    return f"preflight 5 {sys.implementation.cache_tag} {sys.hexversion:x} {sys.flags.optimize}\n".encode()
 
 
 class _Finder:
     """Finder and loader in one, for the modules of one bundle."""
 
-    def __init__(self, directory: str, index: dict[str, Entry], groups: Groups, data: memoryview, begin: int) -> None:
-        self._directory, self._index, self._groups, self._data, self._begin = directory, index, groups, data, begin
+    def __init__(self, directory: str, index: dict[str, Entry], groups: Groups, bundle: int, begin: int) -> None:
+        self._directory, self._index, self._groups, self._bundle, self._begin = directory, index, groups, bundle, begin
+        self._found: dict[str, CodeType] = {}
+        self._damaged = False
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return the spec of a module of ours; None for any other, and where its file is no more what was bundled."""
-        entry = self._index.get(name)
+        """Return the spec of a module of ours; None for any other, and where its file is no more what was bundled.
+
+        Where the bundle is damaged, it is for this module and all that follow as if there were none.
+        """
+        entry = None if self._damaged else self._index.get(name)
         file = self._file(name, entry) if entry else None
         if entry is None or file is None:
             return None
         group = self._groups.get(name)
-        if group is not None:
-            for one, code in marshal.loads(self._part(*group)):
-                self._run(one, code)
+        try:
+            before = _loaded(self._bundle, self._begin, group) if group else ()
+            self._found[name] = _loaded(self._bundle, self._begin, entry[1])
+        except DAMAGED:
+            self._damaged = True
+            return None
+        for one, code in before:
+            self._run(one, code)
         return self._spec(name, entry, file)
 
     def has(self, name: str) -> bool:
@@ -98,8 +125,7 @@ class _Finder:
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code."""
-        _, offset, length, *_ = self._index[module.__name__]
-        code = marshal.loads(self._part(offset, length))
+        code = self._found.pop(module.__name__)
         _imp._fix_co_filename(code, module.__file__)  # type: ignore[attr-defined]
         exec(code, module.__dict__)
 
@@ -136,7 +162,7 @@ class _Finder:
         file = f"{place}/__init__.py" if entry[0] else f"{place}.py"
         try:
             info = os.stat(file)
-            if info.st_size != entry[3] or (info.st_mtime_ns != entry[4] and _hash_of(file) != entry[5]):
+            if info.st_size != entry[2] or (info.st_mtime_ns != entry[3] and _hash_of(file) != entry[4]):
                 return None
         except OSError:
             return None
@@ -148,6 +174,3 @@ class _Finder:
         if entry[0]:
             spec.submodule_search_locations = [os.path.dirname(file)]
         return spec
-
-    def _part(self, offset: int, length: int) -> memoryview:
-        return self._data[self._begin + offset : self._begin + offset + length]

@@ -1,6 +1,7 @@
 """The bundle: the same modules as the files, and the files where it does not fit."""
 
 import ast
+import marshal
 import os
 import shutil
 import subprocess
@@ -61,6 +62,68 @@ def test_a_bundle_that_does_not_fit_is_passed_over(lib: Path, spoil: str) -> Non
         }
         path.write_bytes(spoiled.get(spoil, b"x" * 5000))
     assert shown(lib)[0] == "SourceFileLoader"
+
+
+def parts(data: bytes) -> dict[str, tuple[int, int]]:
+    """Return where the file's parts begin and end."""
+    at = len(bundle.mark())
+    head = at + bundle.HEAD
+    begin = head + int.from_bytes(data[at + 24 : at + 32], "big")
+    index, groups = marshal.loads(data[head:begin])
+    last = len(data) - int.from_bytes(data[at + 8 : at + 16], "big")
+    found = {"lengths": (at + 8, head), "index": (head, begin), "what reads it": (last, len(data))}
+    named = {"module": index["preflight.hooks.run"][1], "first group": groups["preflight.hooks.run"]}
+    named["second group"] = groups["preflight.hooks.prolog"]
+    found.update({name: (begin + one[0], begin + one[0] + one[1]) for name, one in named.items()})
+    return found
+
+
+HARMS: dict[str, Callable[[bytes], bytes]] = {
+    "a hole": lambda part: bytes(len(part)),
+    "one bit": lambda part: bytes([part[0] ^ 1]) + part[1:],
+    "all bits": lambda part: b"\xff" * len(part),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("where", ["lengths", "index", "module", "first group", "second group", "what reads it"])
+def test_a_damaged_part_costs_time_and_no_hook(lib: Path, where: str, harm: str) -> None:
+    """A bad sector, a copy with holes: wrong bytes may end Python as they are unmarshalled."""
+    path = lib / "preflight" / bundle.NAME
+    data = path.read_bytes()
+    begin, end = parts(data)[where]
+    middle = end - 8 if where == "lengths" else (begin + end) // 2
+    end = min(end, middle + 4096)
+    path.unlink()
+    path.write_bytes(data[:middle] + HARMS[harm](data[middle:end]) + data[end:])
+    loader, _, _, checks, _ = shown(lib)
+    assert loader == ("SourceFileLoader" if where in ("index", "module", "first group", "lengths") else "_Finder")
+    assert int(checks) > 20
+    command = [sys.executable, "-I", "-S", lib / "preflight/__main__.py", "hook", "prolog", "--config", f"{lib}/p.toml"]
+    Path(f"{lib}/p.toml").write_text(f'version = 1\nmode = "observe"\n[report]\nspool = "{lib}/spool"\n')
+    job = {"SLURMD_NODENAME": "n1", "SLURM_JOB_ID": "7", "SLURM_JOB_UID": "4242"}
+    done = subprocess.run([*command, "--run-dir", f"{lib}/run"], env=job, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path(f"{lib}/spool/reports/7/n1.0.prolog.json").exists()
+
+
+FAILING = """
+import os
+real = os.pread
+def fails(file, length, begin):
+    if begin > 99_999:
+        raise OSError(5, "Input/output error")
+    return real(file, length, begin)
+os.pread = fails
+"""
+
+
+def test_a_sector_that_cannot_be_read_costs_time_and_no_hook(lib: Path) -> None:
+    """Mapped, it would end Python by SIGBUS."""
+    assert (lib / "preflight" / bundle.NAME).stat().st_size > 200_000
+    script = FAILING + SHOW.format(lib=str(lib))
+    said = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.split()[0] == "SourceFileLoader"
 
 
 def test_it_holds_every_module_of_its_rooms_and_none_of_the_users_side(lib: Path) -> None:

@@ -99,6 +99,24 @@ def test_a_version_that_was_damaged_is_not_taken_for_the_same(target: Target, pu
     assert runs(target) == done.place
 
 
+def test_a_version_whose_compiled_modules_were_damaged_is_not_taken_for_the_same(target: Target, put: Put) -> None:
+    place = put().place
+    path = Path(place, "lib/preflight/modules.bundle")
+    data = path.read_bytes()
+    path.unlink()  # a hard link to what other tests use
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert versions.fault(place) == "lib/preflight/modules.bundle was changed"
+    done = put()
+    assert (done.place != place, done.back) == (True, False)
+    assert versions.fault(done.place) == ""
+    with pytest.raises(DeployError, match=r"modules\.bundle was changed"):
+        install.rollback(target)
+    manifest = versions.read(place)
+    assert manifest is not None
+    versions.write(place, manifest._replace(bundle=""))  # of an earlier Preflight
+    assert versions.fault(place) == ""
+
+
 def test_other_paths_and_another_policys_wait_make_another_version(target: Target, put: Put) -> None:
     place = put().place
     other = install.install(target._replace(run_dir=f"{target.run_dir}2"), plugin=False)

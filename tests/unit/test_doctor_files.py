@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from preflight.deploy import versions as manifests
 from preflight.deploy.doctor import dry_run, places, versions
 from preflight.deploy.doctor.mounts import file_system
 from preflight.deploy.doctor.processes import run
@@ -261,6 +262,21 @@ def test_another_version_than_this_command(sound: DoctorSite, lib: Path) -> None
     init.write_text('__version__ = "9.9"\n')
     subject, text = only(sound)
     assert (subject, text.split(",")[0]) == ("version", "the hooks run 9.9")
+
+
+def test_a_damaged_file_of_compiled_modules(sound: DoctorSite, lib: Path) -> None:
+    place = str(lib.parent)
+    manifest = manifests.read(place)
+    assert manifest is not None
+    assert manifest.bundle
+    path = lib / "preflight/modules.bundle"
+    data = path.read_bytes()
+    path.unlink()
+    subject, text = only(sound)
+    assert (subject, "modules.bundle: No such file or directory: each hook takes longer" in text) == ("version", True)
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    subject, text = only(sound)
+    assert (subject, "modules.bundle was changed: each hook takes longer" in text) == ("version", True)
 
 
 def test_a_python_that_is_gone_or_too_old(sound: DoctorSite) -> None:

@@ -57,22 +57,23 @@ def make(package: str, named: str = "") -> None:
         compiled[name] = _compiled(trees[name], known)
         code = marshal.dumps(compiled[name])
         is_package = os.path.basename(path) == "__init__.py"
-        index[name] = (is_package, end, len(code), info.st_size, info.st_mtime_ns, source_hash(source))
+        part = (end, len(code), source_hash(code))
+        index[name] = (is_package, part, info.st_size, info.st_mtime_ns, source_hash(source))
         codes.append(code)
         end += len(code)
     groups: Groups = {}
     for name, modules in grouped(trees).items():
         code = marshal.dumps([(one, compiled[one]) for one in modules])
-        groups[name] = (end, len(code))
+        groups[name] = (end, len(code), source_hash(code))
         codes.append(code)
         end += len(code)
     codes.append(marshal.dumps(compiled["preflight.bundle"]))  # which __main__.py takes from the end
     head = marshal.dumps((index, groups))
-    body = len(head).to_bytes(8, "big") + head + b"".join(codes)
-    first = len(codes[-1]).to_bytes(8, "big")
-    size = len(mark()) + 8 + len(first) + len(body)
+    last = len(codes[-1]).to_bytes(8, "big") + source_hash(codes[-1])
+    body = last + len(head).to_bytes(8, "big") + source_hash(head) + head + b"".join(codes)
+    size = len(mark()) + 8 + len(body)
     with open(f"{package}/{NAME}", "wb") as out:
-        out.write(mark() + size.to_bytes(8, "big") + first + body)
+        out.write(mark() + size.to_bytes(8, "big") + body)
 
 
 def _compiled(tree: ast.Module, path: str) -> CodeType:

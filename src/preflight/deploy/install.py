@@ -13,7 +13,7 @@ import time
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from preflight import __version__
+from preflight import __version__, bundle
 from preflight.deploy import build, versions
 from preflight.deploy.activate import activate, swap
 from preflight.deploy.copy import copy_package, digest, files_below, runs_by, sources
@@ -165,7 +165,8 @@ def _version(target: Target, source: str, policy: Policy, built: dict[str, File]
         sums = {path: hashlib.sha256(file.data).hexdigest() for path, file in files.items()}
         lib = digest(files_below(f"{staging}/lib"))
         names = versions.names_before(target)
-        versions.write(staging, versions.Manifest(__version__, made_of, lib, at, sums, names))
+        compiled = versions.sha256(f"{staging}/lib/preflight/{bundle.NAME}")
+        versions.write(staging, versions.Manifest(__version__, made_of, lib, at, sums, names, compiled))
         os.rename(staging, f"{directory}/{name}")
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from preflight import bundle
 from preflight.deploy.copy import digest, files_below
 from preflight.deploy.layout import DeployError, Target
 from preflight.digits import is_whole
@@ -38,6 +39,7 @@ class Manifest(NamedTuple):
     ``installed``: when it was last chosen by an installation, in ns since 1970; later than that of any other then.
     ``files``: path below the prefix -> SHA-256. ``before``: the versions that were in use before it came into use, by
     their directories' names, the latest first; None where an earlier Preflight installed it and did not write them.
+    ``bundle``: SHA-256 of the file of compiled modules (`preflight.bundle`), "" as for ``before``.
     """
 
     version: str
@@ -46,6 +48,7 @@ class Manifest(NamedTuple):
     installed: int
     files: dict[str, str]
     before: tuple[str, ...] | None = None
+    bundle: str = ""
 
 
 def places(target: Target) -> list[str]:
@@ -85,12 +88,14 @@ def read(place: str) -> Manifest | None:
         with open(f"{place}/{MANIFEST}", encoding="utf-8") as file:
             said: dict[str, Any] = json.load(file)
         one = Manifest(said["version"], said["made_of"], said["lib"], said["installed"], said["files"])
-        before = said.get("before")
+        before, its = said.get("before"), said.get("bundle")
     except (OSError, ValueError, KeyError, TypeError):
         return None
     good = said.get("format") == FORMAT and isinstance(one.installed, int) and isinstance(one.files, dict)
     if isinstance(before, list) and all(isinstance(name, str) for name in before):
         one = one._replace(before=tuple(before))
+    if isinstance(its, str):
+        one = one._replace(bundle=its)
     return one if good else None
 
 
@@ -137,9 +142,20 @@ def fault(place: str) -> str:
         changed = [name for name, made in manifest.files.items() if sha256(f"{place}/files/{name}") != made]
         if changed:
             return f"files/{changed[0]} was changed"
-        return "" if digest(files_below(f"{place}/lib")) == manifest.lib else "lib was changed"
+        if digest(files_below(f"{place}/lib")) != manifest.lib:
+            return "lib was changed"
+        return bundle_fault(place, manifest)
     except OSError as error:
         return f"{error.filename}: {error.strerror}"
+
+
+def bundle_fault(place: str, manifest: Manifest) -> str:
+    """Return what is wrong with a version's file of compiled modules, "" where nothing is; raises OSError.
+
+    Hooks do without a damaged one, slowly.
+    """
+    its = f"lib/preflight/{bundle.NAME}"
+    return f"{its} was changed" if manifest.bundle and sha256(f"{place}/{its}") != manifest.bundle else ""
 
 
 def next_time(target: Target) -> int:

@@ -10,6 +10,7 @@ from preflight.deploy.doctor.places import others_may_change
 from preflight.deploy.doctor.processes import run
 from preflight.deploy.doctor.result import Result, ok, skip, warn, wrong
 from preflight.deploy.layout import HOOKS, OLDEST
+from preflight.deploy.versions import bundle_fault, read
 from preflight.digits import is_whole
 from preflight.files import read_plain
 
@@ -48,6 +49,14 @@ def _package(directory: str, again: str) -> Result:
     if version != __version__:
         text = f"the hooks run {version}, this command is {__version__}"
         return warn("version", text, directory, f"{again} with the one you want, or call PREFIX/bin/preflight doctor")
+    place = os.path.dirname(os.path.dirname(directory))
+    manifest = read(place)
+    try:
+        fault = bundle_fault(place, manifest) if manifest else ""
+    except OSError as error:
+        fault = f"{error.filename}: {error.strerror}"
+    if fault:
+        return warn("version", f"{version}, and {fault}: each hook takes longer", directory, again)
     return ok("version", version, directory)
 
 
