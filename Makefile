@@ -100,6 +100,7 @@ docs:
 bench:
 	@scripts/setup test
 	$(PY) -m bench --write
+	$(PY) -m bench.patterns
 
 campaign:
 	@scripts/setup test

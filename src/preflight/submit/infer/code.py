@@ -66,8 +66,16 @@ def _system(session: Session, command: Command, found: Survey, prefix: str, line
         version = show(found.glibc.version)
         why = f"{_name(found.glibc.by)} in {prefix} asks GLIBC_{version}"
         session.need(command, f"glibc>={version}", line, why, binds=False)  # perhaps nothing loads it
-    if not session.files.is_file(f"{prefix}/lib/libstdc++.so.6"):  # conda brings one
+    if not _brings_libstdcxx(session, prefix):
         libstdcxx(session, command, found.libstdcxx.version, found.cxxabi.version, _name(found.libstdcxx.by), line)
+
+
+def _brings_libstdcxx(session: Session, prefix: str) -> bool:
+    """Tell whether an environment has a libstdc++ of its own, as conda's; one that cannot be looked at is one."""
+    try:
+        return session.files.is_file(f"{prefix}/lib/libstdc++.so.6")
+    except OSError:
+        return True
 
 
 def libstdcxx(

@@ -34,6 +34,7 @@ _PLAIN = re.compile(r"[\w./]")
 _VARIANT = re.compile(r"[+~-]|[A-Za-z_]\w*=")
 _EXACT = re.compile(r"[^,:@]+")
 _CUDA = re.compile(r"(?:[\w.-]+/)*(?:cuda\d{0,3}|cudatoolkit|cuda-toolkit)/(?:toolkit/)?(.+)", re.IGNORECASE)
+_LONGEST = 1024  # bytes of a module's name that means anything
 # The CUDA of Cray's names, cudatoolkit/22.7_11.7: release of the HPC SDK, then of CUDA.
 _CRAY = re.compile(r"\d{2}\.\d{1,2}_(\d{2}\.\d)$")
 _PART = re.compile(r"(?<![A-Za-z0-9])cuda[-_]?(\d{1,2}\.\d{1,2})(?!\d)", re.IGNORECASE)
@@ -152,7 +153,7 @@ def named(text: str) -> tuple[str, str | None]:
 
 def cuda_of(name: str) -> str | None:
     """Return the CUDA ("12.4") that a module's name states, None where it states none, or may bring several."""
-    if _NVHPC.match(name):
+    if _NVHPC.match(name) or len(name) > _LONGEST:
         return None
     own = _CUDA.fullmatch(name)
     if own:

@@ -16,7 +16,7 @@ _DISTRIBUTED = ("torch.distributed.run", "torch.distributed.launch")
 _PREPARES = names("pip venv virtualenv ensurepip uv compileall http.server json.tool zipfile tarfile site platform")
 _PYTHON_VALUED = frozenset(("-W", "-X", "--check-hash-based-pycs"))
 # What a sourced file may change in other ways than its text shows, and the names in it.
-_OPEN = re.compile(r"\b(?:eval|source|read|printf|declare|typeset)\b|^\s*\.\s|export\s+[\"'$]", re.MULTILINE)
+_OPEN = re.compile(r"\b(?:eval|source|read|printf|declare|typeset)\b|^[ \t]*\.\s|export\s+[\"'$]", re.MULTILINE)
 _NAMES = re.compile(r"\b([A-Za-z_]\w*)\b")
 # In a text for eval: what changes more of the shell than its variables.
 _LEAVES = re.compile(

@@ -159,10 +159,21 @@ class Session:
             self.kept = False
             following = None
             if not left.inside or name not in self._outside:
-                following = self._rules.get(name, self._fallback)(self, left)
+                following = self._apply(self._rules.get(name, self._fallback), left)
             if following is None and not self.kept and programs.remakes(left.words, left.writes):
                 self.changes(name or "a command that is not known", left.words[0].line)
             left = following
+
+    def _apply(self, rule: Rule, command: Command) -> Optional[Command]:
+        """Return what a rule leaves of a command; unread where a file of this machine keeps it from saying more."""
+        try:
+            return rule(self, command)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            place = error.filename or "a file that it names"
+            self.collector.unread(command.words[0].line, f"{place} cannot be looked at: {error.strerror}")
+            return None
 
     def changes(self, what: str, line: int) -> None:
         """Take that a command may have changed files: programs and environments behind it may be others."""

@@ -17,6 +17,7 @@ _HOOK = re.compile(
 # The same in the lines that `conda init` writes: they keep the hook in a variable.
 _KEPT = re.compile(r'eval "\$__(?:conda|mamba)_setup"')
 _MODULES = re.compile(r"(?:source|\.)\s+\"?\$\{?(?:MODULESHOME|LMOD_PKG|LMOD_DIR)\}?(?:/\.\.)?/init/[a-z]+\"?")
+_LONGEST = 4096  # PATH_MAX
 _PERSONAL = re.compile(r".*/\.[a-z_]+")
 
 
@@ -25,7 +26,8 @@ def sourced(path: str, line: str = "") -> bool:
 
     ``line``: the script's, which names variables that are known for it.
     """
-    return _SOURCED.fullmatch(path) is not None or _MODULES.fullmatch(line.strip()) is not None
+    usual = len(path) <= _LONGEST and _SOURCED.fullmatch(path) is not None
+    return usual or _MODULES.fullmatch(line.strip()) is not None
 
 
 def is_personal(path: str) -> bool:
