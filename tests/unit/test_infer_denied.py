@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from gpu_code_samples import install, library
 from infer_samples import clauses, put, read
-from script_score import read as read_case
 
 from preflight.facts.rootfs import Root
+from script_score import read as read_case
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 _LOOKS = ("resolve", "stat", "read", "_list")
@@ -35,15 +35,16 @@ def deny(monkeypatch: pytest.MonkeyPatch, denied: Callable[[str], bool]) -> None
 def test_no_look_that_fails_ends_the_reading(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each path that is looked at fails alone, then all."""
     seen: dict[str, None] = {}
-    bad = ""
+    denied: set[str] = set()
 
-    def denied(path: str) -> bool:
+    def is_denied(path: str) -> bool:
         seen.setdefault(path)
-        return bad in ("*", path)
+        return bool(denied & {"*", path})
 
-    deny(monkeypatch, denied)
+    deny(monkeypatch, is_denied)
     read_case(case.parent)
-    for bad in ("*", *list(seen)[:40]):
+    for path in ("*", *list(seen)[:40]):
+        denied = {path}
         read_case(case.parent)
 
 

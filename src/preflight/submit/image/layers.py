@@ -19,6 +19,10 @@ from preflight.submit.image.virtual import Entry, walk
 MAX_CONTENT = 32 << 20  # bytes of one file that are kept
 MAX_NAME = 4096
 MAX_KEPT = 300_000  # links and files of interest
+MAX_DEPTH = 256  # parts of a path of interest
+# Looks at a path while layers are put on each other, of all of them: links and whiteouts cost a look at each directory
+# above them, in each layer again. Images of today take some 100,000.
+MAX_LOOKS = 10_000_000
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 
@@ -92,9 +96,10 @@ def scan(stream: Stream, budget: Budget, what: str, keep: Keep | None = None) ->
 
 
 def _path(name: str) -> str | None:
-    """Return an entry's absolute path; None for the root itself, and for a name that leaves the image ("../")."""
+    """Return an entry's absolute path; None for the root itself, one of no interest for its depth, and a name that
+    leaves the image ("../")."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if not parts or ".." in parts or len(name) > MAX_NAME:
+    if not parts or ".." in parts or len(name) > MAX_NAME or len(parts) > MAX_DEPTH:
         return None
     return "/" + "/".join(parts)
 
@@ -121,29 +126,68 @@ class Tree:
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
         self._children: dict[str, set[str]] | None = None
+        self._reals: dict[str, str] = {}  # directories with links resolved, as long as none of _walked changes
+        self._walked: set[str] = set()
+        self._looks = 0
 
     def add(self, layer: Layer) -> None:
-        """Put a layer on top of those that were added before."""
+        """Put a layer on top of those that were added before; ImageError where that takes more than MAX_LOOKS."""
         self._children = None
+        self._forget()
         removed = {self._real(path) for path in layer.removed}
         emptied = {self._real(path) for path in layer.emptied}
+        hides = {"": bool(emptied & {"", "/"})}  # directory -> whether the layer hides all that was in it
         for path in list(self._nodes):
-            if _hidden(path, layer, removed, emptied):
+            gone = hash(path) in layer.dirs or hash(path) in layer.files or path in removed
+            if gone or self._hides(path.rpartition("/")[0], layer, removed, emptied, hides):
                 del self._nodes[path]
+        self._forget()
         for path, node in layer.nodes.items():
             self._put(self._real(path), node)
+
+    def _forget(self) -> None:
+        self._reals.clear()
+        self._walked.clear()
+
+    def _look(self) -> None:
+        self._looks += 1
+        if self._looks > MAX_LOOKS:
+            raise ImageError("its layers take more looks than Preflight makes: the image is damaged or hostile")
+
+    def _hides(
+        self, directory: str, layer: Layer, removed: set[str], emptied: set[str], known: dict[str, bool]
+    ) -> bool:
+        """Tell whether a layer hides what lay in a directory in the layers below it, at any depth."""
+        self._look()
+        below = []
+        while directory not in known:
+            self._look()
+            below.append(directory)
+            if directory in removed or directory in emptied or hash(directory) in layer.files:
+                known[directory] = True
+                break
+            directory = directory.rpartition("/")[0]
+        hidden = known[directory]
+        known.update(dict.fromkeys(below, hidden))
+        return hidden
 
     def _real(self, path: str) -> str:
         """Return a path with the links in front of its last part resolved, as a runtime unpacks it."""
         parent, _, name = path.rpartition("/")
-        real = walk(parent, self._link, lenient=True)
-        return f"{(real or '/').rstrip('/')}/{name}" if name else "/"
+        self._look()
+        if parent not in self._reals:
+            self._reals[parent] = (walk(parent, self._link, lenient=True) or "/").rstrip("/")
+        return f"{self._reals[parent]}/{name}" if name else "/"
 
     def _link(self, path: str) -> Entry | None:
+        self._look()
+        self._walked.add(path)
         node = self._nodes.get(path)
         return Entry("link", 0, node.target) if node is not None and node.kind == "link" else None
 
     def _put(self, path: str, node: Node) -> None:
+        if path in self._walked:
+            self._forget()
         if node.kind != "hard":
             self._nodes[path] = node
             return
@@ -191,15 +235,3 @@ class Tree:
                         break
                     parent, _, name = parent.rpartition("/")
         return self._children
-
-
-def _hidden(path: str, layer: Layer, removed: set[str], emptied: set[str]) -> bool:
-    """Tell whether a layer hides what lies at ``path`` in the layers below it."""
-    if hash(path) in layer.dirs or hash(path) in layer.files or path in removed:
-        return True
-    parent = path.rpartition("/")[0]
-    while parent:
-        if parent in removed or parent in emptied or hash(parent) in layer.files:
-            return True
-        parent = parent.rpartition("/")[0]
-    return "" in emptied or "/" in emptied
