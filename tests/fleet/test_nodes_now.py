@@ -218,14 +218,39 @@ def test_a_node_that_is_no_more_is_in_no_list_and_its_past_stays(url: str) -> No
     store.close()
 
 
-def test_a_node_that_got_its_clusters_name_is_one_node(store: Store) -> None:
-    now = time.time()
+def listed(store: Store) -> set[tuple[str, str]]:
+    return {(one.cluster, one.node) for one in status.latest(store)}
+
+
+def test_a_node_that_got_its_clusters_name_is_one_node(url: str) -> None:
+    store, now = open_store(url), time.time()
     add(store, samples.report("n1", now - 5 * HOUR_S, job=1, cluster=""), samples.report("n1", now, job=2))
-    add(store, samples.report("n2", now - HOUR_S, job=3, cluster=""), samples.report("n2", now, job=4))
+    add(store, samples.report("n2", now - 4 * HOUR_S, job=3, cluster=""), samples.report("n2", now, job=4))
     add(store, samples.report("n3", now - 50 * HOUR_S, job=5, cluster=""))
-    assert forget.supersede(store) == 1
-    its = {(one.cluster, one.node) for one in status.latest(store)}
-    assert its == {("lab", "n1"), ("", "n2"), ("lab", "n2"), ("", "n3")}
+    found = CliRunner().invoke(fleet, ["node", "n1", "--store", url])
+    assert (found.exit_code, 'n1: --cluster "" or lab' in found.output) == (1, True)
+    assert forget.supersede(store) == 2
+    assert listed(store) == {("lab", "n1"), ("lab", "n2"), ("", "n3")}
+    assert node.find(store, "n1") == [("lab", "n1")]  # the earlier one makes its name no less clear
+    assert CliRunner().invoke(fleet, ["node", "n1", "--store", url]).exit_code == 0
+    forget.forget_nodes(store, [("lab", "n2")])
+    assert node.find(store, "n2") == [("", "n2"), ("lab", "n2")]
+    assert node.find(store, "n1", "") == [("", "n1")]  # its past is there
+    store.close()
+
+
+@pytest.mark.parametrize("story", ["the cluster without a name has others", "there were two of that name"])
+def test_a_dead_node_of_a_cluster_without_a_name_is_not_another_clusters(store: Store, story: str) -> None:
+    now = time.time()
+    if story == "there were two of that name":
+        add(store, samples.report("n1", now - 6 * HOUR_S, job=1))
+    else:
+        add(store, samples.report("n2", now - HOUR_S, job=3, cluster=""))
+    add(store, samples.report("n1", now - 5 * HOUR_S, job=1, cluster="", verdict="unhealthy", action=DRAIN))
+    add(store, samples.report("n1", now, job=2))
+    assert forget.supersede(store) == 0
+    assert listed(store) >= {("", "n1"), ("lab", "n1")}
+    assert [one.cluster for one in actions.lasting(store, ALWAYS)] == [""]
 
 
 def test_out_is_counted_over_all_clusters(store: Store) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from fleet import samples
 from preflight.fleet.entry import Entry, EntryReader
-from preflight.fleet.store.interface import Store
+from preflight.fleet.store.interface import Store, StoreError
 from preflight.fleet.store.open import open_reader, open_store
 from preflight.fleet.store.sqlite import SqliteStore
+from preflight.fleet.web import app
 
 DAYS, NODES, EACH = 3, 4, 24
 
@@ -149,3 +152,17 @@ def test_of_a_day_that_came_anew_what_was_left_behind_is_derived(
     store.add(known[5:])
     assert store.rows("SELECT sum(runs) FROM hours") == [(6,)]
     store.close()
+
+
+def test_days_are_forgotten_whatever_else_fails(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise StoreError("deadlock")
+
+    monkeypatch.setattr(app, "supersede", fails)
+    monkeypatch.setattr(app.events, "bound", fails)
+    store.add([EntryReader().read(samples.report("n1", time.time() - 30 * samples.DAY_S))])
+    with TestClient(app.make_app(store, keep_days=7)):
+        while store.days() or caplog.text.count("deadlock") < 2:
+            time.sleep(0.01)

@@ -52,13 +52,12 @@ def cluster(store: Reader, name: str, cluster: str | None) -> str:
     """Return the cluster of a node; ends where it is not known, or several have one of that name."""
     from preflight.fleet.query.names import find
 
-    found = find(store, name)
-    if cluster is not None:
-        found = [one for one in found if one[0] == cluster]
+    found = find(store, name, cluster)
     if not found:
         fail(f"no report of node {name!r} is in the store")
     if len(found) > 1:
-        fail(f"several clusters have a node {name}: --cluster {' or '.join(one for one, _ in found)}")
+        several = " or ".join(one or '""' for one, _ in found)
+        fail(f"several clusters have a node {name}: --cluster {several}")
     return found[0][0]
 
 

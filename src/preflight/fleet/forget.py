@@ -11,11 +11,15 @@ from preflight.fleet.query.status import SILENT_MS
 from preflight.fleet.store.interface import Store
 
 # A node of which reports named no cluster (the policy did not) and later ones do is one node, and was two: the earlier
-# is gone as soon as it would count as silent.
+# is gone as soon as it would count as silent. Not one of a cluster that has no name still, nor one that was there
+# under both: another cluster's of that name.
 _SUPERSEDED = (
-    "DELETE FROM latest WHERE node IN (SELECT before.node FROM nodes before"
+    "SELECT before.node FROM nodes before"
     " JOIN latest l ON l.node = before.node JOIN nodes after ON after.name = before.name AND after.cluster <> ''"
-    " JOIN latest m ON m.node = after.node WHERE before.cluster = '' AND m.started_ms - l.started_ms > ?)"
+    " JOIN latest m ON m.node = after.node WHERE before.cluster = '' AND m.started_ms - l.started_ms > ?"
+    " AND (SELECT min(d.first_ms) FROM node_days d WHERE d.node = after.node) > l.started_ms"
+    " AND NOT EXISTS (SELECT 1 FROM nodes other JOIN latest o ON o.node = other.node WHERE other.cluster = ''"
+    " AND m.started_ms - o.started_ms <= ?) ORDER BY before.node"
 )
 
 
@@ -29,7 +33,9 @@ def forget_days(store: Store, keep_days: int, now_ms: int) -> int:
 
 def supersede(store: Store) -> int:
     """Forget nodes without a cluster's name that report under one now, and return how many; raises StoreError."""
-    return store.write(_SUPERSEDED, [(SILENT_MS,)])
+    # In the order of their numbers, as whoever writes a batch: two that delete and write wait for each other.
+    gone = sorted({(node,) for (node,) in store.rows(_SUPERSEDED, (SILENT_MS, SILENT_MS))})
+    return store.write("DELETE FROM latest WHERE node = ?", gone) if gone else 0
 
 
 def known(store: Store, name: str) -> list[tuple[str, str]]:
@@ -44,7 +50,7 @@ def forget_nodes(store: Store, nodes: Iterable[tuple[str, str]]) -> None:
     What became of them stays in drains, jobs and counts of the past. One that sends a report again is there again.
     """
     its = list(nodes)
-    store.write("DELETE FROM latest WHERE node = ?", [(number(*one),) for one in its])
+    store.write("DELETE FROM latest WHERE node = ?", sorted((number(*one),) for one in its))
     for cluster, name in its:
         tokens.revoke(store, cluster, name)
         if not known(store, name):  # no cluster has a node of that name, so a token for any is of none

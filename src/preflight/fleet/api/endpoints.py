@@ -103,10 +103,7 @@ def _node(ask: Ask) -> Answer:
 
 def _cluster(ask: Ask, name: str) -> str:
     """Return the cluster of the node that is meant; raises NotFoundError, AskedError where several have one."""
-    found = [cluster for cluster, _ in node.find(ask.store, name)]
-    wanted = ask.values.get("cluster")
-    if wanted is not None:
-        found = [cluster for cluster in found if cluster == wanted]
+    found = [cluster for cluster, _ in node.find(ask.store, name, ask.values.get("cluster"))]
     if not found:
         raise NotFoundError(f"no report of node {clean(name, 60)} is in the store")
     if len(found) > 1:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -147,17 +148,18 @@ class Collector:
                 await run_in_threadpool(self.webhook.stop)
 
     async def _forget(self) -> None:
-        """Forget the days past ``keep_days``, and events that nobody was told of, once an hour."""
+        """Forget the days past ``keep_days``, nodes that are no more and events that nobody was told of, each hour."""
         while True:
             now = round(time.time() * 1000)
-            with contextlib.suppress(StoreError):  # another collector was first, or the next hour will do
-                if self.webhook is not None:
-                    await run_in_threadpool(self.webhook.bound, now)
-                else:
-                    await run_in_threadpool(events.bound, self.store, now)
-                await run_in_threadpool(supersede, self.store)
-                if self.keep_days:
-                    await run_in_threadpool(forget_days, self.store, self.keep_days, now)
+            bound = self.webhook.bound if self.webhook else partial(events.bound, self.store)
+            steps: list[Callable[[], object]] = [partial(supersede, self.store), partial(bound, now)]
+            if self.keep_days:  # first, and whatever becomes of the others: else the disk fills
+                steps.insert(0, partial(forget_days, self.store, self.keep_days, now))
+            for step in steps:
+                try:
+                    await run_in_threadpool(step)
+                except StoreError as error:  # another collector was first, or the next hour will do
+                    warnings.warning("what is old is forgotten an hour later: %s", error)
             await asyncio.sleep(3600)
 
     async def _resumed(self) -> None:

@@ -173,9 +173,7 @@ def _asked(ask: Ask) -> tuple[str, str]:
     name = ask.text("name")
     if not name:
         raise AskedError("name: which node?")
-    found = node.find(ask.store, name)
-    if "cluster" in ask.values:
-        found = [one for one in found if one[0] == ask.text("cluster")]
+    found = node.find(ask.store, name, ask.text("cluster") if "cluster" in ask.values else None)
     if not found:
         raise NotFoundError(f"no report of node {name} is in the store")
     if len(found) > 1:
