@@ -202,3 +202,42 @@ def test_a_task_of_pixi_is_unread(tmp_path: Path) -> None:
     assert unread("pixi run python train.py", tmp_path) == []
     put(tmp_path, "/home/alice/project/pixi.toml", "[[tasks")
     assert (clauses("pixi run train", tmp_path), unread("pixi run train", tmp_path)) == (["cuda>=12.5"], [])
+
+
+@pytest.mark.parametrize(
+    ("line", "starts"),
+    [
+        *((name, True) for name in ("ctest", "tox", "nox", "just", "snakemake", "paramrun")),
+        ("ctest -j4", True), ("just train", True), ("snakemake --cores 8", True), ("tox -e py311", True),
+        ("ctest -N", False), ("just --list", False), ("just -l", False), ("snakemake -n", False), ("tox list", False),
+        ("nox --list", False), ("snakemake --list-rules", False), ("ctest --show-only=json-v1", False),
+        ("reframe -c tests -r", True), ("reframe -C site.py -c tests --run", True), ("reframe -vr", True),
+        ("reframe -c tests -l", False), ("reframe -c tests", False), ("reframe --version", False),
+        ("reframe -c tests --dry-run -r", False), ("mlflow run .", True), ("mlflow ui", False), ("cwltool", False),
+    ],
+)  # fmt: skip
+def test_engines_start_what_their_files_say(line: str, starts: bool, tmp_path: Path) -> None:
+    assert unread(line, tmp_path) == ([1] if starts else [])
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("srun --container-name=foo python x", [1]),
+        ("srun --container-name=$1 python x", [1]),
+        ("srun --container-image=/x.sqsh --container-name=foo:exec true\nsrun --container-name=foo python x", []),
+        ("srun --container-image=/x.sqsh --container-name=foo true\nsrun --container-name=bar python x", [2]),
+        ("enroot create --name pyxis_foo /x.sqsh\nsrun --container-name=foo python x", []),
+    ],
+)
+def test_a_container_by_its_name_alone_was_made_before(body: str, found: list[int], tmp_path: Path) -> None:
+    put(tmp_path, "/x.sqsh", "no image")
+    assert "container=enroot" in clauses(body, tmp_path)
+    at = [one.line - 2 for one in read(body, tmp_path).unread if "/x.sqsh" not in one.why]
+    assert at == found
+
+
+def test_the_scripts_own_container_by_its_name_alone(tmp_path: Path) -> None:
+    got = read("python x", tmp_path, options=("--container-name=foo",))
+    assert "container=enroot" in [one.clause for one in got.needs]
+    assert ["made elsewhere" in one.why for one in got.unread] == [True]

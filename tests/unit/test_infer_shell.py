@@ -501,3 +501,20 @@ def test_lines_that_the_grammar_takes_for_words_of_a_redirection_are_unread(tmp_
 
 def test_a_script_among_the_words_of_another_program_is_unread(tmp_path: Path) -> None:
     assert unread("mpirun -n 1 -odd host1 ./run.sh\nparallel ./run.sh ::: 1 2\n./a --config=./x.sh", tmp_path) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return 0\nmodule load a",
+        "if [ -f x ]; then return 1; fi\nmodule load a",
+        "f() { return; }\nf\nreturn\nmodule load a",
+    ],
+)
+def test_a_return_outside_of_functions_ends_nothing(body: str, tmp_path: Path) -> None:
+    assert clauses(body, tmp_path) == ["module=a"]
+    assert unread(body, tmp_path) == []
+
+
+def test_a_return_outside_of_functions_fails(tmp_path: Path) -> None:
+    assert clauses("set -e\nreturn 0\nmodule load a", tmp_path) == []

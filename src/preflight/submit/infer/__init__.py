@@ -128,6 +128,8 @@ def _of_options(session: Session, command: Command, options: Mapping[str, Option
     session.shifter = {name: given[name].text for name in ("image", "module") if name in given}
     if "container-image" in given:
         containers.pyxis(session, command, given["container-image"])
+    if "container-name" in given:
+        launch.named(session, command, given["container-name"], "container-image" in given)
     if "image" in given:
         session.need(command, "container=shifter", given["image"].line, "--image is an option of Shifter's plugin")
     if "uenv" in given:

@@ -41,6 +41,17 @@ def pyxis(session: Session, command: Command, image: Word) -> None:
         session.unresolved(command, image.line)
 
 
+def named(session: Session, command: Command, word: Word, name: str) -> None:
+    """`--container-name=NAME` alone: pyxis starts the one of that name, which a step before it made, or another job."""
+    session.need(command, "container=enroot", word.line, "pyxis (--container-name) runs containers with enroot")
+    if not word.known:
+        session.unresolved(command, word.line)
+    elif session.containers.isdisjoint((name, f"pyxis_{name}")):  # as enroot calls it
+        session.collector.unread(
+            word.line, f"--container-name={name}: the container was made elsewhere, which is not read"
+        )
+
+
 def apptainer(session: Session, command: Command) -> Command | None:
     """`apptainer exec|run|shell|test IMAGE …` and `singularity …`; GPUs are given with --nv."""
     name = command.words[0].name

@@ -32,10 +32,12 @@ _ROWS: dict[str, tuple[str, str]] = {
     "nix-shell": ("", _CHOOSES),
     "guix": ("shell environment", _CHOOSES),
     **dict.fromkeys(("docker-compose", "podman-compose", "singularity-compose"), ("up run start exec", _ELSEWHERE)),
-    **dict.fromkeys(("snakemake", "cwltool", "toil-cwl-runner", "toil-wdl-runner", "miniwdl"), ("", _STARTS)),
-    **dict.fromkeys(("ctest", "tox", "nox", "just", "disBatch", "greasy", "staskfarm"), ("", _STARTS)),
+    **dict.fromkeys(("cwltool", "toil-cwl-runner", "toil-wdl-runner", "miniwdl"), ("", _STARTS)),
+    **dict.fromkeys(("disBatch", "greasy", "staskfarm"), ("", _STARTS)),
+    **dict.fromkeys(("snakemake", "ctest", "tox", "nox", "just"), ("*", _STARTS)),  # their file has a usual name
     "paramrun": ("*", _STARTS),  # TACC's launcher: its file is named by a variable
-    **dict.fromkeys(("mlflow", "reframe", "jube"), ("run", _STARTS)),
+    **dict.fromkeys(("mlflow", "jube"), ("run", _STARTS)),
+    "reframe": ("-r --run", _STARTS),
     "dvc": ("repro exp", _STARTS),
     "wandb": ("agent", _STARTS),
     "rlaunch": ("singleshot rapidfire multi", _STARTS),
@@ -70,6 +72,16 @@ _PARALLEL = names(
 _PLACES = re.compile(r"\{[^{}\s;]*\}")  # parallel's {}, {.}, {1}
 _PERHAPS = "is started by parallel for each line that it reads, perhaps for none"
 _ASKS = names("-h --help -V --version --dry-run --dryrun --unlock")
+_CLUSTER = re.compile(r"-[a-zA-Z]{0,3}r[a-zA-Z]{0,3}")  # ReFrame's -vr
+# The same of one tool: it lists, or shows, what it would start.
+_LISTS = {
+    "just": names("-l --list --summary --show -s --dump --variables --evaluate --fmt --init -n --groups"),
+    "ctest": names("-N --show-only --print-labels --help-full"),
+    "tox": names("-l --listenvs -a --listenvs-all --showconfig -n --notest l list c config"),
+    "nox": names("-l --list --list-sessions --install-only"),
+    "snakemake": names("-n -l --list --list-rules --lint --dag --rulegraph --filegraph --summary -S -D"),
+    "reframe": names("-l -L --list --list-detailed --dry-run --describe"),
+}
 
 
 def further(rule: Callable[[Session, Command], Command | None]) -> Callable[[Session, Command], Command | None]:
@@ -88,12 +100,16 @@ def _engine(session: Session, command: Command) -> None:
 
 def _say(session: Session, command: Command, subcommands: str, why: str) -> None:
     word, words = command.words[0], command.words[1:]
-    if any(one.text in _ASKS for one in words):
+    asks = _ASKS | _LISTS.get(word.name, frozenset())
+    if any(one.text.partition("=")[0] in asks for one in words):
         return
     if why == _STARTS and any(_SUBMITS.search(one.text) for one in words):
         return  # what it starts are jobs of their own
     rest = arguments(words, frozenset()).rest
     first = rest[0].text if rest else ""
+    if subcommands.startswith("-"):  # an option says that it starts something, wherever it stands
+        first = next((one.text for one in words if one.text in subcommands.split() or _CLUSTER.fullmatch(one.text)), "")
+        subcommands = first or subcommands
     if subcommands == _CONDA and first == "env" and not any(one.text in _ENVS for one in rest[1:2]):
         return
     if subcommands == "*" or (not subcommands and words) or first in subcommands.split():

@@ -131,7 +131,20 @@ def _containers(session: Session, command: Command, read: Arguments) -> bool:
     if shifter is not None:
         session.need(command, "container=shifter", shifter.line, "--image is an option of Shifter's plugin")
         session.shifter["image"] = shifter.text
-    return any((image, edf, bundle, read.value("--container-name")))
+    name = read.value("--container-name")
+    if name is not None:
+        named(session, command, name, image is not None)
+    return any((image, edf, bundle, name))
+
+
+def named(session: Session, command: Command, word: Word, makes: bool) -> None:
+    """pyxis' `--container-name=NAME`; ``makes``: of an image that is given, else it was made before. ":exec" and the
+    like behind the name are no part of it. Source: pyxis' README."""
+    name = word.text.partition(":")[0]
+    if makes:
+        session.containers.add(name)
+    else:
+        containers.named(session, command, word, name)
 
 
 def _parts(command: Command) -> list[list[Word]]:

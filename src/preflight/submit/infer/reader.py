@@ -362,8 +362,10 @@ class Reader(Shell):
         self.started = self.started or starts(command.words[0].name) or self._starts_later(name, command.words[1:])
         self.run(self, command)
         status = command.words[1].text if len(command.words) > 1 else ""
-        leaves = name in ("exit", "return") or (name == "exec" and status)
-        if name == "false" and self.strict and context.plain and (not context.doubt or context.alone):
+        # Outside of a function return only fails, as false does: bash says so and goes on.
+        fails = name == "false" or (name == "return" and not self._open)
+        leaves = name == "exit" or (name == "return" and self._open) or (name == "exec" and status)
+        if fails and self.strict and context.plain and (not context.doubt or context.alone):
             leaves = True
         if leaves:
             self.leave(name, status, command, context)
