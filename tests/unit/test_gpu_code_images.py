@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from preflight.artifacts.gpu_code import CodeError, places
 from preflight.artifacts.gpu_code.survey import Survey, survey
 from preflight.cli.code import code
+from preflight.submit.image import code as image_code
 from preflight.submit.image.code import is_image, survey_image
 from unit.gpu_code_samples import container, image, install, library, ptx
 from unit.image_samples import configuration, docker_save, layer, layout, partition, sif, squashfs
@@ -202,3 +203,25 @@ def test_a_file_that_unpacks_to_too_much_is_left_out(tmp_path: Path, monkeypatch
     assert unpacked == ["a.so"]
     monkeypatch.setattr(places, "budget", lambda size: size)
     assert len(survey_image(place).notes) == 2
+
+
+def test_a_layout_whose_other_blobs_are_gone(root: Path, tmp_path: Path) -> None:
+    place = layout(tmp_path / "layout", layers(root), configuration({}))
+    sound = survey_image(str(place))
+    huge = tmp_path / "huge"
+    huge.touch()
+    os.truncate(huge, 1 << 40)
+    (place / "blobs/sha256/gone").symlink_to("nowhere")
+    (place / "blobs/sha256/elsewhere").symlink_to(huge)
+    (place / "blobs/sha512").mkdir()
+    (place / "blobs/sha512/some").write_bytes(b"x" * 100)
+    before = sum(one.lstat().st_size for one in (place / "blobs").glob("*/*") if not one.is_symlink())
+    assert same(survey_image(str(place))) == same(sound)
+    assert image_code._size(str(place / "blobs")) == before
+
+
+def test_a_layout_of_other_digests_says_what_is_missing(root: Path, tmp_path: Path) -> None:
+    place = layout(tmp_path / "layout", layers(root), configuration({}))
+    (place / "blobs/sha256").rename(place / "blobs/sha512")
+    with pytest.raises(CodeError, match="is missing in the OCI layout"):
+        survey_image(str(place))

@@ -331,3 +331,18 @@ def test_a_build_that_needs_its_ptx_compiled_needs_a_driver_that_knows_the_gpu()
     (build,) = builds("ctranslate2", "10.3")
     assert (build.by_ptx, build.driver, build.driver_cuda) == (True, "575", "12.9")
     assert "a driver of CUDA 12.9 or newer" in build.shown
+
+
+@pytest.mark.parametrize("name", ["9.0", "sm_90", "compute_90"])
+@pytest.mark.parametrize("cuda", ["11.7", "12.4"])
+def test_a_gpu_by_its_compute_capability(config: Path, name: str, cuda: str) -> None:
+    done = run(config, "--gpu", name, "--cuda", cuda)
+    assert done.exit_code == run(config, "--gpu", "h100", "--cuda", cuda).exit_code
+    assert "(compute capability 9.0)" in " ".join(done.output.split())
+    assert "nothing is known" not in done.output
+
+
+def test_a_compute_capability_that_there_is_not(config: Path) -> None:
+    done = run(config, "--gpu", "9.9")
+    assert done.exit_code == 3
+    assert "compute capability 9.9 is not in the catalog" in done.output

@@ -61,6 +61,15 @@ def look_up(name: str, capability: str | None = None, tables: Tables = SHIPPED) 
     return found
 
 
+def capability_of(name: str) -> str | None:
+    """Return the compute capability that a name is, "9.0" of 9.0, sm_90 and compute_90; None of any other."""
+    text = name.lower().removeprefix("sm_").removeprefix("compute_")
+    if is_whole(text, 3) and text != name and len(text) > 1:
+        return f"{text[:-1]}.{text[-1]}"
+    major, dot, minor = name.partition(".")
+    return name if dot and is_whole(major, 2) and is_whole(minor, 1) else None
+
+
 def _look_up(name: str, capability: str | None, tables: Tables) -> Gpu:
     asked = words(name)
     row = _product(asked, tables)

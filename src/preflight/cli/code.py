@@ -18,7 +18,6 @@ from preflight.cli.code_answer import Question, answers, fits
 from preflight.cli.code_document import document
 from preflight.cli.code_page import page
 from preflight.cli.common import config_option, fail, policy_for, write_out
-from preflight.digits import is_whole
 from preflight.report.clean import clean, clean_tree
 from preflight.submit.image.code import is_image, survey_image
 
@@ -83,7 +82,7 @@ def code(
 
 def question(name: str, driver: str | None) -> Question:
     """Return what is asked of a GPU by its name or its compute capability; ends with exit code 2 where it is none."""
-    capability, machine = _capability(name), ""
+    capability, machine = gpus.capability_of(name), ""
     shown = name
     if capability is None:
         known = gpus.look_up(clean(name, 80))
@@ -95,12 +94,3 @@ def question(name: str, driver: str | None) -> Question:
     if gpu(capability).sm in TEGRA:  # Jetson and DRIVE
         machine = "aarch64"
     return Question(clean(shown, 40), capability, driver, gpu(capability, driver), machine)
-
-
-def _capability(name: str) -> str | None:
-    """Return "9.0" of 9.0, sm_90 and compute_90; None where a name is no such thing."""
-    text = name.lower().removeprefix("sm_").removeprefix("compute_")
-    if is_whole(text, 3) and text != name and len(text) > 1:
-        return f"{text[:-1]}.{text[-1]}"
-    major, dot, minor = name.partition(".")
-    return name if dot and is_whole(major, 2) and is_whole(minor, 1) else None

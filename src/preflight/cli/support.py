@@ -14,7 +14,7 @@ import click
 
 from preflight.catalog import VERSION, families, versions
 from preflight.catalog.forward import Compat
-from preflight.catalog.gpus import Gpu, look_up
+from preflight.catalog.gpus import Gpu, capability_of, look_up
 from preflight.catalog.lifecycle import jetpack
 from preflight.catalog.picture import BAD, GOOD, Entry, Machine, fits, picture, to_json
 from preflight.catalog.tables import Tables
@@ -30,7 +30,7 @@ _OS = re.compile(r"([a-z][a-z _-]*[a-z])[\s:=_-]*(\d+(?:\.\d+)*)?")
 @click.command()
 @click.option("--cuda", metavar="VERSION", help="The CUDA of a program or toolkit, such as 12.8.")
 @click.option("--driver", metavar="VERSION", help="The NVIDIA driver, such as 535.183.01.")
-@click.option("--gpu", metavar="NAME", help='A GPU, such as a100 or "GeForce RTX 4090".')
+@click.option("--gpu", metavar="NAME", help='A GPU, such as a100 or "GeForce RTX 4090", or 9.0.')
 @click.option("--os", "system", metavar="NAME", help="A distribution and its version, such as rhel9.4 or ubuntu22.04.")
 @click.option("--date", "day", metavar="DATE", help="Judge what is supported on another day (2027-06-30).")
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
@@ -90,7 +90,7 @@ def _asked(cuda: str | None, driver: str | None, gpu: str | None, system: str | 
     return Machine(
         cuda=(cuda.strip(),) if cuda else (),
         driver=driver.strip() if driver else None,
-        gpus=(look_up(clean(gpu, 80), None, tables),) if gpu else (),
+        gpus=(look_up(clean(gpu, 80), capability_of(gpu.strip()), tables),) if gpu else (),
         system=_system(system) if system is not None else None,
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
@@ -45,8 +46,7 @@ def survey_image(path: str) -> Survey:
     place, tag = (path, "") if os.path.exists(path) else with_tag(path)
     try:
         if os.path.isdir(place):
-            size = sum(one.stat().st_size for one in os.scandir(os.path.join(place, "blobs", "sha256")))
-            return _of_layers(path, lambda keep: in_layout(place, tag, keep), size)
+            return _of_layers(path, lambda keep: in_layout(place, tag, keep), _size(os.path.join(place, "blobs")))
         with open(place, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(BLOCK)
@@ -58,6 +58,20 @@ def survey_image(path: str) -> Survey:
         raise CodeError(f"{path}: {error}") from None
     except OSError as error:
         raise CodeError(f"{path}: {error.strerror or error}") from None
+
+
+def _size(blobs: str) -> int:
+    """Return the bytes of an OCI layout's blobs, of whatever digests; links and what cannot be looked at are none."""
+    size = 0
+    for directory, below, names in os.walk(blobs):
+        del below[: len(below) if directory != blobs else 0]
+        for name in names:
+            try:
+                info = os.lstat(os.path.join(directory, name))
+            except OSError:
+                continue
+            size += info.st_size if stat.S_ISREG(info.st_mode) else 0
+    return size
 
 
 def _of_squashfs(path: str, file: IO[bytes], size: int) -> Survey:
