@@ -348,3 +348,10 @@ def test_an_image_that_the_script_makes_does_not_bind(root: Path) -> None:
     made = told("cp -r /shared/box .\napptainer exec --nv box python t.py", root)
     assert made.keys() == found.keys()
     assert not any(binds for clause, binds in made.items() if not clause.startswith("container"))
+
+
+def test_a_toolkit_by_its_path_is_told_and_does_not_bind(tmp_path: Path) -> None:
+    found = read("/usr/local/cuda-12.4/bin/nvcc -o a a.cu", tmp_path)
+    told = [(one.clause, one.binds) for one in found.needs if one.clause.startswith("toolkit")]
+    assert told == [("toolkit>=12.4", False)]
+    assert found.unread == ()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from preflight.artifacts.gpu_code.model import Code
 
 _SYSTEM = re.compile(r"/(?:bin|sbin|usr|lib\w*)/")
+_TOOLKIT = re.compile(r"/usr/local/cuda-(\d{1,2}\.\d{1,2})/bin/[^/]+")  # as NVIDIA's packages install it
 _NODE = re.compile(r"/(?:opt|etc|var|srv|root|snap|nix|gnu|boot)/")  # each machine may have its own
 _HERE = re.compile(r"/(?:tmp|var/tmp|dev|run|proc|local\w*|l?scratch_?local)/")  # of one machine alone
 _SHELLS = ("sh", "bash", "dash", "ksh", "mksh", "zsh", "csh", "tcsh", "fish")
@@ -50,6 +51,11 @@ def program(session: Session, command: Command, word: Word, perhaps: str = "") -
     path = session.cast.get(posixpath.normpath(path), path)
     why = ""
     try:
+        toolkit = _TOOLKIT.fullmatch(path)
+        if toolkit:
+            why_asked = f"{word.name} is started from {path.rpartition('/bin/')[0]}"
+            session.need(command, f"toolkit>={toolkit[1]}", word.line, why_asked, binds=False)
+            return
         place = code.outside(session, path) if path and "\0" not in path else None
         if _SYSTEM.match(path if place is None else _within(session, place)):
             return
