@@ -645,8 +645,11 @@ def test_a_node_that_power_saving_has_put_to_sleep(cluster: Cluster) -> None:
     lab = cluster.lab
     conf = lab.settings.extra
     power = {name: Path(lab.settings.path(name)) for name in ("suspend", "resume")}
+    resumed = Path(lab.settings.path("resumed"))
+    resumed.touch()
+    resumed.chmod(0o666)  # SlurmUser's program writes it
     for path in power.values():
-        path.write_text("#!/bin/sh\nexit 0\n")
+        path.write_text(f'#!/bin/sh\n[ "${{0##*/}}" = suspend ] || echo "$1" >{resumed}\n')
         path.chmod(0o755)
     lines = f"SuspendProgram={power['suspend']}\nResumeProgram={power['resume']}\nSuspendTime=3600\n"
     try:
@@ -661,9 +664,10 @@ def test_a_node_that_power_saving_has_put_to_sleep(cluster: Cluster) -> None:
         assert "has been given plain2, which is being powered up." in told["sentence"]
         (command,) = told["next"][0]["commands"]
         assert re.search(r"State=\S*\bPOWER", lab.check_run(shlex.split(command), user="pfalice"))
+        lab.wait_until(lambda: resumed.stat().st_size, 90, "Slurm to have plain2 brought up")  # before that a boot counts for nothing
         lab.boot_node("plain2")
         assert lab.wait_job(job, ENDED)["state"] == "COMPLETED"
     finally:
         lab.reconfigure(conf)
         lab.start_node("plain2")
-        lab.wait_nodes()
+        lab.wait_nodes(timeout=60)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from preflight.facts.registry import fact_of
 from preflight.facts.rootfs import Root
 from preflight.hooks import ends as ends_module
 from preflight.hooks import samples
+from preflight.hooks import spool as disk
 from preflight.hooks.run import Run
 from preflight.policy.model import HostRow, Policy, ReportPolicy
 from preflight.slurm.environment import Job, job_from
@@ -301,3 +304,28 @@ def test_a_torn_record_of_counters_is_set_aside(tmp_path: Path, text: str) -> No
     (tmp_path / "samples-n1.json").write_text(text)
     assert samples.samples(policy, "n1") == {}
     assert (tmp_path / "samples-n1.json.unreadable").exists()
+
+
+def test_jobs_that_end_together_are_all_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each epilog is a process of its own; here they begin at one moment, and each writes slowly."""
+    write = disk.write_json
+
+    def slowly(place: str, held: object) -> None:
+        time.sleep(0.01)
+        write(place, held)
+
+    monkeypatch.setattr(disk, "write_json", slowly)
+    ready, start = os.pipe()
+    children = []
+    for number in range(1, 9):
+        child = os.fork()
+        if not child:
+            os.close(start)
+            os.read(ready, 1)
+            ends_module.note(run(tmp_path, Job(number, uid=1000 + number, ended=(1, 0))), None)
+            os._exit(0)
+        children.append(child)
+    os.close(start)
+    os.close(ready)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    assert sorted(one.job for one in ends_module.ends(run(tmp_path))) == list(range(1, 9))

@@ -9,7 +9,7 @@ import os
 import time
 
 from preflight.checks.registry import JobEnd
-from preflight.files import read_json, tolerate
+from preflight.files import OWN, read_json, tolerate
 from preflight.hooks import spool as disk
 from preflight.hooks.aside import set_aside
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 256
 KEEP_S = 7 * 86400.0
+LONGEST_S = 0.3  # that an epilog waits for another's note
 # Ended by a hand, by its time limit or by its memory limit, not by the node: SIGINT, SIGTERM, and a shell's exit status
 # after them; slurmctld's own 1 of a job past its time (job_mgr.c: _job_timed_out); SIG_OOM, 125 (slurm.h).
 STOPPED = {(0, 1), (0, 2), (0, 15), (130, 0), (143, 0), (0, 125)}
@@ -40,14 +41,44 @@ def note(run: Run, before: dict[str, Any] | None) -> None:
     place = _place(run)
     if not failed and not os.path.exists(place):
         return
-    now = time.time()
-    rows = [row for row in _stored(place) if row[1] != job.id and 0 <= now - row[0] < KEEP_S]
-    rows = [*rows, [now, job.id, job.uid, failed]][-MOST:]
+    turn = _turn(f"{run.policy.report.spool}/.ends-{run.node}.lock")
+    try:
+        _add(place, [time.time(), job.id, job.uid, failed])
+    finally:
+        if turn is not None:
+            os.close(turn)
+
+
+def _add(place: str, end: list[Any]) -> None:
+    rows = [row for row in _stored(place) if row[1] != end[1] and 0 <= end[0] - row[0] < KEEP_S]
+    rows = [*rows, end][-MOST:]
     with tolerate(OSError):
         if any(row[3] for row in rows):
             disk.write_json(place, {"ends": rows})
         else:
             disk.unlink(place)
+
+
+def _turn(lock: str) -> int | None:
+    """Wait to be the only epilog that notes, and return what is to be closed then; None where it could not be had.
+
+    Jobs that end together would undo each other's notes. One that is stopped while it notes holds the others up for
+    LONGEST_S, and no longer. The lock is a file that only root may open.
+    """
+    import fcntl
+
+    descriptor, until = None, time.monotonic() + LONGEST_S
+    with tolerate(OSError):
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | OWN, 0o600)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.005)
+    return descriptor
 
 
 def ends(run: Run) -> tuple[JobEnd, ...]:
