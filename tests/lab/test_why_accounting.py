@@ -664,7 +664,8 @@ def test_a_node_that_power_saving_has_put_to_sleep(cluster: Cluster) -> None:
         assert "has been given plain2, which is being powered up." in told["sentence"]
         (command,) = told["next"][0]["commands"]
         assert re.search(r"State=\S*\bPOWER", lab.check_run(shlex.split(command), user="pfalice"))
-        lab.wait_until(lambda: resumed.stat().st_size, 90, "Slurm to have plain2 brought up")  # before that a boot counts for nothing
+        # A boot before Slurm has called for it counts for nothing.
+        lab.wait_until(lambda: resumed.stat().st_size, 90, "Slurm to have plain2 brought up")
         lab.boot_node("plain2")
         assert lab.wait_job(job, ENDED)["state"] == "COMPLETED"
     finally:
