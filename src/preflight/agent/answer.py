@@ -82,26 +82,12 @@ def usual_subjects(policy: Policy, node: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def judged(request: Request, policy: Policy, run: Run, kept: Kept, memo: Memo, daemon: Daemon) -> Report:
+def judged(request: Request, run: Run, kept: Kept, memo: Memo, daemon: Daemon) -> Report:
     """Return the report of a prolog that needs no action; raises OneShot.
 
     ``daemon``: the slurmd whose prolog asks.
     """
-    of_another_version(request)
-    job = run.job
-    if job is None:
-        raise OneShot("no job")
-    if policy.problem:
-        raise OneShot(f"policy: {policy.problem}")
-    if os.path.exists(f"{policy.report.spool}/streaks-{run.node}.json"):
-        raise OneShot("something has failed within a day")
-    if policy.host_rows("prolog"):
-        raise OneShot("the policy has [[host]] rows for prologs")
-    if any_files(policy):
-        from preflight.hooks.site.run import asks
-
-        if asks(policy, "prolog", run.run_dir):
-            raise OneShot("the site has checks of its own for prologs")
+    job, policy = admitted(request, run, "prolog"), run.policy
     question = Question("prolog", run.node, policy, job, gres=gres(run, daemon), standing=run.standing)
     found = assessed(question, kept, run, memo)
     decision = decide("prolog", found.findings, policy)
@@ -115,6 +101,26 @@ def judged(request: Request, policy: Policy, run: Run, kept: Kept, memo: Memo, d
     report = record.make(run, found, decision)
     report["source"], report["ages_s"] = "agent", kept.ages
     return report
+
+
+def admitted(request: Request, run: Run, phase: str) -> Job:
+    """Return the job that is asked for; raises OneShot where ``phase`` is the hook's own, whatever the node is like."""
+    policy = run.policy
+    of_another_version(request)
+    if run.job is None:
+        raise OneShot("no job")
+    if policy.problem:
+        raise OneShot(f"policy: {policy.problem}")
+    if os.path.exists(f"{policy.report.spool}/streaks-{run.node}.json"):
+        raise OneShot("something has failed within a day")
+    if policy.host_rows(phase):
+        raise OneShot(f"the policy has [[host]] rows for {phase}s")
+    if any_files(policy):
+        from preflight.hooks.site.run import asks
+
+        if asks(policy, phase, run.run_dir):
+            raise OneShot(f"the site has checks of its own for {phase}s")
+    return run.job
 
 
 def of_another_version(request: Request) -> None:

@@ -8,13 +8,12 @@ that needs more than a record, an action, a moment's patience, a word on what fa
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 
 from preflight import jsonio
-from preflight.agent import wire
-from preflight.agent.answer import PASSES, OneShot, gres, of_another_version
+from preflight.agent import answer, wire
+from preflight.agent.answer import PASSES, OneShot, gres
 from preflight.agent.child import Helper
 from preflight.facts.nvml_result import LATE, SLOW
 from preflight.facts.probe import Span
@@ -160,25 +159,9 @@ class Epilogs:
 
 def admitted(request: Request, run: Run) -> None:
     """Raise OneShot for an epilog that is the hook's own whatever the node is like."""
-    policy, job = run.policy, run.job
-    of_another_version(request)
-    if job is None:
-        raise OneShot("no job")
-    if policy.problem:
-        raise OneShot(f"policy: {policy.problem}")
-    if os.path.exists(f"{policy.report.spool}/streaks-{run.node}.json"):
-        raise OneShot("something has failed within a day")
-    if policy.host_rows("epilog"):
-        raise OneShot("the policy has [[host]] rows for epilogs")
-    if policy.epilog.end_processes and policy.mode == "enforce":
+    answer.admitted(request, run, "epilog")
+    if run.policy.epilog.end_processes and run.policy.mode == "enforce":
         raise OneShot("the policy has processes ended ([epilog] end_processes)")
-    from preflight.policy.site_files import any_files
-
-    if any_files(policy):
-        from preflight.hooks.site.run import asks
-
-        if asks(policy, "epilog", run.run_dir):
-            raise OneShot("the site has checks of its own for epilogs")
 
 
 def hurried(policy: Policy) -> Policy:

@@ -282,7 +282,7 @@ class Agent:
     def _passed(self, request: Request, pid: int) -> tuple[str, int]:
         """Return the report of a prolog that passes, as JSON, and its number in the journal; raises OneShot."""
         run, daemon = self._run(request, pid)
-        report = judged(request, run.policy, run, self.kept, self._memo, daemon)
+        report = judged(request, run, self.kept, self._memo, daemon)
         report["duration_ms"] = round(record.spent_ms(run), 3)
         text = encoded(report, self._memo)
         number = self._in_journal(text)
