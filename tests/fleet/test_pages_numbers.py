@@ -18,6 +18,7 @@ from fleet import generator, reckoning
 from preflight.fleet.entry import DAY_MS, EntryReader
 from preflight.fleet.pages import access, app, charts, fleet_map, show, states, table
 from preflight.fleet.pages.ask import link
+from preflight.fleet.query import standing
 from preflight.fleet.query.window import instant
 from preflight.fleet.store.interface import Store
 from preflight.fleet.store.open import open_store
@@ -209,15 +210,17 @@ def test_a_chart_keeps_its_gaps_and_its_scale() -> None:
     assert [charts.nice(value) for value in (0, 0.7, 1, 3, 11, 99, 260)] == [1, 1, 1, 5, 20, 100, 500]
 
 
-def test_a_map_has_each_node_once_in_host_list_order(store: Store) -> None:
-    from preflight.fleet.query.status import latest
-
-    its = [one._replace(node=name) for one, name in zip(latest(store), ["n10", "n2", "n1", "m1", "n3", "x<y"])]
-    drawn = str(fleet_map.draw(its, states.NONE, set()))
+def test_a_map_has_each_node_once_in_host_list_order() -> None:
+    names = ["n10", "n2", "n1", "m1", "n3", "x<y"]
+    roster = standing.Roster({at: ("lab", name) for at, name in enumerate(names)})
+    started = [5 if name == "n2" else 10 for _, name in roster.names]
+    its = standing.Standing(roster, started, [4] * 6, {})
+    drawn = str(fleet_map.draw(its, states.NONE, 6))
     order = [drawn.index(f'title="{name}:') for name in ("n1", "n2", "n3", "n10")]
     assert order == sorted(order)
     assert drawn.count("<a ") == 6
     assert "x<y" not in drawn
+    assert [words for words in ("ready", "ready, silent") if f'title="n2: {words}"' in drawn] == ["ready, silent"]
 
 
 def test_assets_are_in_the_package_under_their_hash() -> None:

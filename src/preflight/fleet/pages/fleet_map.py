@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import groupby
 
@@ -12,25 +11,33 @@ from markupsafe import Markup, escape
 
 from preflight.fleet.pages.ask import link
 from preflight.fleet.pages.states import State, States
-from preflight.fleet.query.status import Latest
+from preflight.fleet.query.standing import Roster, Standing
 from preflight.report.clean import clean
+from preflight.report.model import VERDICTS
 
 FEW = 4  # nodes of one stem that make a group of their own
 MANY = 3000  # nodes from which cells are drawn smaller
 _PARTS = re.compile(r"([0-9]{1,18})")
 
 
-def draw(nodes: Sequence[Latest], states: States, silent: set[tuple[str, str]]) -> Markup:
-    """Return the map's groups, one for each cluster and stem of names; with thousands of nodes every step counts."""
-    known = {cluster: states.about(cluster) for cluster in {one.cluster for one in nodes}}
+def draw(its: Standing, states: States, silent_before_ms: int) -> Markup:
+    """Return the map's groups, one for each cluster and stem of names; with thousands of nodes every step counts.
+
+    ``silent_before_ms``: a node whose latest report is older is silent.
+    """
+    started, verdicts = its.started_ms, its.verdicts
+    looks: dict[tuple[int, bool, int], tuple[str, str]] = {}  # few: nodes of one line of sinfo share their state
     parts = []
-    for name, members in _groups(tuple((one.cluster, one.node) for one in nodes)):
+    for cluster, name, members in _groups(its.roster):
+        known = states.about(cluster)
         cells = []
-        for at, href, shown in members:
-            one = nodes[at]
-            state = known[one.cluster].get(one.node)
-            style, words = _look(one.verdict, state, (one.cluster, one.node) in silent)
-            cells.append(f'<a class="n {style}" href="{href}" title="{shown}: {words}"></a>')
+        for at, node, middle in members:
+            state = known.get(node)
+            key = (verdicts[at], started[at] < silent_before_ms, id(state))
+            look = looks.get(key)
+            if look is None:
+                look = looks[key] = _look(VERDICTS[key[0]], state, key[1])
+            cells.append(f'<a class="n {look[0]}{middle}{look[1]}"></a>')
         title = f'<h3><bdi>{name}</bdi> <span class="quiet">{len(cells)}</span></h3>'
         parts.append(
             f'<section class="cells" data-key="{name}" aria-label="{name}">{title}'
@@ -39,7 +46,6 @@ def draw(nodes: Sequence[Latest], states: States, silent: set[tuple[str, str]]) 
     return Markup("".join(parts))
 
 
-@lru_cache(maxsize=4096)
 def _look(verdict: str, state: State | None, silent: bool) -> tuple[str, str]:
     """Return the classes of a cell, and what is said of it."""
     style, words = f"v-{verdict}", verdict
@@ -53,21 +59,22 @@ def _look(verdict: str, state: State | None, silent: bool) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=4)
-def _groups(names: tuple[tuple[str, str], ...]) -> list[tuple[str, list[tuple[int, str, str]]]]:
-    """Return each group's name and its nodes: place in ``names``, URL, name as HTML. Nodes seldom come or go."""
-    stems = Counter((cluster, _place(node)[0]) for cluster, node in names)
+def _groups(roster: Roster) -> list[tuple[str, str, list[tuple[int, str, str]]]]:
+    """Return each group's cluster, name and nodes: place, name, and what stands between class and words of its cell."""
+    places = [(cluster, *_place(node)) for cluster, node in roster.names]
+    stems = Counter(its[:2] for its in places)
     placed = sorted(
-        ((cluster, stem if stems[cluster, stem] >= FEW else "", *place), at)
-        for at, (cluster, node) in enumerate(names)
-        for stem, *place in (_place(node),)
+        ((cluster, stem if stems[cluster, stem] >= FEW else "", *its), at)
+        for at, (cluster, stem, *its) in enumerate(places)
     )
     found = []
     for (cluster, stem), its in groupby(placed, key=lambda pair: (pair[0][0], pair[0][1])):
         members = []
         for _, at in its:
-            href = str(escape(link("/node", cluster=names[at][0], name=names[at][1])))
-            members.append((at, href, str(escape(clean(names[at][1], 80)))))
-        found.append((str(escape(clean(f"{cluster} {stem}".strip() or "nodes", 80))), members))
+            node = roster.names[at][1]
+            href, shown = escape(link("/node", cluster=cluster, name=node)), escape(clean(node, 80))
+            members.append((at, node, f'" href="{href}" title="{shown}: '))
+        found.append((cluster, str(escape(clean(f"{cluster} {stem}".strip() or "nodes", 80))), members))
     return found
 
 

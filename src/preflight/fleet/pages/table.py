@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from preflight.hostlist import folded
 from preflight.report.clean import clean
@@ -41,6 +41,23 @@ class Column(NamedTuple):
     kind: str = "text"
 
 
+class Rows(Sequence[tuple[Any, ...]]):
+    """Rows that are made when they are read, ``make`` of each of ``of``: HTML shows few of thousands."""
+
+    def __init__(self, of: Sequence[Any], make: Callable[[Any], tuple[Any, ...]]) -> None:
+        self._of, self._make = of, make
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[Any, ...]: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[tuple[Any, ...]]: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        return Rows(self._of[at], self._make) if isinstance(at, slice) else self._make(self._of[at])
+
+
 class Table(NamedTuple):
     """``rows``: values in the order of ``columns``; ``empty`` is shown where there is none.
 
@@ -51,7 +68,7 @@ class Table(NamedTuple):
     name: str
     caption: str
     columns: tuple[Column, ...]
-    rows: list[tuple[Any, ...]]
+    rows: Sequence[tuple[Any, ...]]
     empty: str = "None."
     of: int | None = None
     shown: int = 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from preflight.fleet.keys import LASTS_MS
+from preflight.fleet.query.names import by_number
 from preflight.fleet.query.window import Window
 from preflight.fleet.store.interface import Reader
 from preflight.report.model import PHASES
@@ -39,20 +40,23 @@ class Drain(NamedTuple):
 
 def actions(store: Reader, window: Window, node: int | None = None, enforced: bool | None = None) -> list[Action]:
     """Return the actions of a window in order of time, of one node or all, enforced or only recorded ones."""
-    where = "a.at_ms >= ? AND a.at_ms < ? AND "
+    where = "at_ms >= ? AND at_ms < ? AND "
     args = [*window]
     if node is not None:
-        where, args = f"{where} a.node = ? AND", [*args, node]
+        where, args = f"{where} node = ? AND", [*args, node]
     kinds = (0, 1) if enforced is None else (int(enforced),)  # always named, for the index begins with it
-    sql = (
-        "SELECT n.cluster, n.name, a.at_ms, a.phase, a.kind, a.enforced, a.check_name, a.detail, a.job FROM actions a"
-        f" JOIN nodes n ON n.node = a.node WHERE {where} a.enforced IN ({', '.join('?' * len(kinds))})"
-        " ORDER BY a.at_ms, n.name"
+    # Of thousands of actions a few nodes: their names are asked for once, not joined to every row.
+    rows = store.rows(
+        "SELECT node, at_ms, phase, kind, enforced, check_name, detail, job FROM actions"
+        f" WHERE {where} enforced IN ({', '.join('?' * len(kinds))})",
+        [*args, *kinds],
     )
-    return [
-        Action(cluster, name, at, PHASES[phase], kind, bool(done), check, detail, job)
-        for cluster, name, at, phase, kind, done, check, detail, job in store.rows(sql, [*args, *kinds])
+    names = by_number(store, {row[0] for row in rows})
+    found = [
+        Action(*names[number], at, PHASES[phase], kind, bool(done), check, detail, job)
+        for number, at, phase, kind, done, check, detail, job in rows
     ]
+    return sorted(found, key=lambda one: (one.at_ms, one.node))
 
 
 def would(store: Reader, window: Window) -> list[Action]:
@@ -93,21 +97,19 @@ class Withheld(NamedTuple):
 def withheld(store: Reader, window: Window) -> list[Withheld]:
     """Return what `would` does by kind and check with the nodes' names, the most frequent first."""
     rows = store.rows(
-        "SELECT a.kind, a.check_name, a.times, a.last, n.name FROM (SELECT kind, check_name, node, count(*) AS times,"
-        " max(at_ms) AS last FROM actions WHERE enforced = 0 AND at_ms >= ? AND at_ms < ?"
-        " GROUP BY kind, check_name, node) a JOIN nodes n ON n.node = a.node",
-        window,
+        "SELECT kind, check_name, node, at_ms FROM actions WHERE enforced = 0 AND at_ms >= ? AND at_ms < ?", window
     )
-    causes: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
-    for kind, check, *its in rows:
-        causes.setdefault((kind, check), []).append((its[0], its[1], its[2]))
+    causes: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for kind, check, node, at in rows:
+        causes.setdefault((kind, check), []).append((node, at))
+    names = by_number(store, {row[2] for row in rows})
     found = [
         Withheld(
             kind,
             check,
-            sum(times for times, _, _ in its),
-            tuple(sorted({name for _, _, name in its})),
-            max(last for _, last, _ in its),
+            len(its),
+            tuple(sorted({names[node][1] for node in {node for node, _ in its}})),
+            max(at for _, at in its),
         )
         for (kind, check), its in causes.items()
     ]

@@ -85,10 +85,15 @@ def drift(store: Reader) -> list[Any]:
     return [row(one) for one in its.drift(store)]
 
 
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+
 def row(value: Any) -> Any:
     """Return a tuple of ours as JSON values, by its fields' names."""
-    if hasattr(value, "_asdict"):
-        return {name: row(one) for name, one in value._asdict().items()}
-    if isinstance(value, (list, tuple)):
-        return [row(one) for one in value]
-    return value
+    if type(value) in _SCALARS:
+        return value
+    if hasattr(value, "_fields"):
+        return {name: one if type(one) in _SCALARS else row(one) for name, one in zip(value._fields, value)}
+    if isinstance(value, dict):
+        return {name: row(one) for name, one in value.items()}
+    return [row(one) for one in value]

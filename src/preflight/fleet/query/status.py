@@ -59,9 +59,9 @@ class Summary(NamedTuple):
     p95_ms: int | None
 
 
-def latest(store: Reader, node: int | None = None) -> list[Latest]:
-    """Return the latest report of every node, in order of cluster and name; ``node``: of this one alone."""
-    where, args = ("", ()) if node is None else (" WHERE l.node = ?", (node,))
+def latest(store: Reader, *nodes: int) -> list[Latest]:
+    """Return the latest report of every node, in order of cluster and name; ``nodes``: of these numbers alone."""
+    where, args = (f" WHERE l.node IN ({', '.join('?' * len(nodes))})", nodes) if nodes else ("", ())
     sql = (
         f"SELECT n.cluster, n.name, l.started_ms, l.phase, {VERDICT}, l.job, l.failing, {HEALTH_FAILING}, l.preflight,"
         f" l.policy FROM latest l JOIN nodes n ON n.node = l.node{where}"

@@ -55,6 +55,12 @@ class Reader(Protocol):
     def day_rows(self, days: Iterable[int], sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a statement on ``reports`` or ``findings`` of each of ``days`` that is kept."""
 
+    def revision(self) -> object:
+        """Return a value that is another one after each change to the derived tables, by whomever. Raises StoreError.
+
+        Two that are equal say that nothing has changed between them; what did not change may have another one.
+        """
+
     def days(self) -> list[int]:
         """Return the days (since the epoch) that are kept, ascending."""
 

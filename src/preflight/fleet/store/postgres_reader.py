@@ -67,6 +67,14 @@ class PostgresReader:
                         raise
         return found
 
+    def revision(self) -> object:
+        """Return a value that is another one after each change to the derived tables, by whomever. Raises StoreError.
+
+        The snapshot says which transactions are seen: whoever has an equal one sees the same rows. Other databases of
+        the server count too (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT).
+        """
+        return self.rows("SELECT CAST(txid_current_snapshot() AS TEXT)")[0][0]
+
     def days(self) -> list[int]:
         """Return the days (since the epoch) that are kept, ascending."""
         with self._connection() as connection:

@@ -32,6 +32,8 @@ class SqliteReader:
         self._path = path
         self._days = f"{path}-days"
         self._local = threading.local()
+        self._watching: sqlite3.Connection | None = None
+        self._watch_lock = threading.Lock()
 
     def check(self) -> None:
         """Raise StoreError where the store is not of this version."""
@@ -52,6 +54,17 @@ class SqliteReader:
                 with named(self._file(day)):
                     found += connection.execute(sql.format(**DAY_TABLES), args).fetchall()
         return found
+
+    def revision(self) -> object:
+        """Return a value that is another one after each change to the derived tables, by whomever. Raises StoreError.
+
+        SQLite's data_version counts what other connections than the asking one commit: so one that never writes is
+        kept for this alone (https://www.sqlite.org/pragma.html#pragma_data_version).
+        """
+        with self._watch_lock, named(self._path):
+            if self._watching is None:
+                self._watching = _existing(self._path)
+            return self._watching.execute("PRAGMA data_version").fetchone()[0]
 
     def days(self) -> list[int]:
         """Return the days (since the epoch) that are kept, ascending."""
@@ -75,7 +88,11 @@ class SqliteReader:
             return list(unpacked(connection, dictionaries(connection), f"{where} ORDER BY seq{part}", args))
 
     def close(self) -> None:
-        """Close what this thread holds open."""
+        """Close what this thread holds open, and what all share."""
+        with self._watch_lock:
+            if self._watching is not None:
+                self._watching.close()
+                self._watching = None
         for _, connection in getattr(self._local, "days", {}).values():
             connection.close()
         if (main := getattr(self._local, "main", None)) is not None:

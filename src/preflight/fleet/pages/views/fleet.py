@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from preflight.fleet.entry import DAY_MS
 from preflight.fleet.pages import charts, fleet_map
 from preflight.fleet.pages.ask import Ask, Page
-from preflight.fleet.pages.table import Column, NodeRef, Table
+from preflight.fleet.pages.states import State, States
+from preflight.fleet.pages.table import Column, NodeRef, Rows, Table
 from preflight.fleet.pages.views import common
 from preflight.fleet.query import actions, series, status
+from preflight.fleet.query.standing import Roster, Standing, standing
 from preflight.fleet.query.window import Window
 from preflight.report.model import VERDICTS
 
@@ -34,17 +37,16 @@ def page(ask: Ask) -> Page:
     store, now = ask.store, ask.now_ms
     window = ask.window("24h")
     silent_ms = now - _span(ask).begin_ms
-    nodes = status.latest(store)
-    quiet = status.silent(nodes, now, silent_ms)
+    nodes = standing(store)
+    quiet = nodes.silent(now, silent_ms)
     drains = actions.lasting(store, Window(now - BACK_DAYS * DAY_MS, now + 1))
     failing = status.failing(store, window)
     summary = status.summary(store, window)
     would = actions.withheld(store, window)
     broken = _broken(ask, nodes, drains)
-    tally = Counter(one.verdict for one in nodes)
-    counts = {verdict: tally[verdict] for verdict in VERDICTS}
+    counts = {verdict: nodes.verdicts.count(at) for at, verdict in enumerate(VERDICTS)}
     figures: dict[str, Any] = {
-        "nodes": len(nodes),
+        "nodes": len(nodes.verdicts),
         "verdicts": counts,
         "silent": len(quiet),
         "drained": len(drains),
@@ -61,7 +63,7 @@ def page(ask: Ask) -> Page:
     tables = (
         _broken_table(broken, ask),
         _failing_table(failing),
-        _silent_table(quiet, now),
+        _silent_table(nodes, quiet, now),
         _would_table(would),
         common.drain_table(drains, now, "drained", "Drains by Preflight that last"),
     )
@@ -70,8 +72,8 @@ def page(ask: Ask) -> Page:
     values = {
         "since": ask.since("24h"),
         "silent_after": ask.values.get("silent", "") or "3h",
-        "map": fleet_map.draw(nodes, ask.states, {(one.cluster, one.node) for one in quiet}),
-        "many": len(nodes) > fleet_map.MANY,
+        "map": fleet_map.draw(nodes, ask.states, now - silent_ms),
+        "many": len(nodes.verdicts) > fleet_map.MANY,
         "durations": charts.lines(
             _of_durations(summary),
             [point.begin_ms for point in points],
@@ -105,16 +107,12 @@ def _of_durations(summary: status.Summary) -> str:
     return f"How long prologs took: half within {summary.p50_ms} ms, 95 % within {summary.p95_ms} ms"
 
 
-def _broken(ask: Ask, nodes: list[status.Latest], drains: list[actions.Drain]) -> list[Broken]:
+def _broken(ask: Ask, nodes: Standing, drains: list[actions.Drain]) -> list[Broken]:
     """Nodes that are out, by why: as Slurm says where it was asked, else those that we drained."""
     ours = {(one.cluster, one.node): one for one in drains}
-    cluster_of: dict[str, str] = {one.node: one.cluster for one in nodes if ask.states.about(one.cluster)}
     groups: dict[tuple[str, str, str, str], list[tuple[str, int | None]]] = defaultdict(list)
     named = set()
-    for name, state in ask.states.nodes.items():
-        if not state.out:
-            continue
-        cluster = cluster_of.get(name, ask.states.cluster)
+    for cluster, name, state in _out(nodes.roster, ask.states):
         drain = ours.get((cluster, name))
         named.add((cluster, name))
         check = drain.check if drain else _check_of(state.reason)
@@ -127,19 +125,30 @@ def _broken(ask: Ask, nodes: list[status.Latest], drains: list[actions.Drain]) -
                 (name, drain.begin_ms)
             )
             named.add((cluster, name))
-    for one in nodes:
-        if one.verdict == "unhealthy" and (one.cluster, one.node) not in named:
-            line = next((line for line in one.failing if line.startswith("fail ")), "fail")
-            _, _, rest = line.partition(" ")
-            check, _, subject = rest.partition(" ")
-            groups[one.cluster, f"unhealthy, not drained: {check} {subject}".strip(), check, ""].append(
-                (one.node, one.started_ms)
-            )
+    names, started = nodes.roster.names, nodes.started_ms
+    for line, places in nodes.unhealthy.items():
+        check = line.partition(" ")[0]
+        why = f"unhealthy, not drained: {line}".removesuffix(": ")
+        for place in places:
+            if names[place] not in named:
+                cluster, name = names[place]
+                groups[cluster, why, check, ""].append((name, started[place]))
     found = [
         Broken(cluster, why, check, by, min((at for _, at in its if at), default=None), tuple(name for name, _ in its))
         for (cluster, why, check, by), its in groups.items()
     ]
     return sorted(found, key=lambda one: (-len(one.nodes), one.since_ms or 0, one.why))
+
+
+def _out(roster: Roster, its: States) -> Iterator[tuple[str, str, State]]:
+    """Yield cluster, name and state of the nodes to which Slurm gives no jobs."""
+    about = [cluster for cluster in reversed(roster.clusters) if its.about(cluster)]
+    out: dict[int, bool] = {}  # by state: all nodes of a line of sinfo share one
+    for name, state in its.nodes.items():
+        if (known := out.get(id(state))) is None:
+            known = out[id(state)] = state.out
+        if known:
+            yield next((cluster for cluster in about if (cluster, name) in roster.at), its.cluster), name, state
 
 
 def _check_of(reason: str) -> str:
@@ -184,14 +193,19 @@ def _failing_table(failing: list[status.Failing]) -> Table:
     return Table("failing", "Checks that did not pass", columns, [tuple(one) for one in failing], "All passed.")
 
 
-def _silent_table(quiet: list[status.Latest], now: int) -> Table:
+def _silent_table(nodes: Standing, quiet: list[int], now: int) -> Table:
     columns = (
         Column("node", "Node", "node"),
         Column("last", "Last report", "time"),
         Column("silent_ms", "Silent for", "span"),
         Column("verdict", "Verdict then", "verdict"),
     )
-    rows = [(NodeRef(one.cluster, one.node), one.started_ms, now - one.started_ms, one.verdict) for one in quiet]
+
+    def row(place: int) -> tuple[object, ...]:
+        at = nodes.started_ms[place]
+        return NodeRef(*nodes.roster.names[place]), at, now - at, VERDICTS[nodes.verdicts[place]]
+
+    rows = Rows(quiet, row)
     return Table("silent", "Nodes that have sent nothing for too long", columns, rows, "Every node reports.", shown=12)
 
 

@@ -12,11 +12,11 @@ from preflight.fleet.pages.table import Column, JobRef, NodeRef, Table
 from preflight.fleet.pages.views import common
 from preflight.fleet.query import node, search, status
 from preflight.fleet.query.drift import kind_of
+from preflight.fleet.query.standing import standing
 from preflight.fleet.query.status import Latest
 from preflight.fleet.query.window import Window, instant, length
 from preflight.hostlist import HostlistError, names
 from preflight.report.model import VERDICTS
-from preflight.report.nodes import natural
 
 SORTS = ("name", "verdict", "last")
 SLURM = ("out", "ours", "others", "in")
@@ -37,24 +37,26 @@ def listing(ask: Ask) -> Page:
     sort = ask.choice("sort", SORTS, "name")
     quiet = ask.choice("silent", ("yes",))
     wanted = ask.text("q")
-    every = status.latest(ask.store)
-    silent = {(one.cluster, one.node) for one in status.silent(every, ask.now_ms)}
+    every = standing(ask.store)
+    limit = ask.now_ms - status.SILENT_MS
     picked = _picker(wanted)
+    of = VERDICTS.index(verdict) if verdict else None
     found = [
-        one
-        for one in every
-        if picked(one.node)
-        and (not verdict or one.verdict == verdict)
-        and (not quiet or (one.cluster, one.node) in silent)
-        and (not slurm or _slurm(ask, one, slurm))
+        place
+        for place, (cluster, name) in enumerate(every.roster.names)
+        if picked(name)
+        and (of is None or every.verdicts[place] == of)
+        and (not quiet or every.started_ms[place] < limit)
+        and (not slurm or _slurm(ask, cluster, name, slurm))
     ]
-    found.sort(key=lambda one: (one.cluster, natural(one.node)))
     if sort == "verdict":
-        found.sort(key=lambda one: VERDICTS.index(one.verdict))
+        found.sort(key=every.verdicts.__getitem__)
     elif sort == "last":
-        found.sort(key=lambda one: one.started_ms)
+        found.sort(key=every.started_ms.__getitem__)
     first, size = ask.paging()
-    shown = found[first : first + size]
+    shown = [every.roster.numbers[place] for place in found[first : first + size]]
+    its = {(one.cluster, one.node): one for one in status.latest(ask.store, *shown)} if shown else {}
+    now = [its[name] for place in found[first : first + size] if (name := every.roster.names[place]) in its]
     columns = (
         Column("node", "Node", "node"),
         Column("verdict", "Verdict", "verdict"),
@@ -66,7 +68,7 @@ def listing(ask: Ask) -> Page:
         Column("preflight", "Preflight"),
         Column("policy", "Policy", "code"),
     )
-    rows = [(*_row(ask, one), one.failing[:4], one.preflight, one.policy[:12]) for one in shown]
+    rows = [(*_row(ask, one), one.failing[:4], one.preflight, one.policy[:12]) for one in now]
     table = Table("nodes", "Nodes", columns, rows, "No node is like that.", len(found), SIZES[1])
     values = {
         "filters": {"q": wanted, "verdict": verdict, "slurm": slurm, "sort": sort, "silent": quiet},
@@ -90,8 +92,8 @@ def _picker(wanted: str) -> Any:
     return lambda name: folded in name.casefold()
 
 
-def _slurm(ask: Ask, one: Latest, wanted: str) -> bool:
-    state = ask.states.of(one.cluster, one.node)
+def _slurm(ask: Ask, cluster: str, name: str, wanted: str) -> bool:
+    state = ask.states.of(cluster, name)
     if state is None:
         return False
     return {"out": state.out, "ours": state.out and state.ours, "others": state.out and not state.ours}.get(
