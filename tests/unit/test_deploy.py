@@ -15,7 +15,7 @@ import pytest
 from preflight import __version__
 from preflight.cli.install import lines
 from preflight.deploy import copy, install, layout
-from preflight.deploy.layout import HOOKS, DeployError, Target, assets, interpreter
+from preflight.deploy.layout import CLIENTS, HOOKS, PROGRAMS, DeployError, Target, assets, interpreter
 from preflight.deploy.render import filled
 from preflight.deploy.uninstall import uninstall
 from preflight.deploy.versions import KEEP, only_one
@@ -438,3 +438,13 @@ def test_a_mistake_is_one_line_and_2(site: Site, tmp_path: Path, arguments: tupl
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "p").exists()
+
+
+def test_the_packages_scripts_know_each_script_of_the_prefix() -> None:
+    """They do without Python, and so without layout.py."""
+    for name in ("prerm", "postrm"):
+        named = re.findall(
+            r"^for \w+ in (.*); do$", Path(assets(), "site-config/packages", name).read_text(), re.MULTILINE
+        )
+        known = {*HOOKS, *CLIENTS.values(), *(PROGRAMS if name == "postrm" else ())}
+        assert [set(one.split()) for one in named] == [known]

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from preflight.deploy import build, install, uninstall, versions
-from preflight.deploy.layout import DeployError, Target, interpreter
+from preflight.deploy.doctor.elf import release_in
+from preflight.deploy.layout import DeployError, Target, assets, interpreter
 from preflight.policy.model import Policy, ReportPolicy
 from unit.hook_site import Site
 
@@ -532,15 +533,15 @@ def test_a_policy_that_is_a_link_to_nothing_stops_the_installation(
 @pytest.fixture
 def slurm(target: Target, tmp_path: Path) -> Callable[..., None]:
     """Let the host have a Slurm of that release, or none; by the name of one of its programs."""
-    (tmp_path / "bin").mkdir()
+    (tmp_path / "slurm").mkdir()
     with open(target.config, "a", encoding="utf-8") as policy:
-        policy.write(f'[hook]\nslurm_bin = "{tmp_path}/bin"\n')
+        policy.write(f'[hook]\nslurm_bin = "{tmp_path}/slurm"\n')
 
     def have(release: str, program: str = "scontrol") -> None:
-        for one in (tmp_path / "bin").iterdir():
+        for one in (tmp_path / "slurm").iterdir():
             one.unlink()
         if release:
-            path = tmp_path / "bin" / program
+            path = tmp_path / "slurm" / program
             path.write_text(f"#!/bin/sh\n[ $1 = -V ] && echo '{release}'\n")
             path.chmod(0o755)
 
@@ -562,6 +563,62 @@ def test_a_plugin_of_another_slurm_than_the_hosts_is_refused(
     assert install.install(target, plugin=True, plugin_file=file).changed
     slurm("what is this", program)
     assert install.install(target, plugin=True, plugin_file=file).changed == ()
+
+
+def test_a_plugin_that_comes_out_for_another_slurm_is_refused(target: Target, slurm: Callable[..., None]) -> None:
+    """The compiler takes what headers it finds; the Slurm that runs may be another, by hand."""
+    slurm("slurm 99.05.1")
+    says = r"comes out for Slurm \d\d\.\d\d\.\d+, whose headers are here, and 99\.05\.1 of this host does not load it"
+    with pytest.raises(DeployError, match=says):
+        install.install(target, plugin=True)
+    assert not os.path.lexists(target.prefix)
+    made_for = ".".join(str(part) for part in release_in(build.plugin(assets()), "it")[:2])
+    slurm(f"slurm-wlm {made_for}.99", "slurmctld")
+    assert install.install(target, plugin=True).changed
+
+
+def test_a_plugin_is_of_the_slurm_in_the_image(
+    target: Target, plugin: Callable[[str], Path], slurm: Callable[..., None], tmp_path: Path
+) -> None:
+    slurm("slurm-wlm 22.05.8")  # of the build host
+    image = tmp_path / "image"
+    directory = image / "opt/slurm-26.05/lib/slurm"
+    directory.mkdir(parents=True)
+    (directory / "gres_gpu.so").write_bytes(plugin("26.05").read_bytes())
+    (image / "opt/slurm").symlink_to("/opt/slurm-26.05")
+    inside = target._replace(destdir=str(image))
+    with pytest.raises(DeployError, match=rf"built for Slurm 24\.11\.5, which 26\.05 in {image} does not load"):
+        install.install(inside, plugin=True, plugin_file=str(plugin("24.11")))
+    assert install.install(inside, plugin=True, plugin_file=str(plugin("26.05"))).changed
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_rollback_leaves_out_a_plugin_that_slurm_no_longer_loads(
+    target: Target, site: Site, plugin: Callable[[str], Path], slurm: Callable[..., None], there: bool
+) -> None:
+    slurm("slurm 24.11.5")
+    first = install.install(target, plugin=True, plugin_file=str(plugin("24.11")))
+    slurm("slurm 26.05.1")
+    install.install(target, plugin=True, plugin_file=str(plugin("26.05")))
+    if not there:
+        os.unlink(target.plugin)
+    options = ["install", "--rollback", "--prefix", target.prefix, "--config", target.config]
+    stays = "the one that is there stays" if there else "none is put there"
+    note = f"that version's plugin was built for Slurm 24.11.5, and 26.05.1 of this host does not load it: {stays}"
+    assert f"\nwould leave out {note}\n" in site.run(*options, "--dry-run").stdout
+    done = site.run(*options)
+    assert f"\nleft out  {note}\n" in done.stdout, done.stderr
+    assert runs(target) == first.place
+    assert os.path.exists(target.plugin) == there
+    if there:
+        assert Path(target.plugin).read_bytes() == plugin("26.05").read_bytes()
+
+
+def test_a_rollback_under_a_broken_policy_goes_back(target: Target, put: Put) -> None:
+    first = put()
+    install.install(target._replace(run_dir=f"{target.run_dir}2"), plugin=False)
+    Path(target.config).write_text("mode = 4\n")
+    assert install.rollback(target).place == first.place
 
 
 def test_a_plugin_that_was_built_elsewhere(
@@ -591,8 +648,6 @@ def test_a_plugin_that_was_built_elsewhere(
 
 
 def test_the_same_compiler_makes_the_same_plugin() -> None:
-    from preflight.deploy.layout import assets
-
     assert build.plugin(assets()) == build.plugin(assets())
     assert build.clients(assets()) == build.clients(assets())
 

@@ -100,6 +100,7 @@ def _page(target: Target, done: Outcome, plugin: bool, agent: bool) -> str:
     elif done.changed and done.before:
         text += "".join(f"repaired  {path}\n" for path in done.changed)
     text += "".join(f"removed   {path}\n" for path in done.removed)
+    text += "".join(f"left out  {note}\n" for note in done.notes)
     text += f"policy    {target.config}\nmode      {mode}{hint}\n"
     return f"{text}\n{lines(target, plugin, agent)}"
 
@@ -109,6 +110,7 @@ def _would(done: Outcome) -> str:
     if not done.changed:
         return f"unchanged {done.place}\n"
     text = f"would install {done.place or f'version {__version__}, new'}\n"
+    text += "".join(f"would leave out {note}\n" for note in done.notes)
     return text + "".join(f"would change  {path}\n" for path in done.changed if path != done.place)
 
 
@@ -122,6 +124,7 @@ def _document(target: Target, done: Outcome, plugin: bool, agent: bool) -> str:
             "before": done.before,
             "paths_changed": list(done.changed),
             "versions_removed": list(done.removed),
+            "notes": list(done.notes),
             "policy": target.config,
             "slurm_conf": slurm_conf(target, agent),
             "plugstack_conf": plugstack_conf(target) if plugin else [],

@@ -9,12 +9,12 @@ from preflight.deploy.layout import CLIENTS, PROGRAMS, Target
 from preflight.files import OWN
 
 
-def activate(target: Target, place: str, dry_run: bool = False) -> list[str]:
+def activate(target: Target, place: str, dry_run: bool = False, leave: tuple[str, ...] = ()) -> list[str]:
     """Put a version's files into the prefix, those that are not there as they should be; return these.
 
-    ``dry_run``: return them and do nothing.
+    ``dry_run``: return them and do nothing. ``leave``: files that are not put there, by their paths below the prefix.
     """
-    inside = files_below(f"{place}/files")
+    inside = {name: path for name, path in files_below(f"{place}/files").items() if name not in leave}
     own = all(f"libexec/{name}" in inside for name in PROGRAMS)
     # Programs that are there stay, and ask in the new version's name: the agent answers no other.
     there = target.with_agent and all(os.path.isfile(f"{target.at(target.libexec)}/{name}") for name in PROGRAMS)

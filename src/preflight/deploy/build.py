@@ -59,11 +59,11 @@ def plugin(source: str, cppflags: str = "") -> bytes:
         return _bytes(f"{build}/preflight.so")
 
 
-def given_plugin(path: str, slurm: tuple[int, ...] = ()) -> bytes:
+def given_plugin(path: str, slurm: tuple[int, ...] = (), where: str = "of this host") -> bytes:
     """Return the plugin in a file that was built on another host; raises DeployError for anything else.
 
-    ``slurm``: the release that is to load it, () where it is not known. Slurm takes a plugin of its own major and
-    minor release.
+    ``slurm``: the release that is to load it, () where it is not known; ``where``: where that Slurm is. Slurm takes a
+    plugin of its own major and minor release.
     """
     try:
         made_for = plugin_release(path)
@@ -76,7 +76,7 @@ def given_plugin(path: str, slurm: tuple[int, ...] = ()) -> bytes:
         raise DeployError(f"--plugin {path}: a plugin of Slurm's, and not Preflight's")
     if slurm and made_for[:2] != slurm[:2]:
         raise DeployError(
-            f"--plugin {path}: built for Slurm {written(made_for)}, which {written(slurm)} of this host does not load: "
+            f"--plugin {path}: built for Slurm {written(made_for)}, which {written(slurm)} {where} does not load: "
             "build it with the headers of that release"
         )
     machine = os.uname().machine

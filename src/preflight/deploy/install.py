@@ -18,24 +18,20 @@ from preflight.deploy import build, versions
 from preflight.deploy.activate import activate, swap
 from preflight.deploy.copy import copy_package, digest, files_below, runs_by, sources
 from preflight.deploy.layout import DeployError, Target, assets
+from preflight.deploy.plugin import PLUGIN, brought, misfit
 from preflight.deploy.render import File, texts
-from preflight.deploy.slurm_release import here
 from preflight.files import OWN
 from preflight.hooks.rundir import ALIVE
 from preflight.policy.files import drop_in_directory, drop_ins
 from preflight.policy.load import PolicyError, load_policy
 from preflight.policy.model import Policy
-from preflight.slurm.commands import Slurm
-
-PLUGIN = "lib/slurm/preflight.so"
-ASK_S = 10.0  # for `scontrol -V`
 
 
 class Outcome(NamedTuple):
     """What an installation did. ``place``, ``before``: the version's directory now, and the former; "" none.
 
     ``changed``: the paths that are not as they were, () where nothing was to be done. ``removed``: old versions.
-    ``back``: whether a rollback goes to ``before``.
+    ``back``: whether a rollback goes to ``before``. ``notes``: what was left out and why, a line each.
     """
 
     place: str
@@ -43,6 +39,7 @@ class Outcome(NamedTuple):
     changed: tuple[str, ...]
     removed: tuple[str, ...] = ()
     back: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
@@ -73,7 +70,7 @@ def install(
         runs_by(target.python)
     built = {f"libexec/{name}": File(data) for name, data in build.clients(source).items()} if agent else {}
     if plugin:
-        built[PLUGIN] = File(_plugin(target, policy, plugin_file) if plugin_file else build.plugin(source, cppflags))
+        built[PLUGIN] = File(brought(source, target, policy, plugin_file, cppflags))
     if dry_run:
         return _would_install(target, source, policy, built)
     with versions.only_one(target):
@@ -102,7 +99,8 @@ def rollback(target: Target, dry_run: bool = False) -> Outcome:
     """Go back to the version that was in use before the current one; raises DeployError, nothing swapped then.
 
     Further rollbacks go further back, and the next installation comes after where they ended: none of them leads to a
-    version that was rolled back from. ``dry_run``: return what would change, and change nothing.
+    version that was rolled back from. A plugin that the Slurm of now does not load is left out, and named in the notes.
+    ``dry_run``: return what would change, and change nothing.
     """
     os.umask(0o022)
     _stay_inside(target, *_written(target))
@@ -120,19 +118,13 @@ def rollback(target: Target, dry_run: bool = False) -> Outcome:
         if fault:
             past = f" (to go further back: rm -r {place})" if further else ""
             raise DeployError(f"{place} is not as it was installed: {fault}{past}")
-        if dry_run:
-            return Outcome(place, now, tuple(activate(target, place, dry_run=True)))
-        versions.write(place, manifest._replace(before=tuple(os.path.basename(one) for one in further)))
-        versions.flush(target)
-        return Outcome(place, now, tuple(activate(target, place)))
-
-
-def _plugin(target: Target, policy: Policy, path: str) -> bytes:
-    """Return the plugin in a file, for the Slurm of this host; an image's own is not asked. Raises DeployError."""
-    if target.destdir:
-        return build.given_plugin(path)
-    hook = policy.hook
-    return build.given_plugin(path, here(Slurm(hook.slurm_bin, hook.slurm_conf, time.monotonic() + ASK_S)))
+        why = misfit(target, _policy_or_none(target), place)
+        leave = (PLUGIN,) if why else ()
+        if not dry_run:
+            versions.write(place, manifest._replace(before=tuple(os.path.basename(one) for one in further)))
+            versions.flush(target)
+        changed = activate(target, place, dry_run, leave)
+        return Outcome(place, now, tuple(changed), notes=(why,) if why else ())
 
 
 def _version(target: Target, source: str, policy: Policy, built: dict[str, File]) -> tuple[str, str]:
@@ -209,6 +201,14 @@ def _policy(target: Target) -> Policy:
         return load_policy(path, root=target.destdir)
     except PolicyError as error:
         raise DeployError(error.lines[0]) from error
+
+
+def _policy_or_none(target: Target) -> Policy:
+    """Return the policy that is there, the defaults where it is broken: a rollback goes on."""
+    try:
+        return _policy(target)
+    except DeployError:
+        return Policy()
 
 
 def _written(target: Target) -> tuple[str, ...]:

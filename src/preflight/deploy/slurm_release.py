@@ -5,7 +5,7 @@ from __future__ import annotations
 from preflight.digits import is_whole
 from preflight.slurm.commands import Slurm, SlurmError
 
-PROGRAMS = ("scontrol", "slurmd")  # of submit hosts and controllers; of nodes that have nothing else
+PROGRAMS = ("scontrol", "slurmd", "slurmctld", "sbatch")  # the first that says it; a host may have one of them alone
 
 
 def here(slurm: Slurm) -> tuple[int, ...]:

@@ -31,7 +31,11 @@ def plugin_release(path: str) -> tuple[int, int, int]:
 
     SPANK_PLUGIN in spank.h sets plugin_version to SLURM_VERSION_NUMBER, 0x160508. Raises OSError, ElfError.
     """
-    data = read_plain(path, MAX_BYTES)
+    return release_in(read_plain(path, MAX_BYTES), path)
+
+
+def release_in(data: bytes, path: str) -> tuple[int, int, int]:
+    """Return the same of a plugin's bytes; ``path``: what an error names. Raises ElfError."""
     try:
         number = struct.unpack("<I", _value(data, b"plugin_version", 4))[0]
     except struct.error:
