@@ -77,12 +77,12 @@ def _growth(cluster: Cluster, full: Case, rounds: int) -> str:
     place, same = Path(cluster.directory, "grown"), growth.unchanged
     rows = growth.ratio(full, place / "rows", rounds, growth.with_rows, same)
     asking = full._replace(environment={**full.environment, SPANK: f"{REQUIRE}, module=tool0/0.0"})
-    many, few = growth.with_modules(growth.MODULES, "g8"), growth.with_modules(20, "g8")
+    many, few = growth.with_modules(growth.MODULES, "g8"), growth.with_modules(100, "g8")
     modules = growth.ratio(asking, place / "modules", rounds, many, few)
     jobs = growth.ratio(health, place / "jobs", rounds, growth.with_jobs(growth.JOBS), growth.with_jobs(100))
     return (
         f"CPU time of that prolog with {growth.ROWS} rows of [[expect]]: {rows:.2f} times; with {growth.MODULES:,} "
-        f"modulefiles, by 20: {modules:.2f}. Of the health check with {growth.JOBS:,} records, by 100: {jobs:.2f}.\n"
+        f"modulefiles, by 100: {modules:.2f}. Of the health check with {growth.JOBS:,} records, by 100: {jobs:.2f}.\n"
     )
 
 

@@ -55,11 +55,17 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600, durable: bool = Fals
         raise
 
 
-def write_json(path: str, data: Any, mode: int = 0o600, durable: bool = False) -> None:
-    """Replace ``path`` by ``data`` as JSON, making its directory (0700) where it is missing. Raises OSError."""
+def write_json(path: str, data: Any, mode: int = 0o600, durable: bool = False, limit: int | None = None) -> None:
+    """Replace ``path`` by ``data`` as JSON, making its directory (0700) where it is missing.
+
+    Raises OSError, also for more bytes than ``limit``, which `read_json` would never take.
+    """
     check(path)
+    text = jsonio.dumps(data).encode()
+    if limit is not None and len(text) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    write_atomic(path, jsonio.dumps(data).encode(), mode, durable)
+    write_atomic(path, text, mode, durable)
 
 
 def read_plain(path: str, limit: int) -> bytes:

@@ -1,9 +1,9 @@
 """Static facts kept between runs, one file a subject, valid as long as what they were read from stays the same.
 
 The key holds the boot id, the package version and the probe's parameters; beside it stands the identity (inode, size,
-mtime_ns) of every path that the probe touched, absent ones too. Checking costs only stat calls. A cache that is
-missing, corrupt, somebody else's or out of date is collected again; one that can't be written costs only time. An
-answer that was cut short, as by a file system that is slow after the boot, is kept for a while only.
+mtime_ns) of every path that the probe touched, absent ones too, by directory. Checking costs a stat call a path. A
+cache that is missing, corrupt, somebody else's or out of date is collected again; one that can't be written costs only
+time. An answer that was cut short, as by a file system that is slow after the boot, is kept for a while only.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import time
 
 from preflight import __version__
 from preflight.facts.answer import Answer
-from preflight.facts.rootfs import Root
-from preflight.files import read_json, write_json
+from preflight.facts.identities import by_directory, unchanged
+from preflight.facts.rootfs import Identity, Root
+from preflight.files import read_json, tolerate, write_json
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 MAX_PATHS = 50_000
-# A change within one tick of the clock after collecting leaves mtime as it was; so young an entry is not believed.
+MAX_BYTES = 12 << 20  # of one subject's file: MAX_PATHS with long names
+# A change within one tick of the clock after collecting leaves mtime as it was; so young an entry is not kept.
 TICK_NS = 20_000_000
 
 
@@ -38,7 +40,7 @@ def cached(
         return read(root)
     place = f"{directory}/facts-{subject}.json"
     key = [__version__, boot_id(), root.path, root.live, parameters]
-    kept = _valid(read_json(place), key, root)
+    kept = _valid(read_json(place, MAX_BYTES), key, root)
     if kept is not None:
         return kept
     started = time.time_ns()
@@ -47,15 +49,17 @@ def cached(
         answer = read(root)
     finally:
         root.watching = False
-    if root.seen and not answer.unknown and len(root.seen) <= MAX_PATHS:
-        try:
-            entry = {"key": key, "collected_ns": started, "seen": root.seen, "values": answer.values}
-            if answer.keep_s is not None:
-                entry["until"] = _up() + answer.keep_s
-            write_json(place, entry)
-        except OSError:
-            return answer
+    if root.seen and not answer.unknown and len(root.seen) <= MAX_PATHS and _older(root.seen, started - TICK_NS):
+        entry: dict[str, Any] = {"key": key, "seen": by_directory(root.seen), "values": answer.values}
+        if answer.keep_s is not None:
+            entry["until"] = _up() + answer.keep_s
+        with tolerate(OSError):
+            write_json(place, entry, limit=MAX_BYTES)
     return answer
+
+
+def _older(seen: dict[str, Identity | None], than_ns: int) -> bool:
+    return all(one is None or one[2] <= than_ns for one in seen.values())
 
 
 def boot_id() -> str:
@@ -74,17 +78,12 @@ def _up() -> float:
 def _valid(stored: Any, key: list[Any], root: Root) -> Answer | None:
     if not isinstance(stored, dict) or stored.get("key") != key:
         return None
-    seen, values, collected = stored.get("seen"), stored.get("values"), stored.get("collected_ns")
-    if not isinstance(seen, dict) or not isinstance(values, dict) or not isinstance(collected, int):
+    seen, values, until = stored.get("seen"), stored.get("values"), stored.get("until")
+    if not isinstance(seen, dict) or not isinstance(values, dict):
         return None
-    until = stored.get("until")
     if until is not None and not (isinstance(until, (int, float)) and _up() < until):
         return None
     try:
-        for path, identity in seen.items():
-            now = root.identity(path)
-            if (list(now) if now else None) != identity or (now and now[2] > collected - TICK_NS):
-                return None
-    except OSError:
+        return Answer(values) if unchanged(root, seen) else None
+    except (OSError, TypeError, AttributeError):  # a path that cannot be read, or no cache of this form
         return None
-    return Answer(values)

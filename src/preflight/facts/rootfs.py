@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 Identity = tuple[int, int, int]
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
@@ -65,7 +65,7 @@ class Root:
         try:
             return self._walk(path)
         except OSError as error:
-            if error.errno in _ABSENT:
+            if error.errno in ABSENT:
                 return None
             error.filename = path
             raise
@@ -144,7 +144,7 @@ class Root:
         try:
             found = read(self._outside(real))
         except OSError as error:
-            if error.errno in _ABSENT:
+            if error.errno in ABSENT:
                 return None
             error.filename = path
             raise
@@ -195,7 +195,7 @@ class Root:
         try:
             return os.stat(self._outside(real))
         except OSError as error:
-            if error.errno in _ABSENT:
+            if error.errno in ABSENT:
                 return None
             error.filename = path
             raise
