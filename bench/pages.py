@@ -1,7 +1,8 @@
 """What the dashboard's pages take: python -m bench.pages --store URL (a store of bench.fleet or make fleet-demo).
 
-Each page is asked for over HTTP, warm, one after the other: wall time, the server's CPU time, bytes on the wire. Then
-open pages that ask for themselves again at every event, while reports arrive: the server's share of a core.
+Each page is asked for over HTTP, warm, one after the other: wall time, the server's CPU time, bytes on the wire. It is
+made anew each time (a word in the URL that means nothing); "kept" is the same URL asked again and again, while nothing
+changes. Then open pages that ask for themselves again at every event, while reports arrive: the share of a core.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ PAGES = (
     *("/jobs?node=gpu0005&since=30d", "/jobs?user=alice&since=30d", "/checks", "/check?name=gpu.temperature", "/drift"),
     *("/lifecycle", "/job?id=5000", "/fleet?format=json", "/nodes?format=csv&size=500"),
 )
+API = tuple(
+    f"/api/v1/{path}"
+    for path in (
+        *("status", "since?since=30d", "drains?since=30d", "would?since=30d", "drift", "nodes/gpu0005"),
+        *("jobs?since=30d&limit=1000", "jobs?since=30d&verdict=mismatch", "jobs/5000"),
+    )
+)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -39,24 +47,34 @@ def cpu_s(pid: int) -> float:
 
 
 def pages(port: int, pid: int, headers: dict[str, str], rounds: int) -> None:
-    """Print a row for each page."""
+    """Print a row for each page and each question to the API."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    print(f"{'page':<36} {'p50 ms':>7} {'p95 ms':>7} {'CPU ms':>7} {'KB':>6}")
-    for path in PAGES:
-        took, size = [], 0
-        for at in range(rounds + 3):
-            if at == 3:
-                before = cpu_s(pid)
-            began = time.perf_counter()
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            size = len(answer.read())
-            took.append((time.perf_counter() - began) * 1000)
-            assert answer.status in (200, 404), (path, answer.status)
-        cpu = (cpu_s(pid) - before) / rounds * 1000
-        its = sorted(took[3:])
-        print(f"{path:<36} {its[len(its) // 2]:7.1f} {its[int(len(its) * 0.95)]:7.1f} {cpu:7.1f} {size / 1000:6.1f}")
+    print(f"{'page':<40} {'p50 ms':>7} {'p95 ms':>7} {'CPU ms':>7} {'kept ms':>7} {'KB':>6}")
+    for path in (*PAGES, *API):
+        more = "&" if "?" in path else "?"
+        anew = [f"{path}{more}anew={at}" if path in PAGES else path for at in range(rounds + 3)]
+        its, cpu, size = _asked(connection, pid, headers, anew)
+        kept, _, _ = _asked(connection, pid, headers, [path] * (rounds + 3))
+        p50, p95, again = its[len(its) // 2], its[int(len(its) * 0.95)], kept[int(len(kept) * 0.95)]
+        print(f"{path:<40} {p50:7.1f} {p95:7.1f} {cpu:7.1f} {again:7.1f} {size / 1000:6.1f}", flush=True)
     connection.close()
+
+
+def _asked(
+    connection: http.client.HTTPConnection, pid: int, headers: dict[str, str], paths: list[str]
+) -> tuple[list[float], float, int]:
+    """Return the times in ms, sorted, the server's CPU time in ms each, and the bytes; the first three do not count."""
+    took, size, before = [], 0, 0.0
+    for at, path in enumerate(paths):
+        if at == 3:
+            before = cpu_s(pid)
+        began = time.perf_counter()
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        size = len(answer.read())
+        took.append((time.perf_counter() - began) * 1000)
+        assert answer.status in (200, 404), (path, answer.status)
+    return sorted(took[3:]), (cpu_s(pid) - before) / (len(paths) - 3) * 1000, size
 
 
 def live(store_url: str, port: int, pid: int, headers: list[dict[str, str]], number: int, seconds: float) -> None:

@@ -25,6 +25,7 @@ from preflight.fleet.store.interface import Store, StoreError
 from preflight.report.clean import clean
 
 LEAST_PACKED = 1000  # bytes
+PACKING = 3  # half the time of 5 for a tenth more
 HEADERS = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -101,7 +102,7 @@ async def _document(request: Request) -> Response:
 
 def _packed(request: Request, body: bytes) -> Response:
     if len(body) >= LEAST_PACKED and "gzip" in request.headers.get("accept-encoding", ""):
-        packed = gzip.compress(body, 5, mtime=0)
+        packed = gzip.compress(body, PACKING, mtime=0)
         return Response(packed, 200, {**HEADERS, "content-encoding": "gzip"}, "application/json")
     return Response(body, 200, HEADERS, "application/json")
 

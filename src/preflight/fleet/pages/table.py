@@ -74,9 +74,18 @@ class Table(NamedTuple):
     shown: int = 100
 
 
+_REFS = ("node", "job")
+_MADE = (*_REFS, "time", "day", "nodes", "lines")  # kinds of which JSON has something else than the value
+
+
 def iso(ms: int) -> str:
     """Return a time as RFC 3339, UTC, to the millisecond."""
-    return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=20_000)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).isoformat()[:19]
 
 
 def plain(kind: str, value: Any) -> Any:
@@ -96,12 +105,13 @@ def plain(kind: str, value: Any) -> Any:
 
 def to_rows(table: Table) -> list[dict[str, Any]]:
     """Return the rows as JSON has them; a node or a job brings its cluster along."""
+    columns = [(column.key, column.kind if column.kind in _MADE else "") for column in table.columns]
     found = []
     for row in table.rows:
         its: dict[str, Any] = {}
-        for column, value in zip(table.columns, row):
-            its[column.key] = plain(column.kind, value)
-            if isinstance(value, (NodeRef, JobRef)):
+        for (key, kind), value in zip(columns, row):
+            its[key] = plain(kind, value) if kind else value
+            if kind in _REFS and value is not None:
                 its.setdefault("cluster", value.cluster)
         found.append(its)
     return found

@@ -37,7 +37,7 @@ def since(store: Reader, window: Window) -> dict[str, Any]:
         "summary": row(status.summary(store, window)),
         "drains": row(actions.drains(store, window)),
         "failing": row(status.failing(store, window)),
-        "would": row(actions.would(store, window)),
+        "would": would(store, window),
     }
 
 
@@ -75,7 +75,8 @@ def would(store: Reader, window: Window) -> list[Any]:
     """Return what was not enforced in a window."""
     from preflight.fleet.query import actions
 
-    return [row(one) for one in actions.would(store, window)]
+    names = actions.Action._fields
+    return [dict(zip(names, one)) for one in actions.action_rows(store, window, enforced=False)]
 
 
 def drift(store: Reader) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from preflight.fleet.query.names import by_number
 from preflight.fleet.query.status import HEALTH_FAILING, VERDICT, lines_of
@@ -64,8 +65,19 @@ class Standing(NamedTuple):
 _rosters: list[Roster] = []
 
 
+_kept: WeakKeyDictionary[Reader, tuple[object, Standing]] = WeakKeyDictionary()
+
+
 def standing(store: Reader) -> Standing:
-    """Return how every node is. Raises StoreError."""
+    """Return how every node is; of a store that has not changed what was read before. Raises StoreError."""
+    revision = store.revision()  # before the rows: what comes in between is read, and read again
+    kept = _kept.get(store)
+    if kept is None or kept[0] != revision:
+        kept = _kept[store] = (revision, _read(store))
+    return kept[1]
+
+
+def _read(store: Reader) -> Standing:
     rows = store.rows(_ALL)
     numbers, started, verdicts = zip(*rows) if rows else ((), (), ())
     roster, order = _known(numbers) or _anew(store, numbers)
