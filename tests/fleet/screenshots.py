@@ -6,6 +6,7 @@ import io
 import sys
 import tempfile
 import time
+from itertools import chain, islice
 from pathlib import Path
 
 from PIL import Image
@@ -18,7 +19,8 @@ from preflight.fleet.entry import EntryReader
 from preflight.fleet.pages import access
 from preflight.fleet.store.open import open_store
 
-NODES, DAYS, EACH_DAY = 640, 30, 12
+NODES, DAYS, EACH_DAY = 640, 30, 4
+BATCH = 2000
 LARGEST = 60_000  # bytes of a picture
 TALLEST = 1100  # pixels: the top of a page says what it is for
 PICTURES = (
@@ -43,9 +45,9 @@ def main(target: Path) -> int:
         url = f"sqlite:///{top}/fleet.db"
         store = open_store(url)
         read = EntryReader().read
-        batch = [read(raw) for raw in [*generator.month(NODES, DAYS, EACH_DAY, gpus=2), *moved()]]
-        for begin in range(0, len(batch), 2000):
-            store.add(batch[begin : begin + 2000])
+        raws = chain(generator.month(NODES, DAYS, EACH_DAY, gpus=2), moved())
+        while batch := [read(raw) for raw in islice(raws, BATCH)]:
+            store.add(batch)
         token = access.make(store, "carol", "admin")
         collector = Collector(url).start()
         try:
