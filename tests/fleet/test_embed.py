@@ -166,6 +166,9 @@ def test_a_large_jobs_reports_are_unpacked_few_at_a_time(store: Store, monkeypat
     raws = [samples.report(f"n{number}", at + number, 7, gpus=1) for number in range(search.AT_ONCE * 2 + 3)]
     store.add([EntryReader().read(raw) for raw in raws])
     (job,) = search.by_number(store, 7)
+    assert list(search.reports_of(store, job, 1000)) == [
+        raw for day in store.days() for raw in store.frames(day) if raw in raws
+    ]
     assert sorted(search.reports_of(store, job, 1000)) == sorted(raws)
     assert len(set(search.reports_of(store, job, search.AT_ONCE + 1))) == search.AT_ONCE + 1
     sizes = []

@@ -22,10 +22,10 @@ from preflight.fleet.entry import EntryReader
 from preflight.fleet.keys import DAY_MS
 from preflight.fleet.pages import access, app
 from preflight.fleet.pages.states import State, States, Watch, parse
-from preflight.fleet.query import actions, drift, node, status
+from preflight.fleet.query import actions, drift, jobs, node, search, status
 from preflight.fleet.query.window import Window
-from preflight.fleet.store import sqlite_reader
-from preflight.fleet.store.interface import Store
+from preflight.fleet.store import postgres, sqlite, sqlite_reader
+from preflight.fleet.store.interface import Store, StoreError
 from preflight.fleet.store.open import open_store
 from preflight.fleet.web.resumed import end_resumed
 from preflight.slurm.commands import Slurm
@@ -224,19 +224,64 @@ def listed(store: Store) -> set[tuple[str, str]]:
 
 def test_a_node_that_got_its_clusters_name_is_one_node(url: str) -> None:
     store, now = open_store(url), time.time()
-    add(store, samples.report("n1", now - 5 * HOUR_S, job=1, cluster=""), samples.report("n1", now, job=2))
+    boot, other = ("b1", now - 9 * HOUR_S), ("b2", now - 900)
+    drained = samples.report("n1", now - 5 * HOUR_S, job=1, cluster="", verdict="unhealthy", action=DRAIN, boot=boot)
+    resumed = samples.report("n1", now - 60, phase="health", action=("resume", "x", True), boot=boot)
+    later = samples.report("n1", now, job=1, phase="epilog", boot=other)
+    add(store, drained, resumed, later)
     add(store, samples.report("n2", now - 4 * HOUR_S, job=3, cluster=""), samples.report("n2", now, job=4))
     add(store, samples.report("n3", now - 50 * HOUR_S, job=5, cluster=""))
     found = CliRunner().invoke(fleet, ["node", "n1", "--store", url])
     assert (found.exit_code, 'n1: --cluster "" or lab' in found.output) == (1, True)
     assert forget.supersede(store) == 2
     assert listed(store) == {("lab", "n1"), ("lab", "n2"), ("", "n3")}
-    assert node.find(store, "n1") == [("lab", "n1")]  # the earlier one makes its name no less clear
-    assert CliRunner().invoke(fleet, ["node", "n1", "--store", url]).exit_code == 0
+    assert node.find(store, "n1") == [("lab", "n1")]
+    its = node.history(store, "lab", "n1", ALWAYS)
+    assert [(one.begin_ms, one.end_ms, one.ended_by) for one in its.drains] == [
+        (round((now - 5 * HOUR_S) * 1000), round((now - 60) * 1000), "preflight")
+    ]
+    assert [one.up_ms for one in its.boots] == [round(boot[1] * 1000), round(other[1] * 1000)]
+    assert sum(sum(day.runs.values()) for day in its.days) == 3
+    day = Window(round((now - 24 * HOUR_S) * 1000), round((now + 1) * 1000))
+    known = jobs.jobs(store, day, node=("lab", "n1"))
+    assert [(one.cluster, one.job, one.reports) for one in known] == [("lab", 1, 2)]
+    (job,) = search.by_number(store, 1)
+    assert set(search.reports_of(store, job, 9)) == {drained, later}  # as the node wrote them
+    assert store.rows("SELECT sum(runs) FROM node_days") == [(6,)]
+    assert store.rows("SELECT count(*) FROM nodes") == [(3,)]
+
+    # A report that waited meanwhile: sent twice it counts once, and is of the same node by its boot.
+    waited = samples.report("n1", now - 6 * HOUR_S, job=9, cluster="", boot=boot)
+    assert store.add([EntryReader().read(raw) for raw in (drained, waited)]) == 1
+    assert forget.supersede(store) == 1
+    assert forget.supersede(store) == 0
+    assert sum(sum(day.runs.values()) for day in node.history(store, "lab", "n1", ALWAYS).days) == 4
     forget.forget_nodes(store, [("lab", "n2")])
-    assert node.find(store, "n2") == [("", "n2"), ("lab", "n2")]
-    assert node.find(store, "n1", "") == [("", "n1")]  # its past is there
+    assert node.find(store, "n2") == [("lab", "n2")]
     store.close()
+
+
+def test_nodes_that_become_one_and_are_stopped_in_the_middle_lose_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    before = [samples.report("n1", now - hours * HOUR_S, job=round(hours), cluster="") for hours in (90, 30, 29, 6)]
+    add(store, *before, samples.report("n1", now, job=6))
+
+    def fails(ledger: object) -> None:
+        raise StoreError("killed")
+
+    with monkeypatch.context() as patch:
+        for adapter in (sqlite, postgres):
+            patch.setattr(adapter, "move_rows", fails)
+        with pytest.raises(StoreError, match="killed"):
+            forget.supersede(store)
+    assert listed(store) == {("", "n1"), ("lab", "n1")}
+    assert forget.supersede(store) == 1
+    assert sum(sum(day.runs.values()) for day in node.history(store, "lab", "n1", ALWAYS).days) == 5
+    known = [search.by_number(store, number) for number in (90, 30, 29, 6)]
+    assert [[(one.cluster, one.reports) for one in its] for its in known] == [[("lab", 1)]] * 3 + [[("lab", 2)]]
+    assert [raw for its in known[:3] for raw in search.reports_of(store, its[0], 9)] == before[:3]
 
 
 @pytest.mark.parametrize("story", ["the cluster without a name has others", "there were two of that name"])

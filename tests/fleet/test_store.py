@@ -146,3 +146,20 @@ def test_a_name_that_no_key_holds_is_cut_and_stops_no_other(store: Store) -> Non
 def test_a_number_that_no_column_holds_is_refused(number: int) -> None:
     with pytest.raises(RefusedError, match="a number that Slurm never gives"):
         EntryReader().read(samples.report(restart=number), NOW)
+
+
+def test_a_report_that_was_packed_ahead_is_kept_whatever_became_of_its_day(url: str) -> None:
+    store, other = open_store(url), open_store(url)
+    at = samples.START
+    known = entries([samples.report(f"n{one % 5}", at + one, job=one, gpus=1, seed=one) for one in range(400)])
+    store.add(known[:150])
+    store.add(known[150:200])  # now there is a dictionary on both
+    ahead = [store.pack(one) for one in known[200:]]
+    assert all(one.frame is not None and len(one.frame.content) < len(one.raw) / 4 for one in ahead)
+    assert store.add(ahead[:100]) == 100
+    for day in other.days():
+        other.drop_day(day)
+    assert store.add(ahead[100:]) == 100
+    assert sorted(kept(other)) == sorted(one.raw for one in known[300:])
+    for one in (store, other):
+        one.close()

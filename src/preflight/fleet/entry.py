@@ -14,6 +14,10 @@ from preflight.fleet.store.interface import text
 from preflight.report.clean import clean
 from preflight.report.model import FORMAT
 
+TYPE_CHECKING = False  # as typing's
+if TYPE_CHECKING:
+    from preflight.fleet.store.frames import Frame
+
 MAX_BYTES = 2 << 20  # a hundred times an ordinary report of eight GPUs
 # Letters of a name: a node's or cluster's as report/store.py takes it, a user's or partition's as a key of both
 # databases holds it (a row of a PostgreSQL B-tree: 2,704 bytes).
@@ -124,6 +128,7 @@ class Entry(NamedTuple):
     """One report: ``raw`` its bytes as the node wrote them (or a view of them), the rest what columns hold.
 
     ``key``: 16 bytes of cluster and id. ``started_ms``: milliseconds since the epoch. ``duration_ms``: of the hook.
+    ``frame``: ``raw`` as a store packed it ahead of writing it (`Store.pack`).
     """
 
     key: bytes
@@ -144,6 +149,7 @@ class Entry(NamedTuple):
     preflight: str
     policy: str
     boot: Boot | None
+    frame: Frame | None = None
 
     @property
     def day(self) -> int:

@@ -68,13 +68,15 @@ def by_number(store: Store, job: int, cluster: str | None = None, user: str | No
 
 def reports_of(store: Store, job: Job, most: int) -> Iterator[bytes]:
     """Yield at most ``most`` of a job's reports byte for byte, in order of day and arrival, few at a time in memory."""
+    nodes = {node for (node,) in store.rows("SELECT node FROM nodes WHERE cluster = ?", (job.cluster,))}
     for day in range(job.first_ms // DAY_MS, job.last_ms // DAY_MS + 1):
-        begin, part = 0, AT_ONCE
-        while most > 0 and part == AT_ONCE:
-            raws = list(store.frames(day, "WHERE job = ?", (job.job,), min(most, AT_ONCE), begin))
-            yield from raws
-            part = len(raws)
-            most, begin = most - part, begin + part
+        # Their keys first: what comes meanwhile moves no report from one part to another.
+        rows = store.day_rows((day,), "SELECT key, node FROM {reports} WHERE job = ? ORDER BY seq", (job.job,))
+        keys = [key for key, node in rows if node in nodes][:most]
+        for begin in range(0, len(keys), AT_ONCE):
+            part = keys[begin : begin + AT_ONCE]
+            yield from store.frames(day, f"WHERE key IN ({', '.join('?' * len(part))})", part)
+        most -= len(keys)
 
 
 def _on_node(store: Store, window: Window, node: tuple[str, str], where: str, args: list[Any]) -> list[Job]:

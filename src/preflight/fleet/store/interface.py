@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from preflight.fleet.entry import Entry
+    from preflight.fleet.store.moves import Move
 
 QUARANTINE = 10_000  # lines that a store keeps of texts that were not taken
 HEAD_BYTES = 2048  # kept of each
@@ -67,10 +68,8 @@ class Reader(Protocol):
     def raw(self, day: int, key: bytes) -> bytes | None:
         """Return the report of ``day`` under ``key`` byte for byte, None where it is not kept."""
 
-    def frames(
-        self, day: int, where: str = "", args: Sequence[Any] = (), limit: int | None = None, begin: int = 0
-    ) -> Iterable[bytes]:
-        """Yield the reports of ``day`` byte for byte, in the order in which they came: ``limit`` from ``begin`` on."""
+    def frames(self, day: int, where: str = "", args: Sequence[Any] = (), limit: int | None = None) -> Iterable[bytes]:
+        """Yield the reports of ``day`` byte for byte, in the order in which they came, at most ``limit``."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -78,6 +77,9 @@ class Reader(Protocol):
 
 class Store(Reader, Protocol):
     """A store that is asked and written to."""
+
+    def pack(self, entry: Entry) -> Entry:
+        """Return a report packed, so that `add` has less to do; from any thread, it waits for nothing."""
 
     def add(self, entries: Sequence[Entry]) -> int:
         """Keep reports and return how many were new; they are on the disk when this returns. Raises StoreError."""
@@ -90,6 +92,12 @@ class Store(Reader, Protocol):
 
     def resumed(self, seen: Sequence[tuple[int, int, int]]) -> None:
         """End drains of nodes that Slurm gives jobs again, as `drains.resumed` has them. Raises StoreError."""
+
+    def move(self, moves: Sequence[Move]) -> None:
+        """Give what is kept of nodes to others, as `moves.move_rows` has it; raises StoreError.
+
+        Ended in the middle it has lost nothing, and is done by the next call.
+        """
 
     def drop_day(self, day: int) -> None:
         """Forget the reports of ``day``; what was derived from them stays."""

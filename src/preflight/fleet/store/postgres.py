@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ from preflight.fleet.entry import Entry
 from preflight.fleet.store import drains, interface
 from preflight.fleet.store.frames import LEAST_SAMPLES, SAMPLES, train
 from preflight.fleet.store.interface import Refused, StoreError
+from preflight.fleet.store.moves import DAY_JOBS, DAY_ROWS, FILL, TABLE, Move, move_jobs, move_rows
 from preflight.fleet.store.postgres_reader import AgainError, PostgresReader, marks, plain
 from preflight.fleet.store.schema import POSTGRES_DAY, migrate_postgres
 from preflight.fleet.store.steps import DRAINS_SINCE
@@ -42,6 +44,12 @@ class PostgresStore(PostgresReader):
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             if 0 < migrate_postgres(connection) < DRAINS_SINCE:
                 drains.reckon_all(_Ledger(connection))
+
+    def pack(self, entry: Entry) -> Entry:
+        """Return a report packed, so that `add` has less to do; from any thread, it waits for nothing."""
+        if self._known is None or not self._known.number:
+            return entry  # the writer finds a dictionary
+        return entry._replace(frame=self._known.pack(entry.raw))
 
     def add(self, entries: Sequence[Entry]) -> int:
         """Keep reports and return how many were new; they are on the disk when this returns. Raises StoreError."""
@@ -146,6 +154,32 @@ class PostgresStore(PostgresReader):
         """End drains of nodes that Slurm gives jobs again, as `drains.resumed` has them. Raises StoreError."""
         with self._connection() as connection, connection.transaction():
             drains.resumed(_Ledger(connection), seen)
+
+    def move(self, moves: Sequence[Move]) -> None:
+        """Give what is kept of nodes to others, as `moves.move_rows` has it; raises StoreError.
+
+        Ended in the middle it has lost nothing, and is done by the next call. Batches are written in between.
+        """
+        olds = [one.old for one in moves]
+        for day in self.days():
+            with self._moved(moves) as ledger:
+                sql = f"{DAY_JOBS.format(reports=f'reports_{day}')}({', '.join(map(str, olds))})"
+                move_jobs(ledger, moves, {(node, job) for node, job in ledger.fetch(sql, ())})
+                for table in (f"reports_{day}", f"findings_{day}"):
+                    ledger.run(DAY_ROWS.format(table=table), [()])
+        with self._moved(moves) as ledger:
+            # Whoever writes a batch has a lock on these: no row is derived while rows move.
+            ledger.run("LOCK TABLE reports, findings IN ACCESS EXCLUSIVE MODE", [()])
+            move_rows(ledger)
+
+    @contextmanager
+    def _moved(self, moves: Sequence[Move]) -> Iterator[_Ledger]:
+        """The tables within a transaction that has the table `moved`."""
+        with self._connection() as connection, connection.transaction():
+            connection.execute(f"{TABLE} ON COMMIT DROP")
+            ledger = _Ledger(connection)
+            ledger.run(FILL, moves)
+            yield ledger
 
     def drop_day(self, day: int) -> None:
         """Forget the reports of ``day``; what was derived from them stays."""

@@ -88,11 +88,9 @@ class PostgresReader:
         """Return the report of ``day`` under ``key`` byte for byte, None where it is not kept."""
         return next(iter(self.frames(day, "WHERE key = ?", (key,))), None)
 
-    def frames(
-        self, day: int, where: str = "", args: Sequence[Any] = (), limit: int | None = None, begin: int = 0
-    ) -> Iterable[bytes]:
-        """Yield the reports of ``day`` byte for byte, in the order in which they came: ``limit`` from ``begin`` on."""
-        end = "" if limit is None else f" LIMIT {limit} OFFSET {begin}"
+    def frames(self, day: int, where: str = "", args: Sequence[Any] = (), limit: int | None = None) -> Iterable[bytes]:
+        """Yield the reports of ``day`` byte for byte, in the order in which they came, at most ``limit``."""
+        end = "" if limit is None else f" LIMIT {limit}"
         rows = self.day_rows((day,), f"SELECT dictionary, frame FROM {{reports}} {where} ORDER BY seq{end}", args)
         if any(not self._frames.knows(number) for number, _ in rows):
             self._learn()

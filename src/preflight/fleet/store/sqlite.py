@@ -14,28 +14,25 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from preflight.fleet.entry import Entry, EntryReader
 from preflight.fleet.store import drains, interface, place
 from preflight.fleet.store.frames import NONE, SAMPLES, train
+from preflight.fleet.store.insert import insert
 from preflight.fleet.store.interface import Refused, StoreError
-from preflight.fleet.store.schema import SQLITE_DAY, migrate_sqlite
+from preflight.fleet.store.moves import DAY_JOBS, Move, move_jobs, move_rows
+from preflight.fleet.store.schema import migrate_sqlite
+from preflight.fleet.store.sqlite_day import LOG_PAGES, Day, make_day, moved, sweep, unlink
 from preflight.fleet.store.sqlite_reader import SqliteReader, connect, dictionaries, inode_of, named, unpacked
 from preflight.fleet.store.steps import DRAINS_SINCE
-from preflight.fleet.store.tables import derived, finding_rows, report_row
+from preflight.fleet.store.tables import derived
 from preflight.fleet.store.version import VERSION, check_version
 
 WRITING_DAYS = 40  # day files kept open by the writer: a month that comes late is written without opening them anew
 WRITING_KIB = 512  # what each may keep in memory
 LEARN_DAYS = 7  # a dictionary is made anew so often; in between a day takes over the one of the day before
-_BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
-_REPORT = (
-    "INSERT OR IGNORE INTO reports (seq, key, node, job, phase, started_ms, verdict, duration_ms, hash, dictionary,"
-    " frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_FINDING = "INSERT INTO findings (seq, check_id, node, status, blame, subject) VALUES (?, ?, ?, ?, ?, ?)"
 _MARK = "INSERT INTO days (day, seq) VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET seq = excluded.seq"
 
 
@@ -51,7 +48,7 @@ class SqliteStore(SqliteReader):
         super().__init__(path)
         self._lock = threading.RLock()
         self._reader = EntryReader()
-        self._writing: dict[int, _Day] = {}
+        self._writing: dict[int, Day] = {}
         with named(path):
             os.makedirs(self._days, mode=0o700, exist_ok=True)
             self._main = connect(path)
@@ -62,6 +59,14 @@ class SqliteStore(SqliteReader):
                     drains.reckon_all(_Ledger(self, main))
         with named(path):
             self._main.execute("PRAGMA synchronous=NORMAL")
+            self._main.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+
+    def pack(self, entry: Entry) -> Entry:
+        """Return a report packed, so that `add` has less to do; from any thread, it waits for nothing."""
+        its = self._writing.get(entry.day)
+        if its is None or its.frames.number == NONE:
+            return entry  # the writer opens the day, and finds a dictionary for it
+        return entry._replace(frame=its.frames.pack(entry.raw))
 
     def add(self, entries: Sequence[Entry]) -> int:
         """Keep reports and return how many were new; they are on the disk when this returns. Raises StoreError."""
@@ -84,7 +89,7 @@ class SqliteStore(SqliteReader):
             main.executemany(_MARK, marks)
         return len(new)
 
-    def _left_behind(self, main: sqlite3.Connection, day: int, file: _Day, last: int) -> list[Entry]:
+    def _left_behind(self, main: sqlite3.Connection, day: int, file: Day, last: int) -> list[Entry]:
         """Return the reports up to number ``last`` that a writer has kept and not derived before it was ended."""
         (done,) = main.execute("SELECT coalesce(max(seq), 0) FROM days WHERE day = ?", (day,)).fetchone()
         if done == last:
@@ -96,10 +101,10 @@ class SqliteStore(SqliteReader):
 
     def _derive(self, main: sqlite3.Connection, entries: list[Entry]) -> None:
         for upsert in derived(entries):
-            main.executemany(upsert.sql("?"), upsert.rows)
+            insert(main, upsert.head, upsert.rows, upsert.end)
         drains.settle(_Ledger(self, main), entries)
 
-    def _day_for_writing(self, day: int) -> _Day:
+    def _day_for_writing(self, day: int) -> Day:
         """Return the day's file, made where it is missing, with a dictionary where there are reports for one."""
         path, its = self._file(day), self._writing.get(day)
         if its is not None and its.inode != inode_of(path):  # another process dropped it
@@ -110,13 +115,13 @@ class SqliteStore(SqliteReader):
                 self._writing.pop(next(iter(self._writing))).connection.close()
             with named(path):
                 if inode_of(path) is None:
-                    _make_day(path)
-                its = self._writing[day] = _Day(connect(path, WRITING_KIB), inode_of(path))
+                    make_day(path)
+                its = self._writing[day] = Day(connect(path, WRITING_KIB), inode_of(path))
         if its.frames.number == NONE:
             self._learn(day, its)
         return its
 
-    def _learn(self, day: int, its: _Day) -> None:
+    def _learn(self, day: int, its: Day) -> None:
         """Give a day's file a dictionary: the week's, else one made from reports nearby, else an older one."""
         older: tuple[int, bytes] | None = None
         for near in (day, day - 1, day + 1, day - 2):
@@ -156,6 +161,22 @@ class SqliteStore(SqliteReader):
         with self._writer() as main:
             drains.resumed(_Ledger(self, main), seen)
 
+    def move(self, moves: Sequence[Move]) -> None:
+        """Give what is kept of nodes to others, as `moves.move_rows` has it; raises StoreError.
+
+        Ended in the middle it has lost nothing, and is done by the next call. Batches are written in between.
+        """
+        olds = tuple(one.old for one in moves)
+        for day in self.days():
+            with self._writer() as main:  # on the disk before the day's rows say no more which jobs they are
+                sql = f"{DAY_JOBS}({', '.join(map(str, olds))})"
+                move_jobs(_Ledger(self, main), moves, {(node, job) for node, job in self.day_rows((day,), sql)})
+            with self._writer(), named(self._file(day)):
+                if inode_of(self._file(day)) is not None:
+                    self._day_for_writing(day).move(moves)
+        with self._writer() as main, moved(main, moves):
+            move_rows(_Ledger(self, main))
+
     def drop_day(self, day: int) -> None:
         """Forget the reports of ``day``; what was derived from them stays."""
         with self._writer() as main:
@@ -163,8 +184,8 @@ class SqliteStore(SqliteReader):
                 writing.connection.close()
             main.execute("DELETE FROM days WHERE day = ?", (day,))
             with named(self._days):
-                _unlink(self._file(day))
-                _sweep(self._days)
+                unlink(self._file(day))
+                sweep(self._days)
 
     def close(self) -> None:
         """Close what this thread and the writer hold open."""
@@ -206,70 +227,6 @@ def _claimed(path: str) -> Iterator[None]:
     finally:
         if lock is not None:
             os.close(lock)
-
-
-def _make_day(path: str) -> None:
-    """Make a day's file, which others see as soon as its tables are there; called by who has the store for writing."""
-    new = f"{path}.new"
-    _unlink(new)
-    _sweep(os.path.dirname(path))  # the log of a file that is gone would be taken for this one's
-    connection = connect(new)
-    connection.executescript(SQLITE_DAY)
-    connection.close()
-    os.rename(new, path)
-    if os.name != "posix":
-        return  # no directory can be opened there
-    directory = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _sweep(directory: str) -> None:
-    """Remove the logs of days' files that are gone: their remover was killed, or was an admin's rm."""
-    names = set(os.listdir(directory))
-    for name in names:
-        file, mark, end = name.rpartition("-")
-        if file.endswith((".db", ".db.new")) and f"{mark}{end}" in _BESIDE and file not in names:
-            _unlink(f"{directory}/{name}")
-
-
-def _unlink(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-class _Day:
-    """A day's file as it is written to, and how its reports are packed; ``inode``: which file it is."""
-
-    def __init__(self, connection: sqlite3.Connection, inode: int | None) -> None:
-        self.connection, self.inode = connection, inode
-        connection.executescript(SQLITE_DAY)
-        connection.execute("PRAGMA synchronous=FULL")
-        self.frames = dictionaries(connection)
-
-    def learn(self, number: int, content: bytes) -> None:
-        """Keep a dictionary in the file; what comes is packed with it."""
-        self.connection.execute("INSERT OR IGNORE INTO dictionaries (number, content) VALUES (?, ?)", (number, content))
-        self.frames.learn(number, content)
-
-    def add(self, entries: Sequence[Entry], last: int) -> list[tuple[int, Entry]]:
-        """Keep reports behind number ``last`` and return the new ones with theirs; they are on the disk then."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            self.connection.executemany(
-                _REPORT, [(last + 1 + at, *report_row(one, self.frames)) for at, one in enumerate(entries)]
-            )
-            kept = self.connection.execute("SELECT seq FROM reports WHERE seq > ? ORDER BY seq", (last,)).fetchall()
-            new = [(seq, entries[seq - last - 1]) for (seq,) in kept]
-            self.connection.executemany(_FINDING, [(seq, *row) for seq, one in new for row in finding_rows(one)])
-            self.connection.execute("COMMIT")
-        except BaseException:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            raise
-        return new
 
 
 class _Ledger:

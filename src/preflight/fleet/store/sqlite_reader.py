@@ -76,16 +76,14 @@ class SqliteReader:
         """Return the report of ``day`` under ``key`` byte for byte, None where it is not kept."""
         return next(iter(self.frames(day, "WHERE key = ?", (key,))), None)
 
-    def frames(
-        self, day: int, where: str = "", args: Sequence[Any] = (), limit: int | None = None, begin: int = 0
-    ) -> Iterable[bytes]:
-        """Yield the reports of ``day`` byte for byte, in the order in which they came: ``limit`` from ``begin`` on."""
+    def frames(self, day: int, where: str = "", args: Sequence[Any] = (), limit: int | None = None) -> Iterable[bytes]:
+        """Yield the reports of ``day`` byte for byte, in the order in which they came, at most ``limit``."""
         connection = self._reading(day)
         if connection is None:
             return []
         with named(self._file(day)):
-            part = "" if limit is None else f" LIMIT {limit} OFFSET {begin}"
-            return list(unpacked(connection, dictionaries(connection), f"{where} ORDER BY seq{part}", args))
+            end = "" if limit is None else f" LIMIT {limit}"
+            return list(unpacked(connection, dictionaries(connection), f"{where} ORDER BY seq{end}", args))
 
     def close(self) -> None:
         """Close what this thread holds open, and what all share."""

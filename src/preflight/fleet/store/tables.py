@@ -8,37 +8,28 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from preflight.fleet.entry import Boot, Entry, Loud
+from preflight.fleet.entry import Boot, Entry, JobOf, Loud
 from preflight.fleet.keys import BUCKETS_MS as BUCKETS_MS
 from preflight.fleet.keys import HOUR_MS, bucket
 from preflight.fleet.keys import STATUSES as STATUSES
 from preflight.fleet.numbers import number as number
 from preflight.fleet.store.frames import Frames
+from preflight.fleet.store.upserts import (
+    CHECK_DAYS,
+    SPANS,
+    Upsert,
+    check_nodes_of,
+    counts_of,
+    jobs_of,
+    node_boots_of,
+    spans_of,
+)
 from preflight.report.advice import tripped
 from preflight.report.model import PHASES, VERDICTS
 
 MOST_SHOWN = 60  # findings of a node's latest report that are kept beside it; the report has all
-
-
-class Upsert(NamedTuple):
-    """Rows to add to a table: where the key is there already, ``merge`` says how the rest is joined."""
-
-    table: str
-    columns: tuple[str, ...]
-    key: tuple[str, ...]
-    merge: str
-    rows: list[tuple[Any, ...]]
-
-    def sql(self, mark: str) -> str:
-        """Return the statement; ``mark`` is the database's mark of a parameter."""
-        marks = ", ".join([mark] * len(self.columns))
-        end = f"UPDATE SET {self.merge}" if self.merge else "NOTHING"
-        return (
-            f"INSERT INTO {self.table} ({', '.join(self.columns)}) VALUES ({marks}) "
-            f"ON CONFLICT ({', '.join(self.key)}) DO {end}"
-        )
 
 
 def node_number(entry: Entry) -> int:
@@ -47,18 +38,20 @@ def node_number(entry: Entry) -> int:
 
 
 def report_row(entry: Entry, frames: Frames) -> tuple[Any, ...]:
-    """Return the columns of a report from ``key`` to ``frame``, packed by ``frames``."""
+    """Return the columns of a report from ``key`` to ``frame``, packed by ``frames`` where it is not yet."""
+    frame = entry.frame
+    if frame is None or not frames.knows(frame.number):
+        frame = frames.pack(entry.raw)
     return (
         entry.key,
         node_number(entry),
         entry.job.id if entry.job else None,
-        PHASES.index(entry.phase),
+        _PHASE[entry.phase],
         entry.started_ms,
-        VERDICTS.index(entry.verdict),
+        _VERDICT[entry.verdict],
         entry.duration_ms,
         entry.profile.hash,
-        frames.number,
-        frames.pack(entry.raw),
+        *frame,
     )
 
 
@@ -66,7 +59,7 @@ def finding_rows(entry: Entry) -> Iterator[tuple[Any, ...]]:
     """Yield the columns of a report's findings from ``check_id`` to ``subject``."""
     node = node_number(entry)
     for one in entry.loud:
-        yield number(one.check), node, STATUSES.index(one.status), one.blame, one.subject
+        yield number(one.check), node, _STATUS[one.status], one.blame, one.subject
 
 
 def derived(entries: Iterable[Entry]) -> list[Upsert]:
@@ -77,33 +70,35 @@ def derived(entries: Iterable[Entry]) -> list[Upsert]:
     return tables.upserts()
 
 
-_COUNT = "runs = {table}.runs + excluded.runs"
-_LEAST = "{one} = CASE WHEN excluded.{one} < {table}.{one} THEN excluded.{one} ELSE {table}.{one} END"
-_MOST = "{one} = CASE WHEN excluded.{one} > {table}.{one} THEN excluded.{one} ELSE {table}.{one} END"
 _LATEST = (
     *("started_ms", "report", "phase", "verdict", "action", "enforced", "job", "failing"),
     *("hash", "preflight", "policy"),
 )
+_PHASE, _VERDICT, _STATUS = ({name: at for at, name in enumerate(names)} for names in (PHASES, VERDICTS, STATUSES))
 _HEALTH = ("health_ms", "health_report", "health_verdict", "health_failing")  # of the latest health check
 _NO_HEALTH = (0, b"", 0, "")
 HEALTH = PHASES.index("health")
 
 
+_Run = tuple[str, int, int, int, int]  # cluster, hour, phase, verdict, bucket
+_Kind = tuple[int, int, bytes, str, str, int, int]  # node, day, profile, preflight, policy, phase, verdict
+_Found = tuple[str, int, int, str, int, str]  # cluster, node, day, check, status, blame
+
+
 class _Tables:
-    """Sums up the rows of one batch, so that each key is touched once."""
+    """Sums up the rows of one batch, so that each key is touched once.
+
+    A report adds to one sum of each kind; what several tables have of it is told apart for the sums alone.
+    """
 
     def __init__(self) -> None:
         self.nodes: dict[int, tuple[Any, ...]] = {}
-        self.checks: dict[int, tuple[Any, ...]] = {}
         self.profiles: dict[bytes, tuple[Any, ...]] = {}
         self.latest: dict[int, tuple[Any, ...]] = {}
         self.health: dict[int, tuple[Any, ...]] = {}
-        self.spans: dict[str, dict[tuple[Any, ...], list[int]]] = {}
-        self.hours: Counter[tuple[Any, ...]] = Counter()
-        self.durations: Counter[tuple[Any, ...]] = Counter()
-        self.check_days: Counter[tuple[Any, ...]] = Counter()
-        self.check_totals: Counter[tuple[Any, ...]] = Counter()
-        self.check_nodes: dict[tuple[Any, ...], int] = {}
+        self.runs: Counter[_Run] = Counter()
+        self.spans: dict[_Kind, list[int]] = {}
+        self.found: Counter[_Found] = Counter()
         self.boots: dict[tuple[int, str], list[int]] = {}
         self.totals: Counter[tuple[str, ...]] = Counter()
         self.actions: list[tuple[Any, ...]] = []
@@ -113,57 +108,41 @@ class _Tables:
         self._numbers: dict[tuple[str, ...], int] = {}
 
     def take(self, entry: Entry) -> None:
-        node = self._number(entry.cluster, entry.node)
-        phase, verdict = PHASES.index(entry.phase), VERDICTS.index(entry.verdict)
-        hour = entry.started_ms // HOUR_MS
-        self.nodes[node] = (node, entry.cluster, entry.node)
+        cluster, at, day = entry.cluster, entry.started_ms, entry.day
+        node = self._number(cluster, entry.node)
+        phase, verdict = _PHASE[entry.phase], _VERDICT[entry.verdict]
+        self.nodes[node] = (node, cluster, entry.node)
         self.profiles[entry.profile.hash] = entry.profile
         self._latest(node, phase, verdict, entry)
-        self._span("node_profiles", (node, entry.day, entry.profile.hash), entry.started_ms)
-        self._span("node_software", (node, entry.day, entry.preflight, entry.policy), entry.started_ms)
-        self._span("node_days", (node, entry.day, phase, verdict), entry.started_ms)
-        self.hours[entry.cluster, hour, phase, verdict] += 1
-        self.durations[entry.cluster, hour, phase, bucket(entry.duration_ms)] += 1
+        self.runs[cluster, at // HOUR_MS, phase, verdict, bucket(entry.duration_ms)] += 1
+        _widen(self.spans, (node, day, entry.profile.hash, entry.preflight, entry.policy, phase, verdict), at, at, 1)
         for one in entry.loud:
-            check = self._number(one.check)
-            self.checks[check] = (check, one.check)
-            status = STATUSES.index(one.status)
-            self.check_days[entry.day, check, node, status, one.blame] += 1
-            self.check_totals[entry.day, check, status, one.blame] += 1
-            key = (check, status, node, one.blame)
-            self.check_nodes[key] = max(entry.day, self.check_nodes.get(key, 0))
+            self.found[cluster, node, day, one.check, _STATUS[one.status], one.blame] += 1
         if entry.boot is not None:
-            self._boot(node, entry.boot, entry.started_ms)
+            self._boot(node, entry.boot, at)
         if entry.action != "none":
-            its = (*(_cause(entry), entry.detail), entry.job.id if entry.job else None)
-            start = (entry.key, node, entry.started_ms, phase, entry.action)
-            self.actions.append((*start, int(entry.enforced), *its))
-            if kind := event(entry):
-                self._event(kind, entry, (*start[1:-1], kind, *its))
-        self._totals(entry, str(phase), str(verdict))
+            self._action(entry, node, phase)
         if entry.job:
-            self._job(entry, verdict)
+            self._job(entry.job, cluster, at, verdict)
+            if entry.phase == "prolog":
+                self.totals["prologs", cluster, entry.job.partition, str(verdict), ""] += 1
+
+    def _action(self, entry: Entry, node: int, phase: int) -> None:
+        its = (*(_cause(entry), entry.detail), entry.job.id if entry.job else None)
+        start = (entry.key, node, entry.started_ms, phase, entry.action)
+        self.actions.append((*start, int(entry.enforced), *its))
+        self.totals["actions", entry.cluster, entry.action, its[0], str(int(entry.enforced))] += 1
+        if kind := event(entry):
+            self._event(kind, entry, (*start[1:-1], kind, *its))
 
     def _event(self, kind: str, entry: Entry, row: tuple[Any, ...]) -> None:
         """Keep an event to be told; of a cluster's trips within an hour one: each node that is held back makes more."""
         if kind == "breaker":
+            self.totals["breaker", entry.cluster, "", "", ""] += 1
             key = hour_key(entry.cluster, entry.started_ms // HOUR_MS)
             self.trips[key] = min(self.trips.get(key, (key, *row)), (key, *row), key=lambda one: one[2])
         else:
             self.events.append((entry.key, *row))
-
-    def _totals(self, entry: Entry, phase: str, verdict: str) -> None:
-        totals, cluster = self.totals, entry.cluster
-        totals["runs", cluster, phase, verdict, ""] += 1
-        totals["durations", cluster, phase, str(bucket(entry.duration_ms)), ""] += 1
-        if entry.phase == "prolog" and entry.job:
-            totals["prologs", cluster, entry.job.partition, verdict, ""] += 1
-        for one in entry.loud:
-            totals["findings", cluster, one.check, str(STATUSES.index(one.status)), one.blame] += 1
-        if entry.action != "none":
-            totals["actions", cluster, entry.action, _cause(entry), str(int(entry.enforced))] += 1
-        if event(entry) == "breaker":
-            totals["breaker", cluster, "", "", ""] += 1
 
     def _number(self, *names: str) -> int:
         known = self._numbers.get(names)
@@ -188,29 +167,19 @@ class _Tables:
             *(entry.profile.hash, entry.preflight, entry.policy),
         )
 
-    def _span(self, table: str, key: tuple[Any, ...], at_ms: int) -> None:
-        spans = self.spans.setdefault(table, {})
-        span = spans.get(key)
-        if span is None:
-            spans[key] = [at_ms, at_ms, 1]
-        else:
-            span[0], span[1], span[2] = min(span[0], at_ms), max(span[1], at_ms), span[2] + 1
-
     def _boot(self, node: int, boot: Boot, at_ms: int) -> None:
         row = self.boots.setdefault((node, boot.id), [boot.up_ms, at_ms, at_ms, 0])
         if at_ms >= row[2]:  # the later a run, the better its clock
             row[0], row[2] = boot.up_ms, at_ms
         row[1], row[3] = min(row[1], at_ms), row[3] + 1
 
-    def _job(self, entry: Entry, verdict: int) -> None:
-        job = entry.job
-        assert job is not None
-        row = self.jobs.get((entry.cluster, job.id))
+    def _job(self, job: JobOf, cluster: str, at: int, verdict: int) -> None:
+        row = self.jobs.get((cluster, job.id))
         if row is None:
-            at = entry.started_ms
-            row = [job.array, job.task, job.user, job.partition, at, at, verdict, job.restart, 0]
-            self.jobs[entry.cluster, job.id] = row
-        row[4], row[5] = min(row[4], entry.started_ms), max(row[5], entry.started_ms)
+            its = (job.array, job.task, job.user, job.partition)
+            self.jobs[cluster, job.id] = [*its, at, at, verdict, job.restart, 1]
+            return
+        row[4], row[5] = min(row[4], at), max(row[5], at)
         row[6], row[7], row[8] = min(row[6], verdict), max(row[7], job.restart), row[8] + 1
 
     def upserts(self) -> list[Upsert]:
@@ -225,24 +194,12 @@ class _Tables:
         latest = {node: (*row, *self.health.get(node, _NO_HEALTH)) for node, row in self.latest.items()}
         found = [
             Upsert("nodes", ("node", "cluster", "name"), ("node",), "", _sorted(self.nodes)),
-            Upsert("checks", ("check_id", "name"), ("check_id",), "", _sorted(self.checks)),
             Upsert("profiles", ("hash", "text"), ("hash",), "", _sorted(self.profiles)),
             Upsert("latest", ("node", *_LATEST, *_HEALTH), ("node",), keep, _sorted(latest)),
-            self._spans("node_profiles", ("node", "day", "hash")),
-            self._spans("node_software", ("node", "day", "preflight", "policy")),
-            self._spans("node_days", ("node", "day", "phase", "verdict")),
-            _counts("hours", ("cluster", "hour", "phase", "verdict"), self.hours),
-            _counts("durations", ("cluster", "hour", "phase", "bucket"), self.durations),
-            _counts("check_days", ("day", "check_id", "node", "status", "blame"), self.check_days),
-            _counts("check_totals", ("day", "check_id", "status", "blame"), self.check_totals),
-            Upsert(
-                "check_nodes",
-                ("check_id", "status", "node", "blame", "last_day"),
-                ("check_id", "status", "node", "blame"),
-                _MOST.format(one="last_day", table="check_nodes"),
-                [(*key, day) for key, day in sorted(self.check_nodes.items())],
-            ),
-            self._node_boots(),
+            *self._by_node(),
+            *self._findings(),
+            *self._by_hour(),
+            node_boots_of([(*key, *row) for key, row in sorted(self.boots.items())]),
             Upsert(
                 "actions",
                 ("report", "node", "at_ms", "phase", "kind", "enforced", "check_name", "detail", "job"),
@@ -258,41 +215,66 @@ class _Tables:
                 # Trips in the order of their keys: another collector may be writing the same ones.
                 sorted(self.events, key=lambda row: (row[2], row[0])) + _sorted(self.trips),
             ),
-            self._jobs(),
-            _counts("totals", ("name", "cluster", "a", "b", "c"), self.totals),
+            jobs_of([(*key, *row) for key, row in sorted(self.jobs.items())]),
+            counts_of("totals", ("name", "cluster", "a", "b", "c"), self.totals),
         ]
         return [one for one in found if one.rows]
 
-    def _spans(self, table: str, key: tuple[str, ...]) -> Upsert:
-        rows = [(*one, *span) for one, span in sorted(self.spans.get(table, {}).items())]
-        parts = (_LEAST.format(one="first_ms", table=table), _MOST.format(one="last_ms", table=table))
-        merge = ", ".join((*parts, _COUNT.format(table=table)))
-        return Upsert(table, (*key, "first_ms", "last_ms", "runs"), key, merge, rows)
+    def _by_node(self) -> list[Upsert]:
+        profiles: dict[tuple[Any, ...], list[int]] = {}
+        software: dict[tuple[Any, ...], list[int]] = {}
+        days: dict[tuple[Any, ...], list[int]] = {}
+        for (node, day, hash_, preflight, policy, phase, verdict), span in self.spans.items():
+            _widen(profiles, (node, day, hash_), *span)
+            _widen(software, (node, day, preflight, policy), *span)
+            _widen(days, (node, day, phase, verdict), *span)
+        return [spans_of(table, key, its) for (table, key), its in zip(SPANS.items(), (profiles, software, days))]
 
-    def _node_boots(self) -> Upsert:
-        newer = "CASE WHEN excluded.last_ms > node_boots.last_ms THEN excluded.up_ms ELSE node_boots.up_ms END"
-        parts = [f"up_ms = {newer}", _LEAST.format(one="first_ms", table="node_boots")]
-        parts += [_MOST.format(one="last_ms", table="node_boots"), _COUNT.format(table="node_boots")]
-        columns = ("node", "boot", "up_ms", "first_ms", "last_ms", "runs")
-        rows = [(*key, *row) for key, row in sorted(self.boots.items())]
-        return Upsert("node_boots", columns, ("node", "boot"), ", ".join(parts), rows)
+    def _by_hour(self) -> list[Upsert]:
+        hours: Counter[tuple[Any, ...]] = Counter()
+        durations: Counter[tuple[Any, ...]] = Counter()
+        for (cluster, hour, phase, verdict, place), runs in self.runs.items():
+            hours[cluster, hour, phase, verdict] += runs
+            durations[cluster, hour, phase, place] += runs
+            self.totals["runs", cluster, str(phase), str(verdict), ""] += runs
+            self.totals["durations", cluster, str(phase), str(place), ""] += runs
+        return [
+            counts_of("hours", ("cluster", "hour", "phase", "verdict"), hours),
+            counts_of("durations", ("cluster", "hour", "phase", "bucket"), durations),
+        ]
 
-    def _jobs(self) -> Upsert:
-        parts = [_LEAST.format(one=one, table="jobs") for one in ("first_ms", "verdict")]
-        parts += [_MOST.format(one=one, table="jobs") for one in ("last_ms", "restarts")]
-        merge = ", ".join((*parts, "reports = jobs.reports + excluded.reports"))
-        columns = "cluster job array_job array_task user_name partition_name first_ms last_ms verdict restarts reports"
-        rows = [(*key, *row) for key, row in sorted(self.jobs.items())]
-        return Upsert("jobs", tuple(columns.split()), ("cluster", "job"), merge, rows)
+    def _findings(self) -> list[Upsert]:
+        checks: dict[int, tuple[Any, ...]] = {}
+        days: Counter[tuple[Any, ...]] = Counter()
+        totals: Counter[tuple[Any, ...]] = Counter()
+        nodes: dict[tuple[Any, ...], int] = {}
+        for (cluster, node, day, name, status, blame), runs in self.found.items():
+            check = self._number(name)
+            checks[check] = (check, name)
+            days[day, check, node, status, blame] += runs
+            totals[day, check, status, blame] += runs
+            key = (check, status, node, blame)
+            nodes[key] = max(day, nodes.get(key, 0))
+            self.totals["findings", cluster, name, str(status), blame] += runs
+        return [
+            Upsert("checks", ("check_id", "name"), ("check_id",), "", _sorted(checks)),
+            counts_of("check_days", CHECK_DAYS, days),
+            counts_of("check_totals", ("day", "check_id", "status", "blame"), totals),
+            check_nodes_of([(*key, day) for key, day in sorted(nodes.items())]),
+        ]
+
+
+def _widen(spans: dict[Any, list[int]], key: tuple[Any, ...], first: int, last: int, runs: int) -> None:
+    """Add ``runs`` from ``first`` to ``last`` (milliseconds since the epoch) to what is known under ``key``."""
+    span = spans.get(key)
+    if span is None:
+        spans[key] = [first, last, runs]
+    else:
+        span[0], span[1], span[2] = min(span[0], first), max(span[1], last), span[2] + runs
 
 
 def _sorted(rows: dict[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [tuple(rows[key]) for key in sorted(rows)]
-
-
-def _counts(table: str, key: tuple[str, ...], counts: Counter[tuple[Any, ...]]) -> Upsert:
-    rows = [(*one, runs) for one, runs in sorted(counts.items())]
-    return Upsert(table, (*key, "runs"), key, _COUNT.format(table=table), rows)
 
 
 def event(entry: Entry) -> str:

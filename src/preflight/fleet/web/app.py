@@ -99,7 +99,7 @@ class Collector:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def _read(self, body: bytes, encoding: str, sender: Sender) -> batch.Batch:
-        return batch.read(batch.plain(body, encoding), sender, self._reader)
+        return batch.read(batch.plain(body, encoding), sender, self._reader, self.store.pack)
 
     async def _refused(self, sender: Sender, reason: str, body: bytes) -> Response:
         """Answer a body of which nothing can be kept; one line of it stays in the quarantine."""

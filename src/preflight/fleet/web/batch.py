@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from preflight.fleet.entry import Entry, EntryReader, RefusedError
@@ -60,8 +61,11 @@ def plain(body: bytes, encoding: str) -> bytes:
     return b"".join(found)
 
 
-def read(text: bytes, sender: Sender, reader: EntryReader) -> Batch:
-    """Return the reports in the lines of ``text``; those that are none, or another node's, are refused one by one."""
+def read(text: bytes, sender: Sender, reader: EntryReader, pack: Callable[[Entry], Entry] = lambda its: its) -> Batch:
+    """Return the reports in the lines of ``text``; those that are none, or another node's, are refused one by one.
+
+    ``pack`` is the store's (`Store.pack`).
+    """
     lines = _lines(text)
     if len(lines) > MAX_REPORTS:
         raise BatchError(f"more than {MAX_REPORTS} reports")
@@ -73,6 +77,7 @@ def read(text: bytes, sender: Sender, reader: EntryReader) -> Batch:
         try:
             entry = reader.read(line, now_ms)
             _own(entry, sender)
+            entry = pack(entry)
         except RefusedError as error:
             if isinstance(error, _ForeignError):
                 foreign.append(place)

@@ -98,7 +98,7 @@ def read(ask: Ask) -> Read:
         reports: list[dict[str, Any]] = []
         for job, raw in raws:
             report = _loaded(raw)
-            if report and report["cluster"] == job.cluster and (user is None or report["job"]["user"] == user):
+            if report and report["cluster"] in (job.cluster, "") and (user is None or report["job"]["user"] == user):
                 reports.append(report)
         if not reports:
             raise NotFoundError(f"no report of job {text} is in the store")
