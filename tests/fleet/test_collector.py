@@ -104,8 +104,9 @@ def bomb() -> bytes:
         (zstd.compress(samples.report()) + b"tail", 400, "not zstd"),
         (zstd.compress(b"\n" * 2001), 413, "more than 2000 reports"),
         (b"x" * (batch.MAX_BODY + 1), 413, "a body larger than 8 MiB"),
+        (zstd.compress(b"") * 800_000, 413, "more than 64 zstd frames"),  # minutes, if each was unpacked
     ],
-    ids=["bomb", "no-zstd", "cut", "tail", "many", "large"],
+    ids=["bomb", "no-zstd", "cut", "tail", "many", "large", "frames"],
 )
 def test_a_body_that_is_no_batch_costs_one_line(
     client: TestClient, store: Store, body: bytes, status: int, reason: str
@@ -224,6 +225,11 @@ def test_a_node_that_runs_wild_is_asked_to_wait() -> None:
     limits.count("n1", 25)
     assert 14 < limits.wait_s("n1") <= 15
     assert limits.wait_s("n2") == 0
+    limits = Limits()
+    limits.count("n1", 150, 256 << 20)  # a full spool of large reports
+    assert limits.wait_s("n1") == 0
+    limits.count("n1", 150, 256 << 20)  # and as much again
+    assert limits.wait_s("n1") > 300
 
 
 def test_the_quarantine_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -257,3 +257,28 @@ def test_a_released_step_is_never_edited() -> None:
 
 def _hash(step: list[str]) -> str:
     return hashlib.sha256("\n".join(step).encode()).hexdigest()[:16]
+
+
+KILLED = """
+import os, signal, sys
+from preflight.fleet.store import drains
+from preflight.fleet.store.open import open_store
+drains.reckon_all = lambda ledger: os.kill(os.getpid(), signal.SIGKILL)
+open_store(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_collector_killed_while_it_brings_a_store_forward_leaves_it_as_it_was(
+    kind: str, request: pytest.FixtureRequest, raws: list[bytes]
+) -> None:
+    url = request.getfixturevalue(f"first_{kind}")
+    killed = subprocess.run([sys.executable, "-c", KILLED, url], check=False)
+    assert killed.returncode == -9
+    with pytest.raises(StoreError, match=f"schema 1, this Preflight asks {VERSION}"):
+        open_reader(url)
+    store = open_store(url)
+    assert store.rows("SELECT sum(runs) FROM totals WHERE name = 'runs'") == [(len(raws),)]
+    assert sorted(raw for day in store.days() for raw in store.frames(day)) == sorted(raws)
+    assert store.rows("SELECT count(*) FROM drains")[0][0] > 0
+    store.close()

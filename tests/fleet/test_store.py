@@ -163,3 +163,14 @@ def test_a_report_that_was_packed_ahead_is_kept_whatever_became_of_its_day(url: 
     assert sorted(kept(other)) == sorted(one.raw for one in known[300:])
     for one in (store, other):
         one.close()
+
+
+def test_of_two_reports_with_one_id_the_first_stays_and_clusters_share_no_id(store: Store) -> None:
+    """Whatever a node sends again under an id it has used, nothing that is kept or counted changes."""
+    first = samples.report("n1", samples.START, job=1)
+    changed = first.replace(b'"ready"', b'"degraded"')
+    elsewhere = samples.report("n1", samples.START, job=1, cluster="other")
+    assert store.add(entries([first, changed, elsewhere])) == 2
+    assert store.add(entries([changed])) == 0
+    assert sorted(kept(store)) == sorted([first, elsewhere])
+    assert store.rows("SELECT sum(runs) FROM hours WHERE verdict = ?", (VERDICTS.index("ready"),)) == [(2,)]

@@ -83,7 +83,7 @@ class Collector:
             its = await self._aside(self._read, body, request.headers.get("content-encoding", ""), sender)
         except batch.BatchError as error:
             return await self._refused(sender, str(error), body)
-        self.limits.count(sender.node, len(its.entries) + len(its.refused))
+        self.limits.count(sender.node, len(its.entries) + len(its.refused), its.size)
         try:
             await self.writer.write(its.entries, [one for _, one in its.refused])
         except BusyError:
@@ -108,7 +108,7 @@ class Collector:
             await self.writer.write([], [its])
         except (StoreError, BusyError) as error:
             return _later(503, str(error) or "too much waits to be written")
-        self.limits.count(sender.node, 1)
+        self.limits.count(sender.node, 1, batch.MAX_PLAIN)  # it may have cost as much, and no shipper sends such
         return _answer(413 if "larger" in reason or "more than" in reason else 400, {"error": reason})
 
     async def healthz(self, request: Request) -> Response:

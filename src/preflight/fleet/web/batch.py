@@ -19,6 +19,7 @@ else:
 MAX_BODY = 8 << 20  # bytes on the wire
 MAX_PLAIN = 32 << 20  # bytes once decompressed
 MAX_REPORTS = 2000
+MAX_FRAMES = 64  # of a body, a shipper sends one: each costs a copy of those behind it, and may be of 9 bytes
 WINDOW_LOG_MAX = 23  # 8 MiB, the largest window that RFC 8878 asks a decoder to take
 HEAD = 200
 
@@ -30,12 +31,14 @@ class BatchError(ValueError):
 class Batch(NamedTuple):
     """What a body holds: reports to keep, and what was refused, by its place in the body.
 
-    ``foreign``: the places of those among them that the sender's token is not for; another token may be.
+    ``foreign``: the places of those among them that the sender's token is not for; another token may be. ``size``: the
+    bytes of all, unpacked.
     """
 
     entries: list[Entry]
     refused: list[tuple[int, Refused]]
     foreign: list[int]
+    size: int
 
 
 def plain(body: bytes, encoding: str) -> bytes:
@@ -44,9 +47,12 @@ def plain(body: bytes, encoding: str) -> bytes:
         return body
     if encoding != "zstd":
         raise BatchError(f"Content-Encoding {ascii(encoding)[:40]} is not zstd")
-    found, size = [], 0
+    found: list[bytes] = []
+    size = 0
     try:
         while body:
+            if len(found) >= MAX_FRAMES:
+                raise BatchError(f"more than {MAX_FRAMES} zstd frames")
             unpacker = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG_MAX})
             part = unpacker.decompress(body, MAX_PLAIN + 1 - size)
             size += len(part)
@@ -87,7 +93,7 @@ def read(text: bytes, sender: Sender, reader: EntryReader, pack: Callable[[Entry
             refused.append((place, Refused(now_ms, sender.node, why, len(line), bytes(line[:HEAD]))))
         else:
             entries.append(entry)
-    return Batch(entries, refused, foreign)
+    return Batch(entries, refused, foreign, len(text))
 
 
 def _lines(text: bytes) -> list[memoryview]:

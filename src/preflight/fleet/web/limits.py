@@ -7,6 +7,8 @@ import time
 RATE = 50.0  # reports a second, for ever
 BURST = 20_000.0  # reports at once: what a node's spool holds after a day's outage
 KNOWN = 50_000
+# Bytes that count as a report, be they fewer reports: a spool holds 256 MiB at most, and that is its burst.
+WEIGHT = (256 << 20) / BURST
 
 
 class Limits:
@@ -21,11 +23,11 @@ class Limits:
         level = self._level(node)
         return (level - self._burst) / self._rate if level > self._burst else 0.0
 
-    def count(self, node: str, reports: int) -> None:
-        """Take note of ``reports`` sent now."""
+    def count(self, node: str, reports: int, size: int = 0) -> None:
+        """Take note of ``reports`` sent now, of ``size`` bytes together."""
         if len(self._levels) >= KNOWN:
             self._levels.clear()
-        self._levels[node] = (self._level(node) + reports, time.monotonic())
+        self._levels[node] = (self._level(node) + max(reports, size / WEIGHT), time.monotonic())
 
     def _level(self, node: str) -> float:
         level, when = self._levels.get(node, (0.0, 0.0))
