@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from preflight.hooks import clock, health
+from preflight.hooks import clock, upkeep
 from unit.hook_site import JOB, Site
 
 DAY_S = 86400.0
@@ -89,15 +89,15 @@ def test_a_clock_that_jumps_in_the_middle_of_a_health_check_removes_nothing(
     report = SimpleNamespace(spool=str(tmp_path), keep_days=90)
     run: Any = SimpleNamespace(started=now, run_dir=str(tmp_path), node="n1", policy=SimpleNamespace(report=report))
     monkeypatch.setattr("time.time", lambda: now + 3650 * DAY_S)
-    health._prune(run)
+    upkeep.prune(run)
     assert (tmp_path / "reports/7").exists()
     run.started += 100 * DAY_S
-    health._prune(run)
+    upkeep.prune(run)
     assert not (tmp_path / "reports/7").exists()
 
 
 def test_a_spool_of_many_jobs_is_listed_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "MANY", 2)
+    monkeypatch.setattr(upkeep, "MANY", 2)
     report = SimpleNamespace(spool=str(tmp_path), keep_days=1)
     run: Any = SimpleNamespace(
         started=time.time(), run_dir=str(tmp_path), node="n1", policy=SimpleNamespace(report=report)
@@ -108,11 +108,11 @@ def test_a_spool_of_many_jobs_is_listed_seldom(tmp_path: Path, monkeypatch: pyte
             (tmp_path / f"reports/{job}").mkdir(parents=True, exist_ok=True)
         os.utime(tmp_path / "reports/1", (1000, 1000))
         run.started += later_s
-        health._prune(run)
+        upkeep.prune(run)
         return not (tmp_path / "reports/1").exists()
 
     assert pruned(1, 0)
     assert pruned(2, 1)
     assert pruned(3, 1)  # and now they are many
     assert not pruned(3, 1)
-    assert pruned(3, health.SELDOM_S + 1)
+    assert pruned(3, upkeep.SELDOM_S + 1)

@@ -30,6 +30,7 @@ class Helper:
         self.pid = 0
         self.socket: Socket | None = None
         self.started = 0.0
+        self.status = 0  # of the one that ended last: its exit code, negative for a signal
         self.killed = 0.0  # time.monotonic(), 0 while nobody killed it
         self._not_before = 0.0
 
@@ -65,12 +66,12 @@ class Helper:
         if not self.pid:
             return False
         try:
-            done, _ = os.waitpid(self.pid, os.WNOHANG)
+            done, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
-            done = self.pid
+            done, status = self.pid, 0
         if not done:
             return False
-        self.pid = 0
+        self.pid, self.status = 0, os.waitstatus_to_exitcode(status)
         self.close()
         return True
 

@@ -262,6 +262,12 @@ class Kept:
         if self.gpus is not None:
             self.gpus.look()
 
+    def signature(self, subjects: Iterable[str]) -> tuple[Any, ...]:
+        """Return what stays as long as no fact of ``subjects`` that is read ahead was read again."""
+        ahead = [fact.subject for fact in map(fact_of, sorted(subjects)) if fact.static or fact.child not in ("", NVML)]
+        known = (self._known.get(subject) for subject in ahead)
+        return (self.gpus.taken if self.gpus is not None else 0.0, *(one.at if one else 0.0 for one in known))
+
     def all_ages(self) -> dict[str, float]:
         """Return the age in seconds of each fact that is at hand."""
         now = time.monotonic()

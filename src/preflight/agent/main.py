@@ -11,13 +11,13 @@ TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
     from _socket import socket as Socket
 
-USAGE = "preflight agent [--config FILE] [--run-dir DIR]"
+UNITS = "--units"
 LISTEN_FIRST = 3  # sd_listen_fds(3)
 NICE = -10  # as the unit's
 
 
-def serve(config: str, run_dir: str) -> int:
-    """Run the agent until a signal ends it; return the exit code."""
+def serve(config: str, run_dir: str, units: bool = False) -> int:
+    """Run the agent until a signal ends it; return the exit code. ``units``: systemd starts what needs a network."""
     import _signal as signal
 
     from preflight.agent.journal import Busy
@@ -31,7 +31,7 @@ def serve(config: str, run_dir: str) -> int:
     node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
     _many_descriptors()
     try:
-        agent = Agent(config, run_dir, node, inherited())
+        agent = Agent(config, run_dir, node, inherited(), units)
     except Busy as error:
         return _refuse(str(error))
     except OSError as error:
@@ -110,10 +110,10 @@ def main(arguments: list[str]) -> int | None:
     from preflight.policy.model import DEFAULT_PATH
 
     values = {"--config": os.environ.get("PREFLIGHT_CONFIG") or DEFAULT_PATH, "--run-dir": RUN_DIR}
-    rest = list(arguments)
+    rest = [one for one in arguments if one != UNITS]
     while rest:
         name, equals, value = rest.pop(0).partition("=")
         if name not in values or not (equals or rest):
             return None
         values[name] = value if equals else rest.pop(0)
-    return serve(values["--config"], values["--run-dir"])
+    return serve(values["--config"], os.path.abspath(values["--run-dir"]), UNITS in arguments)

@@ -26,6 +26,9 @@ FAMILIES = {
     "preflight_agent_writer_stuck_seconds": ("gauge", "For how long writing a report has hung, 0 where it does not."),
     "preflight_agent_nvml_stuck_seconds": ("gauge", "For how long NVML has hung in one call, 0 where it does not."),
     "preflight_agent_nvml_released_seconds": ("gauge", "For how long NVML stays closed on purpose."),
+    "preflight_agent_upkeep_failures": ("gauge", "Times in a row that a duty beside the answers has failed."),
+    "preflight_agent_upkeep_age_seconds": ("gauge", "Seconds since a duty beside the answers was last done or tried."),
+    "preflight_agent_upkeep_stuck_seconds": ("gauge", "For how long a duty's child has been past its limit."),
     "preflight_agent_fact_age_seconds": ("gauge", "Age of each fact that is at hand."),
 }
 
@@ -46,6 +49,10 @@ def _samples(family: str, status: dict[str, Any]) -> Iterator[tuple[dict[str, st
         yield from (({"answer": answer}, count) for answer, count in status["answers"].items())
     elif family == "preflight_agent_fact_age_seconds":
         yield from (({"fact": fact}, age) for fact, age in status["ages_s"].items())
+    elif family.startswith("preflight_agent_upkeep_"):
+        key = {"failures": "failures", "age_seconds": "last_s", "stuck_seconds": "stuck_s"}
+        of = key[family.removeprefix("preflight_agent_upkeep_")]
+        yield from (({"duty": duty}, one[of]) for duty, one in status["upkeep"].items() if one[of] is not None)
     else:
         values = {
             "preflight_agent_up_seconds": status["up_s"],

@@ -47,6 +47,7 @@ def _status(agent: Agent) -> dict[str, Any]:
         "writer_pid": agent.writer.helper.pid or None,
         "writer_stuck_s": round(agent.writer.stuck_s(), 1),
         "nvml": None if gpus is None else gpus.state(),
+        "upkeep": agent.upkeep.state(),
         "ages_s": agent.kept.all_ages(),
     }
 

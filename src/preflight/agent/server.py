@@ -20,6 +20,7 @@ from preflight.agent.kept import Kept
 from preflight.agent.memo import Memo
 from preflight.agent.metrics import TextFile
 from preflight.agent.questions import metrics_text
+from preflight.agent.upkeep import Upkeep
 from preflight.agent.wire import Request
 from preflight.agent.writer import Writer
 from preflight.files import tolerate
@@ -46,9 +47,14 @@ WHY_MAX = 32  # reasons that are counted apart
 
 
 class Agent:
-    """The agent of one node; ``listener``: a socket that an earlier agent listened on, None to make one."""
+    """The agent of one node; ``listener``: a socket that an earlier agent listened on, None to make one.
 
-    def __init__(self, config: str, run_dir: str, node: str, listener: Socket | None = None) -> None:
+    ``units``: systemd starts what needs a network.
+    """
+
+    def __init__(
+        self, config: str, run_dir: str, node: str, listener: Socket | None = None, units: bool = False
+    ) -> None:
         from select import epoll
 
         self.config, self.run_dir, self.node = config, run_dir, node
@@ -58,6 +64,7 @@ class Agent:
         self.journal = Journal(run_dir, node)
         self._ending: list[Helper] = []  # writers under earlier policies, until they are gone
         self._in_force = policy_of(config, node, run_dir)
+        self.upkeep = Upkeep(config, run_dir, node, units)
         self.policy = self._in_force.get()
         self._use(self.policy)
         self._poll = epoll()
@@ -83,7 +90,7 @@ class Agent:
         before: Kept | None = getattr(self, "kept", None)
         if before is None or before.source != reading.source:
             self.kept = Kept(reading.source, before)
-        self.kept.want(usual_subjects(policy, self.node), forever=True)
+        self.kept.want(usual_subjects(policy, self.node) | self.upkeep.subjects(policy), forever=True)
         self.writer = Writer(run_of(policy, self.node, self.run_dir, reading, None))
 
     @property
@@ -158,6 +165,7 @@ class Agent:
         while self._epilogs.finishing() and time.monotonic() < limit:
             time.sleep(0.005)
         self.writer.stop()
+        self.upkeep.stop()
         self.kept.stop()
         self.journal.close()
 
@@ -167,9 +175,19 @@ class Agent:
 
     def _tend(self) -> float:
         """Do what is due; return the seconds until something is again."""
+        self._follow_policy()
         patience = self.kept.tend()
         self._ending = [one for one in self._ending if one.pid and not one.ended()]
         self._text_file.tend(self.policy.metrics.textfile, lambda: metrics_text(self))
+        run = run_of(self.policy, self.node, self.run_dir, self.reading, None)
+        patience = min(patience, self.upkeep.tend(run, self.kept))
+        self._settle_earlier()
+        if self.outdated:
+            self.stopping = True  # systemd starts what is installed now; until then the hooks go their own way
+        return min(patience, 1.0) if self._unsettled else patience
+
+    def _settle_earlier(self) -> None:
+        """Have written what an agent before this one answered, where no hook has written a report of its own."""
         now = time.monotonic()
         for at, entry in self._unsettled[:]:
             if now >= at:
@@ -178,9 +196,6 @@ class Agent:
                     self._done(entry.number)
                 else:
                     self.writer.put(entry.number, jsonio.dumps(entry.report))
-        if self.outdated:
-            self.stopping = True  # systemd starts what is installed now; until then the hooks go their own way
-        return min(patience, 1.0) if self._unsettled else patience
 
     def _follow(self) -> None:
         """Watch the children's descriptors, which change as they come and go."""
@@ -264,9 +279,7 @@ class Agent:
             raise OneShot("too many reports are not on record")
         if time.monotonic() >= request.until:
             raise OneShot("too late")
-        policy = self._in_force.get()
-        if policy is not self.policy and policy != self.policy:
-            self._change(policy)
+        self._follow_policy()
         environment, phase = request.environment, request.operation
         if environment.get("SLURMD_NODENAME") != self.node:
             raise OneShot("of another node")
@@ -275,7 +288,7 @@ class Agent:
         job, reading = job_of(request), self.reading
         if phase != "prolog":
             reading = reading_of(self.policy, self.node, self.run_dir, phase)
-        conf = environment.get("SLURM_CONF", "")
+        conf = self.upkeep.slurm_conf = environment.get("SLURM_CONF", "")
         run = run_of(self.policy, self.node, self.run_dir, reading, job, conf, phase)
         return run, self._daemons.of(pid) if job is not None and job.gpus_text else Daemon()
 
@@ -359,6 +372,11 @@ class Agent:
             one.socket.settimeout(1.0)
             one.socket.sendall(data)
         self._clients.close(one)
+
+    def _follow_policy(self) -> None:
+        policy = self._in_force.get()
+        if policy is not self.policy and policy != self.policy:
+            self._change(policy)
 
     def _change(self, policy: Policy) -> None:
         """Take another policy; reports that wait are written under it."""

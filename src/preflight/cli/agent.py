@@ -81,8 +81,26 @@ def _status(said: dict[str, Any]) -> tuple[str, int]:
     ]
     if said["writer_stuck_s"] > 5:
         rows.append(("", f"writing them has been stuck for {said['writer_stuck_s']:.0f} s: is the spool's disk well?"))
+    rows += [(name, _duty(one)) for name, one in said["upkeep"].items()]
     text = "".join(f"{name:<10}{value}\n" for name, value in rows)
     return text + "\nages in seconds\n" + _ages(said["ages_s"]), 0
+
+
+def _duty(one: dict[str, Any]) -> str:
+    """Return how one of the duties beside the answers goes, for one line."""
+    if one["stuck_s"]:
+        return f"pid {one['pid']} hangs: it should have ended {one['stuck_s']:.0f} s ago; no second one is started"
+    if one["pid"]:
+        return f"at work in pid {one['pid']} for {one['running_s']:.0f} s"
+    words = []
+    if one["last_s"] is not None:
+        how = "done" if one["well"] else f"failed ({one['failures']} in a row)"
+        words.append(f"{how} {one['last_s']:.0f} s ago" + (f": {one['text']}" if one["text"] else ""))
+    if one["waits"]:
+        words.append(f"waits: {one['waits']}")
+    if one["next_s"] is not None:
+        words.append(f"next in {one['next_s']:.0f} s")
+    return "; ".join(words) or ("nothing to do yet" if one["on"] else "nothing to do")
 
 
 def _nvml(nvml: dict[str, Any] | None) -> str:

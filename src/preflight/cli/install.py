@@ -163,6 +163,7 @@ def lines(target: Target, plugin: bool, agent: bool = False) -> str:
         text += _at_submit(target)
     if agent:
         text += "\nStart the node agent, on nodes; without it each prolog judges by itself:\n\n"
+        text += f"    systemctl link {target.agent_publish_unit}\n"
         text += f"    systemctl enable --now {target.agent_unit}\n"
     text += "\nOptional, to tell Slurm this node's facts at boot ([publish] enabled = true does so later on):\n\n"
     text += f"    systemctl enable {target.publish_unit}\n"

@@ -20,6 +20,7 @@ def ship(quiet: bool, config: str | None) -> None:
         from preflight.fleet.ship.send import ShipError, Shipper
     except ImportError as error:
         fail(f"{error.name} is not installed: {NEEDS}")
+    from preflight.hooks.turn import turn
     from preflight.policy.load import node_name
     from preflight.report import queue
 
@@ -29,7 +30,11 @@ def ship(quiet: bool, config: str | None) -> None:
     make = "make a token on the collector with `preflight fleet token NODE`"
     token = secret_of(policy.ship.token_file, make)
     try:
-        shipped = Shipper(policy.ship.url, token, policy.ship.ca_file).drain(policy.report.spool)
+        with turn(policy.report.spool, "ship") as mine:
+            if not mine:
+                write_out("nothing to do: another preflight ship sends what waits")
+                return
+            shipped = Shipper(policy.ship.url, token, policy.ship.ca_file).drain(policy.report.spool)
     except ShipError as error:
         fail(f"{error}; {len(queue.waiting(policy.report.spool))} reports wait")
     except OSError as error:

@@ -19,7 +19,7 @@ def activate(target: Target, place: str, dry_run: bool = False, leave: tuple[str
     # Programs that are there stay, and ask in the new version's name: the agent answers no other.
     there = target.with_agent and all(os.path.isfile(f"{target.at(target.libexec)}/{name}") for name in PROGRAMS)
     clients = {f"libexec/{name}": hook for hook, name in CLIENTS.items()}
-    unit = os.path.relpath(target.agent_unit, target.prefix)
+    units = [os.path.relpath(one, target.prefix) for one in (target.agent_unit, target.agent_publish_unit)]
     changed = []
     for name in sorted({*inside, *clients}, key=lambda one: _order(one, one in inside)):
         path = f"{target.at(target.prefix)}/{name}"
@@ -30,7 +30,7 @@ def activate(target: Target, place: str, dry_run: bool = False, leave: tuple[str
             # client neither answers it nor takes it away.
             text = f"#!/bin/sh\n# The node agent's client is not installed.\nexec {target.libexec}/{clients[name]}\n"
             data, mode = text.encode(), 0o755
-        elif name == unit and not (own or there):
+        elif name in units and not (own or there):
             continue
         else:
             with open(inside[name], "rb") as file:

@@ -72,6 +72,16 @@ class Target(NamedTuple):
         return f"{self.share}/preflight-agent.service"
 
     @property
+    def agent_publish_unit(self) -> str:
+        """Return the systemd unit that publishes for the node agent, which has no network."""
+        return f"{self.share}/preflight-agent-publish.service"
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Return every systemd unit of an installation."""
+        return self.publish_unit, self.agent_unit, self.agent_publish_unit
+
+    @property
     def with_agent(self) -> bool:
         """Return whether the client that asks the node agent is installed."""
         return os.path.isfile(self.at(f"{self.libexec}/{CLIENTS['prolog']}"))

@@ -40,6 +40,7 @@ def texts(source: str, target: Target, main: str, policy: Policy) -> dict[str, F
         target.cli_filter: "slurm_plugin/cli_filter.lua",
         target.publish_unit: "site-config/preflight-publish.service",
         target.agent_unit: "site-config/preflight-agent.service",
+        target.agent_publish_unit: "site-config/preflight-agent-publish.service",
     }
     values = {PROGRAM: target.program, "@PROGRAM@": target.program, "@RUN_DIR@": target.run_dir}
     for path, name in shared.items():

@@ -53,7 +53,7 @@ def withdraw(policy: Policy) -> Publication | None:
 
 def units(target: Target, where: str = UNITS) -> list[str]:
     """Return the links below systemd's directory that lead to units of this prefix, dangling ones too."""
-    ours = {os.path.realpath(path) for path in (target.publish_unit, target.agent_unit)}
+    ours = {os.path.realpath(path) for path in target.units}
     paths = (f"{place}/{name}" for place, directories, names in os.walk(where) for name in (*directories, *names))
     return sorted(path for path in paths if os.path.islink(path) and os.path.realpath(path) in ours)
 
@@ -94,7 +94,7 @@ def remove(target: Target, everything: bool) -> list[str]:
     """Do the same for a caller that holds `only_one`."""
     quiet(target)
     removed = disable(target)
-    shared = (target.cli_filter, target.publish_unit, target.agent_unit)
+    shared = (target.cli_filter, *target.units)
     programs = (f"{target.libexec}/{name}" for name in PROGRAMS)  # no script is theirs any more
     scripts = [f"{target.libexec}/{name}" for name in (*HOOKS, *CLIENTS.values())]
     ours = places(target)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 
-from preflight.files import tolerate, write_atomic
-from preflight.hooks import answered, counters, inventory, outbox, record
+from preflight.hooks import answered, counters, inventory, record, upkeep
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.clock import jump
 from preflight.hooks.drain import Drained, correct, resume_ours
@@ -15,7 +13,6 @@ from preflight.hooks.ends import ends
 from preflight.hooks.prolog import act, flaps, gres, over_time
 from preflight.hooks.repair import repair
 from preflight.hooks.run import Run
-from preflight.report.store import prune_spool
 from preflight.slurm.gres import conf_directory
 from preflight.slurm.node_conf import configured
 from preflight.verdict import decide
@@ -25,10 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-DAY_S = 86400
-MANY = 5000  # jobs: to list ten times as many costs half of a health check
-SELDOM_S = 600.0
-FEW_A_TIME, MANY_A_TIME = 1000, 20_000  # jobs that are looked at
 FLAPPING = "flapping"
 LEAST_S = 1.0  # for the probes, where a slow controller has used up their time
 
@@ -97,34 +90,15 @@ def health(run: Run) -> int:
         from preflight.hooks.publish import tell
 
         tell(run, found.document)
-    outbox.deliver(run)
+    upkeep.deliver(run)
     answered.deliver(run)
-    if run.policy.ship.url:
-        from preflight.report import queue
-
-        with tolerate(OSError):
-            queue.bound(run.policy.report.spool)
     if not jumped:
-        _prune(run)
+        upkeep.prune(run)
     return 0
 
 
 def _conf_directory(run: Run) -> str:
     return conf_directory(run.policy.hook.slurm_conf or run.slurm_conf)
-
-
-def _prune(run: Run) -> None:
-    """Remove records past their time, but for those whose copies still wait; of MANY jobs every SELDOM_S seconds."""
-    spool, mark = run.policy.report.spool, f"{run.run_dir}/pruned-{run.node}"
-    limit = FEW_A_TIME
-    with tolerate(OSError):
-        if 0 <= run.started - os.stat(mark).st_mtime < SELDOM_S:
-            return
-        limit = MANY_A_TIME
-    with tolerate(OSError):
-        before = run.started - run.policy.report.keep_days * DAY_S  # as it was before a clock that jumps just now
-        if prune_spool(spool, before, limit, keep=outbox.waiting_jobs(spool)).listed > MANY:
-            write_atomic(mark, b"")
 
 
 def _resume(run: Run, found: Assessment) -> Drained | None:

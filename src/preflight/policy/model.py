@@ -162,11 +162,15 @@ class HostRow(NamedTuple):
 
 
 class ShipPolicy(NamedTuple):
-    """[ship]: the collector's ``url`` ("" ships nothing), the file with this node's token, the site's authority."""
+    """[ship]: the collector's ``url`` ("" ships nothing), the file with this node's token, the site's authority.
+
+    ``program``: the command that the node agent ships by; "" for its own.
+    """
 
     url: str = ""
     token_file: str = "/etc/preflight/ship.token"
     ca_file: str = ""
+    program: str = ""
 
 
 class MetricsPolicy(NamedTuple):
@@ -188,9 +192,15 @@ class SitePolicy(NamedTuple):
 
 
 class AgentPolicy(NamedTuple):
-    """[agent]: ``wait_ms`` milliseconds that a prolog waits for the node agent before it judges by itself."""
+    """[agent]: ``wait_ms`` milliseconds that a prolog waits for the node agent before it judges by itself.
+
+    ``upkeep``: the agent publishes, ships, delivers copies and prunes, as [publish], [ship] and [report] say.
+    ``jitter_s``: seconds within which nodes that change together spread what they ask of the controller.
+    """
 
     wait_ms: int = 250
+    upkeep: bool = True
+    jitter_s: float = 5.0
 
 
 SECTIONS: dict[str, type] = {

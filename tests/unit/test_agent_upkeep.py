@@ -1,0 +1,240 @@
+"""What the agent has done beside its answers: publishes, ships, delivers, prunes. Real daemon, real commands."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fleet.collector import Collector
+from preflight.agent import duties, privileges
+from preflight.agent.child import Helper
+from preflight.agent.pace import BURST, LONGEST_S, MINUTE_S, Pace
+from preflight.agent.upkeep import Duty
+from preflight.fleet import tokens
+from preflight.fleet.query import jobs
+from preflight.fleet.store.open import open_store
+from preflight.hooks.turn import turn
+from preflight.policy.load import load_policy
+from preflight.report import queue
+from unit.agent_site import AgentSite, until
+from unit.hook_site import JOB, Site, settle
+
+STATUS = ("CapEff", "CapPrm", "NoNewPrivs")
+
+
+def test_what_waits_is_delivered_and_shipped_without_a_health_check(idle: AgentSite, tmp_path: Path) -> None:
+    """A copy that its directory refused, and reports of the agent as of the one-shot hook; each once."""
+    url = f"sqlite:///{tmp_path}/fleet.db"
+    store, site = open_store(url), idle.site
+    token, program = tmp_path / "token", tmp_path / "preflight"
+    token.write_text(tokens.make(store, "lab", "n1"), encoding="ascii")
+    token.chmod(0o600)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m preflight "$@"\n')
+    program.chmod(0o755)
+    collector = Collector(url).start()
+    try:
+        copies = site.place / "copies"
+        keys = f'[ship]\nurl = "{collector.url}"\ntoken_file = "{token}"\nprogram = "{program}"\n'
+        site.policy(f"[agent]\njitter_s = 0\n{keys}")
+        text = site.config.read_text()
+        site.config.write_text(text.replace("[report]", f'[report]\ndir = "{copies}"'))
+        settle(site.config)
+        assert site.hook("prolog", **JOB).returncode == 0
+        assert len(list((site.spool / "outbox").iterdir())) == 1  # nobody has made the users' directory
+        copies.mkdir()
+        idle.start()
+        until((copies / "7").exists, "the copy of job 7")
+        assert idle.prolog(**{**JOB, "SLURM_JOB_ID": "8"})[0] == "agent"
+        until(lambda: not list((site.spool / "outbox").iterdir()), "an empty outbox")
+        until(lambda: len(jobs.raw_reports(store, 7)) == len(jobs.raw_reports(store, 8)) == 1, "both in the store")
+        until(lambda: not queue.waiting(str(site.spool)), "an empty queue")
+        until(lambda: idle.ask("status")["upkeep"]["ship"]["well"], "the end of the one that ships")
+        state = idle.ask("status")["upkeep"]
+        assert (state["deliver"]["well"], state["publish"]["on"]) == (True, False)
+    finally:
+        collector.kill()
+        store.close()
+
+
+def test_what_cannot_be_shipped_is_named_and_not_tried_for_a_minute(idle: AgentSite, tmp_path: Path) -> None:
+    program = tmp_path / "preflight"
+    program.write_text(f'#!/bin/sh\necho x >>{tmp_path}/calls\nexec {sys.executable} -m preflight "$@"\n')
+    program.chmod(0o755)
+    url = 'url = "https://collector.example.org"'
+    idle.site.policy(f'[agent]\njitter_s = 0\n[ship]\n{url}\ntoken_file = "{tmp_path}/none"\nprogram = "{program}"\n')
+    assert idle.site.hook("prolog", **JOB).returncode == 0
+    idle.start()
+    failed = until(lambda: idle.ask("status")["upkeep"]["ship"]["failures"] and idle.ask("status"), "a failure")
+    ship = failed["upkeep"]["ship"]
+    assert (ship["well"], ship["failures"]) == (False, 1)
+    assert "none: No such file or directory" in ship["text"]
+    until(lambda: (idle.ask("status")["upkeep"]["ship"]["next_s"] or 0) > 30, "the next try, in a while")
+    assert idle.ask("check")["verdict"] == "ready"  # and it answers on
+    idle.stop()
+    idle.start()  # an agent that is started again asks no sooner
+    again = until(lambda: idle.ask("status")["upkeep"]["ship"]["next_s"] and idle.ask("status"), "a next try")
+    assert again["upkeep"]["ship"]["next_s"] > 20
+    assert again["upkeep"]["ship"]["failures"] == 1
+    assert (tmp_path / "calls").read_text() == "x\n"
+
+
+def test_what_is_not_wanted_is_not_done(idle: AgentSite) -> None:
+    idle.site.policy("[publish]\nenabled = true\n[agent]\nupkeep = false\njitter_s = 0\n")
+    idle.start()
+    state = idle.ask("status")["upkeep"]
+    assert not any(one["on"] or one["next_s"] for one in state.values())
+    assert idle.site.slurm_calls() == []
+
+
+def test_publishing_is_seen_from_outside(idle: AgentSite) -> None:
+    """This site's scontrol has no controller: that is a failure with its reason, and nothing hangs by it."""
+    idle.site.policy("[publish]\nenabled = true\n[agent]\njitter_s = 0\n")
+    idle.start()
+    said = until(lambda: idle.ask("status")["upkeep"]["publish"]["failures"] and idle.ask("status"), "a failure")
+    assert "no controller here" in said["upkeep"]["publish"]["text"]
+    done = subprocess.run(
+        [sys.executable, "-m", "preflight", "agent", "status", "--run-dir", str(idle.site.run_dir), "--node", "n1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("publish"))
+    assert "failed (1 in a row)" in line
+    metrics = idle.ask("metrics")["text"]
+    assert 'preflight_agent_upkeep_failures{cluster="lab",host="n1",duty="publish"} 1' in metrics
+
+
+def in_child(function: object, tmp_path: Path) -> dict[str, str]:
+    """Run ``function`` in a helper and return what a program that it becomes says of its privileges."""
+    out = tmp_path / "status"
+
+    def become(theirs: object) -> None:
+        function()  # type: ignore[operator]
+        os.execv("/bin/sh", ["sh", "-c", f"cat /proc/self/status >{out}"])
+
+    helper = Helper("test", become, 10)
+    assert helper.start()
+    until(helper.ended, "the child's end")
+    assert helper.status == 0
+    rows = dict(line.split(":", 1) for line in out.read_text().splitlines())
+    return {key: rows[key].strip() for key in STATUS}
+
+
+def test_what_talks_to_a_network_has_none_of_roots_privileges(tmp_path: Path) -> None:
+    """And gets none back by running a program, though its user is root."""
+    nothing = in_child(privileges.keep_only, tmp_path)
+    assert nothing == {"CapEff": "0" * 16, "CapPrm": "0" * 16, "NoNewPrivs": "1"}
+    copies = in_child(lambda: privileges.keep_only(privileges.USERS_COPIES), tmp_path)
+    assert int(copies["CapPrm"], 16) == 0b1011
+
+
+def test_a_duty_that_hangs_is_named_and_has_no_second_beside_it(
+    hooked: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from preflight.agent.answer import run_of
+    from preflight.hooks.reading import reading_of
+
+    program = tmp_path / "hangs"
+    program.write_text(f"#!/bin/sh\necho x >>{tmp_path}/calls\nexec sleep 600\n")
+    program.chmod(0o755)
+    hooked.policy(f'[ship]\nurl = "https://collector.example.org"\nprogram = "{program}"\n')
+    policy = load_policy(str(hooked.config), "n1")
+    run = run_of(policy, "n1", str(hooked.run_dir), reading_of(policy, "n1", str(hooked.run_dir), "prolog"), None)
+    context = duties.Context(str(hooked.config), run, "", False)
+    one = Duty("ship", str(tmp_path / "state.json"))
+    one.want(1, 0.0)
+    one.begin(context)
+    until((tmp_path / "calls").exists, "its child")
+    one.want(2, 0.0)
+    one.begin(context)
+    assert one.running
+    monkeypatch.setitem(duties.LIMITS_S, "ship", 0.01)
+    until(lambda: one.stuck_s() > 0.05, "it is past its limit")
+    until(lambda: one.tend() or not one.running, "its end")
+    state = one.state()
+    assert (state["well"], state["failures"], state["text"]) == (False, 1, "it hung for 0.01 s")
+    one.begin(context)
+    one.tend()
+    assert (tmp_path / "calls").read_text() == "x\n"
+
+
+def test_old_records_are_removed_by_a_child_of_its_own(hooked: Site, tmp_path: Path) -> None:
+    from preflight.agent.answer import run_of
+    from preflight.hooks.reading import reading_of
+
+    for job in ("7", "8"):
+        assert hooked.hook("prolog", **{**JOB, "SLURM_JOB_ID": job}).returncode == 0
+    old = time.time() - 40 * 86400
+    for path in (hooked.spool / "reports/7").iterdir():
+        os.utime(path, (old, old))
+    os.utime(hooked.spool / "reports/7", (old, old))
+    policy = load_policy(str(hooked.config), "n1")
+    run = run_of(policy, "n1", str(hooked.run_dir), reading_of(policy, "n1", str(hooked.run_dir), "prolog"), None)
+    one = Duty("prune", str(tmp_path / "state.json"))
+    one.want("records", 0.0, 3600.0)
+    one.begin(duties.Context(str(hooked.config), run, "", True))
+    until(lambda: one.tend() or not one.running, "its end")
+    assert one.state()["well"], one.state()
+    assert [path.name for path in (hooked.spool / "reports").iterdir()] == ["8"]
+    one.want("records", 0.0, 3600.0)
+    assert one.state()["next_s"] is None  # for an hour
+
+
+def test_only_one_is_at_work_whoever_began_it(hooked: Site) -> None:
+    """Another process's lock keeps the command, the health check and the agent from it; its end lets them."""
+    (hooked.spool / "ship").mkdir(parents=True)
+    hooked.policy(
+        '[ship]\nurl = "https://collector.example.org"\ntoken_file = "TOKEN"\n'.replace(
+            "TOKEN", str(hooked.place / "token")
+        )
+    )
+    (hooked.place / "token").write_text("x")
+    (hooked.place / "token").chmod(0o600)
+    descriptor = os.open(hooked.spool / "ship", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        done = hooked.run("ship")
+        assert (done.returncode, done.stdout) == (0, "nothing to do: another preflight ship sends what waits\n")
+        with turn(str(hooked.spool), "ship") as mine:
+            assert not mine
+    finally:
+        os.close(descriptor)
+    with turn(str(hooked.spool), "ship") as mine, turn(str(hooked.spool), "ship") as second:
+        assert (mine, second) == (True, False)
+    with turn(str(hooked.place / "none"), "publish") as mine:
+        assert mine
+
+
+def test_the_first_is_quick_and_no_failure_is_tried_again_within_a_minute() -> None:
+    pace, now = Pace(), 1000.0
+    for _ in range(BURST):
+        assert pace.not_before <= now
+        pace = pace.begun(now).ended(now + 0.1, True)
+        now += 1.0
+    assert pace.not_before > now + MINUTE_S / 2  # changed again and again: once a minute
+    assert Pace().begun(now).ended(now + 30.0, True).not_before >= now + MINUTE_S  # a slow controller
+    waits = []
+    pace = Pace()
+    for _ in range(8):
+        pace = pace.begun(now).ended(now, False)
+        waits.append(pace.not_before - now)
+        now = pace.not_before
+    assert waits[0] >= MINUTE_S
+    assert all(later > before for before, later in zip(waits[:3], waits[1:4]))
+    assert max(waits) <= LONGEST_S * 1.5
+    assert len({Pace().ended(now, False).not_before for _ in range(500)}) > 490  # a cluster does not come back at once
+
+
+def test_what_an_agent_left_that_cannot_be_read_is_forgotten(tmp_path: Path) -> None:
+    for text in ("", "{", "[]", '{"pace": 1}', '{"pace": [1, 9e99, 0, 0], "at": 1, "text": ""}', "null"):
+        (tmp_path / "state.json").write_text(text)
+        assert Duty("ship", str(tmp_path / "state.json")).pace == Pace()
+    kept = {"at": 1.0, "took_s": 1.0, "well": False, "text": "x", "pace": [2.0, 1.0, 3, 70.0], "done_for": 5}
+    (tmp_path / "state.json").write_text(json.dumps(kept))
+    one = Duty("ship", str(tmp_path / "state.json"))
+    assert (one.pace, one.done_for, one.last["text"]) == (Pace(2.0, 1.0, 3, 70.0), 5, "x")
