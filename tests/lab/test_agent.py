@@ -64,7 +64,7 @@ def test_the_agent_publishes_what_changed(cluster: Cluster) -> None:
     cluster.write_policy('[publish]\nenabled = true\nvia = "features"\n[agent]\njitter_s = 0\n')
 
     def features(node: str) -> str:
-        said = cluster.lab.check_run(["scontrol", "show", "node", node]).stdout
+        said = cluster.lab.check_run(["scontrol", "show", "node", node])
         return next(line for line in said.splitlines() if "AvailableFeatures=" in line)
 
     def publication(node: str) -> dict[str, Any]:

@@ -31,7 +31,9 @@ def test_the_client_stands_beside_the_hooks_and_becomes_one(target: Target) -> N
     assert settings == expected
     assert "@" not in text + (libexec / "client-taskprolog").read_text()
     unit = Path(target.agent_unit).read_text()
-    assert f"ExecStart={target.program} agent --run-dir {target.run_dir}\n" in unit
+    assert f"ExecStart={target.program} agent --run-dir {target.run_dir} --units\n" in unit
+    publishes = Path(target.agent_publish_unit).read_text()
+    assert f"ExecStart={target.program} publish --agent --run-dir {target.run_dir}\n" in publishes
     for name in PROGRAMS:
         said = subprocess.run([libexec / name, "--version"], capture_output=True, text=True, env={}, check=True)
         assert said.stdout.split()[0] == name
@@ -70,7 +72,7 @@ def test_uninstalling_leaves_slurmd_scripts_that_run(target: Target) -> None:
         (run_dir / "agent" / name).touch()
     (run_dir / "agent.sock").symlink_to("agent/n1.sock")
     uninstall(target, everything=False)
-    assert not os.path.exists(target.agent_unit)
+    assert not [one for one in target.units if os.path.exists(one)]
     for name in CLIENTS.values():
         assert subprocess.run([f"{target.libexec}/{name}"], env={}, check=False).returncode == 0
     uninstall(target, everything=True)

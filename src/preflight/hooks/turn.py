@@ -30,11 +30,13 @@ class turn:
         self._descriptor = -1
 
     def __enter__(self) -> bool:
-        import fcntl
-
         with tolerate(OSError):
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | OWN)
+            self._descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | OWN)
         if self._descriptor < 0:
+            return True
+        try:
+            import fcntl
+        except ImportError:  # no system that has nodes
             return True
         until = time.monotonic() + self._patience_s
         while True:
