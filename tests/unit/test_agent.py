@@ -670,14 +670,14 @@ def test_systemd_keeps_the_socket_while_the_agent_is_restarted(
     hook = subprocess.Popen([str(idle.client)], env=plain(**GPUS), stdout=subprocess.PIPE)
     time.sleep(0.2)
     assert hook.poll() is None  # it waits in the queue of a socket that nobody reads
-    _start_with(idle, ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0', "sh"], kept)
+    start_with(idle, ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0', "sh"], kept)
     assert (hook.communicate(timeout=60)[0], hook.returncode) == (b"", 0)
     assert idle.report()["source"] == "agent"
     os.close(kept)
     manager.close()
 
 
-def _start_with(idle: AgentSite, before: list[str], kept: int) -> None:
+def start_with(idle: AgentSite, before: list[str], kept: int) -> None:
     """Start the agent with the kept socket as descriptor 3, as systemd does."""
     command = [*before, sys.executable, "-I", "-S", idle.site.main, "agent"]
     command += ["--config", str(idle.site.config), "--run-dir", str(idle.site.run_dir)]

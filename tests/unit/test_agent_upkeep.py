@@ -238,3 +238,26 @@ def test_what_an_agent_left_that_cannot_be_read_is_forgotten(tmp_path: Path) -> 
     (tmp_path / "state.json").write_text(json.dumps(kept))
     one = Duty("ship", str(tmp_path / "state.json"))
     assert (one.pace, one.done_for, one.last["text"]) == (Pace(2.0, 1.0, 3, 70.0), 5, "x")
+
+
+def test_doctor_says_who_does_it(tmp_path: Path) -> None:
+    from preflight.deploy.doctor.agent import upkeep
+
+    well = {"on": True, "stuck_s": 0.0, "failures": 0, "text": "", "pid": None}
+    wants = tmp_path / "timers.target.wants"
+    wants.mkdir()
+    (wants / "preflight-ship.timer").symlink_to("/nowhere")
+    missing = "Failed to start preflight-agent-publish.service: Unit preflight-agent-publish.service not found."
+    state = {
+        "publish": {**well, "failures": 2, "text": missing},
+        "ship": well,
+        "deliver": {**well, "pid": 7, "stuck_s": 3.0},
+        "prune": {**well, "on": False},
+    }
+    found = {
+        one.subject: (one.status, f"{one.text} {one.fix}") for one in upkeep("/x/publish.service", state, str(tmp_path))
+    }
+    assert [status for status, _ in found.values()] == ["warn", "ok", "warn"]
+    assert "systemctl link /x/publish.service" in found["agent publish"][1]
+    assert "preflight-ship.timer is on too" in found["agent ship"][1]
+    assert "pid 7 hangs" in found["agent deliver"][1]
