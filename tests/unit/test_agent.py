@@ -784,6 +784,7 @@ def test_what_follows_an_answer_that_was_taken_is_done_though_the_agent_is_stopp
         _clients=SimpleNamespace(end=lambda: epilogs.settled(one, True)),  # type: ignore[arg-type]
         _epilogs=epilogs,
         kept=SimpleNamespace(stop=lambda: None),
+        upkeep=SimpleNamespace(stop=lambda: None),
         journal=SimpleNamespace(close=stop),
     )
     Agent.stop(agent)
