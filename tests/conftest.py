@@ -6,6 +6,13 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from times import (  # noqa: F401  pytest's hooks
+    pytest_collection_finish,
+    pytest_runtest_logreport,
+    pytest_runtest_makereport,
+    pytest_sessionfinish,
+)
+
 settings.register_profile("preflight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("preflight")
 

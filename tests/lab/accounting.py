@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 
-from lab.conf import Settings, free_ports
+from lab.conf import Settings, free_ports, give_back
 from lab.daemons import Daemon, LabError
 from lab.release import HostRelease, Release
 from lab.users import Account, account
@@ -104,6 +104,7 @@ class Accounting:
         """End both, and drop the data."""
         for daemon in reversed(self.daemons):
             daemon.stop()
+        give_back([self._port])
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def stop_slurmdbd(self) -> None:

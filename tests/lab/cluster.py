@@ -5,12 +5,15 @@ Each node has its own root directory (its distribution), GPU scenario, spool and
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -112,7 +115,7 @@ class Cluster:
         self._library = str(sim.build(Path(self.directory, "nvml")))
         self._make_stand_in()
         self.write_policy(self.policy)
-        self.install()
+        self._install_kept()
         names = ("prolog", "epilog", "healthcheck", "taskprolog")
         hooks: Any = {name: self.hook(name) for name in names}
         self.lab = Lab(
@@ -267,9 +270,24 @@ resume_after = 1
 
     def install(self, *options: str) -> str:
         """Run `preflight install` of this checkout into the lab; return what it printed."""
+        return self._run_install(["-m", "preflight"], *options)
+
+    def _install_kept(self) -> None:
+        """Install with what this process' first installation for the release has copied, compiled and built."""
+        kept, here = (
+            _kept_for(str(getattr(self.release, "suite", None) or getattr(self.release, "prefix", None))),
+            f"{self.directory}/installing",
+        )
+        os.mkdir(here)
+        _copy(kept, here)
+        self._run_install([str(Path(__file__).with_name("installing.py")), here])
+        _copy(here, kept)
+        shutil.rmtree(here)
+
+    def _run_install(self, program: list[str], *options: str) -> str:
         options = (*options, "--agent") if self.agent else options
         arguments = ["install", "--prefix", self.prefix, "--config", self.config, "--run-dir", self.run_dir, *options]
-        command = self.release.python(["-m", "preflight", *arguments])
+        command = self.release.python([*program, *arguments])
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"preflight install: {done.stderr}")
@@ -394,6 +412,20 @@ resume_after = 1
             if process.poll() is not None:  # systemd would start another
                 self.start_agent(node)
             self.lab.wait_until(lambda node=node: self.ask_agent(node, "check").get("verdict"), 60, f"{node}'s agent")
+
+
+@functools.cache
+def _kept_for(release: str) -> str:
+    """Return the directory of what installations for a release have in common; it goes with this process."""
+    place = tempfile.mkdtemp(prefix="preflight-install-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
+
+
+def _copy(source: str, to: str) -> None:
+    """Copy what is in a directory and not yet in the other one."""
+    for name in set(os.listdir(source)) - set(os.listdir(to)):
+        subprocess.run(["cp", "-a", f"{source}/{name}", to], check=True)
 
 
 def validate(report: dict[str, Any]) -> None:

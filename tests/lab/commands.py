@@ -13,7 +13,8 @@ from lab.release import Release
 from lab.users import account
 
 T = TypeVar("T")
-_POLL_S = 0.05
+# A question costs a process of Slurm's and answers of its daemons: the longer the wait, the rarer it is asked.
+_POLL_S, _POLL_OF_WAIT, _POLL_MOST_S = 0.1, 0.15, 0.5
 _LOG_TAIL = 40
 
 
@@ -85,11 +86,11 @@ class Commands:
         return done.stdout
 
     def wait_until(self, predicate: Callable[[], T], timeout: float, what: str) -> T:
-        """Return the first true answer of ``predicate``, asked every 50 ms.
+        """Return the first true answer of ``predicate``, asked every 100 ms and less often the longer it takes.
 
         Raises LabTimeout after ``timeout`` seconds, LabError if a daemon ends meanwhile; both with the logs' tails.
         """
-        until = time.monotonic() + timeout
+        began = time.monotonic()
         while True:
             answer = predicate()
             if answer:
@@ -97,9 +98,10 @@ class Commands:
             dead = [daemon.ended() for daemon in self.daemons]
             if any(dead):
                 raise LabError(f"while waiting for {what}: {'; '.join(filter(None, dead))}\n{self.logs()}")
-            if time.monotonic() >= until:
+            waited = time.monotonic() - began
+            if waited >= timeout:
                 raise LabTimeout(f"waited {timeout:g} s for {what}\n{self.logs()}")
-            time.sleep(_POLL_S)
+            time.sleep(min(max(_POLL_S, _POLL_OF_WAIT * waited), _POLL_MOST_S))
 
     def logs(self, lines: int = _LOG_TAIL) -> str:
         """Return the last ``lines`` lines of every daemon's log."""

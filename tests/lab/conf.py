@@ -14,6 +14,8 @@ from lab.driver import Driver
 # Node, partition and topology lines are added to, never replaced.
 _REPEATED = ("nodename", "partitionname", "nodeset", "include", "downnodes", "frontendname")
 
+_reserved: dict[int, socket.socket] = {}  # a name for each port that labs of this process have
+
 
 @dataclass(frozen=True)
 class LabNode:
@@ -269,19 +271,31 @@ def _replace(path: str, text: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ``count`` distinct TCP ports that are free on loopback now.
+    """Return ``count`` distinct TCP ports that are free on loopback, and no other lab's until they are given back.
 
     Below the range from which Linux takes the ports of outgoing connections, so that nobody gets slurmctld's port
-    while it restarts.
+    while it restarts; nor does a lab beside this one: the port's name, an abstract socket, is this process'.
     """
     free: list[int] = []
     for port in random.sample(range(20000, 32000), 2000):
         if len(free) == count:
             return free
+        name = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             try:
+                name.bind(f"\0preflight-lab-port-{port}")
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                name.close()
                 continue
-            free.append(port)
+        _reserved[port] = name
+        free.append(port)
     raise OSError("no free ports between 20000 and 32000 on loopback")
+
+
+def give_back(ports: Iterable[int]) -> None:
+    """Let other labs have these ports; those that are not ours are passed over."""
+    for port in ports:
+        name = _reserved.pop(port, None)
+        if name is not None:
+            name.close()

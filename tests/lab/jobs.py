@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 
 from lab.commands import Commands
 from lab.users import USERS
 
-# Text that no user writes: several in one call, parted and ended by characters that cannot stand in them.
 _FIELDS = {
     "id": "%A", "array_job_id": "%F", "array_task_id": "%K", "user": "%u", "uid": "%U", "partition": "%P",
     "state": "%T", "reason": "%r", "priority": "%Q", "nodes": "%N", "node_count": "%D", "required_nodes": "%n",
     "excluded_nodes": "%x", "features": "%f", "start": "%S", "batch_host": "%B",
+    "name": "%j", "comment": "%k", "command": "%o",
 }  # fmt: skip
-_FREE_TEXT = {"name": "%j", "comment": "%k", "command": "%o"}
-# Only `squeue -O` has these. A name that squeue does not know is left out with status 0, so each is asked alone.
-_LONG_FIELDS = {
-    "admin_comment": ("admin_comment", "AdminComment"),
-    "restarts": ("RestartCnt",),
-    "requeue": ("Requeue",),
-    "batch": ("BatchFlag",),
-}
-_WIDTH = 65536
-_PART, _END = "\x1f", "\x1e"
+# Only `squeue -O` has these, in columns of a width; the text is the last.
+_LONG_FIELDS = {"restarts": "RestartCnt", "requeue": "Requeue", "batch": "BatchFlag"}
+_ADMIN_COMMENT = ("admin_comment", "AdminComment")  # 22.05, later ones
+_WIDTH, _TEXT_WIDTH = 32, 65536
 _ABSENT = ("(null)", "N/A", "n/a")
 
 
 class Jobs(Commands):
     """What a test asks of jobs and nodes."""
+
+    _admin_comment = _ADMIN_COMMENT  # what this Slurm may call it
 
     def sbatch(
         self, script_or_wrap: str, *options: str, user: str | None = "pfalice", env: Mapping[str, str] | None = None
@@ -61,12 +58,11 @@ class Jobs(Commands):
         excluded_nodes features start batch_host name comment command admin_comment restarts requeue batch. Of an
         array it is the first row: name the task ("12_3").
         """
-        row = self._squeue(jobid, _PART.join(_FIELDS.values()))
+        part = f"\x1f{secrets.token_hex(8)}\x1f"  # stands in no user's text
+        row = self._squeue(jobid, part.join(_FIELDS.values()))
         if row is None:
             return {}
-        fields = dict(zip(_FIELDS, row.split(_PART)))
-        fields |= {name: self._squeue(jobid, letter) or "" for name, letter in _FREE_TEXT.items()}
-        fields |= {name: self._squeue_long(jobid, spellings) for name, spellings in _LONG_FIELDS.items()}
+        fields = {**dict(zip(_FIELDS, row.split(part))), **self._long_fields(jobid)}
         return {name: "" if value in _ABSENT else value for name, value in fields.items()}
 
     def job_state(self, jobid: str | int) -> str | None:
@@ -124,25 +120,38 @@ class Jobs(Commands):
         """Cancel every job, wait until all have left, bring every node back: for a lab that many tests share."""
 
         def left() -> bool:
+            if not self.check_run(["squeue", "-h", "-a"]).strip():
+                return True
             # Again and again: a job cancelled in its prolog may be requeued by the prolog's failure.
             for user in ("root", *USERS):
                 self.run(["scancel", f"--user={user}"])
-            return not self.check_run(["squeue", "-h", "-a"]).strip()
+            return False
 
         self.wait_until(left, timeout, "all jobs to leave")
-        for name in set(self.check_run(["sinfo", "-h", "-N", "-o", "%N"]).split()):
-            if self.node_state(name) != "IDLE":
-                self.run(["scontrol", "update", f"NodeName={name}", "State=RESUME"])
-        self.wait_nodes(timeout=timeout)
+        states = dict(line.split() for line in self.check_run(["sinfo", "-h", "-N", "-o", "%N %T"]).splitlines())
+        away = [name for name, state in states.items() if state != "idle"]
+        for name in away:
+            self.run(["scontrol", "update", f"NodeName={name}", "State=RESUME"])
+        if away:
+            self.wait_nodes(timeout=timeout)
 
     def _squeue(self, jobid: str | int, letters: str) -> str | None:
-        done = self.run(["squeue", "-h", "-a", "-t", "all", "-j", str(jobid), "-o", letters + _END])
-        row, found, _ = done.stdout.partition(_END)
+        end = f"\x1e{secrets.token_hex(8)}\x1e"
+        done = self.run(["squeue", "-h", "-a", "-t", "all", "-j", str(jobid), "-o", letters + end])
+        row, found, _ = done.stdout.partition(end)
         return row if found else None
 
-    def _squeue_long(self, jobid: str | int, spellings: Iterable[str]) -> str:
-        for name in spellings:
-            done = self.run(["squeue", "-h", "-a", "-t", "all", "-j", str(jobid), "-O", f"{name}:{_WIDTH}"])
+    def _long_fields(self, jobid: str | int) -> dict[str, str]:
+        columns = ",".join(f"{name}:{_WIDTH}" for name in _LONG_FIELDS.values())
+        line = ""
+        for name in self._admin_comment:
+            words = ["-O", f"{columns},{name}:{_TEXT_WIDTH}"]
+            done = self.run(["squeue", "-h", "-a", "-t", "all", "-j", str(jobid), *words])
+            # A name that squeue does not know is left out with status 0.
             if "Invalid job format" not in done.stderr:
-                return done.stdout[:_WIDTH].rstrip()
-        return ""
+                line, self._admin_comment = done.stdout, (name,)
+                break
+        starts = range(0, _WIDTH * len(_LONG_FIELDS), _WIDTH)
+        fields = {name: line[start : start + _WIDTH].rstrip() for name, start in zip(_LONG_FIELDS, starts)}
+        text = line[_WIDTH * len(_LONG_FIELDS) :][:_TEXT_WIDTH]
+        return {**fields, "admin_comment": text.rstrip()}

@@ -155,6 +155,7 @@ class Lab(Jobs):
             self.accounting.stop()
         self._munged.stop()
         self.release.release(self.directory)
+        conf.give_back([self.settings.port, *(node.port for node in self.settings.nodes)])
         if self._removes:
             shutil.rmtree(self.directory, ignore_errors=True)
 

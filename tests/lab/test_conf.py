@@ -1,11 +1,13 @@
 """The lab's configuration files, without starting anything."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lab import releases
-from lab.conf import LabNode, Scripts, Settings, slurm_conf, with_ports
+from lab.conf import LabNode, Scripts, Settings, free_ports, give_back, slurm_conf, with_ports
 
 
 def _settings(**changes: object) -> Settings:
@@ -54,6 +56,17 @@ def test_ports_are_distinct_and_outside_the_ephemeral_range() -> None:
     ports = [node.port for node in nodes] + [port]
     assert len(set(ports)) == 21
     assert all(20000 <= one < 32000 for one in ports)
+
+
+def test_a_port_is_no_other_labs_while_nothing_listens_on_it() -> None:
+    """Its slurmctld may be stopped just now: another process that asks for ports does not get it."""
+    ours = free_ports(400)
+    try:
+        ask = [sys.executable, "-c", "from lab.conf import free_ports; print(*free_ports(400))"]
+        done = subprocess.run(ask, env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True, check=True)
+    finally:
+        give_back(ours)
+    assert not set(ours) & set(map(int, done.stdout.split()))
 
 
 def test_minors_give_the_number_of_gpus() -> None:
