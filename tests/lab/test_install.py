@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cluster import Cluster
+from lab.cluster import Cluster, sites_of
 from lab.placing import features, publish
 
 pytestmark = pytest.mark.lab
@@ -74,6 +74,15 @@ def _other_version(cluster: Cluster, version: str) -> None:
     options = ["--prefix", cluster.prefix, "--config", cluster.config, "--run-dir", cluster.run_dir, "--no-plugin"]
     command = cluster.release.python(["-c", code, "install", *options])
     subprocess.run(command, cwd="/", check=True, capture_output=True)
+
+
+def test_what_later_clusters_take_from_the_first_is_what_is_installed(cluster: Cluster) -> None:
+    """Copied, compiled and built again it is the same version, and whole: there is nothing to do."""
+    later = Cluster(list(sites_of("debian1")))  # the process' first has been made
+    try:
+        assert later.install().startswith("unchanged ")
+    finally:
+        later.stop()
 
 
 def test_installing_over_a_running_cluster(cluster: Cluster) -> None:
