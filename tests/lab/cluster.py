@@ -268,6 +268,15 @@ resume_after = 1
         """Run the installed command with the lab's policy."""
         return self.lab.run([f"{self.prefix}/bin/preflight", *arguments], user=user, timeout=timeout)
 
+    def why(self, job: str, *options: str, user: str | None = "pfalice") -> str:
+        """Return what `preflight why` prints, asked again where a busy machine's Slurm was too slow for it."""
+        for _ in range(10):
+            done = self.preflight("why", job, *options, "--config", self.config, user=user)
+            if done.returncode == 0 or "did not answer within" not in done.stderr:
+                break
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def install(self, *options: str) -> str:
         """Run `preflight install` of this checkout into the lab; return what it printed."""
         return self._run_install(["-m", "preflight"], *options)

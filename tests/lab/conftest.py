@@ -1,15 +1,16 @@
 """One cluster for the tests that can share it, brought back to its beginning before each; the longest files first."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from lab import unavailable
+from lab import releases, unavailable
 from lab.cluster import Cluster, sites_of
 
-# Files that take minutes, the longest first, so that none of them is the last when several processes share the files.
-# The table at the end of scripts/test-labs says which they are. The others follow by their number of tests.
+# Files that take minutes, so that none of them is the last when several processes share the files. The table at the end
+# of scripts/test-labs says which they are. The others follow by their number of tests.
 LONGEST = (
     *("breaker", "why_accounting", "faults", "place_jobs", "plan", "why", "plugin", "drain", "job", "sbatch", "health"),
     *("doctor", "lab", "recover", "reboot", "install", "autodetect", "demo"),
@@ -18,9 +19,14 @@ LONGEST = (
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the files, and nothing within one: all processes must find the same order."""
+    """Sort the files, and nothing within one: all processes of a release must find the same order.
+
+    Each release begins elsewhere among the longest: what is heavy is then not so in all labs at once.
+    """
+    name = os.environ.get(releases.VARIABLE) or "host"
+    first = (releases.NAMES.index(name) if name in releases.NAMES else 0) * len(LONGEST) // len(releases.NAMES)
+    places = {f"test_{stem}": (place - first) % len(LONGEST) for place, stem in enumerate(LONGEST)}
     tests = Counter(item.path for item in items)
-    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (places.get(item.path.stem, len(places)), -tests[item.path], item.path))
 
 

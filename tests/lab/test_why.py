@@ -22,19 +22,16 @@ FINAL = ("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL", "TIMEOUT", "OUT_OF_MEM
 
 def _why(cluster: Cluster, job: str, user: str | None = "pfalice") -> dict[str, Any]:
     """Return the explanation, the same for the terminal as for programs."""
-    done = cluster.preflight("why", job, "--json", "--config", cluster.config, user=user)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(cluster.why(job, "--json", user=user))
     assert told["format"] == "preflight.why/1"
     return told
 
 
 def _text(cluster: Cluster, job: str, user: str | None = "pfalice") -> str:
-    done = cluster.preflight("why", job, "--config", cluster.config, user=user)
-    assert done.returncode == 0, done.stderr
-    for line in done.stdout.splitlines():  # what is to be typed stays on one line
+    text = cluster.why(job, user=user)
+    for line in text.splitlines():  # what is to be typed stays on one line
         assert len(line) <= COLUMNS or line.startswith("      "), line
-    return done.stdout
+    return text
 
 
 def _ended(cluster: Cluster, job: str) -> dict[str, str]:

@@ -55,9 +55,7 @@ def _admin(cluster: Cluster, *commands: str) -> None:
 
 
 def _why(cluster: Cluster, job: str, user: str | None = "pfalice") -> dict[str, Any]:
-    done = cluster.preflight("why", job, "--json", "--config", cluster.config, user=user)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(cluster.why(job, "--json", user=user))
     return told
 
 
