@@ -53,7 +53,7 @@ def test_an_array_that_fits_nowhere_is_held_at_few_commands(cluster: Cluster, ho
         assert "DRAIN" not in cluster.lab.node_state(site.name)
     # A task that never ran is told of like the others.
     never = next(name for name, (_, _, comment) in found.items() if "preflight:moved:" not in comment)
-    told = json.loads(cluster.preflight("why", f"{job}_{never}", "--json", "--config", cluster.config).stdout)
+    told = json.loads(cluster.why(f"{job}_{never}", "--json", user=None))
     assert told["kind"] == "held-by-preflight", told
     # Its user can release it, and it runs where nothing excludes it and what it asks for is there.
     assert cluster.lab.run(["scontrol", "release", f"{job}_{never}"], user="pfalice").returncode == 0

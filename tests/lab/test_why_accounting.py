@@ -350,8 +350,7 @@ def ends(site: Cluster) -> Ends:
     lab.wait_until(lambda: all(lab.job_state(job) is None for job in left), 90, "the queue to forget the jobs")
     lab.reconfigure(conf)
     late = {name: _why(site, job) for name, job in jobs.items()}
-    done = site.preflight("why", jobs["greedy"], "--config", site.config, user="pfalice")
-    return Ends(jobs, early, late, done.stdout)
+    return Ends(jobs, early, late, site.why(jobs["greedy"]))
 
 
 def _lowers(cluster: Cluster) -> bool:

@@ -68,9 +68,7 @@ def submit(cluster: Cluster, size: int) -> str:
 def waits(cluster: Cluster, job: str, reason: str) -> dict[str, Any]:
     lab = cluster.lab
     lab.wait_until(lambda: lab.job(job)["reason"].startswith(reason), 60, f"job {job} to wait for {reason}")
-    done = cluster.preflight("why", job, "--json", "--config", cluster.config, user="pfalice")
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(cluster.why(job, "--json"))
     return told
 
 

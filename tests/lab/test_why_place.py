@@ -33,9 +33,7 @@ def cluster(placed: Cluster) -> Cluster:
 
 
 def _why(cluster: Cluster, job: str) -> dict[str, Any]:
-    done = cluster.preflight("why", job, "--json", "--config", cluster.config, user="pfalice")
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(cluster.why(job, "--json"))
     return told
 
 
