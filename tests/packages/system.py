@@ -50,7 +50,7 @@ class System:
 
 def base(suite: str) -> Path:
     """Return the root of a Debian that can build packages, made now if there is none."""
-    return _made(suite, BUILDS)
+    return _made("bullseye-builds" if suite == "bullseye" else suite, BUILDS)  # bullseye: of scripts/test-oldest
 
 
 def bare(suite: str) -> Path:
@@ -89,14 +89,20 @@ def build(version: str = "", system: System | None = None) -> list[Path]:
         done = subprocess.run([place / "scripts/packages"], check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     else:
-        for known in filter(None, (os.environ.get("PIP_CERT"), "/etc/resolv.conf")):  # how pip finds its way
-            shutil.copy(known, f"{system.root}{known}")
+        way_out(system)
         here = f"/{place.relative_to(system.root)}"
-        system.run("env", *_pip(), "HOME=/root", f"{here}/scripts/packages")
+        system.run("env", *pip_options(), "HOME=/root", f"{here}/scripts/packages")
     return sorted((place / "dist").glob("*.deb")) + sorted((place / "dist").glob("*.rpm"))
 
 
-def _pip() -> list[str]:
+def way_out(system: System) -> None:
+    """Let pip and apt find their way from there as they do here."""
+    for known in filter(None, (os.environ.get("PIP_CERT"), "/etc/resolv.conf")):
+        shutil.copy(known, f"{system.root}{known}")
+
+
+def pip_options() -> list[str]:
+    """Return what pip is told here by the environment."""
     return [f"{key}={value}" for key, value in os.environ.items() if key.startswith("PIP_") and key != "PIP_FIND_LINKS"]
 
 

@@ -18,7 +18,7 @@ from lab.cluster import MACHINE
 from lab.demo import ACTS, Act
 from nvml import sim
 from packages.machines import CONTROLLER, GRES_CONF, NODES, SICK, SLURM_CONF, SOUND, USER, Cluster, cluster, pasted
-from packages.system import SYSTEMS, System, bare, base, build, layered, put
+from packages.system import SYSTEMS, System, bare, base, build, layered, put, way_out
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("debootstrap"), reason="needs root and debootstrap"
@@ -79,8 +79,7 @@ def test_six_jobs_come_out_as_the_demonstration_says(
 
 def prepare(image: System, suite: str) -> None:
     """Do what the admin of a cluster has done before: a mirror, no service that starts by itself, a user, Slurm."""
-    for one in filter(None, (os.environ.get("PIP_CERT"), "/etc/resolv.conf")):
-        shutil.copy(one, f"{image.root}{one}")
+    way_out(image)
     (image.root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
     (image.root / "usr/sbin/policy-rc.d").chmod(0o755)
     archives = SYSTEMS / f"{suite}-archives"

@@ -139,27 +139,81 @@ def test_the_plugin_is_a_package_of_its_own_for_one_slurm(packages: list[Path], 
 
 
 @pytest.mark.skipif(not shutil.which("rpm"), reason="needs rpm")
-def test_an_rpm_goes_into_an_empty_root(packages: list[Path], tmp_path: Path) -> None:
-    package = next(one for one in packages if one.suffix == ".rpm" and "plugin" not in one.name)
-    root = tmp_path / "empty"
-    root.mkdir()
-    done = subprocess.run(
-        ["rpm", "--root", str(root), "--nodeps", "--noscripts", "-i", str(package)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (root / "usr/lib/preflight/preflight.pyz").stat().st_mode & 0o777 == 0o755
-    listed = subprocess.run(
-        ["rpm", "--root", str(root), "-q", "--requires", "preflight"], capture_output=True, text=True, check=True
-    )
-    assert re.search(r"^python3 >= 3\.\d+$", listed.stdout, re.MULTILINE)
-    scripts = subprocess.run(
-        ["rpm", "-qp", "--scripts", str(package)], capture_output=True, text=True, check=True
-    ).stdout
-    assert "postinstall" in scripts
-    assert "preuninstall" in scripts
+def test_an_rpm_is_installed_upgraded_put_back_and_erased(packages: list[Path], system: System) -> None:
+    """By rpm of this machine into that root, where the packages' scripts run; of what is there rpm knows nothing."""
+    first, second = (one for one in packages if one.suffix == ".rpm" and "plugin" not in one.name)
+    plugin = [one for one in packages if one.suffix == ".rpm" and "plugin" in one.name][-1]
+
+    def rpm(*words: str) -> str:
+        done = subprocess.run(
+            ["rpm", "--root", str(system.root), "--nodeps", *words], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    (system.root / "usr/bin/make").unlink()
+    for path in ("opt/preflight/libexec/ours.sh", "etc/preflight/preflight.d/10-ours.toml"):
+        (system.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (system.root / path).write_text("")
+    before = files(system)
+    shown = rpm("-i", str(first))
+    assert f"Prolog={PREFIX}/libexec/prolog" in shown
+    assert "no plugin for sbatch --require: install the package preflight-slurm-plugin" in shown
+    assert re.search(r"^python3 >= 3\.\d+$", rpm("-q", "--requires", "preflight"), re.MULTILINE)
+    assert "0.1.0" in system.run("preflight", "version")
+    assert system.prolog().returncode == 0
+
+    shown = rpm("-U", str(second))  # its %post gets 2, and then the old one's %preun 1
+    assert "0.1.1" in system.run("preflight", "version")
+    assert system.prolog().returncode == 0
+    assert system.versions()[0].startswith("0.1.0-")
+    assert rpm("-V", "preflight") == ""
+
+    rpm("-i", str(plugin))
+    installed = system.root / "opt/preflight/lib/slurm/preflight.so"
+    assert installed.read_bytes() == (system.root / "usr/lib/preflight/preflight.so").read_bytes()
+    assert "take its line out of plugstack.conf" in rpm("-e", "preflight-slurm-plugin")
+    assert not installed.exists()
+
+    rpm("-U", "--oldpackage", str(first))
+    assert "0.1.0" in system.run("preflight", "version")
+    rpm("-e", "preflight")
+    ended = system.prolog()
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")  # slurm.conf names it still
+    left = {re.sub("^(run/preflight|var/spool/preflight)(/.*)?$", r"\1", one) for one in files(system) - before}
+    hooks = {f"opt/preflight/libexec/{name}" for name in ("prolog", "epilog", "healthcheck", "taskprolog")}
+    assert left == {*hooks, "etc/preflight/preflight.toml", "run/preflight", "var/spool/preflight"}
+    assert before <= files(system)
+    rpm("-i", str(second))
+    assert system.prolog().returncode == 0
+    assert "0.1.1" in system.run("preflight", "version")
+
+
+def files(system: System) -> set[str]:
+    """Return the files of a system but for rpm's own and what the kernel shows."""
+    found = set()
+    for place, directories, names in os.walk(system.root):
+        inside = os.path.relpath(place, system.root)
+        if inside == ".":
+            directories[:] = [one for one in directories if one not in ("proc", "sys", "dev", "tmp")]
+        if not inside.startswith("var/lib/rpm") and "__pycache__" not in inside:
+            found |= {os.path.normpath(f"{inside}/{name}") for name in names}
+    return found
+
+
+def test_a_package_whose_python_is_gone_can_be_removed(packages: list[Path], system: System) -> None:
+    system.run("dpkg", "-i", put(system, debs(packages)[0]))
+    mine = system.root / "opt/preflight/libexec/ours.sh"
+    mine.write_text("")
+    for one in (system.root / "usr/bin").glob("python3*"):
+        one.unlink()
+    said = system.run("dpkg", "-r", "preflight")
+    assert "uninstall ended with 127: the hooks do nothing now" in said
+    ended = system.prolog()
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    system.run("dpkg", "-P", "preflight")
+    assert [one.name for one in (system.root / "opt/preflight/libexec").iterdir()] == ["ours.sh"]
+    assert not (system.root / "opt/preflight/versions").exists()
 
 
 def later(packages: list[Path]) -> Path:
