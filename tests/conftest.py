@@ -1,8 +1,10 @@
 """What holds for every test: no time limit, nor in hypothesis' own examples (a busy machine fails no test), and
 the usual umask, whatever a test before it in this process, or a thread that it left, has set."""
 
+import inspect
 import os
 
+import click.testing
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -15,6 +17,15 @@ from times import (  # noqa: F401  pytest's hooks
 
 settings.register_profile("preflight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("preflight")
+
+if "mix_stderr" in inspect.signature(click.testing.CliRunner.__init__).parameters:  # Click 8.1, Python 3.9's last
+    _made = click.testing.CliRunner.__init__
+
+    def _apart(self: click.testing.CliRunner, *arguments: object, **named: object) -> None:
+        _made(self, *arguments, **{"mix_stderr": False, **named})  # type: ignore[arg-type]
+
+    setattr(click.testing.CliRunner, "__init__", _apart)  # noqa: B010 (mypy refuses an assignment)
+    setattr(click.testing.Result, "output", property(lambda self: self.stdout + self.stderr))  # noqa: B010
 
 
 @pytest.fixture(autouse=True)

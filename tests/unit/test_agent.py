@@ -444,7 +444,10 @@ def test_nobody_but_root_is_heard(agent: AgentSite) -> None:
         place = place.parent
     os.chmod(os.path.dirname(path), 0o755)
     os.chmod(path, 0o666)
-    for number, before in enumerate((nobody, [*nobody, "unshare", "--user", "--map-root-user"]), 1):
+    askers = [nobody, [*nobody, "unshare", "--user", "--map-root-user"]]
+    if "PREFLIGHT_OLDEST" in os.environ:
+        del askers[1]  # in a chroot there are no user namespaces: clone(2), EPERM
+    for number, before in enumerate(askers, 1):
         done = subprocess.run([*before, *asks], capture_output=True, check=False)
         assert (done.stdout.strip(), done.returncode) == (b"b''", 0), done.stderr
         assert agent.ask("status")["answers"]["refused"] == number
