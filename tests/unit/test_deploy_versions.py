@@ -23,6 +23,7 @@ from preflight.policy.model import Policy, ReportPolicy
 from unit.hook_site import Site
 
 PYTHON = os.path.realpath(sys.executable)
+builds = pytest.mark.skipif("PREFLIGHT_OLDEST" in os.environ, reason="scripts/test-oldest has none of Slurm's headers")
 
 
 @pytest.fixture
@@ -565,6 +566,7 @@ def test_a_plugin_of_another_slurm_than_the_hosts_is_refused(
     assert install.install(target, plugin=True, plugin_file=file).changed == ()
 
 
+@builds
 def test_a_plugin_that_comes_out_for_another_slurm_is_refused(target: Target, slurm: Callable[..., None]) -> None:
     """The compiler takes what headers it finds; the Slurm that runs may be another, by hand."""
     slurm("slurm 99.05.1")
@@ -647,6 +649,7 @@ def test_a_plugin_that_was_built_elsewhere(
         install.install(target, plugin=True, plugin_file=str(tmp_path / "none.so"))
 
 
+@builds
 def test_the_same_compiler_makes_the_same_plugin() -> None:
     assert build.plugin(assets()) == build.plugin(assets())
     assert build.clients(assets()) == build.clients(assets())
