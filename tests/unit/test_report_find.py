@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -82,6 +84,37 @@ def test_root_leaves_out_what_others_can_change(places, what):
     found = find(places, Wanted(42), 0)
     assert found.reports == []
     assert "run as the job's user" in found.notes[0]
+
+
+@as_root
+def test_root_reads_its_spool_on_an_overlay_and_no_file_that_is_mounted_there(tmp_path):
+    """A stateless node's root: a layer in memory over an image; a file's device is then not its directory's."""
+    spool = tmp_path / "root/spool"
+    code = (
+        "import sys\n"
+        "from preflight.report.find import ReportPlaces, Wanted, find\n"
+        "found = find(ReportPlaces(sys.argv[1], '', ()), Wanted(42))\n"
+        "print(len(found.reports), len(found.notes))\n"
+    )
+    steps = [
+        f"cd {tmp_path}",
+        "mkdir image layers root",
+        "mount -t tmpfs tmpfs layers",
+        "mkdir layers/upper layers/work",
+        "mount -t overlay overlay -o lowerdir=image,upperdir=layers/upper,workdir=layers/work root",
+        f"cp -a made {spool}",
+        f'"$0" -c "$1" {spool}',
+        f"file=$(find {spool} -type f)",
+        "mount --bind copy.json $file",
+        f'"$0" -c "$1" {spool}',
+    ]
+    store.write_spool(str(tmp_path / "made"), report())
+    (tmp_path / "copy.json").write_bytes(next((tmp_path / "made").rglob("*.json")).read_bytes())
+    command = ["unshare", "-m", "sh", "-ec", "\n".join(steps), sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "overlay" in done.stderr and done.returncode == 32:
+        pytest.skip(f"no overlay here: {done.stderr}")
+    assert done.stdout.split("\n") == ["1 0", "0 1", ""], done.stderr
 
 
 def test_links_pipes_and_directories_are_no_reports(places, tmp_path):

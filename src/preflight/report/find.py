@@ -187,7 +187,7 @@ def _one(folder: str, name: str, place: int | None, euid: int, tally: _Tally) ->
             if not stat.S_ISREG(info.st_mode):
                 tally.unreadable += 1
                 return None
-            if euid == 0 and not (_only_root(info, stat.S_ISREG) and _on_device(info, place)):
+            if euid == 0 and not (_only_root(info, stat.S_ISREG) and _in_the_same_mount(descriptor, place)):
                 tally.copies += 1
                 tally.owners.add(info.st_uid)
                 return None
@@ -217,9 +217,25 @@ def _roots_own(root: str) -> bool:
         return True
 
 
-def _on_device(info: os.stat_result, place: int | None) -> bool:
-    """Tell whether a file is on its directory's own device: nothing else is mounted over it."""
-    return place is None or info.st_dev == os.fstat(place).st_dev
+def _in_the_same_mount(file: int, place: int | None) -> bool:
+    """Tell whether a file is on its directory's own mount: nothing else is mounted over it.
+
+    Devices do not tell it alone: on an overlay, which a stateless node's root may be, a file's st_dev can be that of a layer
+    (the kernel's Documentation/filesystems/overlayfs.rst).
+    """
+    if place is None or os.fstat(file).st_dev == os.fstat(place).st_dev:
+        return True
+    mounts = (_mount_of(file), _mount_of(place))
+    return mounts[0] != "" and mounts[0] == mounts[1]
+
+
+def _mount_of(descriptor: int) -> str:
+    """Return the number of the mount that an open file is on, as proc(5) has it in fdinfo; "" where it is not told."""
+    try:
+        with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as file:
+            return next((line for line in file if line.startswith("mnt_id:")), "")
+    except (OSError, ValueError):
+        return ""
 
 
 def _only_root(info: os.stat_result, kind: Any) -> bool:
