@@ -220,7 +220,7 @@ def _roots_own(root: str) -> bool:
 def _in_the_same_mount(file: int, place: int | None) -> bool:
     """Tell whether a file is on its directory's own mount: nothing else is mounted over it.
 
-    Devices do not tell it alone: on an overlay, which a stateless node's root may be, a file's st_dev can be that of a layer
+    Devices do not tell it alone: on an overlay, which a stateless node's root may be, a file's st_dev can be of a layer
     (the kernel's Documentation/filesystems/overlayfs.rst).
     """
     if place is None or os.fstat(file).st_dev == os.fstat(place).st_dev:
