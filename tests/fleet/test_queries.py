@@ -125,6 +125,11 @@ def test_the_commands_answer_in_text_and_json(url: str, raws: list[bytes], monke
         assert as_json.exit_code == 0
         assert json.loads(as_json.output)
     assert f"{NODES} nodes" in run(fleet, ["status", "--store", url]).output
+    every = run(fleet, ["drains", "--since", "10d", "--store", url]).output.splitlines()
+    latest = run(fleet, ["drains", "--since", "10d", "--limit", "2", "--store", url]).output.splitlines()
+    shown = [line.split() for line in latest[1:-1]]
+    assert shown == [line.split() for line in every[-2:]]
+    assert latest[-1] == f"the latest 2 of {len(every) - 1}: --limit {len(every) - 1} or --json shows all"
     unknown = run(fleet, ["node", "n999", "--store", url])
     assert (unknown.exit_code, unknown.output) == (1, "Error: no report of node 'n999' is in the store\n")
     store.close()

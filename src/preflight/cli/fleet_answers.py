@@ -81,7 +81,8 @@ def since_(span: str, store_url: str, as_json: bool) -> None:
 @store_option
 @text.json_option
 @text.since_option("7d")
-def drains_(store_url: str, as_json: bool, since: str) -> None:
+@click.option("--limit", default=500, show_default=True, type=click.IntRange(1), help="How many, the latest, as text.")
+def drains_(store_url: str, as_json: bool, since: str, limit: int) -> None:
     """Drains by Preflight: why, since when, how they ended."""
     from preflight.fleet.query import actions
 
@@ -90,9 +91,11 @@ def drains_(store_url: str, as_json: bool, since: str) -> None:
     if as_json:
         text.as_json(answers.drains(store, window))
         return
-    found = actions.drains(store, window)
+    found = actions.drains(store, window, limit=limit)
     rows = [("node", *text.DRAIN_HEAD), *((one.node, *text.drain_row(one, now)) for one in found)]
     write_out("\n".join(columns(rows)) if found else f"no drain in the last {since}")
+    if len(found) == limit and (number := actions.drains_number(store, window)) > limit:
+        write_out(f"the latest {limit} of {number}: --limit {number} or --json shows all")
 
 
 @click.command("would")

@@ -143,8 +143,8 @@ def would_number(store: Reader, window: Window) -> int:
     return int(store.rows(sql, window)[0][0])
 
 
-def drains(store: Reader, window: Window, node: int | None = None) -> list[Drain]:
-    """Return the drains that began in a window, in order of time.
+def drains(store: Reader, window: Window, node: int | None = None, limit: int | None = None) -> list[Drain]:
+    """Return the drains that began in a window, in order of time; ``limit``: no more than the latest of them.
 
     One ends where our health check resumed the node, or where Slurm gave the node a job again: then somebody else
     had resumed it. A node that is drained again while it is drained counts once.
@@ -153,7 +153,12 @@ def drains(store: Reader, window: Window, node: int | None = None) -> list[Drain
     args = [*window]
     if node is not None:
         where, args = f"{where} AND d.node = ?", [*args, node]
-    return _drains(store, where, args)
+    return _drains(store, where, args, limit)
+
+
+def drains_number(store: Reader, window: Window) -> int:
+    """Return how many drains began in a window."""
+    return int(store.rows("SELECT count(*) FROM drains WHERE begin_ms >= ? AND begin_ms < ?", window)[0][0])
 
 
 def lasting(store: Reader, window: Window) -> list[Drain]:
@@ -172,12 +177,14 @@ def drained_for(store: Reader, window: Window) -> list[Cause]:
     return [Cause(*row) for row in rows]
 
 
-def _drains(store: Reader, where: str, args: list[int]) -> list[Drain]:
+def _drains(store: Reader, where: str, args: list[int], limit: int | None = None) -> list[Drain]:
     sql = (
         "SELECT n.cluster, n.name, d.begin_ms, d.end_ms, d.ended_by, d.check_name, d.reason, d.job FROM drains d"
-        f" JOIN nodes n ON n.node = d.node WHERE {where} ORDER BY d.begin_ms, n.name"
+        f" JOIN nodes n ON n.node = d.node WHERE {where} ORDER BY d.begin_ms DESC, n.name DESC"
     )
+    if limit is not None:
+        sql, args = f"{sql} LIMIT ?", [*args, limit]
     return [
         Drain(cluster, name, begin, None if end == LASTS_MS else end, by, check, reason, job)
-        for cluster, name, begin, end, by, check, reason, job in store.rows(sql, args)
+        for cluster, name, begin, end, by, check, reason, job in reversed(store.rows(sql, args))
     ]
