@@ -19,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,8 @@ from unit.agent_site import AgentSite, build
 from unit.hook_site import H100X2, JOB, REQUIRE, Site
 
 BATCH = 250
+AT_ONCE = 8  # jobs that begin together
+FAULTS = 0.45  # rounds in which something befalls the agent
 EPILOGS = 0.4  # of the jobs' that are run, too
 DEADLINE_S = 20.0  # of a hook; a hung driver costs two thirds of it, and no machine may be too slow for the rest
 GRACE_S = 4.0  # past which it was not kept: the backstop has half a second, and a machine may have much to do
@@ -80,28 +83,38 @@ class Batch:
         }
 
     def run(self, count: int, first: int) -> None:
-        """Run ``count`` prologs of jobs numbered from ``first``."""
-        left = 0
-        for job in range(first, first + count):
-            if left == 0:
-                if self._state != WELL:
-                    self._become(WELL)
-                elif self.chance.random() < 0.01:
-                    self._become(
-                        self.chance.choices(sorted(LASTING), [OFTEN.get(one, 3) for one in sorted(LASTING)])[0]
-                    )
-                    left = self.chance.randrange(2, 5)
-            else:
-                left -= 1
-            kinds = sorted(self._faults)
-            weights = [1 if "agent is killed" in one or "agent is ended" in one else 3 for one in kinds]
-            fault = self.chance.choices(kinds, weights)[0] if self.chance.random() < 0.3 else ""
-            ends = self.chance.random() < EPILOGS
-            later = self.chance.choices(kinds, weights)[0] if ends and self.chance.random() < 0.3 else ""
-            gpus = self.chance.random() < 0.7
-            self._hook("prolog", job, gpus, fault)
+        """Run ``count`` prologs of jobs numbered from ``first``, and epilogs of some; several at once, as on a node."""
+        left, job = 0, first
+        while job < first + count:
+            left = self._weather(left)
+            jobs = {one: self.chance.random() < 0.7 for one in range(job, min(job + self._many(), first + count))}
+            job += len(jobs)
+            self._hooks("prolog", jobs, self._fault())
+            ends = {one: gpus for one, gpus in jobs.items() if self.chance.random() < EPILOGS}
             if ends:
-                self._hook("epilog", job, gpus, later)
+                self._hooks("epilog", ends, self._fault())
+
+    def _many(self) -> int:
+        """Return how many jobs begin at once: often one, at most AT_ONCE."""
+        return self.chance.choice((1, 2, 4, AT_ONCE))
+
+    def _weather(self, left: int) -> int:
+        """Let a lasting fault begin or end; return for how many rounds the node stays as it is."""
+        if left:
+            return left - 1
+        if self._state != WELL:
+            self._become(WELL)
+        elif self.chance.random() < 0.02:
+            kinds = sorted(LASTING)
+            self._become(self.chance.choices(kinds, [OFTEN.get(one, 3) for one in kinds])[0])
+            return self.chance.randrange(1, 3)
+        return 0
+
+    def _fault(self) -> str:
+        """Return what is to befall the agent now, "" for nothing."""
+        kinds = sorted(self._faults)
+        weights = [1 if "agent is killed" in one or "agent is ended" in one else 3 for one in kinds]
+        return self.chance.choices(kinds, weights)[0] if self.chance.random() < FAULTS else ""
 
     def judge(self) -> list[str]:
         """End the agent, have the health check put on record what is left, and return what is wrong."""
@@ -115,28 +128,38 @@ class Batch:
             for why in self._wrong(one)
         ]
 
-    # --- one hook -------------------------------------------------------------------------------------------
+    # --- hooks ----------------------------------------------------------------------------------------------
 
-    def _hook(self, phase: str, job: int, gpus: bool, fault: str) -> None:
-        clauses = self.chance.choice(CLAUSES) if gpus and phase == "prolog" else ""
-        asked = {**JOB, "SLURM_JOB_ID": str(job), **({"SLURM_JOB_GPUS": "0,1"} if gpus else {})}
+    def _hooks(self, phase: str, jobs: dict[int, bool], fault: str) -> None:
+        """Run the hooks of ``jobs`` (job -> has GPUs) at once, and let the fault befall the agent meanwhile."""
+        asked = {}
+        for job, gpus in jobs.items():
+            clauses = self.chance.choice(CLAUSES) if gpus and phase == "prolog" else ""
+            more = {"SLURM_JOB_GPUS": "0,1"} if gpus else {}
+            asked[job] = {**JOB, "SLURM_JOB_ID": str(job), **more, **({REQUIRE: clauses} if clauses else {})}
         undo: list[Callable[[], None]] = []
-        delay_s = self.chance.random() ** 2 * 0.06
-        killer = threading.Timer(delay_s, lambda: undo.append(self._faults[fault]()))
-        began = time.monotonic()
+        killer = threading.Timer(self.chance.random() ** 2 * 0.06, lambda: undo.append(self._faults[fault]()))
+        run = self.agent.prolog if phase == "prolog" else self.agent.epilog
+
+        def one(job: int) -> tuple[int, float, float, str, int]:
+            began = time.monotonic()
+            way, done = run(**asked[job])
+            return job, began, time.monotonic(), way, done.returncode
+
         if fault:
             killer.start()
-        run = self.agent.prolog if phase == "prolog" else self.agent.epilog
-        way, done = run(**asked, **({REQUIRE: clauses} if clauses else {}))
-        ended = time.monotonic()
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            ended = list(pool.map(one, jobs))
         if fault:
             killer.join()
-        for one in undo:
-            one()
-        states = self._between(began - CRITICAL_S, ended)
-        settled = self._between(began - 60.0, ended) == {WELL}
-        self.prologs.append(Prolog(phase, job, gpus, fault, way, done.returncode, ended - began, states, settled))
-        if way == "one-shot":  # a day passes: the agent leaves a node to its hooks on which something has failed
+        for back in undo:
+            back()
+        for job, began, end, way, status in ended:
+            states = self._between(began - CRITICAL_S, end)
+            settled = self._between(began - 60.0, end) == {WELL}
+            self.prologs.append(Prolog(phase, job, jobs[job], fault, way, status, end - began, states, settled))
+        if any(way == "one-shot" for *_, way, _ in ended):
+            # A day passes: the agent leaves a node to its hooks on which something has failed.
             (self.site.spool / "streaks-n1.json").unlink(missing_ok=True)
         self._mend()
 

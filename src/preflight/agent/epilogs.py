@@ -19,6 +19,7 @@ from preflight.facts.nvml_result import LATE, SLOW
 from preflight.facts.probe import Span
 from preflight.files import tolerate
 from preflight.hooks.run import SLOW_SHARE, Run
+from preflight.report.store import MAX_BYTES
 from preflight.slurm.gres.cache import Daemon
 from preflight.verdict import decide, verdict
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from select import epoll
 
     from preflight.agent.connections import Connection
+    from preflight.agent.kept import Kept
     from preflight.agent.wire import Request
     from preflight.hooks.assess import Assessment
     from preflight.hooks.epilog import Asked
@@ -64,13 +66,27 @@ class Epilogs:
         self._answered: dict[Connection, Pending] = {}
         self._ending: list[Helper] = []
         self._finishing: list[Helper] = []  # of them, whose answer was taken
+        self._hurried: tuple[Policy, Policy] | None = None  # a policy, and what a child has of it
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._running)
 
-    def put(self, one: Connection, run: Run, daemon: Daemon, waiting: bool) -> None:
-        """Have an epilog judged; ``run`` ends when its client waits no longer. ``waiting`` as in `hooks.epilog.ask`."""
-        self._waiting.append(Pending(one, run, daemon, waiting))
+    def begin(self, one: Connection, request: Request, run: Run, daemon: Daemon, kept: Kept, waiting: bool) -> None:
+        """Have an epilog judged until its client waits no longer; raises OneShot where it is the hook's own.
+
+        ``waiting`` as in `hooks.epilog.ask`.
+        """
+        policy = run.policy
+        admitted(request, run)
+        gpus = run.job is not None and bool(run.job.gpus_text)
+        why = no_time(policy, gpus) or (kept.nvml_hangs() if gpus else "")
+        if why:
+            raise OneShot(why)
+        if self._hurried is None or self._hurried[0] is not policy:
+            self._hurried = policy, hurried(policy)
+        preload(self._hurried[1], gpus)
+        began = min(run.began, request.until - wire.longest_s(policy.agent.wait_ms, policy.hook.deadline_s))
+        self._waiting.append(Pending(one, in_time(run, self._hurried[1], began), daemon, waiting))
 
     def tend(self) -> list[tuple[Connection, str]]:
         """Start what may be started, let go what nobody waits for; return the clients that get no answer, and why."""
@@ -155,6 +171,26 @@ class Epilogs:
     def _end(self, pending: Pending) -> None:
         pending.helper.close()  # one that waits for a word ends by that; its own alarm ends it in any case
         self._ending.append(pending.helper)
+
+
+def told_to_wait(one: Connection) -> None:
+    """Tell an epilog's client that its answer takes longer than a prolog's; raises OneShot where it has hung up."""
+    if one.waits:
+        return
+    try:
+        one.waits = one.socket.send(wire.WAIT) == len(wire.WAIT)
+    except OSError:
+        raise OneShot("its client has gone") from None
+
+
+def report_of(words: bytes) -> str:
+    """Return the report, as JSON, in what an epilog's child says; raises OneShot with its reason for none."""
+    kind, _, text = words.decode().partition(" ")
+    if kind != "ok":
+        raise OneShot(text or "the epilog's child ended")
+    if len(text) > MAX_BYTES:
+        raise OneShot("the report is too large")
+    return text
 
 
 def admitted(request: Request, run: Run) -> None:

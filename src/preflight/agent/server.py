@@ -14,7 +14,7 @@ from preflight.agent import wire
 from preflight.agent.answer import Daemons, OneShot, encoded, job_of, judged, policy_of, run_of, usual_subjects
 from preflight.agent.child import Helper
 from preflight.agent.connections import AT_ONCE, Connection, Connections, listen
-from preflight.agent.epilogs import Epilogs, admitted, hurried, in_time, no_time, preload
+from preflight.agent.epilogs import Epilogs, report_of, told_to_wait
 from preflight.agent.journal import Journal
 from preflight.agent.kept import Kept
 from preflight.agent.memo import Memo
@@ -29,7 +29,6 @@ from preflight.hooks.reading import reading_of
 from preflight.hooks.run import Run
 from preflight.hooks.rundir import make_run_dir
 from preflight.policy.model import Policy
-from preflight.report.store import MAX_BYTES
 from preflight.slurm.gres.cache import Daemon
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -86,7 +85,6 @@ class Agent:
         """Take a policy: where facts are read and reports go may be another."""
         reading = reading_of(policy, self.node, self.run_dir, "prolog")
         self.policy, self.reading, self._memo = policy, reading, Memo()
-        self._hurried = hurried(policy)
         before: Kept | None = getattr(self, "kept", None)
         if before is None or before.source != reading.source:
             self.kept = Kept(reading.source, before)
@@ -312,36 +310,18 @@ class Agent:
 
     def _begin_epilog(self, one: Connection, request: Request) -> None:
         """Have a child judge an epilog, whose client waits for that; raises OneShot."""
-        if not one.waits:
-            try:
-                one.waits = one.socket.send(wire.WAIT) == len(wire.WAIT)
-            except OSError:
-                raise OneShot("its client has gone") from None
+        told_to_wait(one)
         request = self._patient(one, request)
         run, daemon = self._run(request, one.pid)
-        admitted(request, run)
-        gpus = run.job is not None and bool(run.job.gpus_text)
-        short = no_time(run.policy, gpus)
-        if short:
-            raise OneShot(short)
-        hangs = self.kept.nvml_hangs() if gpus else ""
-        if hangs:
-            raise OneShot(hangs)
-        preload(self._hurried, gpus)
-        began = min(run.began, request.until - wire.longest_s(self.policy.agent.wait_ms, self.policy.hook.deadline_s))
-        self._epilogs.put(one, in_time(run, self._hurried, began), daemon, self.journal.pending > 0)
+        self._epilogs.begin(one, request, run, daemon, self.kept, self.journal.pending > 0)
 
     def _judged(self, said: tuple[Connection, bytes] | None) -> None:
         """Answer an epilog as its child has judged it."""
         if said is None:
             return
         one, words = said
-        kind, _, text = words.decode().partition(" ")
         try:
-            if kind != "ok":
-                raise OneShot(text or "the epilog's child ended")
-            if len(text) > MAX_BYTES:
-                raise OneShot("the report is too large")
+            text = report_of(words)
             self._pass(one, self._in_journal(text), text)
         except OneShot as why:
             self._epilogs.settled(one, False)
