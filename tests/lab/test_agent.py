@@ -2,6 +2,8 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,3 +57,27 @@ def test_what_asks_for_an_action_is_done_by_the_hook(cluster: Cluster) -> None:
     assert (report["source"], report["verdict"], report["action"]["kind"]) == ("one-shot", "unhealthy", "drain")
     cluster.lab.wait_nodes(("DRAINED", "IDLE"))
     assert str(cluster.lab.node_reason("ubuntu1")).startswith("preflight:gpu.ecc.uncorrected:")
+
+
+def test_the_agent_publishes_what_changed(cluster: Cluster) -> None:
+    """No health check, no timer: another driver is in the node's features; a controller that hangs is asked seldom."""
+    cluster.write_policy('[publish]\nenabled = true\nvia = "features"\n[agent]\njitter_s = 0\n')
+
+    def features(node: str) -> str:
+        said = cluster.lab.check_run(["scontrol", "show", "node", node])
+        return next(line for line in said.splitlines() if "AvailableFeatures=" in line)
+
+    def publication(node: str) -> dict[str, Any]:
+        state: dict[str, Any] = cluster.ask_agent(node, "status").get("upkeep", {}).get("publish", {})
+        return state
+
+    cluster.lab.wait_until(lambda: "driver_550" in features("ubuntu1"), 60, "the first publication")
+    cluster.set_gpus("ubuntu1", sim.example("h100x2"), {"driver": "570.86.15"})
+    cluster.lab.wait_until(lambda: "driver_570" in features("ubuntu1"), 60, "the driver that changed")
+    Path(cluster.directory, "slurm-down").touch()
+    cluster.set_gpus("ubuntu1", sim.example("h100x2"), {"driver": "575.51.03"})
+    cluster.lab.wait_until(lambda: publication("ubuntu1").get("failures"), 120, "a failure")
+    assert publication("ubuntu1")["well"] is False
+    job = cluster.lab.sbatch("true", *GPUS)
+    cluster.lab.wait_job(job, "COMPLETED")
+    assert cluster.wait_report(job)["source"] == "agent"  # which answers as before

@@ -15,6 +15,7 @@ from preflight import jsonio
 from preflight.agent import duties
 from preflight.agent.child import Helper
 from preflight.agent.kept import Stale
+from preflight.agent.memo import VOLATILE
 from preflight.agent.pace import Pace
 from preflight.files import read_json, tolerate, write_json
 from preflight.hooks import journal
@@ -171,6 +172,7 @@ class Upkeep:
         self.duties = {name: Duty(name, f"{run_dir}/agent/{node}.{name}.json") for name in duties.NAMES}
         self.slurm_conf = ""  # as the last hook had it
         self._seen: tuple[Any, ...] = ()
+        self._answers: tuple[Any, ...] = ()
         self._look = 0.0
 
     def subjects(self, policy: Policy) -> frozenset[str]:
@@ -229,8 +231,12 @@ class Upkeep:
                 publish.due = 0.0
                 return
             self._seen = signature
-            extra = encode.extra_of(view, policy.cuda.minor_version_compatibility, policy.tables())
-            publish.wanted = jsonio.dumps(extra)
+            versions = {path: at for path, at in kept.versions.items() if path not in VOLATILE}
+            answers = policy.cuda, policy.catalog_rows, versions
+            if answers != self._answers or publish.wanted is None:  # what is published takes milliseconds to work out
+                self._answers = answers
+                extra = encode.extra_of(view, policy.cuda.minor_version_compatibility, policy.tables())
+                publish.wanted = jsonio.dumps(extra)
         first = publish.done_for is None and not publish.last
         spread_s = random.uniform(0.0, jitter_s * (FIRST_S if first else 1))
         publish.want(publish.wanted, SETTLE_S + spread_s, PUBLISH_S)
