@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from fleet import samples
@@ -15,6 +17,8 @@ from preflight.fleet import forget
 from preflight.fleet.entry import EntryReader
 from preflight.fleet.numbers import number
 from preflight.fleet.pages import access, app, make, states
+from preflight.fleet.pages.ask import Ask
+from preflight.fleet.pages.views import fleet
 from preflight.fleet.store.interface import Store
 from preflight.fleet.store.open import open_store
 from preflight.fleet.web.app import make_app
@@ -183,3 +187,46 @@ def test_a_revision_changes_with_what_others_commit_and_else_stays(store: Store,
         assert store.revision() not in seen
         seen.append(store.revision())
     other.close()
+
+
+def test_who_asks_before_a_page_is_begun_shares_it_and_who_asks_later_does_not(store: Store) -> None:
+    add(store, "n1")
+    begun: list[Any] = []
+    gates: list[asyncio.Future[None]] = []
+
+    async def aside(function: Any, *arguments: Any) -> Any:
+        gate = asyncio.get_running_loop().create_future()
+        gates.append(gate)
+        await gate  # the threads are all busy
+        begun.append(arguments)
+        return function(*arguments)
+
+    scope = {"type": "http", "method": "GET", "path": "/fleet", "query_string": b"", "headers": []}
+    admin = access.Reader("carol", True)
+    made = make.Maker(lambda request, reader: Ask(store, reader, {}, 1, states.NONE), aside)
+
+    async def story() -> None:
+        def asked(reader: access.Reader) -> asyncio.Task[make.Made]:
+            return asyncio.ensure_future(made.made(Request(scope), reader, fleet.page, "html", 0))
+
+        early = [asked(admin) for _ in range(20)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        early[0].cancel()  # the first to ask goes away
+        other = asked(access.Reader("carol", True, "proxy"))
+        user = [asked(access.Reader("alice", False)) for _ in range(2)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(gates) == 4
+        for gate in gates:
+            gate.set_result(None)
+        its = await asyncio.gather(*early[1:], other, *user)
+        assert len({id(one) for one in its[:19]}) == 1
+        late = asked(admin)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gates[-1].set_result(None)
+        await late
+        assert len(begun) == 5
+
+    asyncio.run(story())

@@ -62,31 +62,29 @@ class Maker:
         self._ask = ask
         self._aside = aside
         self._kept: OrderedDict[Key, Made] = OrderedDict()
-        self._making: dict[Key, asyncio.Future[Made]] = {}
+        self._waiting: dict[Key, asyncio.Future[Made]] = {}  # what a thread has yet to begin with
 
     async def made(self, request: Request, reader: Reader, view: View, form: str, tick: int) -> Made:
         """Return the answer, for an admin one that is kept where neither the store nor Slurm's states have changed.
 
-        Pages that ask again after an event share one. ``tick``: the latest event.
+        Who asks for a page before it is begun shares it: of twenty at once two are made. ``tick``: the latest event.
         """
         if not reader.admin:
             its: Made = await self._aside(self._make, request, reader, view, form, tick)
             return its
         key = (form, reader.by, f"{request.url.path}?{request.url.query}")  # ``by``: who came by a proxy has no log-out
         wanted = request.headers.get("preflight-live", "")
-        if not is_whole(wanted):
-            return await self._anew(key, request, reader, view, form, tick)
         kept = self._kept.get(key)
-        if kept and kept.tick >= int(wanted[:12]) and time.monotonic() - kept.at < AGE_S:
+        if kept and is_whole(wanted) and kept.tick >= int(wanted[:12]) and time.monotonic() - kept.at < AGE_S:
             return kept
-        making = self._making.get(key)
-        if making is None:
-            making = self._making[key] = asyncio.ensure_future(self._anew(key, request, reader, view, form, tick))
-            making.add_done_callback(lambda _: self._making.pop(key, None))
-        return await asyncio.shield(making)
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = asyncio.ensure_future(self._anew(key, request, reader, view, form, tick))
+            waiting.add_done_callback(lambda its: self._begun(key) if self._waiting.get(key) is its else None)
+        return await asyncio.shield(waiting)
 
     async def _anew(self, key: Key, request: Request, reader: Reader, view: View, form: str, tick: int) -> Made:
-        made: Made = await self._aside(self._make, request, reader, view, form, tick, self._kept.get(key))
+        made: Made = await self._aside(self._make, request, reader, view, form, tick, key)
         if len(made.packed) <= CACHED_BYTES:
             self._kept[key] = made
             self._kept.move_to_end(key)
@@ -94,9 +92,14 @@ class Maker:
             self._kept.popitem(last=False)
         return made
 
-    def _make(
-        self, request: Request, reader: Reader, view: View, form: str, tick: int, kept: Made | None = None
-    ) -> Made:
+    def _begun(self, key: Key) -> None:
+        self._waiting.pop(key, None)
+
+    def _make(self, request: Request, reader: Reader, view: View, form: str, tick: int, key: Key | None = None) -> Made:
+        kept = None
+        if key is not None:
+            self._begun(key)  # before anything is read: who asks from here on waits for another
+            kept = self._kept.get(key)
         ask = self._ask(request, reader)
         # Asked before anything is read: what comes in between is shown, and the next reader finds another revision.
         of = (ask.store.revision(), ask.states) if reader.admin else None
