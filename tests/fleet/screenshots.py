@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 from selenium.webdriver.common.by import By
 
-from fleet import generator, samples
+from fleet import demo, generator, samples
 from fleet.browser import DESK, PHONE, Browser
 from fleet.collector import Collector
 from preflight.fleet.entry import EntryReader
@@ -30,7 +30,7 @@ PICTURES = (
     ("nodes", "/nodes?sort=verdict", DESK, False),
     ("node", "/node?name=gpu0102", DESK, False),
     ("jobs", "/jobs?verdict=mismatch&since=7d", DESK, False),
-    ("job", "/job?id=4242", DESK, False),
+    ("job", "/job?id=424242", DESK, False),
     ("checks", "/checks?since=4w", DESK, False),
     ("check", "/check?name=gpu.ecc.uncorrected", DESK, False),
     ("drift", "/drift", DESK, False),
@@ -48,6 +48,7 @@ def main(target: Path) -> int:
         raws = chain(generator.month(NODES, DAYS, EACH_DAY, gpus=2), moved())
         while batch := [read(raw) for raw in islice(raws, BATCH)]:
             store.add(batch)
+        demo.check_now(store, NODES)
         token = access.make(store, "carol", "admin")
         collector = Collector(url).start()
         try:
@@ -71,7 +72,7 @@ def moved() -> list[bytes]:
         message="CUDA 12.8 needs a newer driver than 550.54.15", remedy="ask for cuda<=12.4, or another node",
     )  # fmt: skip
     why = ("requeue", "cuda>=12.8: 12.4 here", True)
-    common = {"job": 4242, "user": "alice", "gpus": 2}
+    common = {"job": 424242, "user": "alice", "gpus": 2}
     return [
         samples.report("gpu0002", at, verdict="mismatch", found=[asked], action=why, restart=0, **common),
         samples.report("gpu0003", at + 95, restart=1, driver="570.10.01", **common),

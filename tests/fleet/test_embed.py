@@ -18,7 +18,7 @@ from fleet.test_pages_access import MINE, OTHERS, SECRET, SHARED, bearer, client
 from preflight.checks.finding import Finding
 from preflight.checks.registry import every_check
 from preflight.fleet.entry import EntryReader
-from preflight.fleet.pages import access, app, states
+from preflight.fleet.pages import access, app, make, states
 from preflight.fleet.pages.app import Options
 from preflight.fleet.pages.ask import NotFoundError
 from preflight.fleet.pages.states import State, States
@@ -150,6 +150,7 @@ def test_of_a_job_of_too_many_reports_the_first_are_shown_and_it_is_said(
     raws = [samples.report(f"n{number}", at + number, 7, gpus=1) for number in range(6)]
     store.add([EntryReader().read(raw) for raw in raws])
     monkeypatch.setattr(jobs, "LARGE_BYTES", 0)
+    monkeypatch.setattr(make, "FRESH_S", 0.0)  # the limits change, the store does not
     headers = bearer(access.make(store, "carol", "admin"))
     with client_of(store) as client:
         for limit, shown in ((sum(map(len, raws)), 6), (sum(map(len, raws)) - 1, 5)):
@@ -188,6 +189,7 @@ def test_a_large_jobs_reports_are_unpacked_few_at_a_time(store: Store, monkeypat
 
 
 def test_a_large_job_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make, "FRESH_S", 0.0)
     store.add([EntryReader().read(samples.report("n1", time.time() - 60, 7, gpus=1))])
     headers = bearer(access.make(store, "carol", "admin"))
     urls = ("/job?id=7", "/job?id=7&format=json", "/report?id=7", "/embed/job?id=7", "/api/v1/jobs/7")
@@ -223,7 +225,9 @@ def test_pages_that_take_long_keep_nobody_from_the_door(store: Store, monkeypatc
     monkeypatch.setitem(app.VIEWS, "/drift", ("drift", slow))
     with client_of(store) as client, ThreadPoolExecutor(2 * app.THREADS) as pool:
         try:
-            waiting = [pool.submit(client.get, "/drift", headers=bearer(token)) for _ in range(2 * app.THREADS)]
+            waiting = [
+                pool.submit(client.get, f"/drift?at={at}", headers=bearer(token)) for at in range(2 * app.THREADS)
+            ]
             for _ in range(app.THREADS):
                 assert started.acquire(timeout=60)
             front = {"origin": "http://testserver", "sec-fetch-site": "same-origin"}

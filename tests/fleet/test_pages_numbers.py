@@ -8,6 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from fleet import generator, reckoning
+from preflight import hostlist
 from preflight.fleet.entry import DAY_MS, EntryReader
-from preflight.fleet.pages import access, app, charts, fleet_map, show, states, table
+from preflight.fleet.pages import access, app, cells, charts, fleet_map, show, states, table
 from preflight.fleet.pages.ask import link
+from preflight.fleet.pages.views import common
 from preflight.fleet.query import standing
 from preflight.fleet.query.window import instant
 from preflight.fleet.store.interface import Store
@@ -202,6 +205,20 @@ def test_no_cell_of_a_csv_is_a_formula(text: str) -> None:
 def test_numbers_stay_numbers_in_a_csv() -> None:
     its = table.Table("t", "T", (table.Column("a", "A", "number"), table.Column("b", "B", "share")), [(-5, 0.5)])
     assert table.to_csv(its) == "a,b\r\n-5,0.5\r\n"
+
+
+def test_a_command_to_paste_and_a_list_of_nodes_are_whole() -> None:
+    nodes = tuple(f"gpu{at:05d}" for at in range(0, 8000, 2))
+    columns = (table.Column("nodes", "Nodes", "nodes"), table.Column("command", "To paste", "command"))
+    said = common.resume_command(nodes)
+    its = table.Table("t", "T", columns, [(nodes, said)])
+    (row,) = list(csv.reader(io.StringIO(table.to_csv(its))))[1:]
+    assert set(hostlist.names(row[0])) == set(nodes)
+    assert row[1] == said
+    shown = unescape(str(cells.rows(its)))
+    assert said in shown
+    assert 'tabindex="0"' in shown  # what is scrolled is reached by keys
+    assert "(4,000 nodes)" in shown
 
 
 def test_a_chart_keeps_its_gaps_and_its_scale() -> None:

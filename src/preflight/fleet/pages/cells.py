@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from preflight.fleet.pages.ask import link
-from preflight.fleet.pages.table import LONG, Column, JobRef, NodeRef, Table, fold, iso
+from preflight.fleet.pages.table import LONG, WHOLE, Column, JobRef, NodeRef, Table, fold, iso
 from preflight.fleet.query.window import instant, length
 from preflight.report.clean import clean
 
@@ -51,6 +51,14 @@ def head(table: Table) -> Markup:
 def text(value: object) -> str:
     """Return a text from a report as HTML."""
     return f"<bdi>{_escaped(clean(str(value), LONG))}</bdi>"
+
+
+def command(value: str) -> str:
+    """Return a command to paste as HTML, whole: cut it would be another. A long one is scrolled, by keys too."""
+    shown = escape(clean(value, WHOLE))
+    if len(value) <= SHOWN_NODES:
+        return f'<code class="command"><bdi>{shown}</bdi></code>'
+    return f'<code class="command long" tabindex="0" role="group" aria-label="Command"><bdi>{shown}</bdi></code>'
 
 
 def node_url(ref: NodeRef) -> str:
@@ -98,7 +106,7 @@ def _class(column: Column) -> str:
 
 def _nodes(names: Any) -> str:
     folded = fold(names)
-    return text(folded if len(folded) <= SHOWN_NODES else f"{folded[:SHOWN_NODES]}… ({len(names)} nodes)")
+    return text(folded if len(folded) <= SHOWN_NODES else f"{folded[:SHOWN_NODES]}… ({len(names):,} nodes)")
 
 
 def _check(name: str) -> str:
@@ -125,5 +133,5 @@ _MAKERS: dict[str, Callable[[Any], str]] = {
     "check": _check,
     "nodes": _nodes,
     "lines": lambda lines: "<br>".join(text(line) for line in lines) or NOTHING,
-    "command": lambda value: f'<code class="command">{text(value)}</code>',
+    "command": command,
 }

@@ -38,7 +38,7 @@ def draw(its: Standing, states: States, silent_before_ms: int) -> Markup:
             if look is None:
                 look = looks[key] = _look(VERDICTS[key[0]], state, key[1])
             cells.append(f'<a class="n {look[0]}{middle}{look[1]}"></a>')
-        title = f'<h3><bdi>{name}</bdi> <span class="quiet">{len(cells)}</span></h3>'
+        title = f'<h3><bdi>{name}</bdi> <span class="quiet">{len(cells):,}</span></h3>'
         parts.append(
             f'<section class="cells" data-key="{name}" aria-label="{name}">{title}'
             f'<div class="grid">{"".join(cells)}</div></section>'

@@ -13,6 +13,7 @@ from preflight.hostlist import folded
 from preflight.report.clean import clean
 
 LONG = 2000  # letters of a cell
+WHOLE = 1 << 20  # of a host list and of a command, which are made here and would be others if they were cut
 # What a spreadsheet takes for a formula when a cell begins with it, full-width forms too (OWASP, "CSV Injection").
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -131,15 +132,17 @@ def to_csv(table: Table) -> str:
     return written.getvalue()
 
 
-def inert(text: str) -> str:
-    """Return ``text`` so that no spreadsheet runs it; what is not visible is written as an escape."""
-    text = clean(text, LONG)
+def inert(text: str, most: int = LONG) -> str:
+    """Return ``text`` so that no spreadsheet runs it, cut at ``most``; what is not visible is written as an escape."""
+    text = clean(text, most)
     return f"'{text}" if text.lstrip().startswith(FORMULA) else text
 
 
 def _cell(kind: str, value: Any) -> object:
     if kind == "nodes":
-        return inert(fold(value))
+        return inert(fold(value), WHOLE)
+    if kind == "command":
+        return inert(value, WHOLE)
     if kind == "lines":
         return inert("; ".join(value))
     shown = plain(kind, value)
