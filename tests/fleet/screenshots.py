@@ -49,6 +49,7 @@ def main(target: Path) -> int:
         while batch := [read(raw) for raw in islice(raws, BATCH)]:
             store.add(batch)
         demo.check_now(store, NODES)
+        store.add([read(raw) for raw in drained()])
         token = access.make(store, "carol", "admin")
         collector = Collector(url).start()
         try:
@@ -62,6 +63,24 @@ def main(target: Path) -> int:
             collector.kill()
             store.close()
     return int(max(sizes) > LARGEST)
+
+
+def drained() -> list[bytes]:
+    """Return the health checks that drained three nodes, two of them for one reason."""
+    faults = (
+        ("gpu0211", "gpu.ecc.uncorrected", "gpu 3", "2 uncorrected errors"),
+        ("gpu0307", "gpu.bus", "gpu 5", "GPU 5 is lost: Xid 79"),
+        ("gpu0308", "gpu.bus", "gpu 5", "GPU 5 is lost: Xid 79"),
+    )
+    found = []
+    for at, (node, check, gpu, why) in enumerate(faults):
+        fault = samples.finding(check, "fail", "node", subject=gpu, message=why)
+        action = ("drain", f"preflight:{check}:{gpu}: {why}", True)
+        began = time.time() - 5000 + 1900 * at
+        for when in (began, time.time() - 30):
+            its = action if when == began else ("none", "", True)
+            found.append(samples.report(node, when, None, "health", "unhealthy", its, [fault], gpus=2))
+    return found
 
 
 def moved() -> list[bytes]:
