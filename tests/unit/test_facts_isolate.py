@@ -200,6 +200,6 @@ def test_start_time_survives_a_name_with_brackets() -> None:
         assert plain >= (start_time(os.getpid()) or 0)
     finally:
         os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         assert start_time(pid) is None  # a zombie is gone
         os.waitpid(pid, 0)
