@@ -1,6 +1,7 @@
 """What holds for every test: no time limit, nor in hypothesis' own examples (a busy machine fails no test), and
 the usual umask, whatever a test before it in this process, or a thread that it left, has set."""
 
+import functools
 import inspect
 import os
 
@@ -22,10 +23,13 @@ if "mix_stderr" in inspect.signature(click.testing.CliRunner.__init__).parameter
     _made = click.testing.CliRunner.__init__
 
     def _apart(self: click.testing.CliRunner, *arguments: object, **named: object) -> None:
-        _made(self, *arguments, **{"mix_stderr": False, **named})  # type: ignore[arg-type]
+        _made(self, *arguments, **{"mix_stderr": False, **named})
 
-    setattr(click.testing.CliRunner, "__init__", _apart)  # noqa: B010 (mypy refuses an assignment)
-    setattr(click.testing.Result, "output", property(lambda self: self.stdout + self.stderr))  # noqa: B010
+    click.testing.CliRunner.__init__ = _apart
+    # It flushes stdout alone before it reads what was written.
+    _wrapper = click.testing._NamedTextIOWrapper
+    _wrapper.__init__ = functools.partialmethod(_wrapper.__init__, write_through=True)
+    click.testing.Result.output = property(lambda self: self.stdout + self.stderr)
 
 
 @pytest.fixture(autouse=True)

@@ -71,7 +71,7 @@ def test_the_commands_of_the_pages_run_as_they_stand_there(tmp_path: Path) -> No
                 if line.endswith("preflight install"):
                     assert system.prolog(job=1).returncode == 0
 
-        system.run("ln", "-sf", f"{PREFIX}/bin/preflight", "/usr/local/bin/preflight")
+        system.run("ln", "-sf", f"{PREFIX}/bin/preflight", "/usr/bin/preflight")
         health, none_before, findings = (0, 1, 4), (2,), (0, 1)
         ends = {"--phase health": health, "--rollback": none_before, "doctor": findings}
         page("README.md", ends=ends)
@@ -84,7 +84,7 @@ def test_the_commands_of_the_pages_run_as_they_stand_there(tmp_path: Path) -> No
         page("docs/install/selinux.md", ends=ends)
         shell(system, "mkdir -p /srv/images/node", f"cp {PREFIX}/lib/slurm/preflight.so .")
         page("docs/install/images.md")
-        shell(system, "preflight uninstall --all", "rm /usr/local/bin/preflight", "make packages")
+        shell(system, "preflight uninstall --all", "rm /usr/bin/preflight", "make packages")
         shell(system, "apt-get update")
         (system.root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
         (system.root / "usr/sbin/policy-rc.d").chmod(0o755)

@@ -252,6 +252,7 @@ class Journald:
 
 
 @real
+@pytest.mark.skipif("PREFLIGHT_OLDEST" in os.environ, reason="scripts/test-oldest: a chroot is no place of mounts")
 def test_what_programs_send_to_the_journal_is_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = crash("nccl forger")  # the positive control: a record of the kernel's own
     xid = b"NVRM: Xid (PCI:0000:fe:00): 79, GPU has fallen off the bus. sent as "

@@ -87,6 +87,7 @@ def test_root_leaves_out_what_others_can_change(places, what):
 
 
 @as_root
+@pytest.mark.skipif("PREFLIGHT_OLDEST" in os.environ, reason="scripts/test-oldest: a chroot is no place of mounts")
 def test_root_reads_its_spool_on_an_overlay_and_no_file_that_is_mounted_there(tmp_path):
     """A stateless node's root: a layer in memory over an image; a file's device is then not its directory's."""
     spool = tmp_path / "root/spool"
