@@ -47,30 +47,33 @@ def use(package: str) -> None:
     """Import the modules of ``package`` from its bundle from now on, where there is one that fits; never raises."""
     mine = mark()
     at = len(mine)
+    path = f"{package}/{NAME}"
     try:
-        file = os.open(f"{package}/{NAME}", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return
-    finder = None
-    try:
-        first = os.pread(file, at + HEAD, 0)
+        with open(path, "rb", 0) as file:
+            first = file.read(at + HEAD)
+            size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(first[at + 24 : at + 32], "big")
-        size = os.fstat(file).st_size
-        if first[:at] == mine and int.from_bytes(first[at : at + 8], "big") == size > length:
-            index, groups = _loaded(file, 0, (at + HEAD, length, first[at + 32 :]))
-            finder = _Finder(os.path.dirname(package), index, groups, file, at + HEAD + length)
+        if first[:at] != mine or int.from_bytes(first[at : at + 8], "big") != size or size <= length:
+            return  # of another Python, or cut off
+        index, groups = _loaded(path, 0, (at + HEAD, length, first[at + 32 :]))
+        finder = _Finder(os.path.dirname(package), index, groups, path, at + HEAD + length)
     except DAMAGED:
-        pass
-    if finder is not None and finder.has(_OWN):
+        return
+    if finder.has(_OWN):  # else there is another package
         sys.meta_path.insert(0, finder)
-    else:  # of another Python, cut off, damaged, or there is another package
-        os.close(file)
 
 
-def _loaded(file: int, begin: int, part: Part) -> Any:
-    """Return what was marshalled in a part of the file; raises one of DAMAGED."""
+def _loaded(path: str, begin: int, part: Part) -> Any:
+    """Return what was marshalled in a part of the file; raises one of DAMAGED.
+
+    It is opened each time: a probe's child closes all descriptors that it inherits.
+    """
     offset, length, made = part
-    data = os.pread(file, length, begin + offset)
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        data = os.pread(file, length, begin + offset)
+    finally:
+        os.close(file)
     if _imp.source_hash(_KEY, data) != made:
         raise ValueError("damaged")
     return marshal.loads(data)
@@ -89,7 +92,7 @@ def mark() -> bytes:
 class _Finder:
     """Finder and loader in one, for the modules of one bundle."""
 
-    def __init__(self, directory: str, index: dict[str, Entry], groups: Groups, bundle: int, begin: int) -> None:
+    def __init__(self, directory: str, index: dict[str, Entry], groups: Groups, bundle: str, begin: int) -> None:
         self._directory, self._index, self._groups, self._bundle, self._begin = directory, index, groups, bundle, begin
         self._found: dict[str, CodeType] = {}
         self._damaged = False

@@ -1,7 +1,8 @@
 """Making the one file of a hook's compiled modules (`preflight.bundle`) beside the copied package.
 
-Text that only a reader of the source needs is left out: of docstrings those of decorated functions stay, for a
-check's and a fact's is its help.
+What only a reader of the source needs is left out: of docstrings those of decorated functions stay, for a check's and
+a fact's is its help; of annotations those of classes, which name a tuple's fields; of where each instruction stands its
+line.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import __future__
 import ast
 import marshal
 import os
+import sys
 from collections.abc import Iterator
 from types import CodeType
 
@@ -25,7 +27,8 @@ ROOMS = ("", "catalog", "facts", "requirements", "policy", "checks", "slurm", "r
 # A module -> what else is sure to be imported when it is ("…*": every check in that place), and which of these modules
 # come before it. A hook that does not come to one of these imports no more for it.
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "preflight.hooks.run": (("preflight.hooks.main",), ()),
+    "preflight.start": (("preflight.hooks.main",), ()),
+    "preflight.hooks.run": (("preflight.hooks.passing",), ("preflight.start",)),
     "preflight.hooks.prolog": (
         ("preflight.checks.*", *(f"preflight.facts.{subject}" for subject in ALWAYS + DESCRIBES)),
         ("preflight.hooks.run",),
@@ -37,6 +40,17 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "preflight.hooks.health": (("preflight.checks.*", "preflight.checks.health.*"), ("preflight.hooks.run",)),
     "preflight.facts.gpu": (("preflight.facts.nvml_direct.calls",), ("preflight.hooks.run",)),
     "preflight.requirements.grammar": (("preflight.requirements.evaluate",), ("preflight.hooks.prolog",)),
+    "preflight.facts.driver": (
+        (
+            *(f"preflight.facts.{one}" for one in ("gpus", "kernel_log", "kept", "kmsg.source", "nvml_result")),
+            *(f"preflight.slurm.gres.{one}" for one in ("match", "order")),
+        ),
+        ("preflight.hooks.prolog",),
+    ),
+    "preflight.facts.cuda": (
+        tuple(f"preflight.catalog.{one}" for one in ("runs", "drivers", "compiled.toolkits", "compiled.drivers")),
+        ("preflight.hooks.prolog", "preflight.requirements.grammar"),
+    ),
 }
 
 
@@ -77,15 +91,75 @@ def make(package: str, named: str = "") -> None:
 
 
 def _compiled(tree: ast.Module, path: str) -> CodeType:
-    """Return a module's code, without docstrings and the import of annotations: its flag does what that asks for."""
+    """Return a module's code without what only a reader needs, and without the import of annotations: its flag does
+    what that asks for.
+    """
     _without_docs(tree)
+    _Bare().visit(tree)
     flags = 0
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             flags |= __future__.annotations.compiler_flag
     tree.body = [one for one in tree.body if not (isinstance(one, ast.ImportFrom) and one.module == "__future__")]
-    code: CodeType = compile(tree, path, "exec", flags, dont_inherit=True)
-    return code
+    return by_line(compile(tree, path, "exec", flags, dont_inherit=True))
+
+
+def by_line(code: CodeType) -> CodeType:
+    """Return the code with the line of each instruction, but not its columns: a fifth of what is read and unmarshalled.
+
+    From Python 3.11 on; the form is that of CPython's Objects/locations.md, of which two kinds are used: a line without
+    columns, and no line.
+    """
+    if sys.version_info < (3, 11):
+        return code
+    out, last = bytearray(), code.co_firstlineno
+    for start, end, line in code.co_lines():
+        units = (end - start) // 2  # an entry is of eight at most
+        for at in range(0, units, 8):
+            kind = 15 if line is None else 13
+            out.append(0x80 | kind << 3 | (min(units - at, 8) - 1))
+            if line is not None:
+                out += _signed(line - last)
+                last = line
+    consts = tuple(by_line(one) if isinstance(one, CodeType) else one for one in code.co_consts)
+    return code.replace(co_linetable=bytes(out), co_consts=consts)
+
+
+def _signed(number: int) -> bytes:
+    """Return a number as six bits a byte, the lowest first, the first of all its sign."""
+    left = -number << 1 | 1 if number < 0 else number << 1
+    out = bytearray()
+    while left >= 64:
+        out.append(0x40 | left & 63)
+        left >>= 6
+    return bytes((*out, left))
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes the annotations of functions, and of what is in no class, away."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Take them from the function and all that is in it."""
+        node.returns = None
+        every = node.args
+        for one in (*every.posonlyargs, *every.args, *every.kwonlyargs, every.vararg, every.kwarg):
+            if one is not None:
+                one.annotation = None
+        self.generic_visit(node)
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Leave those of a class: they name a tuple's fields."""
+        for one in node.body:
+            if not isinstance(one, ast.AnnAssign):
+                self.visit(one)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Leave what only declares a name: within a function it makes it the function's."""
+        if node.value is None:
+            return node
+        return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
 
 
 def grouped(trees: dict[str, ast.Module]) -> dict[str, list[str]]:

@@ -6,7 +6,6 @@ written here stays when the child is killed in the middle of a call.
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 
@@ -22,6 +21,8 @@ class Board:
     """
 
     def __init__(self, shared: bool = False) -> None:
+        import mmap
+
         self.descriptor: int | None = None
         if shared and hasattr(os, "memfd_create"):
             try:

@@ -13,7 +13,6 @@ import os
 import time
 
 from preflight import jsonio
-from preflight.facts.board import Board
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -21,9 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from preflight.facts.board import Board
+
 REAP_S = 0.2
 LASTING_S = 3600.0  # seconds after which a child that was left to go on ends by its own alarm
 SPARE_S = 1.0  # the child's own alarm rings this much after its deadline, should the parent have died
+
+
+class Unfinished(Exception):
+    """In an `expendable` process: a probe did not come to its end. What that means, its parent finds out."""
+
+
+class _Here:
+    """Whether this process is a child that may hang (`expendable`): it runs probes itself, and forks none."""
+
+    on = False
 
 
 class Pace(NamedTuple):
@@ -77,7 +88,7 @@ class Channel:
     An announcement is "@SECONDS CALL", by time.monotonic().
     """
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board | _Lines) -> None:
         self._board = board
 
     def tell(self, message: dict[str, Any]) -> None:
@@ -92,7 +103,7 @@ class Channel:
 class Child:
     """A started probe. ``lasting``: one that has not finished by the deadline is left to go on."""
 
-    def __init__(self, name: str, pid: int, descriptor: int, board: Board, lasting: bool = False) -> None:
+    def __init__(self, name: str, pid: int, descriptor: int, board: Board | _Lines, lasting: bool = False) -> None:
         self.name = name
         self.pid = pid
         self.descriptor = descriptor
@@ -132,6 +143,8 @@ class Child:
         """
         os.close(self.descriptor)
         told = Transcript(self.board.read())
+        if _Here.on and not told.finished:
+            raise Unfinished(self.name)
         shared = self.board.descriptor
         self.board.close()
         if told.finished:
@@ -155,6 +168,49 @@ class Child:
             _ending_alone.append(left)
         state = "" if left is None else process_state(left)
         return Outcome(told.messages, False, told.doing, left, died, state=state, pace=told.pace())
+
+
+class _Lines:
+    """The board of a probe that this process runs itself."""
+
+    descriptor = None
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``."""
+        self._data += data
+
+    def read(self) -> bytes:
+        """Return all that was written."""
+        return bytes(self._data)
+
+    def close(self) -> None:
+        """Do nothing: it is this process's own."""
+
+
+class _Done(Child):
+    """A probe that this process ran itself (`expendable`)."""
+
+    def __init__(self, name: str, function: Callable[[Channel], None]) -> None:
+        lines = _Lines()
+        super().__init__(name, os.getpid(), -1, lines)
+        self.closed = True
+        channel = Channel(lines)
+        function(channel)
+        channel.tell({"end": True, "at": round(time.monotonic(), 4)})
+
+    def wait(self, until: float) -> bool:
+        """Return that it has ended."""
+        return True
+
+    def conclude(self, reap_s: float = REAP_S) -> Outcome:
+        """Return what it told; raises Unfinished."""
+        told = Transcript(self.board.read())
+        if not told.finished:
+            raise Unfinished(self.name)
+        return Outcome(told.messages, True, pace=told.pace())
 
 
 # Children that were not waited for, or not longer; reaped when the next one starts, in a process that lives long.
@@ -195,11 +251,15 @@ def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60
     """Fork a child that runs ``function(channel)`` and return at once. Raises OSError when it can't be forked.
 
     ``deadline_s``: seconds after which (and SPARE_S) the child ends by itself, in case nobody collects it; of a
-    ``lasting`` one LASTING_S.
+    ``lasting`` one LASTING_S. In an `expendable` process the function is run at once, and what it raises is raised.
     """
+    if _Here.on:
+        return _Done(name, function)
     if not hasattr(os, "fork"):
         raise OSError(errno.ENOSYS, "this system cannot fork")
     _ending_alone[:] = [pid for pid in _ending_alone if _reap(pid, 0.0) is None]
+    from preflight.facts.board import Board
+
     board = Board(shared=lasting)
     reading, writing = os.pipe()
     try:
@@ -219,6 +279,40 @@ def run_child(name: str, function: Callable[[Channel], None], deadline_s: float)
     """Run ``function`` in a child and return its outcome, at most ``deadline_s`` + REAP_S seconds later."""
     deadline = time.monotonic() + deadline_s
     return start(name, function, deadline_s).collect(deadline)
+
+
+def expendable(function: Callable[[], bool], deadline_s: float, beside: Child | None = None) -> tuple[int, int]:
+    """Fork a child that may hang itself; return its pid, and a pipe that says how it ended. Raises OSError.
+
+    It runs ``function``, and probes itself instead of forking a child for each (`start`). The pipe gives b"+" where
+    that returned True, and its end where not, whatever became of the child. ``deadline_s`` as in `start`.
+    ``beside``: a probe that runs already, which this child may wait for, too.
+    """
+    reading, writing = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
+    if pid == 0:
+        try:
+            if beside is not None and beside.descriptor == 3:
+                beside.descriptor = os.dup(3)
+            _detach(writing, deadline_s, None if beside is None else beside.descriptor)
+            _Here.on = True
+            if function():
+                os.write(3, b"+")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    return pid, reading
+
+
+def end(pid: int) -> bool:
+    """End a child of ours and its session; return whether it is gone within REAP_S, else it is abandoned."""
+    _kill(pid)
+    return _reap(pid, REAP_S) is not None
 
 
 class Transcript:

@@ -39,18 +39,20 @@ def _began() -> float:
 
 def parse(arguments: list[str]) -> tuple[str, str, str]:
     """Return (phase, config, run directory); raises ValueError with one line."""
-    from preflight.hooks.notes import RUN_DIR
-    from preflight.policy.model import DEFAULT_PATH
-
     if not arguments or arguments[0] not in PHASES:
         raise ValueError(f"needs one of {', '.join(PHASES)}")
-    values = {"--config": DEFAULT_PATH, "--run-dir": RUN_DIR}
+    values = {"--config": "", "--run-dir": ""}
     rest = arguments[1:]
     while rest:
         if rest[0] not in values or len(rest) < 2:
             raise ValueError(f"unknown argument {rest[0]!r}; known are --config FILE and --run-dir DIR")
         values[rest[0]] = rest[1]
         rest = rest[2:]
+    if not (values["--config"] and values["--run-dir"]):  # the scripts name both
+        from preflight.hooks.notes import RUN_DIR
+        from preflight.policy.model import DEFAULT_PATH
+
+        values = {"--config": values["--config"] or DEFAULT_PATH, "--run-dir": values["--run-dir"] or RUN_DIR}
     return arguments[0], values["--config"], values["--run-dir"]
 
 
@@ -64,6 +66,10 @@ def _run(phase: str, config: str, run_dir: str, began: float) -> int:
     run = start(phase, config, run_dir, os.environ, began)
     backstop(run.deadline - time.monotonic())
     if phase == "prolog":
+        from preflight.hooks.passing import passes
+
+        if passes(run):
+            return 0
         from preflight.hooks.prolog import prolog as hook
     elif phase == "epilog":
         from preflight.hooks.epilog import epilog as hook

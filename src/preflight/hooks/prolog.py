@@ -26,13 +26,29 @@ def prolog(run: Run) -> int:
     return STOP if stop else 0
 
 
+def passing(run: Run, deadline: float) -> bool:
+    """Judge the job's start and put it on record where nothing is to be done; return False where anything might be.
+
+    Then nothing was done. ``deadline``: the time.monotonic() instant by which facts must have come.
+    """
+    question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run), standing=run.standing)
+    found = assess(question, run.reading, deadline)
+    if any(one.status == "fail" and one.blame == "node" for one in found.findings):
+        return False
+    decision = decide(run.phase, found.findings, run.policy, run.killed)
+    if decision.kind != "none":
+        return False
+    record.finish(run, record.make(run, found, decision))
+    return True
+
+
 def over_time(run: Run, found: Assessment) -> Assessment:
     """Return the findings in the light of earlier ones: a failed one waits until it may be acted on (`after`, `for`).
 
     Nothing is read or written on a node where nothing fails, or has failed within a day.
     """
     fails = any(one.status == "fail" and one.blame == "node" for one in found.findings)
-    if not fails and not _has_streaks(run):
+    if not fails and not has_streaks(run):
         return found
     from preflight.hooks.streaks import Streaks
 
@@ -44,14 +60,15 @@ def over_time(run: Run, found: Assessment) -> Assessment:
 
 def flaps(run: Run) -> dict[str, int]:
     """Return how often within a day each "check|subject" began to fail, {} where none did."""
-    if not _has_streaks(run):
+    if not has_streaks(run):
         return {}
     from preflight.hooks.streaks import Streaks
 
     return Streaks(run.policy.report.spool, run.node).flaps()
 
 
-def _has_streaks(run: Run) -> bool:
+def has_streaks(run: Run) -> bool:
+    """Return whether a check of this node failed within a day."""
     return os.path.exists(f"{run.policy.report.spool}/streaks-{run.node}.json")
 
 

@@ -68,7 +68,7 @@ class Run(NamedTuple):
 def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str], began: float) -> Run:
     """Return the run that Slurm's ``environment`` describes; never fails for a wrong policy."""
     node = environment.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
-    rundir.watch(run_dir)
+    rundir.watch(run_dir, ahead=phase != "prolog")
     spool.watch(run_dir, node)
     policy = cached_policy(config, node, run_dir, _unknown_checks)
     slurm_conf = environment.get("SLURM_CONF", "")

@@ -18,7 +18,7 @@ ALIVE = ".alive"  # in the directory: root's, which no user can lock
 # What stands in the directory between runs: files NAME-*, and directories of files. Uninstalling removes them.
 KEPT = (
     *("policy", "gres", "facts", "kept", "stuck", "drain", "clock", "counters", "kernel-log", "site"),
-    *("cluster", "expected", "pruned"),
+    *("cluster", "expected", "pruned", "slow"),
 )
 FOLDERS = ("task", "pending", "released", "unkept", "agent")
 BUDGET_S = 1.0  # for the child, in all
@@ -29,12 +29,13 @@ TRUST_S = 1.0  # how long what was seen is believed
 class _Watch:
     """Whether the directory answers; asked before each change in it."""
 
-    def __init__(self, run_dir: str) -> None:
+    def __init__(self, run_dir: str, ahead: bool = True) -> None:
         self._run_dir, self._pid = run_dir, os.getpid()
         self._seen, self._gone, self._unlocked = 0.0, False, False
         self._child: Child | None = None
         self._missing = not os.path.isdir(f"{run_dir}/task")
-        self._start()
+        if ahead or self._missing:
+            self._start()
         if self._missing:
             self.answers()  # nothing is made behind the back of a hook that is over
 
@@ -77,6 +78,11 @@ class _Watch:
             self._unlocked = True
             return os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
+    def look_here(self) -> bool:
+        """Return whether it answers, looked at by this process itself: a child that may hang (isolate.here)."""
+        self._pid, self._seen, self._child = os.getpid(), 0.0, None
+        return self.answers()
+
     def answers(self) -> bool:
         """Return whether the directory may be changed now."""
         if self._gone or os.getpid() != self._pid:  # a child of ours is left alone where it hangs
@@ -94,13 +100,29 @@ class _Watch:
         return not self._gone
 
 
-def watch(run_dir: str) -> None:
-    """Make root's runtime directory and guard it; users may pass through it (task prolog), and write nowhere in it."""
+class _Last:
+    """The watch of this run's directory, None where that is in memory."""
+
+    watch: _Watch | None = None
+
+
+def watch(run_dir: str, ahead: bool = True) -> None:
+    """Make root's runtime directory and guard it; users may pass through it (task prolog), and write nowhere in it.
+
+    ``ahead``: a child looks at once whether it answers, else before the first change in it.
+    """
     if in_memory(run_dir):
+        _Last.watch = None
         files.guard("", None)
         make_run_dir(run_dir)
     else:
-        files.guard(f"{run_dir}/", _Watch(run_dir).answers)
+        _Last.watch = _Watch(run_dir, ahead)
+        files.guard(f"{run_dir}/", _Last.watch.answers)
+
+
+def answers_here() -> bool:
+    """Return whether the directory answers, looked at by this process itself: a child that may hang."""
+    return _Last.watch is None or _Last.watch.look_here()
 
 
 def make_run_dir(run_dir: str) -> None:
