@@ -10,7 +10,7 @@ import pytest
 
 from unit.hook_site import JOB, REQUIRE, Site
 
-HEAVY = ("click", "jinja2", "dataclasses", "tomllib", "distro", "subprocess", "logging", "asyncio", "packaging")
+HEAVY = ("click", "jinja2", "dataclasses", "tomllib", "tomli", "distro", "subprocess", "logging", "asyncio", "packaging")
 # Beyond the rule: docs/decisions/hot-path-imports.md.
 SPARED = ("typing", "json", "re", "enum", "contextlib", "collections", "functools")
 PARENTS = ("pynvml", "ClusterShell", "ctypes", "preflight.cli", "preflight.report.render", "preflight.slurm.commands")
@@ -82,7 +82,7 @@ def test_the_health_check_is_as_light(hooked: Site, tmp_path: Path) -> None:
 def test_a_cold_cache_does_import_them_so_that_this_test_can_fail(hooked: Site, tmp_path: Path) -> None:
     hooked.policy('[[expect]]\nnodes = "n[1-9]"\nrequire = "kernel>=4"')
     names = modules(hooked, tmp_path / "modules", **JOB, SLURM_JOB_GPUS="0")
-    assert {"tomllib", "preflight.hostlist"} <= names
+    assert {"tomllib" if sys.version_info >= (3, 11) else "tomli", "preflight.hostlist"} <= names
     assert loaded(modules(hooked, tmp_path / "modules", **JOB, SLURM_JOB_GPUS="0"), HEAVY + PARENTS) == []
 
 
