@@ -10,7 +10,18 @@ import pytest
 
 from unit.hook_site import JOB, REQUIRE, Site
 
-HEAVY = ("click", "jinja2", "dataclasses", "tomllib", "tomli", "distro", "subprocess", "logging", "asyncio", "packaging")
+HEAVY = (
+    "click",
+    "jinja2",
+    "dataclasses",
+    "tomllib",
+    "tomli",
+    "distro",
+    "subprocess",
+    "logging",
+    "asyncio",
+    "packaging",
+)
 # Beyond the rule: docs/decisions/hot-path-imports.md.
 SPARED = ("typing", "json", "re", "enum", "contextlib", "collections", "functools")
 PARENTS = ("pynvml", "ClusterShell", "ctypes", "preflight.cli", "preflight.report.render", "preflight.slurm.commands")
