@@ -84,7 +84,7 @@ def test_the_commands_of_the_pages_run_as_they_stand_there(tmp_path: Path) -> No
         page("docs/install/selinux.md", ends=ends)
         shell(system, "mkdir -p /srv/images/node", f"cp {PREFIX}/lib/slurm/preflight.so .")
         page("docs/install/images.md")
-        shell(system, "preflight uninstall --all", "rm /usr/bin/preflight", "make packages")
+        shell(system, "preflight uninstall --all", "rm /usr/bin/preflight preflight.so", "make packages")
         shell(system, "apt-get update")
         (system.root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
         (system.root / "usr/sbin/policy-rc.d").chmod(0o755)
