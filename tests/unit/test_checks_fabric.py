@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,33 @@ def test_facts_recorded_without_the_bus_are_skipped() -> None:
     view = View({"gpus": {"count": 0, "devices": [], "stuck_at": None}}, {})
     found = run_checks(Context("health", view, view, Policy()))
     assert [one.status for one in found if one.check == "gpu.pci"] == ["skip"]
+
+
+def structure(name: str, uuid: int, *more: str, version: int = 0) -> type[ctypes.Structure]:
+    """A structure of the fabric as a release of nvidia-ml-py has it: ``uuid`` bytes of its cluster's."""
+    words = [(one, ctypes.c_uint) for one in ("status", "cliqueId", "state", *more)]
+    fields = [*([("version", ctypes.c_uint)] if version else []), ("clusterUuid", ctypes.c_char * uuid), *words]
+
+    def begin(self: ctypes.Structure) -> None:
+        ctypes.Structure.__init__(self, **({"version": version} if version else {}))
+
+    return type(name, (ctypes.Structure,), {"_fields_": fields, "__init__": begin})
+
+
+@pytest.mark.parametrize("second", [True, False])
+def test_structures_as_older_bindings_have_them_tell_the_same(
+    node: Node, second: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """12.570: no third version, the second by another name, and the first with a UUID of 80 bytes."""
+    import pynvml
+
+    for name in ("c_nvmlGpuFabricInfo_v2_t", "c_nvmlGpuFabricInfo_v3_t"):
+        monkeypatch.delattr(pynvml, name, raising=False)
+    monkeypatch.setattr(pynvml, "c_nvmlGpuFabricInfoV_t", structure("V", 16, "healthMask", version=0x02000024))
+    monkeypatch.setattr(pynvml, "c_nvmlGpuFabricInfo_t", structure("First", 80))
+    old = {} if second else {"ret.nvmlDeviceGetGpuFabricInfoV": 13}
+    for state, told in ((3, "pass"), (2, "fail"), (0, "skip")):
+        found = node.findings("gpu.fabric", **{"gpu.*.fabric.state": state}, **old)
+        assert {one.status for one in found} == {told}, state
+    devices = node.facts(**{"gpu.*.fabric.health_mask": 5}, **old).facts["gpus"]["devices"]
+    assert {one["fabric_health_mask"] for one in devices} == {5 if second else 0}

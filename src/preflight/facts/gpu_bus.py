@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from preflight.facts.nvml import NOT_SUPPORTED, Fault, call
 
 TYPE_CHECKING = False  # as typing's, without importing it
@@ -15,11 +17,14 @@ def fabric(nvml: Any, handle: Any) -> tuple[int, int, int, int]:
 
     ``state``: 0 not supported, 1 not started, 2 in progress, 3 completed; ``status``, an nvmlReturn_t, holds once
     completed (nvmlGpuFabricState_t of nvml.h). The mask (driver 545 and later) and the summary (570 and later) are 0
-    where the driver has none. Drivers before 525 know no fabric, and run no GPU that has one.
+    where the driver, or an nvidia-ml-py of release 12, has none. Drivers before 525 know no fabric, and run no GPU that
+    has one.
     """
+    second = "c_nvmlGpuFabricInfo_v2_t"
     for function, kind in (
         ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v3_t"),
-        ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v2_t"),
+        # nvidia-ml-py 12.570 and 12.575 have it by its former name alone.
+        ("nvmlDeviceGetGpuFabricInfoV", second if hasattr(nvml, second) else "c_nvmlGpuFabricInfoV_t"),
         ("nvmlDeviceGetGpuFabricInfo", "c_nvmlGpuFabricInfo_t"),
     ):
         if not hasattr(nvml, function) or not hasattr(nvml, kind):
@@ -32,10 +37,22 @@ def fabric(nvml: Any, handle: Any) -> tuple[int, int, int, int]:
                 continue
             raise
         health = int(getattr(info, "healthMask", 0)), int(getattr(info, "healthSummary", 0))
-        return int(info.state), int(info.status), *health
+        return *_state(info), *health
     if not hasattr(nvml, "nvmlDeviceGetGpuFabricInfo"):
         raise Fault("FunctionNotFound")
     raise Fault(NOT_SUPPORTED)
+
+
+def _state(info: Any) -> tuple[int, int]:
+    """Return (state, status). NVML writes a cluster's UUID of 16 bytes, and both words stand behind it.
+
+    In nvidia-ml-py up to 13.590 the first version's UUID has 80 bytes: its state would always be 0.
+    """
+    uuid = getattr(type(info), "clusterUuid", None)
+    if uuid is None or uuid.size == 16:
+        return int(info.state), int(info.status)
+    raw = bytes(info)
+    return int.from_bytes(raw[24:28], sys.byteorder), int.from_bytes(raw[16:20], sys.byteorder)
 
 
 def _reference(nvml: Any) -> Callable[[Any], Any]:
