@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from datetime import datetime
 from typing import Any
@@ -70,6 +71,27 @@ def drains(reports: list[dict[str, Any]], begin: int, end: int) -> list[tuple[st
     return sorted((one for one in found if begin <= one[1] < end), key=lambda one: (one[1], one[0]))
 
 
+def withheld(
+    reports: list[dict[str, Any]], begin: int, end: int
+) -> dict[tuple[str, str], tuple[int, tuple[str, ...], int]]:
+    """Return (kind, check) -> (times, nodes, time of the last) of what was not done in a window."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for one in reports:
+        action = one["action"]
+        if action["kind"] != "none" and not action["enforced"] and begin <= one["at"] < end:
+            found[action["kind"], cause(one)].append(one)
+    return {
+        key: (len(its), tuple(sorted({one["node"] for one in its})), max(one["at"] for one in its))
+        for key, its in found.items()
+    }
+
+
+def cause(report: dict[str, Any]) -> str:
+    """Return the check that a report's action is for: the first that failed, else the first that did not pass."""
+    loud = [row for row in report["findings"] if row["status"] in LOUD]
+    return next((row["check"] for row in loud if row["status"] == "fail"), loud[0]["check"] if loud else "")
+
+
 def failing(reports: list[dict[str, Any]], days: range) -> dict[tuple[str, str], tuple[int, int]]:
     """Return (check, status) -> (nodes, runs), counting each finding, on whole days."""
     nodes: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -128,9 +150,12 @@ def totals(reports: list[dict[str, Any]]) -> Counter[tuple[str, ...]]:
             status = ("fail", "unknown", "warn").index(row["status"])
             found["findings", cluster, row["check"], str(status), row["blame"]] += 1
         if action["kind"] != "none":
-            cause = next((row["check"] for row in loud if row["status"] == "fail"), loud[0]["check"] if loud else "")
-            found["actions", cluster, action["kind"], cause, str(int(action["enforced"]))] += 1
-            if action["kind"] == "drain" and not action["enforced"] and action["detail"].startswith("drain breaker"):
+            found["actions", cluster, action["kind"], cause(one), str(int(action["enforced"]))] += 1
+            if (
+                action["kind"] == "drain"
+                and not action["enforced"]
+                and re.match("drain breaker: [0-9]", action["detail"])
+            ):
                 found["breaker", cluster, "", "", ""] += 1
     return found
 

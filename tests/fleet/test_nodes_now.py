@@ -22,7 +22,7 @@ from preflight.fleet.entry import EntryReader
 from preflight.fleet.keys import DAY_MS
 from preflight.fleet.pages import access, app
 from preflight.fleet.pages.states import State, States, Watch, parse
-from preflight.fleet.query import actions, drift, jobs, node, search, status
+from preflight.fleet.query import actions, drift, jobs, node, search, status, withheld
 from preflight.fleet.query.window import Window
 from preflight.fleet.store import postgres, sqlite, sqlite_reader
 from preflight.fleet.store.interface import Store, StoreError
@@ -34,6 +34,7 @@ ALWAYS = Window(0, 1 << 50)
 FAULT = samples.finding("gpu.ecc.uncorrected", "fail", "node", subject="gpu 3")
 WARM = samples.finding("gpu.temperature", "warn", "node", subject="gpu 0")
 DRAIN = ("drain", "preflight:gpu.ecc.uncorrected:gpu 3: 3 uncorrected errors", True)
+BREAKER = ("drain", "drain breaker: 3 of 9 nodes", False)
 HOUR_S, MINUTE_S = 3600.0, 60.0
 
 
@@ -233,7 +234,14 @@ def test_a_node_that_got_its_clusters_name_is_one_node(url: str) -> None:
     add(store, samples.report("n3", now - 50 * HOUR_S, job=5, cluster=""))
     found = CliRunner().invoke(fleet, ["node", "n1", "--store", url])
     assert (found.exit_code, 'n1: --cluster "" or lab' in found.output) == (1, True)
+    add(store, samples.report("n1", now - 4 * HOUR_S, phase="health", cluster="", action=BREAKER, boot=boot))
+    add(store, samples.report("n3", now - 49 * HOUR_S, phase="health", cluster="", action=BREAKER))
+    assert withheld.by_cluster(store, ALWAYS) == {("", "drain"): 2}
     assert forget.supersede(store) == 2
+    assert withheld.by_cluster(store, ALWAYS) == {("lab", "drain"): 1, ("", "drain"): 1}
+    assert withheld.trips(store, ALWAYS) == 2
+    (undone,) = withheld.on_nodes(store, Window(round((now - 24 * HOUR_S) * 1000), round((now + 1) * 1000)))
+    assert (undone.times, undone.nodes) == (1, ("n1",))
     assert listed(store) == {("lab", "n1"), ("lab", "n2"), ("", "n3")}
     assert node.find(store, "n1") == [("lab", "n1")]
     its = node.history(store, "lab", "n1", ALWAYS)
@@ -241,13 +249,13 @@ def test_a_node_that_got_its_clusters_name_is_one_node(url: str) -> None:
         (round((now - 5 * HOUR_S) * 1000), round((now - 60) * 1000), "preflight")
     ]
     assert [one.up_ms for one in its.boots] == [round(boot[1] * 1000), round(other[1] * 1000)]
-    assert sum(sum(day.runs.values()) for day in its.days) == 3
+    assert sum(sum(day.runs.values()) for day in its.days) == 4
     day = Window(round((now - 24 * HOUR_S) * 1000), round((now + 1) * 1000))
     known = jobs.jobs(store, day, node=("lab", "n1"))
     assert [(one.cluster, one.job, one.reports) for one in known] == [("lab", 1, 2)]
     (job,) = search.by_number(store, 1)
     assert set(search.reports_of(store, job, 9)) == {drained, later}  # as the node wrote them
-    assert store.rows("SELECT sum(runs) FROM node_days") == [(6,)]
+    assert store.rows("SELECT sum(runs) FROM node_days") == [(8,)]
     assert store.rows("SELECT count(*) FROM nodes") == [(3,)]
 
     # A report that waited meanwhile: sent twice it counts once, and is of the same node by its boot.
@@ -255,7 +263,7 @@ def test_a_node_that_got_its_clusters_name_is_one_node(url: str) -> None:
     assert store.add([EntryReader().read(raw) for raw in (drained, waited)]) == 1
     assert forget.supersede(store) == 1
     assert forget.supersede(store) == 0
-    assert sum(sum(day.runs.values()) for day in node.history(store, "lab", "n1", ALWAYS).days) == 4
+    assert sum(sum(day.runs.values()) for day in node.history(store, "lab", "n1", ALWAYS).days) == 5
     forget.forget_nodes(store, [("lab", "n2")])
     assert node.find(store, "n2") == [("lab", "n2")]
     store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -145,6 +146,39 @@ def test_jobs_by_every_filter(client: TestClient, reports: list[dict[str, Any]])
         job for job, its in known.items() if any(one["node"] == "gpu0005" for one in its)
     }
     assert numbers("/jobs?since=30d&user=nobody") == set()
+
+
+def test_links_of_the_list_of_jobs_lead_on_and_back(client: TestClient, reports: list[dict[str, Any]]) -> None:
+    def links(path: str) -> tuple[list[int], dict[str, str], str]:
+        answer = client.get(path)
+        assert answer.status_code == 200, answer.text
+        rels = re.findall(r'<a href="(/jobs[^"]*)" rel="(prev|next)">', answer.text)
+        rows = ask(client, path)["tables"]["jobs"]
+        (span,) = re.findall(r"<span>([0-9,]+ to [0-9,]+)</span>", answer.text)
+        return [int(row["job"]) for row in rows], {rel: unescape(href) for href, rel in rels}, span
+
+    number = len({one["job"]["id"] for one in reports if one["job"]})
+    pages = [links("/jobs?since=30d&size=100")]
+    while "next" in pages[-1][1]:
+        pages.append(links(pages[-1][1]["next"]))
+    assert sum(len(jobs) for jobs, _, _ in pages) == number == len({job for jobs, _, _ in pages for job in jobs})
+    assert [span for _, _, span in pages[:2]] == ["1 to 100", "101 to 200"]
+    assert pages[-1][2].endswith(f"to {number:,}")
+    at = pages[-1]
+    for page in reversed(pages[:-1]):
+        at = links(at[1]["prev"])
+        assert at == page
+    assert "prev" not in at[1]
+    assert links("/jobs?since=30d&size=100&page=3")[0] == pages[2][0]  # as earlier links have it
+    assert links("/jobs?since=30d&size=100&page=7&before=999999999999999.1.")[0] == pages[0][0]
+    figures = ask(client, "/jobs?since=30d&size=100")["figures"]
+    assert ask(client, f"/jobs?since=30d&size=100&after={figures['after']}")["figures"]["shown"] == 100
+
+
+@pytest.mark.parametrize("place", ["x", "1", "1.2", "-1.2.c", "1.x.c", "9" * 16 + ".1.c", "1.\u0661.c"])
+def test_a_place_in_the_list_of_jobs_that_is_none(client: TestClient, place: str) -> None:
+    answer = client.get("/jobs", params={"after": place, "format": "json"})
+    assert (answer.status_code, "is no place in the list of jobs" in answer.text) == (400, True)
 
 
 def test_checks_by_day_and_by_node(client: TestClient, reports: list[dict[str, Any]]) -> None:

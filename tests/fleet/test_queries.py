@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from fleet import reckoning, samples
 from preflight.cli import fleet_nodes, fleet_text
 from preflight.cli.fleet import fleet
 from preflight.fleet.entry import EntryReader
-from preflight.fleet.query import actions, drift, jobs, node, status
+from preflight.fleet.query import actions, drift, jobs, node, search, status, withheld
 from preflight.fleet.query.window import Window, length, parse_window
 from preflight.fleet.store.interface import Store
 from preflight.fleet.store.open import open_store
+from preflight.fleet.store.sqlite import SqliteStore
 from preflight.report.model import VERDICTS
 
 Reports = list[dict[str, Any]]
@@ -25,6 +27,7 @@ BEGIN = round(samples.START * 1000)
 END = BEGIN + DAYS * reckoning.DAY_MS
 MIDDLE = Window(BEGIN + 3 * reckoning.DAY_MS + 12_345, BEGIN + 9 * reckoning.DAY_MS + 54_321)
 WHOLE = Window(BEGIN, END)
+OBSERVED = ("drain", "observe", False)
 WINDOWED = ("jobs", "drains", "would")
 
 
@@ -69,6 +72,64 @@ def test_every_answer_equals_the_reckoning(filled: Store, reports: Reports, wind
     assert [(one.node, one.at_ms) for one in actions.would(filled, window)] == expected_would
 
 
+HOUR = 3_600_000
+
+
+BESIDE_HOURS = (
+    WHOLE,
+    MIDDLE,
+    Window(BEGIN + 3 * HOUR + 12_345, BEGIN + 7 * HOUR + 54_321),
+    Window(BEGIN + 5 * HOUR, BEGIN + 6 * HOUR),
+    Window(BEGIN + 5 * HOUR + 900_000, BEGIN + 5 * HOUR + 2_000_000),
+    Window(BEGIN + 5 * HOUR + 900_000, BEGIN + 6 * HOUR + 900_000),
+    Window(END + HOUR, END + 9 * HOUR),
+)
+
+
+def test_what_was_not_done_is_counted_as_it_is_reckoned(filled: Store, raws: list[bytes]) -> None:
+    bad = []
+    for at in range(400):  # a bad policy for four hours, and a breaker that held back
+        detail = ("drain breaker: 3 of 30 nodes", "drain breaker: Slurm is slow", "observe")[at % 3]
+        action = ("drain", detail, False) if at % 5 else ("requeue", "observe", False)
+        found = [samples.finding(f"bad.policy{at % 2}", "fail", "node")]
+        when = samples.START + 4 * 3600 + at * 36
+        bad.append(samples.report(f"n{at % 7}", when, phase="health", action=action, found=found, gpus=1, seed=at))
+    filled.add([EntryReader().read(raw) for raw in bad])
+    reports = reckoning.load([*raws, *bad])
+    for window in BESIDE_HOURS:
+        expected = reckoning.withheld(reports, *window)
+        found_ = withheld.on_nodes(filled, window)
+        assert {(one.kind, one.check): (one.times, one.nodes, one.last_ms) for one in found_} == expected
+        causes = [(*one[:3], len(one.nodes), one.last_ms) for one in found_]
+        assert [tuple(one) for one in withheld.by_cause(filled, window)] == causes
+        assert withheld.number(filled, window) == sum(times for times, *_ in expected.values())
+        assert sum(withheld.by_cluster(filled, window).values()) == withheld.number(filled, window)
+        inside = [one["action"] for one in reports if window.begin_ms <= one["at"] < window.end_ms]
+        held = [one for one in inside if one["kind"] == "drain" and not one["enforced"]]
+        assert withheld.trips(filled, window) == sum("breaker: 3" in one["detail"] for one in held)
+        assert bool(expected) == (window.begin_ms < END)
+
+
+def test_what_was_not_done_ten_times_as_often_takes_no_more_to_count(tmp_path: Path) -> None:
+    steps = []
+    for each in (1, 10):
+        store, read = SqliteStore(f"{tmp_path}/{each}.db"), EntryReader().read
+        for minute in range(0, 600, 60):
+            its = [
+                samples.report(f"n{at % 5}", samples.START + minute * 60 + at, phase="health", gpus=1, action=OBSERVED)
+                for at in range(5 * each)
+            ]
+            store.add([read(raw) for raw in its])
+        store.rows("SELECT 1")
+        made: list[int] = []
+        store._reading_main().set_progress_handler(lambda made=made: made.append(1), 1)  # type: ignore[misc]
+        (one,) = withheld.on_nodes(store, WHOLE)
+        assert (one.times, len(one.nodes), withheld.number(store, WHOLE)) == (50 * each, 5, 50 * each)
+        steps.append(len(made))
+        store.close()
+    assert steps[0] == steps[1]
+
+
 def test_jobs_by_user_verdict_and_node(filled: Store, reports: Reports, raws: list[bytes]) -> None:
     mine = jobs.jobs(filled, WHOLE, user="user3", limit=100_000)
     reckoned = reckoning.jobs(reports, *WHOLE)
@@ -83,6 +144,49 @@ def test_jobs_by_user_verdict_and_node(filled: Store, reports: Reports, raws: li
     assert sorted(jobs.raw_reports(filled, job)) == sorted(
         raw for raw, one in zip(raws, map(json.loads, raws)) if one["job"] and one["job"]["id"] == job
     )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"user": "user3"}, {"verdict": "mismatch"}, {"nodes": [(samples.CLUSTER, "n5"), (samples.CLUSTER, "n6")]}],
+    ids=["all", "user", "verdict", "nodes"],
+)
+def test_a_list_of_jobs_goes_on_where_it_was_whatever_comes(filled: Store, more: dict[str, Any]) -> None:
+    wanted = search.Wanted(MIDDLE, **more)
+    expected = search.page(filled, wanted, 100_000).jobs
+    assert expected == sorted(expected, key=search.key, reverse=True)
+    size = len(expected) // 4
+    assert size > 3
+    shown = [search.page(filled, wanted, size)]
+    while shown[-1].after:
+        later = MIDDLE.end_ms / 1000 - 60 + len(shown)
+        new = samples.report("n5", later, job=900_000 + len(shown), user="user3", verdict="mismatch", gpus=1)
+        assert filled.add([EntryReader().read(new)]) == 1
+        shown.append(search.page_from(filled, wanted, size, search.key(shown[-1].jobs[-1])))
+        assert shown[-1].before
+    assert [job for its in shown for job in its.jobs] == expected
+    back = search.page_from(filled, wanted, size, search.key(expected[-1]), back=True)
+    assert (back.jobs, back.after) == (expected[-1 - size : -1], True)
+    all_ = search.page(filled, wanted, 100_000).jobs
+    assert len(all_) == len(expected) + len(shown) - 1
+    begin = search.page_from(filled, wanted, 100_000, search.key(all_[5]), back=True)
+    assert (begin.jobs, begin.before) == (all_[:5], False)
+    by_number = search.page(filled, wanted, size, 2 * size)
+    assert (by_number.jobs, by_number.before) == (all_[2 * size : 3 * size], True)
+
+
+def test_a_page_far_down_the_list_of_jobs_takes_no_more_than_the_second(tmp_path: Path) -> None:
+    store, read = SqliteStore(f"{tmp_path}/fleet.db"), EntryReader().read
+    store.add([read(samples.report("n1", samples.START + at, job=at + 1, gpus=1)) for at in range(900)])
+    for wanted in (search.Wanted(WHOLE), search.Wanted(WHOLE, user="alice"), search.Wanted(WHOLE, verdict="ready")):
+        every, steps = search.page(store, wanted, 900).jobs, []
+        for at, back in ((20, False), (800, False), (879, True), (100, True)):
+            made: list[int] = []
+            store._reading_main().set_progress_handler(lambda made=made: made.append(1), 1)  # type: ignore[misc]
+            assert len(search.page_from(store, wanted, 20, search.key(every[at]), back).jobs) == 20
+            steps.append(len(made))
+        assert max(steps) < 1.3 * min(steps)
+    store.close()
 
 
 def test_drift_finds_the_node_with_the_older_driver(filled: Store, reports: Reports) -> None:

@@ -21,7 +21,7 @@ from preflight.fleet.entry import EntryReader
 from preflight.fleet.keys import LASTS_MS
 from preflight.fleet.pages import access
 from preflight.fleet.pages.app import Options
-from preflight.fleet.query import actions
+from preflight.fleet.query import withheld
 from preflight.fleet.query.window import Window
 from preflight.fleet.store.interface import Store
 from preflight.fleet.store.open import open_store
@@ -218,10 +218,10 @@ def test_a_slow_controller_is_no_trip(store: Store, detail: str) -> None:
     add(store, report("n1", "drain", time.time() - 60, detail, enforced=False))
     assert events.number(store) == 0
     assert store.rows("SELECT 1 FROM totals WHERE name = 'breaker'") == []
-    assert actions.breaker_trips(store, Window(0, LASTS_MS)) == 0
+    assert withheld.trips(store, Window(0, LASTS_MS)) == 0
     add(store, report("n1", "drain", time.time() - 50, BREAKER, enforced=False))
     assert store.rows("SELECT runs FROM totals WHERE name = 'breaker'") == [(1,)]
-    assert actions.breaker_trips(store, Window(0, LASTS_MS)) == 1
+    assert withheld.trips(store, Window(0, LASTS_MS)) == 1
 
 
 def test_what_was_told_takes_no_other_event_out(store: Store) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--silent-after", default="3h", show_default=True, metavar="SPAN", help="No report for so long: silent.")
 def status_(store_url: str, as_json: bool, silent_after: str) -> None:
     """How the nodes are now, and what the last 24 hours brought."""
-    from preflight.fleet.query import actions, status
+    from preflight.fleet.query import actions, status, withheld
 
     store, now = asked(store_url), text.now_ms()
     if as_json:
@@ -38,7 +38,7 @@ def status_(store_url: str, as_json: bool, silent_after: str) -> None:
     summary = status.summary(store, day)
     open_drains = actions.lasting(store, text.window("90d", now))
     failing = status.failing(store, day)
-    unenforced = actions.would_number(store, day)
+    unenforced = withheld.number(store, day)
     _say_nodes(nodes)
     if quiet:
         text.say_wrapped(f"silent for {silent_after}: {text.names([one.node for one in quiet])}")
@@ -58,7 +58,7 @@ def status_(store_url: str, as_json: bool, silent_after: str) -> None:
 @text.json_option
 def since_(span: str, store_url: str, as_json: bool) -> None:
     """What a window of time brought: 30m, 12h, 7d, 4w."""
-    from preflight.fleet.query import actions, status
+    from preflight.fleet.query import actions, status, withheld
 
     store, now = asked(store_url), text.now_ms()
     window = text.window(span, now)
@@ -67,7 +67,7 @@ def since_(span: str, store_url: str, as_json: bool) -> None:
         return
     summary = status.summary(store, window)
     failing = status.failing(store, window)
-    write_out(_of_summary(f"last {span}", summary, actions.would_number(store, window)))
+    write_out(_of_summary(f"last {span}", summary, withheld.number(store, window)))
     rows = [(one.check, f"{one.times} drains", f"{one.nodes} nodes") for one in actions.drained_for(store, window)]
     text.say("drained for", rows, len(rows))
     text.say(
@@ -104,13 +104,13 @@ def drains_(store_url: str, as_json: bool, since: str, limit: int) -> None:
 @text.since_option("7d")
 def would_(store_url: str, as_json: bool, since: str) -> None:
     """What observe mode, the kill switch or the breaker kept from being done."""
-    from preflight.fleet.query import actions
+    from preflight.fleet.query import withheld
 
     store, now = asked(store_url), text.now_ms()
     if as_json:
         text.as_json(answers.would(store, text.window(since, now)))
         return
-    found = actions.would_by_cause(store, text.window(since, now))
+    found = withheld.by_cause(store, text.window(since, now))
     rows = [
         (one.kind, one.check, f"{one.times} times", f"{one.nodes} nodes", f"last {instant(one.last_ms)}")
         for one in found

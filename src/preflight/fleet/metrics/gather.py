@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from preflight.fleet.keys import BUCKETS_MS, DAY_MS, LASTS_MS, STATUSES
+from preflight.fleet.query import withheld
 from preflight.fleet.query.status import HEALTH_FAILING, SILENT_MS, VERDICT, lines_of
+from preflight.fleet.query.window import Window
 from preflight.fleet.store.interface import Reader, StoreError
 from preflight.report.clean import clean
 from preflight.report.model import PHASES, VERDICTS
@@ -92,6 +94,7 @@ def _numbers(store: Reader, now_ms: int, totals: dict[str, list[tuple[str, str, 
         label = (bound.cluster(its),)
         clusters[label] = max(at or now_ms, clusters.get(label, 0))  # all its clocks are ahead of ours
     breaker = [((its,), n) for its, _, _, _, n in totals.get("breaker", ())]
+    undone = withheld.by_cluster(store, Window(now_ms - DAY_MS, now_ms + 1))
     return Numbers(
         runs=bound.counts(((c, PHASES[int(a)], VERDICTS[int(b)]), n) for c, a, b, _, n in totals.get("runs", ())),
         prologs=bound.counts((((c, a, VERDICTS[int(b)]), n) for c, a, b, _, n in totals.get("prologs", ())), 1),
@@ -104,7 +107,7 @@ def _numbers(store: Reader, now_ms: int, totals: dict[str, list[tuple[str, str, 
         newest_ms=clusters,
         failing=bound.counts(_failing(store, now_ms).items(), 1),
         drained=bound.counts(_drained(store, now_ms).items(), 1),
-        withheld=bound.counts([*_withheld(store, now_ms).items(), *(((its, "drain"), 0) for its in sizes)], 1),
+        withheld=bound.counts([*undone.items(), *(((its, "drain"), 0) for its in sizes)], 1),
     )
 
 
@@ -131,17 +134,6 @@ def _drained(store: Reader, now_ms: int) -> dict[Labels, int]:
     found: dict[Labels, int] = {}
     for its, check, number in store.rows(sql, (LASTS_MS, now_ms - BACK_MS, now_ms - GONE_MS)):
         found[its, check] = int(number)
-    return found
-
-
-def _withheld(store: Reader, now_ms: int) -> dict[Labels, int]:
-    sql = (
-        "SELECT n.cluster, a.kind, count(*) FROM actions a JOIN nodes n ON n.node = a.node"
-        " WHERE a.enforced = 0 AND a.at_ms >= ? AND a.at_ms <= ? GROUP BY n.cluster, a.kind"
-    )
-    found: dict[Labels, int] = {}
-    for its, kind, number in store.rows(sql, (now_ms - DAY_MS, now_ms)):
-        found[its, kind] = int(number)
     return found
 
 

@@ -78,10 +78,10 @@ class Ask(NamedTuple):
         """Return the text of the window, as the form shows it."""
         return clean(self.values.get("since", "") or default, 20)
 
-    def paging(self) -> tuple[int, int]:
-        """Return (first row, rows) of the page that is asked for; raises AskedError."""
+    def paging(self, deepest: int = DEEPEST) -> tuple[int, int]:
+        """Return (first row, rows) of the page that is asked for; raises AskedError past row ``deepest``."""
         size = self.number("size", 100, *SIZES)
-        page = self.number("page", 1, 1, max(1, DEEPEST // size))
+        page = self.number("page", 1, 1, max(1, deepest // size))
         return (page - 1) * size, size
 
 

@@ -83,66 +83,6 @@ class Cause(NamedTuple):
     last_ms: int
 
 
-def would_by_cause(store: Reader, window: Window) -> list[Cause]:
-    """Return what `would` does, counted by kind and check, the most frequent first."""
-    rows = store.rows(
-        "SELECT kind, check_name, count(*), count(DISTINCT node), max(at_ms) FROM actions"
-        " WHERE enforced = 0 AND at_ms >= ? AND at_ms < ? GROUP BY kind, check_name",
-        window,
-    )
-    return sorted((Cause(*row) for row in rows), key=lambda one: (-one.times, one.kind, one.check))
-
-
-class Withheld(NamedTuple):
-    """What was not done in a window for one cause: ``times`` in all, on which nodes, when last."""
-
-    kind: str
-    check: str
-    times: int
-    nodes: tuple[str, ...]
-    last_ms: int
-
-
-def withheld(store: Reader, window: Window) -> list[Withheld]:
-    """Return what `would` does by kind and check with the nodes' names, the most frequent first."""
-    rows = store.rows(
-        "SELECT kind, check_name, node, at_ms FROM actions WHERE enforced = 0 AND at_ms >= ? AND at_ms < ?", window
-    )
-    causes: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for kind, check, node, at in rows:
-        causes.setdefault((kind, check), []).append((node, at))
-    names = by_number(store, {row[2] for row in rows})
-    found = [
-        Withheld(
-            kind,
-            check,
-            len(its),
-            tuple(sorted({names[node][1] for node in {node for node, _ in its}})),
-            max(at for _, at in its),
-        )
-        for (kind, check), its in causes.items()
-    ]
-    return sorted(found, key=lambda one: (-one.times, one.kind, one.check))
-
-
-def breaker_trips(store: Reader, window: Window) -> int:
-    """Return how many drains of a window the breaker's limit held back."""
-    from preflight.report.advice import BREAKER, tripped  # no command asks this, and it is long to import
-
-    rows = store.rows(
-        "SELECT kind, detail, count(*) FROM actions WHERE enforced = 0 AND at_ms >= ? AND at_ms < ? AND kind = 'drain'"
-        " AND detail LIKE ? GROUP BY kind, detail",
-        (*window, f"{BREAKER}%"),
-    )
-    return sum(number for kind, detail, number in rows if tripped(kind, detail))
-
-
-def would_number(store: Reader, window: Window) -> int:
-    """Return how many actions of a window were not enforced."""
-    sql = "SELECT count(*) FROM actions WHERE enforced = 0 AND at_ms >= ? AND at_ms < ?"
-    return int(store.rows(sql, window)[0][0])
-
-
 def drains(store: Reader, window: Window, node: int | None = None, limit: int | None = None) -> list[Drain]:
     """Return the drains that began in a window, in order of time; ``limit``: no more than the latest of them.
 

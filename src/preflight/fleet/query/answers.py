@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def status(store: Reader, now_ms: int, silent_ms: int) -> dict[str, Any]:
     """Return how the nodes are, and what the last 24 hours brought."""
-    from preflight.fleet.query import actions
+    from preflight.fleet.query import actions, withheld
     from preflight.fleet.query import status as its
 
     nodes, day = its.latest(store), Window(now_ms - DAY_MS, now_ms + 1)
@@ -25,7 +25,7 @@ def status(store: Reader, now_ms: int, silent_ms: int) -> dict[str, Any]:
         "drained": row(actions.lasting(store, Window(now_ms - 90 * DAY_MS, now_ms + 1))),
         "failing": row(its.failing(store, day)),
         "last_24h": row(its.summary(store, day)),
-        "would": actions.would_number(store, day),
+        "would": withheld.number(store, day),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from preflight.fleet.entry import DAY_MS
@@ -20,13 +20,32 @@ AT_ONCE = 16  # reports of a job that are unpacked together
 
 
 class Wanted(NamedTuple):
-    """Which jobs; a text that is empty asks for any. ``user``: None any, "" those of whom Slurm gave no user."""
+    """Which jobs; a text that is empty asks for any. ``user``: None any, "" those of whom Slurm gave no user.
+
+    ``nodes``: (cluster, name) of those on one of which a job ran, None for any.
+    """
 
     window: Window
     user: str | None = None
     partition: str = ""
     verdict: str = ""
-    node: tuple[str, str] | None = None
+    nodes: Sequence[tuple[str, str]] | None = None
+
+
+class Key(NamedTuple):
+    """A job's place in the list, which it keeps whatever comes before it: the latest first."""
+
+    last_ms: int
+    job: int
+    cluster: str
+
+
+class Stretch(NamedTuple):
+    """Jobs of the list, and whether there are ones ``before`` and ``after`` them."""
+
+    jobs: list[Job]
+    before: bool
+    after: bool
 
 
 def clusters(store: Store) -> list[str]:
@@ -34,22 +53,55 @@ def clusters(store: Store) -> list[str]:
     return [cluster for (cluster,) in store.rows("SELECT DISTINCT cluster FROM nodes ORDER BY cluster")]
 
 
-def page(store: Store, wanted: Wanted, first: int, size: int) -> tuple[list[Job], bool]:
-    """Return ``size`` jobs from the ``first`` on, the latest first, and whether there are more."""
-    where = ["last_ms >= ?", "first_ms < ?"]
-    args: list[Any] = [wanted.window.begin_ms, wanted.window.end_ms]
+def key(job: Job) -> Key:
+    """Return a job's place in the list."""
+    return Key(job.last_ms, job.job, job.cluster)
+
+
+def page(store: Store, wanted: Wanted, size: int, first: int = 0) -> Stretch:
+    """Return ``size`` jobs from the ``first`` on, the latest first: those before them are walked."""
+    found = _jobs(store, wanted, "", [], "LIMIT ? OFFSET ?", (size + 1, first), True)
+    return Stretch(found[:size], first > 0, len(found) > size)
+
+
+def page_from(store: Store, wanted: Wanted, size: int, at: Key, back: bool = False) -> Stretch:
+    """Return ``size`` jobs that follow the one at ``at``; with ``back`` those that it follows.
+
+    However far it is in the list, no others are walked than those.
+    """
+    # The bound on the time alone is what an index is entered by; without it a window's other end may be taken.
+    than = ">" if back else "<"
+    beyond = f"last_ms {than}= ? AND (last_ms, job, cluster) {than} (?, ?, ?)"
+    if back:
+        at = max(at, Key(wanted.window.begin_ms, -1, ""))
+    found = _jobs(store, wanted, beyond, (at.last_ms, *at), "LIMIT ?", (size + 1,), not back)
+    more, its = len(found) > size, found[:size]
+    return Stretch(its[::-1], more, True) if back else Stretch(its, True, more)
+
+
+def _jobs(
+    store: Store, wanted: Wanted, beyond: str, at: Sequence[Any], end: str, limit: tuple[int, ...], latest: bool
+) -> list[Job]:
+    where: list[str] = ["first_ms < ?"]
+    args: list[Any] = [wanted.window.end_ms]
     if wanted.user is not None:
         where, args = [*where, "user_name = ?"], [*args, wanted.user]
     if wanted.partition:
         where, args = [*where, "partition_name = ?"], [*args, wanted.partition]
     if wanted.verdict:
         where, args = [*where, "verdict = ?"], [*args, VERDICTS.index(wanted.verdict)]
-    if wanted.node is not None:
-        found = _on_node(store, wanted.window, wanted.node, " AND ".join(where), args)
-        return found[first : first + size], len(found) > first + size
-    sql = f"SELECT {_COLUMNS} FROM jobs WHERE {' AND '.join(where)} ORDER BY last_ms DESC, job DESC LIMIT ? OFFSET ?"
-    rows = [_job(row) for row in store.rows(sql, (*args, size + 1, first))]
-    return rows[:size], len(rows) > size
+    if latest or not beyond:
+        where, args = [*where, "last_ms >= ?"], [*args, wanted.window.begin_ms]
+    if beyond:
+        where, args = [*where, beyond], [*args, *at]
+    if wanted.nodes is not None:
+        found = {key(job): job for node in wanted.nodes for job in _on_node(store, wanted.window, node, where, args)}
+        its = [found[one] for one in sorted(found, reverse=latest)]
+        size, first = (*limit, 0)[:2]
+        return its[first : first + size]
+    order = ", ".join(f"{column} DESC" if latest else column for column in Key._fields)
+    sql = f"SELECT {_COLUMNS} FROM jobs WHERE {' AND '.join(where)} ORDER BY {order} {end}"
+    return [_job(row) for row in store.rows(sql, (*args, *limit))]
 
 
 def by_number(store: Store, job: int, cluster: str | None = None, user: str | None = None) -> list[Job]:
@@ -79,7 +131,7 @@ def reports_of(store: Store, job: Job, most: int) -> Iterator[bytes]:
         most -= len(keys)
 
 
-def _on_node(store: Store, window: Window, node: tuple[str, str], where: str, args: list[Any]) -> list[Job]:
+def _on_node(store: Store, window: Window, node: tuple[str, str], where: list[str], args: list[Any]) -> list[Job]:
     sql = "SELECT DISTINCT job FROM {reports} WHERE node = ? AND started_ms >= ? AND started_ms < ? AND job IS NOT NULL"
     kept = set(store.days())
     days = [day for day in window.days if day in kept] if len(window.days) > 1 else window.days
@@ -88,9 +140,9 @@ def _on_node(store: Store, window: Window, node: tuple[str, str], where: str, ar
     for begin in range(0, len(numbers), MARKS):
         part = numbers[begin : begin + MARKS]
         marks = ", ".join("?" * len(part))
-        sql = f"SELECT {_COLUMNS} FROM jobs WHERE cluster = ? AND job IN ({marks}) AND {where}"
+        sql = f"SELECT {_COLUMNS} FROM jobs WHERE cluster = ? AND job IN ({marks}) AND {' AND '.join(where)}"
         found += [_job(row) for row in store.rows(sql, (node[0], *part, *args))]
-    return sorted(found, key=lambda job: (-job.last_ms, -job.job))
+    return found
 
 
 def _job(row: tuple[Any, ...]) -> Job:

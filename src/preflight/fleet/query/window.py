@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from preflight.fleet.keys import DAY_MS
+from preflight.fleet.keys import DAY_MS, HOUR_MS
 
 _UNITS = {"m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 _SPAN = re.compile(r"([0-9]{1,6})([mhdw])")
@@ -27,6 +27,15 @@ class Window(NamedTuple):
     def hours(self) -> tuple[int, int]:
         """The first hour (since the epoch) that lies in the window, and the first one behind it."""
         return -(-self.begin_ms // 3_600_000), -(-self.end_ms // 3_600_000)
+
+    @property
+    def parts(self) -> tuple[range, tuple[Window, ...]]:
+        """The hours (since the epoch) that lie in the window with their whole, and what it has beside them."""
+        first, end = -(-self.begin_ms // HOUR_MS), self.end_ms // HOUR_MS
+        if first >= end:
+            return range(0), (self,)
+        beside = Window(self.begin_ms, first * HOUR_MS), Window(end * HOUR_MS, self.end_ms)
+        return range(first, end), tuple(one for one in beside if one.begin_ms < one.end_ms)
 
 
 def parse_window(text: str, now_ms: int) -> Window:

@@ -1,7 +1,8 @@
 """What is kept under one node's number, given to another's: a node that was known without its cluster's name.
 
 Reports stay as the node wrote them. ``moved`` is a table of the transaction: ``old`` and ``node`` are numbers of nodes,
-``cluster`` is the new one's. Counts by cluster (hours, durations, totals) stay where they were counted.
+``cluster`` is the new one's. Counts by cluster (hours, durations, totals) stay where they were counted, but for what
+was not done: that is counted anew from the actions.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from preflight.fleet.keys import HOUR_MS, TRIPPED
 from preflight.fleet.store import drains
-from preflight.fleet.store.upserts import by_node, jobs_of
+from preflight.fleet.store.upserts import by_node, jobs_of, withheld_hours_of
 
 TABLE = "CREATE TEMPORARY TABLE moved (old BIGINT PRIMARY KEY, node BIGINT NOT NULL, cluster TEXT NOT NULL)"
 FILL = "INSERT INTO moved (old, node, cluster) VALUES (?, ?, ?)"
@@ -19,6 +21,11 @@ _OWN = ("actions", "events")  # tables in which each row is a report's
 # A day's tables; ``{table}``: `reports` or `findings` of that day.
 DAY_ROWS = f"UPDATE {{table}} SET node = (SELECT m.node FROM moved m WHERE m.old = {{table}}.node) WHERE node IN {_OLD}"
 DAY_JOBS = "SELECT DISTINCT node, job FROM {reports} WHERE job IS NOT NULL AND node IN "
+# What was not done on nodes, by their clusters in ``{nodes}``, as rows of withheld_hours.
+_WITHHELD = (
+    f"SELECT a.at_ms / {HOUR_MS}, n.cluster, a.kind, a.check_name, count(*), sum({TRIPPED}), max(a.at_ms)"
+    f" FROM {{nodes}} WHERE a.enforced = 0 GROUP BY a.at_ms / {HOUR_MS}, n.cluster, a.kind, a.check_name"
+)
 PART = 400  # jobs of one statement
 
 
@@ -57,8 +64,15 @@ def move_rows(ledger: drains.Ledger) -> None:
         its = f"SELECT {columns} FROM {upsert.table} t JOIN moved m ON m.old = t.node WHERE TRUE"
         ledger.run(f"{upsert.head} {its} {upsert.end}", [()])
         ledger.run(f"DELETE FROM {upsert.table} WHERE node IN {_OLD}", [()])
+    counted = withheld_hours_of([])
+    its = _WITHHELD.format(nodes="moved n JOIN actions a ON a.node = n.old")
+    ledger.run(f"{counted.head} {its} {counted.end}", [()])
     for table in _OWN:
         ledger.run(DAY_ROWS.format(table=table), [()])
+    # What stays without a cluster's name is of nodes that did not move.
+    ledger.run("DELETE FROM withheld_hours WHERE cluster = ''", [()])
+    its = _WITHHELD.format(nodes="nodes n JOIN actions a ON a.node = n.node AND n.cluster = ''")
+    ledger.run(f"{counted.head} {its}", [()])
     drained = ledger.fetch("SELECT DISTINCT m.node FROM drains d JOIN moved m ON m.old = d.node ORDER BY 1", ())
     ledger.run(
         "INSERT INTO resumed (node, drained_ms, at_ms) SELECT m.node, t.drained_ms, t.at_ms FROM resumed t"

@@ -117,6 +117,26 @@ _FIFTH = (
     "{clustered}",
     "CREATE INDEX nodes_name ON nodes (name)",
 )
+# 6: what was to do and was not done is counted by hour, and by cause and node when it was last: a bad policy makes as
+# much of it as there are reports. What a window's drains are counted by stands in their index.
+_SIXTH = (
+    "CREATE TABLE withheld_hours (hour BIGINT, cluster TEXT, kind TEXT, check_name TEXT, runs BIGINT NOT NULL,"
+    " trips BIGINT NOT NULL, last_ms BIGINT NOT NULL, PRIMARY KEY (hour, cluster, kind, check_name)){clustered}",
+    "CREATE TABLE withheld_nodes (kind TEXT, check_name TEXT, node BIGINT, last_ms BIGINT NOT NULL,"
+    " PRIMARY KEY (kind, check_name, node)){clustered}",
+    "INSERT INTO withheld_hours SELECT a.at_ms / 3600000, n.cluster, a.kind, a.check_name, count(*),"
+    " sum(CASE WHEN a.kind = 'drain' AND substr(a.detail, 1, 15) = 'drain breaker: ' AND substr(a.detail, 16, 1) IN"
+    " ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') THEN 1 ELSE 0 END), max(a.at_ms)"
+    " FROM actions a JOIN nodes n ON n.node = a.node WHERE a.enforced = 0"
+    " GROUP BY a.at_ms / 3600000, n.cluster, a.kind, a.check_name",
+    "INSERT INTO withheld_nodes SELECT kind, check_name, node, max(at_ms) FROM actions WHERE enforced = 0"
+    " GROUP BY kind, check_name, node",
+    "CREATE INDEX withheld_nodes_last ON withheld_nodes (last_ms, kind, check_name)",
+    "DROP INDEX actions_at",
+    "CREATE INDEX actions_at ON actions (enforced, at_ms, kind, check_name)",
+    "DROP INDEX drains_begin",
+    "CREATE INDEX drains_begin ON drains (begin_ms, check_name, node)",
+)
 # Small rows lie in their key's own tree, once instead of twice; and keys begin with what is asked for.
 _REBUILT = {
     "node_profiles": "node BIGINT, day INTEGER, hash BLOB, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,"
@@ -168,6 +188,7 @@ SQLITE: tuple[list[str], ...] = (
     [*_with(_THIRD, *_IN_SQLITE), *_rebuilt(), *_JOB_INDEXES],
     _with(_FOURTH, *_IN_SQLITE),
     _with(_FIFTH, *_IN_SQLITE),
+    _with(_SIXTH, *_IN_SQLITE),
 )
 POSTGRES: tuple[list[str], ...] = (
     [*_with(_FIRST, *_IN_POSTGRES), *_FIRST_POSTGRES],
@@ -179,5 +200,6 @@ POSTGRES: tuple[list[str], ...] = (
     ],
     _with(_FOURTH, *_IN_POSTGRES),
     _with(_FIFTH, *_IN_POSTGRES),
+    _with(_SIXTH, *_IN_POSTGRES),
 )
 DRAINS_SINCE = 3  # the version from which on drains are rows: of an earlier store they are reckoned once

@@ -25,6 +25,8 @@ from preflight.fleet.store.upserts import (
     jobs_of,
     node_boots_of,
     spans_of,
+    withheld_hours_of,
+    withheld_nodes_of,
 )
 from preflight.report.advice import tripped
 from preflight.report.model import PHASES, VERDICTS
@@ -102,6 +104,8 @@ class _Tables:
         self.boots: dict[tuple[int, str], list[int]] = {}
         self.totals: Counter[tuple[str, ...]] = Counter()
         self.actions: list[tuple[Any, ...]] = []
+        self.withheld: dict[tuple[int, str, str, str], list[int]] = {}
+        self.withheld_on: dict[tuple[str, str, int], int] = {}
         self.events: list[tuple[Any, ...]] = []
         self.trips: dict[bytes, tuple[Any, ...]] = {}
         self.jobs: dict[tuple[str, int], list[Any]] = {}
@@ -132,8 +136,16 @@ class _Tables:
         start = (entry.key, node, entry.started_ms, phase, entry.action)
         self.actions.append((*start, int(entry.enforced), *its))
         self.totals["actions", entry.cluster, entry.action, its[0], str(int(entry.enforced))] += 1
+        if not entry.enforced:
+            self._withheld(entry, node, its[0])
         if kind := event(entry):
             self._event(kind, entry, (*start[1:-1], kind, *its))
+
+    def _withheld(self, entry: Entry, node: int, check: str) -> None:
+        at, kind = entry.started_ms, entry.action
+        row = self.withheld.setdefault((at // HOUR_MS, entry.cluster, kind, check), [0, 0, at])
+        row[0], row[1], row[2] = row[0] + 1, row[1] + tripped(kind, entry.detail), max(row[2], at)
+        self.withheld_on[kind, check, node] = max(at, self.withheld_on.get((kind, check, node), at))
 
     def _event(self, kind: str, entry: Entry, row: tuple[Any, ...]) -> None:
         """Keep an event to be told; of a cluster's trips within an hour one: each node that is held back makes more."""
@@ -207,6 +219,8 @@ class _Tables:
                 "",
                 sorted(self.actions, key=lambda row: row[0]),
             ),
+            withheld_hours_of([(*key, *row) for key, row in sorted(self.withheld.items())]),
+            withheld_nodes_of([(*key, at) for key, at in sorted(self.withheld_on.items())]),
             Upsert(
                 "events",
                 ("report", "node", "at_ms", "phase", "kind", "check_name", "detail", "job"),

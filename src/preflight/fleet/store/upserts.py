@@ -52,7 +52,13 @@ def spans_of(table: str, key: Sequence[str], spans: dict[tuple[Any, ...], list[i
 def by_node() -> list[Upsert]:
     """Return how rows of the tables that a node's reports are summed up in are joined, without rows."""
     spans = [spans_of(table, key, {}) for table, key in SPANS.items()]
-    return [*spans, counts_of("check_days", CHECK_DAYS, Counter()), check_nodes_of([]), node_boots_of([])]
+    return [
+        *spans,
+        counts_of("check_days", CHECK_DAYS, Counter()),
+        check_nodes_of([]),
+        node_boots_of([]),
+        withheld_nodes_of([]),
+    ]
 
 
 def check_nodes_of(rows: list[tuple[Any, ...]]) -> Upsert:
@@ -68,6 +74,20 @@ def node_boots_of(rows: list[tuple[Any, ...]]) -> Upsert:
     parts += [_MOST.format(one="last_ms", table="node_boots"), _COUNT.format(table="node_boots")]
     columns = ("node", "boot", "up_ms", "first_ms", "last_ms", "runs")
     return Upsert("node_boots", columns, ("node", "boot"), ", ".join(parts), rows)
+
+
+def withheld_hours_of(rows: list[tuple[Any, ...]]) -> Upsert:
+    """Return rows of withheld_hours, as the table has them."""
+    table, key = "withheld_hours", ("hour", "cluster", "kind", "check_name")
+    parts = (_COUNT.format(table=table), f"trips = {table}.trips + excluded.trips")
+    merge = ", ".join((*parts, _MOST.format(one="last_ms", table=table)))
+    return Upsert(table, (*key, "runs", "trips", "last_ms"), key, merge, rows)
+
+
+def withheld_nodes_of(rows: list[tuple[Any, ...]]) -> Upsert:
+    """Return rows of withheld_nodes: its key, and when it was last (milliseconds since the epoch)."""
+    key = ("kind", "check_name", "node")
+    return Upsert("withheld_nodes", (*key, "last_ms"), key, _MOST.format(one="last_ms", table="withheld_nodes"), rows)
 
 
 def jobs_of(rows: list[tuple[Any, ...]]) -> Upsert:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from preflight.fleet.store.interface import StoreError
 
-VERSION = 5  # the number of steps in steps.py
+VERSION = 6  # the number of steps in steps.py
 
 
 def check_version(version: int, upgrade: bool = True) -> None:

@@ -32,6 +32,7 @@ from preflight.fleet.tokens import Sender, Tokens
 from preflight.fleet.web import batch
 from preflight.fleet.web.limits import Limits
 from preflight.fleet.web.resumed import end_resumed
+from preflight.fleet.web.words import Words
 from preflight.fleet.web.writer import BusyError, Writer
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class Collector:
         self.tokens = Tokens(store)
         self.limits = Limits()
         self._reader = EntryReader()
+        self._words = Words(store)
         # One body at a time, for what it holds may be large; and in one thread, for each has a heap of its own.
         self._pool = ThreadPoolExecutor(1, "decode")
         self._health = ThreadPoolExecutor(1, "health")  # one connection, however many ask
@@ -83,6 +85,8 @@ class Collector:
             its = await self._aside(self._read, body, request.headers.get("content-encoding", ""), sender)
         except batch.BatchError as error:
             return await self._refused(sender, str(error), body)
+        except StoreError as error:
+            return _later(503, str(error))
         self.limits.count(sender.node, len(its.entries) + len(its.refused), its.size)
         try:
             await self.writer.write(its.entries, [one for _, one in its.refused])
@@ -99,7 +103,7 @@ class Collector:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def _read(self, body: bytes, encoding: str, sender: Sender) -> batch.Batch:
-        return batch.read(batch.plain(body, encoding), sender, self._reader, self.store.pack)
+        return batch.read(batch.plain(body, encoding), sender, self._reader, self.store.pack, self._words)
 
     async def _refused(self, sender: Sender, reason: str, body: bytes) -> Response:
         """Answer a body of which nothing can be kept; one line of it stays in the quarantine."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from preflight.fleet.entry import Entry, EntryReader, RefusedError
-from preflight.fleet.store.interface import Refused
+from preflight.fleet.store.interface import Refused, StoreError
 from preflight.fleet.tokens import Sender
+from preflight.fleet.web.words import Words
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -67,10 +68,17 @@ def plain(body: bytes, encoding: str) -> bytes:
     return b"".join(found)
 
 
-def read(text: bytes, sender: Sender, reader: EntryReader, pack: Callable[[Entry], Entry] = lambda its: its) -> Batch:
+def read(
+    text: bytes,
+    sender: Sender,
+    reader: EntryReader,
+    pack: Callable[[Entry], Entry] = lambda its: its,
+    words: Words | None = None,
+) -> Batch:
     """Return the reports in the lines of ``text``; those that are none, or another node's, are refused one by one.
 
-    ``pack`` is the store's (`Store.pack`).
+    ``pack`` is the store's (`Store.pack`). ``words``: bounds what a node adds for ever. Raises StoreError where the
+    store cannot be asked for that.
     """
     lines = _lines(text)
     if len(lines) > MAX_REPORTS:
@@ -83,7 +91,11 @@ def read(text: bytes, sender: Sender, reader: EntryReader, pack: Callable[[Entry
         try:
             entry = reader.read(line, now_ms)
             _own(entry, sender)
+            if words is not None:
+                words.admit(entry, now_ms)
             entry = pack(entry)
+        except StoreError:  # no report's fault: all of them come again
+            raise
         except RefusedError as error:
             if isinstance(error, _ForeignError):
                 foreign.append(place)

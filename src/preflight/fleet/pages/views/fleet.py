@@ -12,7 +12,7 @@ from preflight.fleet.pages.ask import Ask, Page
 from preflight.fleet.pages.states import State, States
 from preflight.fleet.pages.table import Column, NodeRef, Rows, Table
 from preflight.fleet.pages.views import common
-from preflight.fleet.query import actions, series, status
+from preflight.fleet.query import actions, series, status, withheld
 from preflight.fleet.query.standing import Roster, Standing, standing
 from preflight.fleet.query.window import Window
 from preflight.report.model import VERDICTS
@@ -42,7 +42,7 @@ def page(ask: Ask) -> Page:
     drains = actions.lasting(store, Window(now - BACK_DAYS * DAY_MS, now + 1))
     failing = status.failing(store, window)
     summary = status.summary(store, window)
-    would = actions.withheld(store, window)
+    would = withheld.on_nodes(store, window)
     broken = _broken(ask, nodes, drains)
     counts = {verdict: nodes.verdicts.count(at) for at, verdict in enumerate(VERDICTS)}
     figures: dict[str, Any] = {
@@ -58,7 +58,7 @@ def page(ask: Ask) -> Page:
         "p50_ms": summary.p50_ms,
         "p95_ms": summary.p95_ms,
         "not_enforced": sum(one.times for one in would),
-        "breaker": actions.breaker_trips(store, window),
+        "breaker": withheld.trips(store, window),
     }
     tables = (
         _broken_table(broken, ask),
@@ -209,7 +209,7 @@ def _silent_table(nodes: Standing, quiet: list[int], now: int) -> Table:
     return Table("silent", "Nodes that have sent nothing for too long", columns, rows, "Every node reports.", shown=12)
 
 
-def _would_table(would: list[actions.Withheld]) -> Table:
+def _would_table(would: list[withheld.Withheld]) -> Table:
     columns = (
         Column("kind", "Action"),
         Column("check", "For", "check"),

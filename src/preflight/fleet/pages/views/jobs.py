@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from preflight.digits import is_whole
-from preflight.fleet.pages.ask import SIZES, Ask, AskedError, BusyError, NotFoundError, Page, pager
+from preflight.fleet.pages.ask import SIZES, Ask, AskedError, BusyError, NotFoundError, Page, Pager, link
 from preflight.fleet.pages.table import Column, Table
 from preflight.fleet.pages.views import common
 from preflight.fleet.query import node, search
 from preflight.fleet.query.jobs import Job
 from preflight.report.advice import advise
+from preflight.report.clean import clean
 from preflight.report.merge import merge
 from preflight.report.model import VERDICTS
 from preflight.report.validate import ReportError, load
 from preflight.report.view import View
 
+FURTHEST = 1_000_000_000  # the last row that a page can begin at: it is only shown
 MOST_REPORTS = 2000  # of one job: more would hold the page up
 MOST_BYTES = 16 << 20  # of their reports: merged they take ten times as much memory
 LARGE_BYTES = 2 << 20  # from here on one job at a time is merged, whoever asks, and no thread waits for it
@@ -42,24 +44,70 @@ def listing(ask: Ask) -> Page:
     partition, name = ask.text("partition"), ask.text("node")
     verdict = ask.choice("verdict", VERDICTS)
     user = ask.text("user") if ask.reader.admin else ask.reader.name
-    first, size = ask.paging()
-    where: list[tuple[str, str] | None] = []
-    where += node.find(ask.store, name) if name and ask.reader.admin else [None] if not name else []
-    found: list[Job] = []
-    more = False
-    for place in where:
-        wanted = search.Wanted(window, user or None, partition, verdict, place)
-        its, its_more = search.page(ask.store, wanted, first, size)
-        found, more = [*found, *its], more or its_more
+    where: list[tuple[str, str]] | None = None
+    if name:
+        where = node.find(ask.store, name) if ask.reader.admin else []
+    wanted = search.Wanted(window, user or None, partition, verdict, where)
+    stretch = _stretch(ask, wanted)
+    found, more = stretch.jobs, stretch.after
     empty = f"No job has a report in the last {ask.since('24h')}."
     table = Table("jobs", "Jobs", common.JOB_COLUMNS, common.job_rows(found), empty, shown=SIZES[1])
     values = {
         "filters": {"user": ask.text("user"), "partition": partition, "verdict": verdict, "node": name},
         "since": ask.since("24h"),
         "verdicts": VERDICTS,
-        "pager": pager(ask, "/jobs", len(found), more),
+        "pager": _pager(ask, stretch),
     }
-    return Page("jobs", "Jobs", {"shown": len(found), "more": more}, (table,), values, common.looked(found))
+    figures = {"shown": len(found), "more": more, "after": _place(found[-1]) if found and more else ""}
+    return Page("jobs", "Jobs", figures, (table,), values, common.looked(found))
+
+
+def _stretch(ask: Ask, wanted: search.Wanted) -> search.Stretch:
+    """Return the jobs that are asked for: those past a job that was shown, or, by older links, the page's number."""
+    for name in ("after", "before"):
+        if name in ask.values:
+            _, size = ask.paging(FURTHEST)
+            its = search.page_from(ask.store, wanted, size, _key(ask, name), name == "before")
+            if its.before:
+                return its
+            break  # back at the beginning
+    else:
+        first, size = ask.paging()
+        return search.page(ask.store, wanted, size, first)
+    return search.page(ask.store, wanted, size)
+
+
+def _key(ask: Ask, name: str) -> search.Key:
+    """Return the place that `_pager` wrote into a link; raises AskedError for what is none."""
+    last, _, rest = ask.text(name).partition(".")
+    job, dot, cluster = rest.partition(".")
+    if not dot or not all(is_whole(one) and len(one) <= 15 for one in (last, job)):
+        raise AskedError(f"{name}: {clean(ask.text(name), 40)!r} is no place in the list of jobs")
+    return search.Key(int(last), int(job), cluster)
+
+
+def _place(job: Job) -> str:
+    return ".".join(map(str, search.key(job)))
+
+
+def _pager(ask: Ask, stretch: search.Stretch) -> Pager:
+    """Return where the list goes on: past the jobs that are shown, whatever has come since."""
+    first, size = ask.paging(FURTHEST)
+    page = first // size + 1 if stretch.before else 1
+    shown = stretch.jobs
+    kept = {
+        name: value for name, value in ask.values.items() if name not in ("page", "after", "before", "format", "table")
+    }
+
+    before = link("/jobs", **kept)
+    if shown and page > 2:
+        before = link("/jobs", **kept, page=page - 1, before=_place(shown[0]))
+    return Pager(
+        before if stretch.before else "",
+        link("/jobs", **kept, page=page + 1, after=_place(shown[-1])) if stretch.after and shown else "",
+        (page - 1) * size + 1 if shown else 0,
+        (page - 1) * size + len(shown),
+    )
 
 
 def page(ask: Ask) -> Page:

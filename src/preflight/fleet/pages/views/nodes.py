@@ -123,7 +123,7 @@ def page(ask: Ask) -> Page:
         raise NotFoundError(f"no report of node {name} is in the store") from None
     now = its.now
     lately = Window(max(window.begin_ms, ask.now_ms - JOBS_DAYS * DAY_MS), ask.now_ms + 1)
-    jobs, more = search.page(ask.store, search.Wanted(lately, node=(cluster, name)), 0, JOBS_SHOWN)
+    jobs, _, more = search.page(ask.store, search.Wanted(lately, nodes=[(cluster, name)]), JOBS_SHOWN)
     state = ask.states.of(cluster, name)
     runs = {verdict: sum(day.runs[verdict] for day in its.days) for verdict in VERDICTS}
     figures = {
