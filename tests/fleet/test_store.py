@@ -6,9 +6,10 @@ from collections import Counter
 import pytest
 
 from fleet import samples
+from fleet.server import Postgres
 from preflight.fleet.entry import Entry, EntryReader, RefusedError
 from preflight.fleet.store.interface import Store
-from preflight.fleet.store.open import open_store
+from preflight.fleet.store.open import open_reader, open_store
 from preflight.report.model import VERDICTS
 
 NOW = round((samples.START + 400 * samples.DAY_S) * 1000)
@@ -174,3 +175,10 @@ def test_of_two_reports_with_one_id_the_first_stays_and_clusters_share_no_id(sto
     assert store.add(entries([changed])) == 0
     assert sorted(kept(store)) == sorted([first, elsewhere])
     assert store.rows("SELECT sum(runs) FROM hours WHERE verdict = ?", (VERDICTS.index("ready"),)) == [(2,)]
+
+
+def test_postgresql_compiles_no_question(postgres: Postgres) -> None:
+    with postgres.database() as url:
+        for store in (open_store(url), open_reader(url)):
+            assert store.rows("SHOW jit") == [("off",)]
+            store.close()
