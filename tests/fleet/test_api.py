@@ -179,6 +179,25 @@ def test_its_answers_are_those_of_the_commands(url: str, store: Store, monkeypat
             assert answer.json(), query
 
 
+def test_of_many_drains_and_actions_the_latest_are_answered_and_all_counted(store: Store) -> None:
+    its = [("drain", "preflight:a:b", True), ("drain", "observe", False), ("requeue", "observe", False)]
+    for at in range(60):
+        raw = samples.report(f"n{at}", time.time() - 3600 + at, action=its[at % 3], gpus=1, phase="health")
+        store.add([EntryReader().read(raw)])
+    headers = bearer(access.make(store, "carol", "admin"))
+    with client_of(store) as client:
+
+        def ask(query: str) -> Any:
+            return client.get(f"{API}/{query}", headers=headers).json()
+
+        drains, would, since = ask("drains"), ask("would"), ask("since")
+        assert (len(drains), len(would)) == (since["drain_count"], since["would_count"]) == (20, 40)
+        assert ask("drains?limit=3") == drains[-3:]
+        assert ask("would?limit=3") == would[-3:]
+        assert ask("since?limit=3") == {**since, "drains": drains[-3:], "would": would[-3:]}
+        assert "not a number from 1 to 10000" in ask("would?limit=10001")["error"]
+
+
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="the document is written on Python 3.10 or later")
 def test_the_document_is_what_the_code_says() -> None:
     from preflight.fleet.api import describe

@@ -80,7 +80,16 @@ def document() -> dict[str, Any]:
                     "would": number,
                 }
             ),
-            "Since": schemas.object({"summary": summary, "drains": drains, "failing": failing, "would": would}),
+            "Since": schemas.object(
+                {
+                    "summary": summary,
+                    "drains": drains,
+                    "drain_count": number,
+                    "failing": failing,
+                    "would": would,
+                    "would_count": number,
+                }
+            ),
             "Jobs": schemas.of(list[jobs.Job]),
             "Drains": drains,
             "Would": would,

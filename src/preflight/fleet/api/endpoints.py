@@ -20,6 +20,7 @@ SPAN = r"^([1-9][0-9]{0,4}m|[1-9][0-9]{0,3}h|[1-9][0-9]{0,2}d|[1-9][0-9]?w)$"
 NAME = r"^[^\u0000-\u001f\u007f]{1,200}$"
 JOB = r"^[0-9]{1,10}(_[0-9]{1,10})?$"
 MOST = 1000  # jobs of one answer
+MOST_LATEST = 10_000  # drains or actions of one: 10 MB, twice that while it is made
 
 
 class ForbiddenError(Exception):
@@ -93,7 +94,7 @@ def _status(ask: Ask) -> Answer:
 
 
 def _since(ask: Ask) -> Answer:
-    return Answer(answers.since(ask.store, _window(ask)))
+    return Answer(answers.since(ask.store, _window(ask), int(ask.values["limit"])))
 
 
 def _node(ask: Ask) -> Answer:
@@ -143,11 +144,11 @@ def _job(ask: Ask) -> Answer:
 
 
 def _drains(ask: Ask) -> Answer:
-    return Answer(answers.drains(ask.store, _window(ask)))
+    return Answer(answers.drains(ask.store, _window(ask), int(ask.values["limit"])))
 
 
 def _would(ask: Ask) -> Answer:
-    return Answer(answers.would(ask.store, _window(ask)))
+    return Answer(answers.would(ask.store, _window(ask), int(ask.values["limit"])))
 
 
 def _drift(ask: Ask) -> Answer:
@@ -159,9 +160,10 @@ def _span(default: str, name: str = "since") -> Param:
 
 
 CLUSTER = Param("cluster", "where several clusters have one of that name", NAME)
+LATEST = Param("limit", "at most so many, the latest", most=MOST_LATEST, default="1000")
 ENDPOINTS = (
     Endpoint("/status", "How the nodes are, and the last 24 hours", _status, "Status", (_span("3h", "silent_after"),)),
-    Endpoint("/since", "What a window of time brought", _since, "Since", (_span("7d"),)),
+    Endpoint("/since", "What a window of time brought", _since, "Since", (_span("7d"), LATEST)),
     Endpoint(
         "/nodes/{name}",
         "A node's history",
@@ -196,9 +198,13 @@ ENDPOINTS = (
         for_users=True,
         found=True,
     ),
-    Endpoint("/drains", "Drains by Preflight that began in a window", _drains, "Drains", (_span("7d"),)),
+    Endpoint("/drains", "Drains by Preflight that began in a window", _drains, "Drains", (_span("7d"), LATEST)),
     Endpoint(
-        "/would", "What observe mode, kill switch or breaker kept from being done", _would, "Would", (_span("7d"),)
+        "/would",
+        "What observe mode, kill switch or breaker kept from being done",
+        _would,
+        "Would",
+        (_span("7d"), LATEST),
     ),
     Endpoint("/drift", "Nodes of one kind that are not alike", _drift, "Drift"),
 )

@@ -45,9 +45,13 @@ def actions(store: Reader, window: Window, node: int | None = None, enforced: bo
 
 
 def action_rows(
-    store: Reader, window: Window, node: int | None = None, enforced: bool | None = None
+    store: Reader,
+    window: Window,
+    node: int | None = None,
+    enforced: bool | None = None,
+    limit: int | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Return what `actions` does as plain tuples: of ten thousand each step counts."""
+    """Return what `actions` does as plain tuples: of ten thousand each step counts. ``limit``: the latest of them."""
     where = "at_ms >= ? AND at_ms < ? AND "
     args = [*window]
     if node is not None:
@@ -56,8 +60,8 @@ def action_rows(
     # Of thousands of actions a few nodes: their names are asked for once, not joined to every row.
     rows = store.rows(
         "SELECT at_ms, node, phase, kind, enforced, check_name, detail, job FROM actions"
-        f" WHERE {where} enforced IN ({', '.join('?' * len(kinds))})",
-        [*args, *kinds],
+        f" WHERE {where} enforced IN ({', '.join('?' * len(kinds))}){'' if limit is None else _LATEST}",
+        [*args, *kinds, *([] if limit is None else [limit])],
     )
     names = by_number(store, {row[1] for row in rows})
     found = [
@@ -66,6 +70,9 @@ def action_rows(
     ]
     found.sort(key=itemgetter(2, 1))  # at_ms, node
     return found
+
+
+_LATEST = " ORDER BY at_ms DESC, report DESC LIMIT ?"
 
 
 def would(store: Reader, window: Window) -> list[Action]:

@@ -29,15 +29,17 @@ def status(store: Reader, now_ms: int, silent_ms: int) -> dict[str, Any]:
     }
 
 
-def since(store: Reader, window: Window) -> dict[str, Any]:
-    """Return what a window brought."""
-    from preflight.fleet.query import actions, status
+def since(store: Reader, window: Window, limit: int | None = None) -> dict[str, Any]:
+    """Return what a window brought; ``limit``: at most so many drains and actions, the latest."""
+    from preflight.fleet.query import actions, status, withheld
 
     return {
         "summary": row(status.summary(store, window)),
-        "drains": row(actions.drains(store, window)),
+        "drains": drains(store, window, limit),
+        "drain_count": actions.drains_number(store, window),
         "failing": row(status.failing(store, window)),
-        "would": would(store, window),
+        "would": would(store, window, limit),
+        "would_count": withheld.number(store, window),
     }
 
 
@@ -64,19 +66,19 @@ def jobs(
     return [row(one) for one in its.jobs(store, window, user, partition, verdict, node, limit)]
 
 
-def drains(store: Reader, window: Window) -> list[Any]:
-    """Return the drains that began in a window."""
+def drains(store: Reader, window: Window, limit: int | None = None) -> list[Any]:
+    """Return the drains that began in a window, in order of time, at most the latest ``limit``."""
     from preflight.fleet.query import actions
 
-    return [row(one) for one in actions.drains(store, window)]
+    return [row(one) for one in actions.drains(store, window, limit=limit)]
 
 
-def would(store: Reader, window: Window) -> list[Any]:
-    """Return what was not enforced in a window."""
+def would(store: Reader, window: Window, limit: int | None = None) -> list[Any]:
+    """Return what was not enforced in a window, in order of time, at most the latest ``limit``."""
     from preflight.fleet.query import actions
 
     names = actions.Action._fields
-    return [dict(zip(names, one)) for one in actions.action_rows(store, window, enforced=False)]
+    return [dict(zip(names, one)) for one in actions.action_rows(store, window, enforced=False, limit=limit)]
 
 
 def drift(store: Reader) -> list[Any]:
