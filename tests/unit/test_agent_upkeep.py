@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from preflight.agent import duties, privileges
 from preflight.agent.child import Helper
 from preflight.agent.pace import BURST, LONGEST_S, MINUTE_S, Pace
 from preflight.agent.upkeep import Duty
+from preflight.facts.isolate import process_state
 from preflight.fleet import tokens
 from preflight.fleet.query import jobs
 from preflight.fleet.store.open import open_store
@@ -107,6 +109,183 @@ def test_publishing_is_seen_from_outside(idle: AgentSite) -> None:
     assert "failed (1 in a row)" in line
     metrics = idle.ask("metrics")["text"]
     assert 'preflight_agent_upkeep_failures{cluster="lab",host="n1",duty="publish"} 1' in metrics
+
+
+SHIP = '[agent]\njitter_s = 0\n[ship]\nurl = "https://collector.example.org"\n'
+
+
+def alone(site: Site, more: str) -> duties.Context:
+    """Return what a duty of an agent on ``site`` gets to know, under the policy ``more``."""
+    from preflight.agent.answer import run_of
+    from preflight.hooks.reading import reading_of
+
+    site.policy(more)
+    policy = load_policy(str(site.config), "n1")
+    run = run_of(policy, "n1", str(site.run_dir), reading_of(policy, "n1", str(site.run_dir), "prolog"), None)
+    return duties.Context(str(site.config), run, "", False)
+
+
+def test_copies_that_cannot_be_delivered_are_named_and_tried_more_and_more_seldom(idle: AgentSite) -> None:
+    site = idle.site
+    site.policy("[agent]\njitter_s = 0\n")
+    text = site.config.read_text()
+    site.config.write_text(text.replace("[report]", f'[report]\ndir = "{site.place}/copies"'))
+    settle(site.config)
+    assert site.hook("prolog", **JOB).returncode == 0
+    idle.start()
+    until(lambda: idle.ask("status")["upkeep"]["deliver"]["failures"] == 1, "a failure")
+    deliver = until(lambda: _next(idle, "deliver"), "the next try, in a while")
+    assert not deliver["well"]
+    assert deliver["text"].startswith("copies wait: ")
+    assert deliver["text"].endswith(str(site.place / "copies"))
+    (site.place / "copies").mkdir()
+    idle.ask("refresh")  # it was put right: nobody waits for the next try
+    until((site.place / "copies/7").exists, "the copy of job 7")
+    until(lambda: idle.ask("status")["upkeep"]["deliver"]["well"], "the end of the one that delivered it")
+
+
+def _next(agent: AgentSite, name: str) -> "dict[str, object] | None":
+    state: dict[str, object] = agent.ask("status")["upkeep"][name]
+    return state if float(str(state["next_s"] or 0)) > 30 else None
+
+
+def test_a_duty_that_says_it_is_done_and_did_nothing_is_no_more_often_tried_than_one_that_fails(
+    hooked: Site, tmp_path: Path
+) -> None:
+    program = tmp_path / "preflight"
+    program.write_text("#!/bin/sh\necho nothing to do\n")
+    program.chmod(0o755)
+    context = alone(hooked, f'{SHIP}program = "{program}"\n')
+    left = [1]
+    one = Duty("ship", str(tmp_path / "state.json"), lambda: left[0])
+    one.want(1, 0.0, 60.0)
+    one.begin(context)
+    until(lambda: one.tend() or not one.running, "its end")
+    state = one.state()
+    assert (state["well"], state["failures"], state["text"]) == (False, 1, "nothing to do")
+    one.again()
+    left[0] = 2  # something of it is gone
+    one.want(1, 0.0, 60.0)
+    one.begin(context)
+    until(lambda: one.tend() or not one.running, "its end")
+    assert one.state()["well"]
+
+
+def test_a_child_ends_with_its_agent_and_lets_the_lock_go(idle: AgentSite, tmp_path: Path) -> None:
+    """Killed while a child hangs with the lock held: the next agent finds nobody beside it."""
+    site, pid = idle.site, tmp_path / "pid"
+    program = tmp_path / "preflight"
+    program.write_text(
+        f"#!{sys.executable}\nimport fcntl, os, time\n"
+        f'fcntl.flock(os.open("{site.spool}/ship", os.O_RDONLY), fcntl.LOCK_EX)\n'
+        f'open("{pid}.new", "w").write(str(os.getpid()))\nos.rename("{pid}.new", "{pid}")\ntime.sleep(600)\n'
+    )
+    program.chmod(0o755)
+    site.policy(f'{SHIP}program = "{program}"\n')
+    assert site.hook("prolog", **JOB).returncode == 0
+    idle.start()
+    until(pid.exists, "a child that hangs")
+    with turn(str(site.spool), "ship") as mine:
+        assert not mine
+    assert idle.process is not None
+    idle.process.kill()  # nothing of it gets to end its children
+    idle.process.wait()
+    idle.process = None
+    until(lambda: _zombie(int(pid.read_text())), "the child's end")
+    with turn(str(site.spool), "ship") as mine:
+        assert mine
+
+
+def test_a_controller_and_a_collector_that_say_nothing_hold_up_no_answer(idle: AgentSite, tmp_path: Path) -> None:
+    site, token, program = idle.site, tmp_path / "token", tmp_path / "preflight"
+    scontrol_that_answers(site)
+    pid = tmp_path / "pid"
+    (site.place / "bin/sinfo").write_text(f"#!/bin/sh\necho $$ >{pid}.new\nmv {pid}.new {pid}\nexec sleep 600\n")
+    token.write_text("x")
+    token.chmod(0o600)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m preflight "$@"\n')
+    program.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel accepts, nobody answers
+        url = f'url = "http://127.0.0.1:{silent.getsockname()[1]}"'
+        keys = f'[ship]\n{url}\ntoken_file = "{token}"\nprogram = "{program}"\n'
+        site.policy(f"[publish]\nenabled = true\n[agent]\njitter_s = 0\n{keys}")
+        assert site.hook("prolog", **JOB).returncode == 0
+        idle.start()
+        silent.settimeout(60.0)
+        silent.accept()[0].recv(1)
+        until(pid.exists, "a command that hangs")
+        state = idle.ask("status")["upkeep"]
+        assert state["publish"]["pid"]
+        assert state["ship"]["pid"]
+        assert idle.prolog(**{**JOB, "SLURM_JOB_ID": "8"})[0] == "agent"
+        children = [*idle.children(), int(pid.read_text())]
+        idle.stop()
+        until(lambda: all(_zombie(one) for one in children), "the end of all that it has started")
+
+
+def _zombie(pid: int) -> bool:
+    return process_state(pid) in ("", "Z")
+
+
+def scontrol_that_answers(site: Site) -> None:
+    """Let this site's controller take what is published, and forget it."""
+    (site.place / "slurm.conf").write_text("ClusterName=lab\nSchedulerParameters=extra_constraints\n")
+    (site.place / "bin/sinfo").write_text(
+        '#!/bin/sh\nmark="$*" mark=${mark##*:0}\nprintf "%s%s%s%s%s%s\\n" "" "$mark" "" "$mark" "" "$mark"\n'
+    )
+    (site.place / "bin/scontrol").write_text(f'#!/bin/sh\necho "$*" >>{site.log}\n')
+
+
+def test_a_fact_that_is_not_at_hand_is_named_where_it_holds_back_the_others(idle: AgentSite) -> None:
+    scontrol_that_answers(idle.site)
+    idle.site.policy("[publish]\nenabled = true\n[agent]\njitter_s = 0\n")
+    idle.start()
+    until(lambda: idle.ask("status")["upkeep"]["publish"]["well"], "a publication")
+    idle.ask("release", FOR="1h")
+    until(lambda: idle.ask("status")["upkeep"]["publish"]["waits"] == "gpus: NVML is released", "what it waits for")
+    idle.ask("resume")
+    until(lambda: not idle.ask("status")["upkeep"]["publish"]["waits"], "its end")
+
+
+def test_a_policy_that_cannot_be_read_any_more_is_named_and_ends_no_agent(idle: AgentSite) -> None:
+    scontrol_that_answers(idle.site)
+    idle.site.policy("[publish]\nenabled = true\n[agent]\njitter_s = 0\n")
+    text = idle.site.config.read_text()
+    idle.start()
+    until(lambda: idle.ask("status")["upkeep"]["publish"]["well"], "a publication")
+    idle.site.config.write_text("version = ")
+    settle(idle.site.config)
+    idle.ask("refresh")
+    state = until(lambda: _failed(idle, "publish"), "a failure")
+    assert "p.toml" in str(state["text"])
+    idle.site.config.write_text(text)
+    settle(idle.site.config)
+    idle.ask("refresh")
+    until(lambda: idle.ask("status")["upkeep"]["publish"]["well"], "a publication")
+
+
+def _failed(agent: AgentSite, name: str) -> "dict[str, object] | None":
+    state: dict[str, object] = agent.ask("status")["upkeep"][name]
+    return state if state["failures"] else None
+
+
+def test_what_only_slurm_is_told_is_read_seldom_and_is_too_old_for_a_job(hooked: Site) -> None:
+    from preflight.agent.kept import CHILD_MAX_S, Kept, Known, Stale
+    from preflight.hooks.reading import reading_of
+
+    hooked.policy(live=False)
+    policy = load_policy(str(hooked.config), "n1")
+    kept = Kept(reading_of(policy, "n1", str(hooked.run_dir), "prolog").source)
+    kept.publishes(("ib", "os"))
+    until(lambda: kept.tend() and kept.complete(), "the facts")
+    answer = kept._known["ib"].answer
+    old = Known(answer, time.monotonic() - CHILD_MAX_S - 10)
+    kept._known["ib"] = old
+    assert "ib" in {*kept.to_publish(frozenset(("ib",))).unknown, *kept.to_publish(frozenset(("ib",))).facts}
+    with pytest.raises(Stale, match="ib: 70 s old"):
+        kept.collect(frozenset(("ib",)), 0.0)
+    until(lambda: kept.tend() and kept._known["ib"] is not old, "a new reading, for the next job")
+    assert kept.collect(frozenset(("ib",)), 0.0).node == "n1"
 
 
 def in_child(function: object, tmp_path: Path) -> dict[str, str]:
@@ -243,7 +422,7 @@ def test_what_an_agent_left_that_cannot_be_read_is_forgotten(tmp_path: Path) -> 
 def test_doctor_says_who_does_it(tmp_path: Path) -> None:
     from preflight.deploy.doctor.agent import upkeep
 
-    well = {"on": True, "stuck_s": 0.0, "failures": 0, "text": "", "pid": None}
+    well = {"on": True, "stuck_s": 0.0, "failures": 0, "text": "", "pid": None, "waits": ""}
     wants = tmp_path / "timers.target.wants"
     wants.mkdir()
     (wants / "preflight-ship.timer").symlink_to("/nowhere")
@@ -254,6 +433,11 @@ def test_doctor_says_who_does_it(tmp_path: Path) -> None:
         "deliver": {**well, "pid": 7, "stuck_s": 3.0},
         "prune": {**well, "on": False},
     }
+    held = {"publish": {**well, "waits": "gpus: NVML is released"}}
+    assert [text for one in upkeep("/x", held, str(tmp_path)) for text in (one.status, one.text)] == [
+        "warn",
+        "waits for gpus: NVML is released; Slurm keeps what it has",
+    ]
     found = {
         one.subject: (one.status, f"{one.text} {one.fix}") for one in upkeep("/x/publish.service", state, str(tmp_path))
     }

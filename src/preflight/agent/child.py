@@ -82,12 +82,13 @@ class Helper:
             self.socket = None
 
     def kill(self) -> None:
-        """End the child; one in an uninterruptible sleep stays, and keeps its place."""
+        """End the child and what it has started; one in an uninterruptible sleep stays, and keeps its place."""
         if self.pid and not self.killed:
             self.killed = time.monotonic()
-            for end in (os.killpg, os.kill):
+            below = _below(self.pid)  # a command of Slurm's has a session of its own
+            for end, pid in ((os.killpg, self.pid), (os.kill, self.pid), *((os.kill, pid) for pid in below)):
                 try:
-                    end(self.pid, 9)
+                    end(pid, 9)
                 except OSError:
                     continue
 
@@ -118,6 +119,17 @@ class Helper:
             journal.say(journal.ERROR, f"agent: its {self.name} child ended: {type(error).__name__}: {error}")
         finally:
             os._exit(status)
+
+
+def _below(pid: int) -> list[int]:
+    """Return the descendants of a process, none where the kernel does not list them."""
+    found: list[int] = []
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            found = [int(text) for text in file.read().split()]
+    except (OSError, ValueError):
+        return found
+    return found + [below for one in found for below in _below(one)]
 
 
 def _alone(keep: int) -> None:

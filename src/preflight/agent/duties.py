@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NICER = 10
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 UNITS = {"publish": "preflight-agent-publish.service", "ship": "preflight-ship.service"}
 LIMITS_S = {"publish": 120.0, "ship": 600.0, "deliver": 60.0, "prune": 60.0}  # ship as its unit's TimeoutStartSec=
 NAMES = tuple(LIMITS_S)
@@ -37,9 +38,13 @@ class Context(NamedTuple):
 
 def child(name: str, context: Context) -> Callable[[Socket], None]:
     """Return what a child does for the duty ``name``: its end of the socket is its output, for a line or two."""
-    if name in UNITS:
-        return lambda theirs: _command(name, context, theirs)
-    return lambda theirs: _function(name, context, theirs)
+    agent, work = os.getpid(), _command if name in UNITS else _function
+
+    def run(theirs: Socket) -> None:
+        _ends_with(agent)
+        work(name, context, theirs)
+
+    return run
 
 
 def arguments(name: str, context: Context) -> list[str]:
@@ -51,6 +56,15 @@ def arguments(name: str, context: Context) -> list[str]:
         program = context.run.policy.ship.program
         return [*([program] if program else own), "ship", "--config", context.config]
     return [*own, "publish", "--agent", "--run-dir", context.run.run_dir, "--config", context.config]
+
+
+def _ends_with(agent: int) -> None:
+    """Have the kernel end this process, whatever it becomes, with the agent that started it, however that ends."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, 9)
+    if os.getppid() != agent:
+        os._exit(1)
 
 
 def _command(name: str, context: Context, theirs: Socket) -> None:
@@ -78,7 +92,10 @@ def _function(name: str, context: Context, theirs: Socket) -> None:
     rundir.watch(run.run_dir)
     spool.watch(run.run_dir, run.node)
     if name == "deliver":
-        upkeep.deliver(run)
+        why = upkeep.deliver(run)
+        if why:
+            theirs.sendall(f"{why}\n".encode())
+            raise SystemExit(1)
     elif jump(run.run_dir, run.node):
         theirs.sendall(b"not now: the clock has jumped\n")
     else:

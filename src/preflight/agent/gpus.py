@@ -239,6 +239,7 @@ def _child(theirs: Socket, shared: _Shared, source: Source) -> None:
             theirs.sendall(f"{jsonio.dumps({'at': began, 'messages': listener.messages})}\n".encode())
             known, told_at = found, began
             gc.collect()
+            gc.freeze()  # what is there by now stays: to look at all of pynvml again costs more than reading eight GPUs
             before, library = library, _library()
             gone = answers != [OK] and (opened or answers[-1:] not in ([one] for one in ABSENT))
             if library[0] and (gone or (before[0] and before != library)):

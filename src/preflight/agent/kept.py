@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 REUSE_S = 1.0  # what is read when it is asked for, in a burst of requests
 STATIC_S = 15.0  # between two looks at whether a static fact's files have changed
 STATIC_MAX_S = 60.0
-CHILD_S = 20.0  # between two readings by a child; of a static fact three times as long
+CHILD_S = 20.0  # between two readings by a child
+SELDOM = 3  # times as long, and as old: a static fact, or one that nobody but Slurm is told
 CHILD_MAX_S = 60.0
 FORGET_S = 3600.0  # after which a subject that no job asked for is no longer read ahead
 LOG = "kernel_log"
@@ -84,6 +85,7 @@ class Kept:
         self._guard = StuckGuard(source.run_dir, NVML)
         self._known: dict[str, Known] = {}
         self._asked: dict[str, float] = {}  # subject -> when a job asked for it, infinite for what every job needs
+        self._published: frozenset[str] = frozenset()
         self._merged: dict[tuple[str, bool], tuple[NvmlResult | None, Answer]] = {}
         self._running: tuple[Collection, float, float] | None = None  # began, until
         self._next_static = self._next_child = 0.0
@@ -97,6 +99,12 @@ class Kept:
                 self._next_child = 0.0
             self._asked[subject] = float("inf") if forever else max(now, self._asked.get(subject, 0.0))
 
+    def publishes(self, subjects: Iterable[str]) -> None:
+        """Read ``subjects`` ahead, too, though more seldom where no job needs them: what is told to Slurm."""
+        self._published = frozenset(fact_of(path).subject for path in subjects)
+        if self._published - self._known.keys():
+            self._next_child = 0.0
+
     # --- when a prolog asks ---------------------------------------------------------------------------------
 
     def collect(self, subjects: frozenset[str], deadline: float) -> FactsDocument:
@@ -104,6 +112,13 @@ class Kept:
 
         `ages` has their ages then, `versions` of each a number that stays as long as it does."""
         self.want(subjects)
+        return self._collect(subjects, 1)
+
+    def to_publish(self, subjects: frozenset[str]) -> FactsDocument:
+        """Return the facts of ``subjects`` as `collect` does, for no job: they may be as old as what Slurm is told."""
+        return self._collect(subjects, SELDOM)
+
+    def _collect(self, subjects: frozenset[str], times: int) -> FactsDocument:
         asked = sorted(subjects)
         facts = {fact.subject: fact for fact in map(fact_of, asked)}
         nvml = any(fact_of(path).child == NVML and path not in WITHOUT_NVML for path in asked)
@@ -114,7 +129,7 @@ class Kept:
         ages: dict[str, float] = {}
         versions: dict[str, int] = {}
         for subject, fact in facts.items():
-            known = self._of_nvml(fact, told) if fact.child == NVML else self._answer(fact, now)
+            known = self._of_nvml(fact, told) if fact.child == NVML else self._answer(fact, now, times)
             versions[subject] = self._version(subject, known.answer)
             ages[subject] = round(max(0.0, now - known.at), 3)
             if known.answer.values or not known.answer.unknown:
@@ -165,7 +180,7 @@ class Kept:
             made = self._merged[key] = (told, fact.read(self._root, told))
         return Known(made[1], at)
 
-    def _answer(self, fact: Fact, now: float) -> Known:
+    def _answer(self, fact: Fact, now: float, times: int) -> Known:
         known = self._known.get(fact.subject)
         if fact.keep_s or (fact.child == "" and not fact.static):
             fresh = known is not None and now - known.at < REUSE_S and not fact.keep_s
@@ -174,7 +189,7 @@ class Kept:
             if known is None or not fresh:
                 known = self._known[fact.subject] = self._read(fact)
             return known._replace(at=now) if fact.subject == LOG else known
-        limit = STATIC_MAX_S if fact.child == "" else CHILD_MAX_S * (3 if fact.static else 1)
+        limit = STATIC_MAX_S if fact.child == "" else CHILD_MAX_S * (SELDOM if fact.static else times)
         if known is None or now - known.at > limit:
             raise Stale(f"{fact.subject}: {'never read' if known is None else f'{now - known.at:.0f} s old'}")
         return known
@@ -203,7 +218,7 @@ class Kept:
         if now >= self._next_static:
             self._next_static = now + STATIC_S
             with tolerate(Stale):
-                for fact in map(fact_of, self._asked):
+                for fact in map(fact_of, self.subjects()):
                     if fact.static and fact.child == "":
                         self._known[fact.subject] = self._read(fact)
         if self._running is None and now >= self._next_child:
@@ -218,11 +233,12 @@ class Kept:
     def _start(self, now: float) -> None:
         self._next_child = now + CHILD_S
         due = []
-        for fact in map(fact_of, self._asked):
+        for fact in map(fact_of, sorted(self.subjects())):
             if fact.child in ("", NVML) or fact.keep_s:
                 continue
             known = self._known.get(fact.subject)
-            if known is None or now - known.at >= CHILD_S * (3 if fact.static else 1) - 1:
+            seldom = fact.static or fact.subject not in self._asked
+            if known is None or now - known.at >= CHILD_S * (SELDOM if seldom else 1) - 1:
                 due.append(fact)
         if due:
             budget_s = sum(fact.budget_s for fact in due) + 1.0
@@ -282,20 +298,20 @@ class Kept:
     def complete(self) -> bool:
         """Return whether all that is read ahead has been read."""
         gpus = self.gpus is None or self.gpus.signal_age() < float("inf")
-        ahead = (fact for fact in map(fact_of, self._asked) if fact.child != NVML and not fact.keep_s)
+        ahead = (fact for fact in map(fact_of, self.subjects()) if fact.child != NVML and not fact.keep_s)
         return gpus and all(fact.subject in self._known for fact in ahead if fact.child or fact.static)
 
     def at_hand(self) -> tuple[FactsDocument, dict[str, str]]:
         """Return the facts that are at hand, and why each of the others that are read ahead is not."""
-        subjects, missing = set(self._asked), dict[str, str]()
-        for subject in sorted(self._asked):
+        subjects, missing = set(self.subjects()), dict[str, str]()
+        for subject in sorted(subjects):
             try:
-                self.collect(frozenset((subject,)), 0.0)
+                self.to_publish(frozenset((subject,)))
             except Stale as stale:
                 subjects.discard(subject)
                 missing[subject] = str(stale)
-        return self.collect(frozenset(subjects), 0.0), missing
+        return self.to_publish(frozenset(subjects)), missing
 
     def subjects(self) -> frozenset[str]:
         """Return what is read ahead."""
-        return frozenset(self._asked)
+        return self._published.union(self._asked)

@@ -108,8 +108,9 @@ def resume(agent: Agent, request: Request) -> dict[str, Any]:
 
 
 def refresh(agent: Agent, request: Request) -> dict[str, Any]:
-    """Read every fact anew; until each has been read prologs judge by themselves."""
+    """Read every fact anew, and try again what failed; until each has been read prologs judge by themselves."""
     agent.kept.refresh()
+    agent.upkeep.refresh()
     agent.soon()
     return {"refreshed": True}
 

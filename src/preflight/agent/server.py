@@ -88,7 +88,8 @@ class Agent:
         before: Kept | None = getattr(self, "kept", None)
         if before is None or before.source != reading.source:
             self.kept = Kept(reading.source, before)
-        self.kept.want(usual_subjects(policy, self.node) | self.upkeep.subjects(policy), forever=True)
+        self.kept.want(usual_subjects(policy, self.node), forever=True)
+        self.kept.publishes(self.upkeep.subjects(policy))
         self.writer = Writer(run_of(policy, self.node, self.run_dir, reading, None))
 
     @property

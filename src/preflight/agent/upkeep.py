@@ -24,26 +24,31 @@ from preflight.requirements import encode
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from preflight.agent.kept import Kept
     from preflight.policy.model import Policy
 
 LOOK_S = 5.0  # between two looks at what is due
+TOGETHER_S = 0.25  # what is due so soon is done now: one timer for all that the loop wakes for
 POLL_S = 0.2  # while a child is at work
 SETTLE_S = 1.0  # what changes again within it is one change
 PUBLISH_S = 600.0  # the controller may have forgotten what it knew
 RETRY_S = 60.0  # for copies that could not be delivered
 PRUNE_S = 3600.0
+HELD_S = 60.0  # a reset or another driver takes less; then syslog names the fact that is not at hand
 FIRST_S = 6  # times the jitter, for nodes that boot together
 OUTPUT_MAX = 4096
+NOTHING = "what waits has not changed: another is at it, or it cannot be taken"
 
 
 class Duty:
     """One kind of work: its child, its pace, and how it went last."""
 
-    def __init__(self, name: str, path: str) -> None:
-        self.name, self._path = name, path
+    def __init__(self, name: str, path: str, left: Callable[[], Any] | None = None) -> None:
+        """``path``: where it is remembered. ``left``: what is to be done now, as `want` gets it."""
+        self.name, self._path, self._left = name, path, left
         self.helper: Helper | None = None
         self.pace, self.due = Pace(), 0.0  # due: time.monotonic(), 0 where it is not
         self.last: dict[str, Any] = {}  # at, took_s, well, text, failures
@@ -99,6 +104,10 @@ class Duty:
             return 0.0
         return max(0.0, time.monotonic() - self.helper.started - self._limit_s)
 
+    def again(self) -> None:
+        """Have it done anew, and at once: what kept it from that may have been put right."""
+        self.pace, self.due, self.done_for = Pace(), 0.0, None
+
     def stop(self) -> None:
         """End the child: what it does bears being cut off, and the next agent does it again."""
         if self.helper is not None:
@@ -143,6 +152,8 @@ class Duty:
     def _over(self, well: bool, text: str) -> None:
         now = time.monotonic()
         began = self.helper.started if self.helper is not None and self.helper.started else now
+        if well and self._left is not None and self._left() == self._aim:  # nothing came of it: as good as failed
+            well, text = False, text or NOTHING
         if not well and self.last.get("text") != text:
             journal.say(journal.WARNING, f"agent: {self.name}: {text}")
         self.pace = self.pace.ended(now, well)
@@ -169,11 +180,17 @@ class Upkeep:
 
     def __init__(self, config: str, run_dir: str, node: str, units: bool) -> None:
         self._config, self._units = config, units
-        self.duties = {name: Duty(name, f"{run_dir}/agent/{node}.{name}.json") for name in duties.NAMES}
+        self._spool = ""
+        left: dict[str, Callable[[], Any]] = {
+            "ship": lambda: _queued(self._spool),
+            "deliver": lambda: _waiting(self._spool, run_dir),
+        }
+        self.duties = {name: Duty(name, f"{run_dir}/agent/{node}.{name}.json", left.get(name)) for name in duties.NAMES}
         self.slurm_conf = ""  # as the last hook had it
         self._seen: tuple[Any, ...] = ()
         self._answers: tuple[Any, ...] = ()
         self._look = 0.0
+        self._held, self._named = 0.0, False  # since when a fact that is to be published is not at hand; in syslog
 
     def subjects(self, policy: Policy) -> frozenset[str]:
         """Return the facts that are to be read ahead for what is published."""
@@ -185,7 +202,7 @@ class Upkeep:
         for one in every:
             one.tend()
         now = time.monotonic()
-        if now >= self._look:
+        if now >= self._look - TOGETHER_S:
             self._look = now + LOOK_S
             self._decide(run.policy, run.run_dir, kept)
         context = duties.Context(self._config, run, run.policy.hook.slurm_conf or self.slurm_conf, self._units)
@@ -194,7 +211,13 @@ class Upkeep:
         if any(one.running for one in every):
             return POLL_S
         dues = [one.due for one in every if one.due]
-        return max(0.05, min([self._look, *dues]) - time.monotonic())
+        return max(TOGETHER_S, min([self._look, *dues]) - time.monotonic())
+
+    def refresh(self) -> None:
+        """Have all that is wanted done anew, whatever failed before."""
+        self._look = 0.0
+        for one in self.duties.values():
+            one.again()
 
     def stop(self) -> None:
         """End all children."""
@@ -207,6 +230,7 @@ class Upkeep:
 
     def _decide(self, policy: Policy, run_dir: str, kept: Kept) -> None:
         on, spool = policy.agent.upkeep, policy.report.spool
+        self._spool = spool
         jitter_s = policy.agent.jitter_s
         publish, ship, deliver, prune = (self.duties[name] for name in duties.NAMES)
         publish.waits = ""
@@ -214,10 +238,9 @@ class Upkeep:
             self._facts(policy, kept, publish, jitter_s)
         else:
             publish.want(None, 0.0)
-        queued = _changed(f"{spool}/ship", ".json") if on and policy.ship.url else None
+        queued = _queued(spool) if on and policy.ship.url else None
         ship.want(queued, random.uniform(0.0, jitter_s), RETRY_S)
-        waiting = [_changed(f"{place}", ".json") for place in (f"{spool}/outbox", f"{run_dir}/unkept")] if on else []
-        deliver.want(waiting if any(waiting) else None, SETTLE_S, RETRY_S)
+        deliver.want(_waiting(spool, run_dir) if on else None, SETTLE_S, RETRY_S)
         prune.want("records" if on else None, random.uniform(0.0, PRUNE_S / 6), PRUNE_S)
 
     def _facts(self, policy: Policy, kept: Kept, publish: Duty, jitter_s: float) -> None:
@@ -225,12 +248,12 @@ class Upkeep:
         signature = kept.signature(SUBJECTS)
         if signature != self._seen or publish.wanted is None:
             try:
-                view = kept.collect(SUBJECTS, 0.0).view()
+                view = kept.to_publish(SUBJECTS).view()
             except Stale as stale:
-                publish.waits = str(stale)
-                publish.due = 0.0
+                publish.waits, publish.due = str(stale), 0.0
+                self._held_back(publish.waits)
                 return
-            self._seen = signature
+            self._seen, self._held, self._named = signature, 0.0, False
             versions = {path: at for path, at in kept.versions.items() if path not in VOLATILE}
             answers = policy.cuda, policy.catalog_rows, versions
             if answers != self._answers or publish.wanted is None:  # what is published takes milliseconds to work out
@@ -240,6 +263,24 @@ class Upkeep:
         first = publish.done_for is None and not publish.last
         spread_s = random.uniform(0.0, jitter_s * (FIRST_S if first else 1))
         publish.want(publish.wanted, SETTLE_S + spread_s, PUBLISH_S)
+
+    def _held_back(self, why: str) -> None:
+        """Say once in syslog that nothing is published for the want of a fact, where that lasts."""
+        now = time.monotonic()
+        self._held = self._held or now
+        if now - self._held > HELD_S and not self._named:
+            self._named = True
+            journal.say(journal.WARNING, f"agent: publish: waits for {why}; Slurm keeps what it has")
+
+
+def _queued(spool: str) -> Any:
+    return _changed(f"{spool}/ship", ".json")
+
+
+def _waiting(spool: str, run_dir: str) -> Any:
+    """Return what tells apart what waits for `deliver`, from one look to the next; None where nothing does."""
+    places = [_changed(place, ".json") for place in (f"{spool}/outbox", f"{run_dir}/unkept")]
+    return places if any(places) else None
 
 
 def _changed(directory: str, suffix: str) -> Any:

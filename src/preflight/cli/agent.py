@@ -22,7 +22,7 @@ from preflight.hooks.notes import RUN_DIR
 @click.option("--release", is_flag=True, help="Close NVML: for a driver's upgrade or a GPU's reset.")
 @click.option("--for", "period", metavar="TIME", default="10m", show_default=True, help="How long it stays closed.")
 @click.option("--resume", is_flag=True, help="Open NVML again, before that time is over.")
-@click.option("--refresh", is_flag=True, help="Read every fact anew: something was put right, or replaced.")
+@click.option("--refresh", is_flag=True, help="Read all facts anew, try again what failed: it was put right.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of the answer.")
 def agent(
     what: str | None,

@@ -48,35 +48,41 @@ def _keep(directory: str, report: Report, limit: int) -> None:
         write_json(f"{directory}/{store.job_folder(report)}.{store.file_name(report)}", report)
 
 
-def deliver(run: Run) -> None:
+def deliver(run: Run) -> str:
     """Try again to write what waits, records first; stops where the place itself is missing or hangs.
 
-    A copy that is refused holds up no other, and is given up when its record is.
+    A copy that is refused holds up no other, and is given up when its record is. Return why none of it could be
+    written, "" where some was or nothing waits.
     """
+    some, why = False, ""
     for path, report in _waiting(f"{run.run_dir}/unkept"):
         if time.monotonic() >= run.deadline:
-            return
+            return ""
         delivery = Delivery(run, report, copy=False)
         delivery.end()
         if delivery.record:
-            return
+            return "" if some else f"records wait: {delivery.record}"
+        some = True
         if report.get("job") and run.policy.report.dir:
             keep_copy(run, report)
         unlink(path)
     oldest = run.started - run.policy.report.keep_days * 86400
     for path, report in _waiting(f"{run.policy.report.spool}/outbox"):
         if time.monotonic() >= run.deadline:
-            return
+            break
         delivery = Delivery(run, report, record=False)
         delivery.end()
         if not delivery.copy:
             unlink(path)
-        elif not delivery.refused:
-            return
-        else:
-            with tolerate(OSError):
-                if os.stat(path).st_mtime < oldest:
-                    unlink(path)
+            some = True
+            continue
+        why = f"copies wait: {delivery.copy}"
+        if not delivery.refused:
+            break
+        with tolerate(OSError):
+            if os.stat(path).st_mtime < oldest:
+                unlink(path)
+    return "" if some else why
 
 
 def waiting_jobs(spool: str) -> frozenset[str]:

@@ -19,17 +19,22 @@ SELDOM_S = 600.0
 FEW_A_TIME, MANY_A_TIME = 1000, 20_000  # jobs that are looked at
 
 
-def deliver(run: Run) -> None:
-    """Deliver the copies and records that wait, and keep the queue of what is to be shipped within its bounds."""
+def deliver(run: Run) -> str:
+    """Deliver the copies and records that wait, and keep the queue of what is to be shipped within its bounds.
+
+    Return why nothing that waits could be delivered, "" where something was, nothing waits or another is at it.
+    """
+    why = ""
     with turn(run.policy.report.spool, "deliver") as mine:
         if not mine:
-            return
-        outbox.deliver(run)
+            return ""
+        why = outbox.deliver(run)
         if run.policy.ship.url:
             from preflight.report import queue
 
             with tolerate(OSError):
                 queue.bound(run.policy.report.spool)
+    return why
 
 
 def prune(run: Run) -> None:

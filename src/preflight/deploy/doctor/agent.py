@@ -92,6 +92,8 @@ def upkeep(unit: str, state: dict[str, dict[str, Any]], systemd: str = SYSTEMD) 
             yield warn(title, f"failed {one['failures']} times: {one['text']}", "", f"{link}preflight agent status")
         elif not one["on"]:
             continue
+        elif one["waits"]:
+            yield warn(title, f"waits for {one['waits']}; Slurm keeps what it has", "", "preflight agent status")
         elif twice:
             names = " and ".join(os.path.basename(path) for path in twice)
             yield ok(title, f"the agent does it, and {names} is on too: whoever comes first, one at a time")
