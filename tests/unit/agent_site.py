@@ -147,8 +147,9 @@ class AgentSite:
         until(lambda: self._looked() > begun, "a look at the GPUs")
 
     def _looked(self) -> float:
+        asked = time.monotonic()  # the answer may come late: the look was no earlier than this makes it
         age = self.ask("status")["nvml"]["signals_age_s"]
-        return time.monotonic() - age if age is not None else 0.0
+        return asked - age if age is not None else 0.0
 
     def report(self, job: int = 7, phase: str = "prolog") -> dict[str, Any]:
         """Return a hook's report, which may be on its way to the spool."""
