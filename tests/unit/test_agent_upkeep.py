@@ -171,6 +171,18 @@ def test_a_duty_that_says_it_is_done_and_did_nothing_is_no_more_often_tried_than
     assert one.state()["well"]
 
 
+def test_what_is_wanted_while_it_fails_waits_as_long_as_the_failure_says(hooked: Site, tmp_path: Path) -> None:
+    program = tmp_path / "preflight"
+    program.write_text("#!/bin/sh\nexit 2\n")
+    program.chmod(0o755)
+    one = Duty("ship", str(tmp_path / "state.json"))
+    one.want(1, 0.0)
+    one.begin(alone(hooked, f'{SHIP}program = "{program}"\n'))
+    one.want(2, 0.0)
+    until(lambda: one.tend() or not one.running, "its end")
+    assert one.state()["next_s"] > 30
+
+
 def test_a_child_ends_with_its_agent_and_lets_the_lock_go(idle: AgentSite, tmp_path: Path) -> None:
     """Killed while a child hangs with the lock held: the next agent finds nobody beside it."""
     site, pid = idle.site, tmp_path / "pid"

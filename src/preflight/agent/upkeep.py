@@ -157,6 +157,8 @@ class Duty:
         if not well and self.last.get("text") != text:
             journal.say(journal.WARNING, f"agent: {self.name}: {text}")
         self.pace = self.pace.ended(now, well)
+        if self.due:  # it was wanted meanwhile, when nobody knew how this one would end
+            self.due = max(self.due, self.pace.not_before)
         if well:
             self.done_for = self._aim
         self.last = {"at": now, "took_s": round(now - began, 3), "well": well, "text": text}
