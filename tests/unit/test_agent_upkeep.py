@@ -1,5 +1,6 @@
 """What the agent has done beside its answers: publishes, ships, delivers, prunes. Real daemon, real commands."""
 
+import errno
 import fcntl
 import json
 import os
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from preflight.facts.isolate import process_state
 from preflight.fleet import tokens
 from preflight.fleet.query import jobs
 from preflight.fleet.store.open import open_store
-from preflight.hooks.turn import turn
+from preflight.hooks.turn import PLACES, turn
 from preflight.policy.load import load_policy
 from preflight.report import queue
 from unit.agent_site import AgentSite, until
@@ -422,10 +424,11 @@ def test_the_first_is_quick_and_no_failure_is_tried_again_within_a_minute() -> N
 
 
 def test_what_an_agent_left_that_cannot_be_read_is_forgotten(tmp_path: Path) -> None:
-    for text in ("", "{", "[]", '{"pace": 1}', '{"pace": [1, 9e99, 0, 0], "at": 1, "text": ""}', "null"):
+    for text in ("", "{", "[]", '{"pace": 1}', '{"pace": [1, 9e99, 0, 0], "last": {}, "done_for": 1}', "null"):
         (tmp_path / "state.json").write_text(text)
         assert Duty("ship", str(tmp_path / "state.json")).pace == Pace()
-    kept = {"at": 1.0, "took_s": 1.0, "well": False, "text": "x", "pace": [2.0, 1.0, 3, 70.0], "done_for": 5}
+    last = {"at": 1.0, "took_s": 1.0, "well": False, "text": "x"}
+    kept = {"last": last, "pace": [2.0, 1.0, 3, 70.0], "done_for": 5}
     (tmp_path / "state.json").write_text(json.dumps(kept))
     one = Duty("ship", str(tmp_path / "state.json"))
     assert (one.pace, one.done_for, one.last["text"]) == (Pace(2.0, 1.0, 3, 70.0), 5, "x")
@@ -457,3 +460,60 @@ def test_doctor_says_who_does_it(tmp_path: Path) -> None:
     assert "systemctl link /x/publish.service" in found["agent publish"][1]
     assert "preflight-ship.timer is on too" in found["agent ship"][1]
     assert "pid 7 hangs" in found["agent deliver"][1]
+
+
+def test_what_is_slow_and_fails_keeps_its_pace_and_leaves_it_to_the_next_agent(
+    hooked: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wanted is asked again while the child is at work; that makes its next time no earlier."""
+
+    def fails(name: str, context: duties.Context) -> Callable[[socket.socket], None]:
+        def work(_: socket.socket) -> None:
+            time.sleep(0.3)
+            os._exit(1)
+
+        return work
+
+    monkeypatch.setattr(duties, "child", fails)
+    one = Duty("ship", str(tmp_path / "state.json"))
+    context = alone(hooked, "")
+    one.want("reports", 0.0)
+    one.begin(context)
+    assert Duty("ship", str(tmp_path / "state.json")).pace == one.pace  # should the agent end now
+    while one.running:
+        one.want("reports", 0.0)
+        one.tend()
+        time.sleep(0.01)
+    assert one.state()["well"] is False
+    one.want("reports", 0.0)
+    one.begin(context)
+    assert not one.running
+    waits = one.state()["next_s"]
+    assert isinstance(waits, float)
+    assert waits > MINUTE_S - 1
+
+
+def test_no_user_can_hold_the_lock_of_what_root_does(hooked: Site) -> None:
+    hooked.spool.mkdir(parents=True, exist_ok=True)
+    for one in (hooked.place, hooked.spool):
+        one.chmod(0o755)
+    (hooked.spool / "ship").mkdir(exist_ok=True)
+    (hooked.spool / "ship").chmod(0o755)
+    for what in PLACES:
+        with turn(str(hooked.spool), what) as mine:
+            assert mine
+        assert (hooked.spool / PLACES[what]).stat().st_mode & 0o777 == 0o700
+
+
+def test_where_nothing_can_be_locked_nobody_is_kept_from_the_work(
+    hooked: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooked.spool.mkdir(parents=True, exist_ok=True)
+    for number in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EBADF):
+
+        def refused(descriptor: int, operation: int, number: int = number) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(fcntl, "flock", refused)
+        with turn(str(hooked.spool), "publish") as mine:
+            assert mine, errno.errorcode[number]

@@ -77,11 +77,12 @@ class Duty:
     def begin(self, context: duties.Context) -> None:
         """Start the child where it is due and none is there."""
         now = time.monotonic()
-        if not self.due or now < self.due or self.running:
+        if not self.due or now < max(self.due, self.pace.not_before) or self.running:
             return
         self.helper = Helper(self.name, duties.child(self.name, context), duties.NICER)
         self._aim, self._output, self.due = self.wanted, bytearray(), 0.0
         self.pace = self.pace.begun(now)
+        self._keep()  # an agent that ends before its child asks no more often for that
         if not self.helper.start():
             self._over(False, "no process for it")
 
@@ -128,7 +129,7 @@ class Duty:
             "text": self.last.get("text", ""),
             "failures": self.pace.failures,
             "waits": self.waits,
-            "next_s": round(max(0.0, self.due - now), 1) if self.due else None,
+            "next_s": round(max(0.0, self.due - now, self.pace.not_before - now), 1) if self.due else None,
         }
 
     @property
@@ -161,9 +162,14 @@ class Duty:
             self.due = max(self.due, self.pace.not_before)
         if well:
             self.done_for = self._aim
+            if self.wanted == self._aim:  # wanted meanwhile, too, and done now
+                self.due = 0.0
         self.last = {"at": now, "took_s": round(now - began, 3), "well": well, "text": text}
+        self._keep()
+
+    def _keep(self) -> None:
         with tolerate(OSError):
-            write_json(self._path, {**self.last, "pace": list(self.pace), "done_for": self.done_for})
+            write_json(self._path, {"last": self.last, "pace": list(self.pace), "done_for": self.done_for})
 
     def _restore(self) -> None:
         """Take up what an agent before this one left: instants of this boot, since the directory is gone after it."""
@@ -171,10 +177,10 @@ class Duty:
         with tolerate((KeyError, TypeError, ValueError, AttributeError)):
             now, (rest, at, failures, not_before) = time.monotonic(), map(float, kept["pace"])
             pace = Pace(rest, at, int(failures), not_before)
-            if max(float(kept["at"]), pace.at) > now or len(kept["text"]) > OUTPUT_MAX:
+            last = {key: kept["last"][key] for key in ("at", "took_s", "well", "text")} if kept["last"] else {}
+            if pace.at > now or (last and (float(last["at"]) > now or len(last["text"]) > OUTPUT_MAX)):
                 return
-            self.last = {key: kept[key] for key in ("at", "took_s", "well", "text")}
-            self.pace, self.done_for = pace, kept["done_for"]
+            self.last, self.pace, self.done_for = last, pace, kept["done_for"]
 
 
 class Upkeep:
@@ -212,7 +218,7 @@ class Upkeep:
             one.begin(context)
         if any(one.running for one in every):
             return POLL_S
-        dues = [one.due for one in every if one.due]
+        dues = [max(one.due, one.pace.not_before) for one in every if one.due]
         return max(TOGETHER_S, min([self._look, *dues]) - time.monotonic())
 
     def refresh(self) -> None:
