@@ -6,6 +6,11 @@ import os
 
 MEMORY = ("tmpfs", "ramfs", "devtmpfs", "rootfs")
 MOUNTS = "/proc/self/mountinfo"
+# Of the node's own: no server answers for them. Others may hold a process that no signal ends.
+OWN = frozenset(MEMORY).union(
+    ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "overlay", "aufs"),
+    ("squashfs", "erofs", "iso9660", "vfat", "proc", "sysfs"),
+)
 
 
 def in_memory(path: str) -> bool:
@@ -35,6 +40,37 @@ def type_of(path: str) -> str:
     except OSError:
         return ""
     return ""
+
+
+def may_hold(*paths: str, follow: bool = True) -> bool:
+    """Return whether one of ``paths`` stands on a file system of a server, or on one of which nothing is known.
+
+    ``follow``: through links, for which what stands there is looked at; without it nothing is.
+    """
+    try:
+        with open(MOUNTS, "rb") as file:
+            mounts = [_mount(line) for line in file]
+    except OSError:
+        return False
+    return any(_type_at(os.path.realpath(path) if follow else path, mounts) not in OWN for path in paths)
+
+
+def _mount(line: bytes) -> tuple[str, str]:
+    """Return where a line of mountinfo mounts what type; ("", "") of one that cannot be read."""
+    words, behind = line.split(), line.partition(b" - ")[2].split()
+    if len(words) < 5 or not behind:
+        return "", ""
+    place = words[4].replace(b"\\040", b" ").replace(b"\\011", b"\t").replace(b"\\012", b"\n").replace(b"\\134", b"\\")
+    return os.fsdecode(place), behind[0].decode("ascii", "replace")
+
+
+def _type_at(path: str, mounts: list[tuple[str, str]]) -> str:
+    longest, found = 0, "rootfs"
+    for place, kind in mounts:
+        # A later mount stands over an earlier one at the same place.
+        if place and len(place) >= longest and (place == "/" or path == place or path.startswith(f"{place}/")):
+            longest, found = len(place), kind
+    return found
 
 
 def _device(path: str) -> int:

@@ -61,9 +61,21 @@ def _run(phase: str, config: str, run_dir: str, began: float) -> int:
         from preflight.hooks.task import task
 
         return task(run_dir, os.environ)
+    from preflight.hooks import supervised
+
+    node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
+    if supervised.is_needed(run_dir, node):
+        until = began + DEADLINE_S
+        return supervised.supervised(phase, run_dir, node, until, lambda: _judge(phase, config, run_dir, began))
+    return _judge(phase, config, run_dir, began)
+
+
+def _judge(phase: str, config: str, run_dir: str, began: float) -> int:
     from preflight.hooks.run import start
+    from preflight.hooks.supervised import deadline
 
     run = start(phase, config, run_dir, os.environ, began)
+    deadline(run.deadline)
     backstop(run.deadline - time.monotonic())
     if phase == "prolog":
         from preflight.hooks.passing import passes

@@ -18,7 +18,7 @@ ALIVE = ".alive"  # in the directory: root's, which no user can lock
 # What stands in the directory between runs: files NAME-*, and directories of files. Uninstalling removes them.
 KEPT = (
     *("policy", "gres", "facts", "kept", "stuck", "drain", "clock", "counters", "kernel-log", "site"),
-    *("cluster", "expected", "pruned", "slow"),
+    *("cluster", "expected", "pruned", "slow", "apart"),
 )
 FOLDERS = ("task", "pending", "released", "unkept", "agent")
 BUDGET_S = 1.0  # for the child, in all

@@ -37,6 +37,15 @@ def cached_policy(
     return _look(path, node, directory, examine)[0]
 
 
+def remembered_policy(path: str, node: str, directory: str, problem: str) -> Policy:
+    """Return the last good policy of ``path``, turned to observe, without a look at any file of it; else the defaults.
+
+    ``problem``: why its files are not looked at.
+    """
+    good = _stored(read_json(f"{directory}/policy-{node}.json"), path) or Policy()
+    return good._replace(site_points=good.site_points or (), mode="observe", problem=problem)
+
+
 def _look(
     path: str, node: str, directory: str, examine: Callable[[Policy], Iterable[str]] | None
 ) -> tuple[Policy, list[Any]]:

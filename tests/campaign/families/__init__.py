@@ -14,6 +14,7 @@ from campaign.families import (
     nvml,
     places,
     policies,
+    servers,
     torn,
     upgrades,
     users,
@@ -30,6 +31,7 @@ FAMILIES: dict[str, Callable[[], Iterator[Fault]]] = {
     "places": places.faults,
     "clocks": clocks.faults,
     "limits": limits.faults,
+    "servers": servers.faults,
     "nvml": nvml.faults,
     "users": users.texts,
     "users-directories": users.directories,
@@ -41,5 +43,8 @@ FAMILIES: dict[str, Callable[[], Iterator[Fault]]] = {
 
 
 def every(only: str = "") -> list[Fault]:
-    """Return all faults, or those of the families whose names begin with ``only``."""
-    return [fault for listed in FAMILIES.values() for fault in listed() if fault.family.startswith(only)]
+    """Return all faults, or those of the family ``only``; where there is none of that name, of those that begin so."""
+    faults = [fault for listed in FAMILIES.values() for fault in listed()]
+    return [fault for fault in faults if fault.family == only] or [
+        fault for fault in faults if fault.family.startswith(only)
+    ]
