@@ -61,6 +61,12 @@ def modules(site: Site, out: Path, phase: str = "prolog", **environment: str) ->
     return set(out.read_text().splitlines())
 
 
+def alone(site: Site) -> None:
+    """Have the first hook judge by itself: where no policy was read yet it would be a child (hooks/supervised.py)."""
+    site.run_dir.mkdir()
+    (site.run_dir / "policy-n1.json").write_text("{}")
+
+
 def loaded(names: set[str], wanted: tuple[str, ...]) -> list[str]:
     return sorted(name for name in names for one in wanted if name == one or name.startswith(f"{one}."))
 
@@ -91,6 +97,7 @@ def test_the_health_check_is_as_light(hooked: Site, tmp_path: Path) -> None:
 
 
 def test_a_cold_cache_does_import_them_so_that_this_test_can_fail(hooked: Site, tmp_path: Path) -> None:
+    alone(hooked)
     hooked.policy('[[expect]]\nnodes = "n[1-9]"\nrequire = "kernel>=4"')
     names = modules(hooked, tmp_path / "modules", **JOB, SLURM_JOB_GPUS="0")
     assert {"tomllib" if sys.version_info >= (3, 11) else "tomli", "preflight.hostlist"} <= names
@@ -98,6 +105,7 @@ def test_a_cold_cache_does_import_them_so_that_this_test_can_fail(hooked: Site, 
 
 
 def test_slurm_is_imported_when_there_is_something_to_do(hooked: Site, tmp_path: Path) -> None:
+    alone(hooked)
     names = modules(hooked, tmp_path / "modules", **JOB, **{REQUIRE: "gpu=a100"}, SLURM_JOB_GPUS="0")
     assert "preflight.slurm.commands" in names
     assert loaded(names, ("click", "jinja2", "asyncio")) == []
