@@ -44,7 +44,7 @@ def hook(arguments: list[str]) -> int:
     try:
         from preflight.hooks.main import main as run
 
-        code = run(arguments)
+        code = run(arguments, alone=True)
     except Exception as error:
         from preflight.__main__ import broken
 

@@ -166,7 +166,8 @@ def test_a_policy_that_hangs_ends_the_hook_and_not_the_job(hooked: Site) -> None
         "from preflight.hooks import main, run\n"
         "main.DEADLINE_S = 1.0\n"
         "run.cached_policy = lambda *_: time.sleep(60)\n"
-        f"sys.exit(main.main(['prolog', '--config', {str(hooked.config)!r}, '--run-dir', {str(hooked.run_dir)!r}]))\n"
+        f"words = ['prolog', '--config', {str(hooked.config)!r}, '--run-dir', {str(hooked.run_dir)!r}]\n"
+        "sys.exit(main.main(words, alone=True))\n"
     )
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], env=GPUS, check=False, timeout=50)

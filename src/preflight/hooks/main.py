@@ -10,8 +10,11 @@ WAITED_S = 6.0  # the longest that a client waits, and its start
 BROKEN = 1  # anything but 0 and 10: the script turns it into 0 with a line in syslog
 
 
-def main(arguments: list[str]) -> int:
-    """Run one hook; ``arguments`` are the phase, then --config FILE and --run-dir DIR. Never raises."""
+def main(arguments: list[str], alone: bool = False) -> int:
+    """Run one hook; ``arguments`` are the phase, then --config FILE and --run-dir DIR. Never raises.
+
+    ``alone``: this process is the hook's own, which may fork (hooks/supervised.py).
+    """
     began = _began()
     try:
         phase, config, run_dir = parse(arguments)
@@ -21,7 +24,7 @@ def main(arguments: list[str]) -> int:
     if phase != "task":
         backstop(DEADLINE_S)  # before anything is opened: the policy itself may stand on a server that is gone
     try:
-        return _run(phase, config, run_dir, began)
+        return _run(phase, config, run_dir, began, alone)
     except Exception as error:
         report_bug(phase, error)
         return 0 if phase == "task" else BROKEN
@@ -56,7 +59,7 @@ def parse(arguments: list[str]) -> tuple[str, str, str]:
     return arguments[0], values["--config"], values["--run-dir"]
 
 
-def _run(phase: str, config: str, run_dir: str, began: float) -> int:
+def _run(phase: str, config: str, run_dir: str, began: float, alone: bool) -> int:
     if phase == "task":
         from preflight.hooks.task import task
 
@@ -64,7 +67,7 @@ def _run(phase: str, config: str, run_dir: str, began: float) -> int:
     from preflight.hooks import supervised
 
     node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
-    if supervised.is_needed(run_dir, node):
+    if alone and supervised.is_needed(run_dir, node):
         until = began + DEADLINE_S
         return supervised.supervised(phase, run_dir, node, until, lambda: _judge(phase, config, run_dir, began))
     return _judge(phase, config, run_dir, began)
