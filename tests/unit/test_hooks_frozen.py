@@ -163,9 +163,9 @@ def test_a_policy_that_hangs_ends_the_hook_and_not_the_job(hooked: Site) -> None
     code = (
         "import os, sys, time\n"
         f"sys.path.insert(0, {str(Path(__file__).parents[2] / 'src')!r})\n"
-        "from preflight.hooks import main, run\n"
+        "from preflight.hooks import apart, main\n"
         "main.DEADLINE_S = 1.0\n"
-        "run.cached_policy = lambda *_: time.sleep(60)\n"
+        "apart.cached_policy = lambda *_: time.sleep(60)\n"
         f"words = ['prolog', '--config', {str(hooked.config)!r}, '--run-dir', {str(hooked.run_dir)!r}]\n"
         "sys.exit(main.main(words, alone=True))\n"
     )

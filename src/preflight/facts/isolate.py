@@ -299,7 +299,7 @@ def expendable(function: Callable[[], bool], deadline_s: float, beside: Child | 
         try:
             if beside is not None and beside.descriptor == 3:
                 beside.descriptor = os.dup(3)
-            _detach(writing, deadline_s, None if beside is None else beside.descriptor)
+            detach(writing, deadline_s, None if beside is None else beside.descriptor)
             _Here.on = True
             if function():
                 os.write(3, b"+")
@@ -384,7 +384,7 @@ def _run(function: Callable[[Channel], None], board: Board, writing: int, deadli
     """The child: never returns, runs nothing of the parent's on its way out."""
     status = 1
     try:
-        _detach(writing, deadline_s, board.descriptor)
+        detach(writing, deadline_s, board.descriptor)
         channel = Channel(board)
         try:
             function(channel)
@@ -397,7 +397,10 @@ def _run(function: Callable[[Channel], None], board: Board, writing: int, deadli
         os._exit(status)
 
 
-def _detach(writing: int, deadline_s: float, keep: int | None) -> None:
+def detach(writing: int, deadline_s: float, keep: int | None) -> None:
+    """Make this forked process one that nobody waits for: a session, no inherited descriptor but ``writing``, which is
+    3 from then on, and ``keep``; SIGALRM ends it SPARE_S after ``deadline_s``.
+    """
     import _signal as signal  # the package around it imports enum
     import gc
 

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 MEMORY = ("tmpfs", "ramfs", "devtmpfs", "rootfs")
 MOUNTS = "/proc/self/mountinfo"
 # Of the node's own: no server answers for them. Others may hold a process that no signal ends.
 OWN = frozenset(MEMORY).union(
     ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "overlay", "aufs"),
-    ("squashfs", "erofs", "iso9660", "vfat", "proc", "sysfs"),
+    (
+        "selinuxfs",
+        "squashfs",
+        "erofs",
+        "iso9660",
+        "vfat",
+        "proc",
+        "sysfs",
+        "cgroup",
+        "cgroup2",
+        "devpts",
+        "mqueue",
+        "hugetlbfs",
+    ),
+    ("debugfs", "tracefs", "securityfs", "configfs", "pstore", "efivarfs", "bpf", "binfmt_misc", "fusectl"),
 )
 
 
@@ -42,29 +60,41 @@ def type_of(path: str) -> str:
     return ""
 
 
-def may_hold(*paths: str, follow: bool = True) -> bool:
-    """Return whether one of ``paths`` stands on a file system of a server, or on one of which nothing is known.
+def may_hold(path: str) -> bool:
+    """Return whether ``path``, as it is written, stands on a file system of a server, or on one of an unknown kind.
 
-    ``follow``: through links, for which what stands there is looked at; without it nothing is.
+    Nothing is looked at there.
     """
+    return bool(served((path,), follow=False))
+
+
+def served(paths: Iterable[str], follow: bool = True) -> list[str]:
+    """Return those of ``paths`` that `may_hold`; ``follow``: through links, and then what stands there is looked at."""
+    mounts = []
     try:
         with open(MOUNTS, "rb") as file:
-            mounts = [_mount(line) for line in file]
+            for line in file:
+                kind = line.partition(b" - ")[2].partition(b" ")[0]
+                if kind:
+                    mounts.append((line, kind.decode("ascii", "replace")))
     except OSError:
-        return False
-    return any(_type_at(os.path.realpath(path) if follow else path, mounts) not in OWN for path in paths)
+        return []
+    if all(kind in OWN for _, kind in mounts):
+        return []
+    places = [(_place(line), kind) for line, kind in mounts]
+    return [path for path in paths if _kind_at(os.path.realpath(path) if follow else path, places) not in OWN]
 
 
-def _mount(line: bytes) -> tuple[str, str]:
-    """Return where a line of mountinfo mounts what type; ("", "") of one that cannot be read."""
-    words, behind = line.split(), line.partition(b" - ")[2].split()
-    if len(words) < 5 or not behind:
-        return "", ""
+def _place(line: bytes) -> str:
+    """Return where a line of mountinfo mounts, "" of one that cannot be read."""
+    words = line.split()
+    if len(words) < 5:
+        return ""
     place = words[4].replace(b"\\040", b" ").replace(b"\\011", b"\t").replace(b"\\012", b"\n").replace(b"\\134", b"\\")
-    return os.fsdecode(place), behind[0].decode("ascii", "replace")
+    return os.fsdecode(place)
 
 
-def _type_at(path: str, mounts: list[tuple[str, str]]) -> str:
+def _kind_at(path: str, mounts: list[tuple[str, str]]) -> str:
     longest, found = 0, "rootfs"
     for place, kind in mounts:
         # A later mount stands over an earlier one at the same place.

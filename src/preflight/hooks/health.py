@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from preflight.hooks import answered, counters, inventory, record, supervised, upkeep
+from preflight.hooks import answered, counters, inventory, record, upkeep
+from preflight.hooks.apart import Own
 from preflight.hooks.assess import Assessment, Question, assess
 from preflight.hooks.clock import jump
 from preflight.hooks.drain import Drained, correct, resume_ours
@@ -12,7 +13,7 @@ from preflight.hooks.drained import cause_check, count_well, is_replaced, is_wel
 from preflight.hooks.ends import ends
 from preflight.hooks.prolog import act, flaps, gres, over_time
 from preflight.hooks.repair import repair
-from preflight.hooks.run import Run, opened
+from preflight.hooks.run import Run
 from preflight.slurm.gres import conf_directory
 from preflight.slurm.node_conf import configured
 from preflight.verdict import decide
@@ -28,7 +29,8 @@ LEAST_S = 1.0  # for the probes, where a slow controller has used up their time
 
 def health(run: Run) -> int:
     """Judge the node, drain or resume it, finish or undo what was left, deliver what waits; always returns 0."""
-    supervised.mark(run.run_dir, run.node, opened(run.config, run.policy, run.slurm_conf))
+    if run.line is None:
+        Own(run.config, run.node, run.run_dir, run.slurm_conf).mark(run.policy)
     jumped = jump(run.run_dir, run.node)
     acts = not run.killed and run.policy.mode == "enforce"
     had = ours(run) if acts else None

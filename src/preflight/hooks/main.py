@@ -1,8 +1,14 @@
 """`preflight hook prolog|epilog|health|task`: dispatched before Click is imported; the scripts in prolog/ call it."""
 
+from __future__ import annotations
+
 import os
 import sys
 import time
+
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from preflight.hooks.supervised import Line
 
 PHASES = ("prolog", "epilog", "health", "task")
 DEADLINE_S = 8.0  # until the policy says another
@@ -64,21 +70,21 @@ def _run(phase: str, config: str, run_dir: str, began: float, alone: bool) -> in
         from preflight.hooks.task import task
 
         return task(run_dir, os.environ)
-    from preflight.hooks import supervised
+    from preflight.hooks.run import is_apart
 
     node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
-    if alone and supervised.is_needed(run_dir, node):
-        until = began + DEADLINE_S
-        return supervised.supervised(phase, run_dir, node, until, lambda: _judge(phase, config, run_dir, began))
+    if alone and is_apart(run_dir, node):
+        from preflight.hooks.supervised import Asked, supervised
+
+        asked = Asked(phase, config, run_dir, node, began, began + DEADLINE_S)
+        return supervised(asked, lambda line: _judge(phase, config, run_dir, began, line))
     return _judge(phase, config, run_dir, began)
 
 
-def _judge(phase: str, config: str, run_dir: str, began: float) -> int:
+def _judge(phase: str, config: str, run_dir: str, began: float, line: Line | None = None) -> int:
     from preflight.hooks.run import start
-    from preflight.hooks.supervised import deadline
 
-    run = start(phase, config, run_dir, os.environ, began)
-    deadline(run.deadline)
+    run = start(phase, config, run_dir, os.environ, began, line)
     backstop(run.deadline - time.monotonic())
     if phase == "prolog":
         from preflight.hooks.passing import passes

@@ -139,6 +139,8 @@ def finish(run: Run, report: Report) -> bool:
         troubles.append(f"report dir: {delivery.copy}")
         if not delivery.record:
             _outbox().keep_copy(run, report)
+    if run.line is not None:
+        run.line.on_record()
     say(run, report, troubles)
     return not delivery.record
 

@@ -5,28 +5,31 @@ from __future__ import annotations
 import os
 import time
 
+from preflight.facts.mounted import may_hold
 from preflight.facts.probe import Span
-from preflight.hooks import rundir, spool, supervised
+from preflight.hooks import rundir, spool
 from preflight.hooks.reading import Reading, reading_of
-from preflight.policy.cache import cached_policy, remembered_policy
-from preflight.policy.files import drop_in_directory
+from preflight.policy.cache import cached_policy
 from preflight.policy.model import Policy
 from preflight.slurm.environment import Job, job_from
 from preflight.tuples import NamedTuple
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
+    from preflight.hooks.supervised import Line
     from preflight.slurm.commands import Slurm
 
 PROBE_SHARE = 2 / 3
-NOWHERE = "/dev/null/does-not-answer"  # what stands below it is refused at once
+MEMORY = ("/run/", "/dev/shm/")  # everywhere
 SLOW_SHARE = 0.85  # where NVML has not answered and is not known to hang: what is late is better than what is not known
 
 
 class Run(NamedTuple):
-    """``started`` seconds since the epoch; ``began`` and ``deadline`` time.monotonic() instants."""
+    """``started`` seconds since the epoch; ``began`` and ``deadline`` time.monotonic() instants. ``line``: to the
+    parent of a hook that is supervised.
+    """
 
     phase: str
     node: str
@@ -38,6 +41,7 @@ class Run(NamedTuple):
     began: float
     reading: Reading
     config: str = ""
+    line: Line | None = None
 
     @property
     def deadline(self) -> float:
@@ -68,67 +72,48 @@ class Run(NamedTuple):
         return Slurm(hook.slurm_bin, hook.slurm_conf or self.slurm_conf, self.deadline - 0.5)
 
 
-def start(phase: str, config: str, run_dir: str, environment: Mapping[str, str], began: float) -> Run:
-    """Return the run that Slurm's ``environment`` describes; never fails for a wrong policy."""
+def is_apart(run_dir: str, node: str) -> bool:
+    """Return whether the hook has to be supervised (hooks/supervised.py): what it opens stands on a server, or nobody
+    has looked yet. Where all is well that costs two looks into memory.
+    """
+    if not run_dir.startswith(MEMORY) and may_hold(run_dir):
+        return True
+    return os.path.exists(f"{run_dir}/apart-{node}.json") or not os.path.exists(f"{run_dir}/policy-{node}.json")
+
+
+def start(
+    phase: str, config: str, run_dir: str, environment: Mapping[str, str], began: float, line: Line | None = None
+) -> Run:
+    """Return the run that Slurm's ``environment`` describes; never fails for a wrong policy.
+
+    ``line``: to the parent of a hook that is supervised.
+    """
     node = environment.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
     rundir.watch(run_dir, ahead=phase != "prolog")
     spool.watch(run_dir, node)
     slurm_conf = environment.get("SLURM_CONF", "")
-
-    def read_anew(policy: Policy) -> list[str]:
-        supervised.mark(run_dir, node, opened(config, policy, slurm_conf))
-        return _unknown_checks(policy)
-
-    if supervised.silent(run_dir, *files_of(config)):
-        policy = remembered_policy(config, node, run_dir, f"{config}: its file system does not answer")
+    if line is None:
+        policy = cached_policy(config, node, run_dir, lambda read: _anew(read, config, node, run_dir, slurm_conf))
     else:
-        policy = cached_policy(config, node, run_dir, read_anew)
-    policy = without(policy, slurm_conf, supervised.silent(run_dir, *own_files(policy, slurm_conf)))
+        from preflight.hooks.apart import Own
+
+        policy = Own(config, node, run_dir, slurm_conf).policy(_unknown_checks)
+        line.deadline(began + policy.hook.deadline_s)
     job = job_from(environment)
     longer_s = policy.hook.deadline_s * (SLOW_SHARE - PROBE_SHARE)
     reading = reading_of(policy, node, run_dir, phase)._replace(longer_s=longer_s, span=Span(began))
     if phase == "health" or (job is not None and job.gpus_text):
         reading = reading.ahead(began + policy.hook.deadline_s * PROBE_SHARE)
     started = time.time() - (time.monotonic() - began)  # so that started and duration_ms add up to the end
-    return Run(phase, node, policy, run_dir, job, slurm_conf, started, began, reading, config)
+    return Run(phase, node, policy, run_dir, job, slurm_conf, started, began, reading, config, line)
 
 
-def without(policy: Policy, slurm_conf: str, silent: Collection[str]) -> Policy:
-    """Return the policy for a node whose files at ``silent`` do not answer: as if each of them could not be read."""
-    if not silent:
-        return policy
-    report, hook = policy.report, policy.hook
-    used = hook.slurm_conf or slurm_conf
-    if report.spool in silent:
-        policy = policy._replace(report=report._replace(spool=NOWHERE))
-    if used in silent or gres_conf(used) in silent:
-        policy = policy._replace(hook=hook._replace(slurm_conf=NOWHERE))
-    if policy.drain.kill_switch in silent or hook.slurm_bin in silent:
-        policy = policy._replace(mode="observe")
-    problem = f"{', '.join(sorted(silent))}: the file system does not answer"
-    return policy._replace(problem=policy.problem or problem)
+def _anew(policy: Policy, config: str, node: str, run_dir: str, slurm_conf: str) -> list[str]:
+    """See to what is seen to once a policy; return its warnings."""
+    from preflight.hooks.apart import Own
 
-
-def files_of(config: str) -> tuple[str, str]:
-    """Return where the policy ``config`` stands: the file, and the directory of its drop-ins."""
-    return config, drop_in_directory(config)
-
-
-def opened(config: str, policy: Policy, slurm_conf: str) -> tuple[str, ...]:
-    """Return all that a hook itself opens, "" for what there is not."""
-    return (*files_of(config), *own_files(policy, slurm_conf), policy.facts.root)
-
-
-def own_files(policy: Policy, slurm_conf: str) -> tuple[str, ...]:
-    """Return what a hook itself opens, and not a child of it, beside the policy; "" for what there is not."""
-    used = policy.hook.slurm_conf or slurm_conf
-    more = (policy.report.spool, policy.drain.kill_switch, policy.catalog.file, policy.hook.slurm_bin)
-    return (used, gres_conf(used), *more)
-
-
-def gres_conf(slurm_conf: str) -> str:
-    """Return the gres.conf beside a slurm.conf, "" for none."""
-    return f"{os.path.dirname(slurm_conf)}/gres.conf" if slurm_conf else ""
+    Own(config, node, run_dir, slurm_conf).mark(policy)
+    return _unknown_checks(policy)
 
 
 def _unknown_checks(policy: Policy) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from preflight import __version__
-from preflight.files import read_json, tolerate, write_json
+from preflight.files import NOWHERE, read_json, tolerate, write_json
 from preflight.slurm.gres.model import Gres, from_json, to_json
 from preflight.tuples import NamedTuple
 
@@ -33,6 +33,8 @@ def conf_directory(slurm_conf: str, before: str = "") -> str:
 
     ``before``: where it was found before, which counts where ``slurm_conf`` is not known.
     """
+    if slurm_conf == NOWHERE:  # and the usual places may hang as well
+        return os.path.dirname(slurm_conf)
     named = [os.path.dirname(slurm_conf)] if slurm_conf else [before] if before else []
     places = [*named, *PLACES]
     return next((place for place in places if any(os.path.exists(f"{place}/{name}") for name in NAMES)), places[0])
