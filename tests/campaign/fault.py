@@ -28,6 +28,7 @@ class Fault:
 
     drains      it is a fault of the node's own, which may drain it
     kills       the hook may end by a signal, or by a status of Python's own, without a report
+    held        the hook may be ended at its deadline; its report says so
     unwritable  no report can be kept anywhere
     slow        it takes tens of seconds, most of them asleep
     word_lost   it destroys the only record of a drain or a move: a node may stay drained, and a job held with the mark
@@ -47,6 +48,7 @@ class Fault:
     expected: str = NOTHING_LOST
     drains: bool = False
     kills: bool = False
+    held: bool = False
     unwritable: bool = False
     slow: bool = False
     word_lost: bool = False

@@ -104,7 +104,7 @@ def _statuses(world: World, fault: Fault, scene: Scene) -> list[str]:
         allowed = (0, 1) if ran.phase == "prolog" and sick else (0,)
         if ran.status not in allowed and not ran.hung:
             wrong.append(f"{ran.phase} ended with {ran.status}")
-        if ran.raw and not (_ends(fault) and ran.struck):
+        if ran.raw and not ((_ends(fault) or fault.held) and ran.struck):
             wrong.append(f"the hook of {ran.phase} ended with {ran.raw}")
     return wrong
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from preflight.facts import isolate
+from preflight.hooks.rundir import _Watch
 from unit.hook_site import H100X2, JOB, REQUIRE, Site
 
 GPUS = {**JOB, "SLURM_JOB_GPUS": "0,1"}
@@ -134,3 +136,15 @@ def test_what_is_to_be_acted_on_is_decided_by_the_hook_itself(hooked: Site, what
     harm += "    assert not isolate._Here.on\n    return act(*a)\np.act = mine"
     prolog(hooked, harm, **asked)
     assert hooked.report()["verdict"] == verdict
+
+
+def test_a_child_that_hangs_elsewhere_does_not_keep_the_runtime_directory_from_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk its lock says that somebody hangs in it: all hooks did without, while a mount was dead."""
+    watch = _Watch(str(tmp_path), ahead=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(isolate._Here, "on", True)
+        assert watch.look_here()
+    others = _Watch(str(tmp_path))
+    assert others.answers()

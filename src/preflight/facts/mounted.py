@@ -13,20 +13,7 @@ MOUNTS = "/proc/self/mountinfo"
 # Of the node's own: no server answers for them. Others may hold a process that no signal ends.
 OWN = frozenset(MEMORY).union(
     ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs", "overlay", "aufs"),
-    (
-        "selinuxfs",
-        "squashfs",
-        "erofs",
-        "iso9660",
-        "vfat",
-        "proc",
-        "sysfs",
-        "cgroup",
-        "cgroup2",
-        "devpts",
-        "mqueue",
-        "hugetlbfs",
-    ),
+    ("squashfs", "erofs", "iso9660", "vfat", "proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "hugetlbfs"),
     ("debugfs", "tracefs", "securityfs", "configfs", "pstore", "efivarfs", "bpf", "binfmt_misc", "fusectl"),
 )
 

@@ -47,25 +47,33 @@ class Own:
         """Return the policy of a hook that is supervised: `cached_policy`, without what does not answer."""
         known = remembered_policy(self._config, self._node, self._run_dir, "")
         first = self.paths(known)
-        suspect = self._suspect(first)
-        gone = silent(self._run_dir, suspect)
+        suspect, gone = self._look(first, known.facts.root)
         policy = known
         if not gone.intersection((*self._policy_files(), known.catalog.file, *known.site.path)):
             policy = cached_policy(self._config, self._node, self._run_dir, examine)
-            more = self._suspect([path for path in self.paths(policy) if path not in first])
-            suspect, gone = [*suspect, *more], gone | silent(self._run_dir, more)
-        self._keep({*gone, *served([path for path in (*suspect, policy.facts.root) if path not in gone])})
+            paths = self.paths(policy)
+            more = self._look([path for path in paths if path not in first], policy.facts.root)
+            suspect, gone = (suspect | more[0]).intersection(paths), (gone | more[1]).intersection(paths)
+        self._keep(suspect)
         return self._without(policy, gone)
 
     def mark(self, policy: Policy) -> None:
         """Note for the next hooks which of what they open stands on a server. For a hook that opens it all anyway."""
-        self._keep(served((*self.paths(policy), policy.facts.root)))
+        self._keep(served(self.paths(policy)))
 
     def paths(self, policy: Policy) -> tuple[str, ...]:
-        """Return all that a hook opens by itself, beside the node's root."""
+        """Return all that a hook opens by itself."""
         site = (policy.site.directory, *policy.site.path, policy.catalog.file)
-        own = (policy.report.spool, policy.drain.kill_switch, policy.hook.slurm_bin)
+        own = (policy.report.spool, policy.drain.kill_switch, policy.hook.slurm_bin, policy.facts.root)
         return tuple(dict.fromkeys(filter(None, (*self._policy_files(), *self._slurm_files(policy), *site, *own))))
+
+    def _look(self, paths: Collection[str], root: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return which of ``paths`` stand on a server, and which of those do not answer.
+
+        The node's ``root`` is not asked: its facts have their own deadline, and nothing could be done without it.
+        """
+        suspect = self._suspect(paths)
+        return frozenset(suspect), silent(self._run_dir, [path for path in suspect if path != root])
 
     def known_cluster(self) -> dict[str, str]:
         """Return what an earlier hook has kept of its cluster (hooks/cluster.py): ``cluster`` and ``conf``."""

@@ -46,26 +46,30 @@ class _Watch:
             self._child = None  # no process to be had: trusted, as it is everywhere else
 
     def _write(self, channel: Channel) -> None:
-        import fcntl
-
         if self._missing:
             os.makedirs(self._run_dir, mode=0o755, exist_ok=True)
         descriptor = self._lock_file()
+        if self._locked(descriptor):
+            if self._missing:
+                os.makedirs(f"{self._run_dir}/task", mode=0o755, exist_ok=True)
+            os.utime(descriptor)
+            if self._unlocked:
+                os.close(os.open(f"{self._run_dir}/{ALIVE}", os.O_RDONLY | os.O_CREAT | files.OWN, 0o600))
+            channel.tell({"alive": True})
+        os.close(descriptor)  # a child that lives on, and may hang elsewhere (isolate.expendable), keeps no lock
+
+    def _locked(self, descriptor: int) -> bool:
+        import fcntl
+
         until = time.monotonic() + LOCK_S
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                return True
             except BlockingIOError:
                 if time.monotonic() >= until:
-                    return
+                    return False
                 time.sleep(0.005)
-        if self._missing:
-            os.makedirs(f"{self._run_dir}/task", mode=0o755, exist_ok=True)
-        os.utime(descriptor)
-        if self._unlocked:
-            os.close(os.open(f"{self._run_dir}/{ALIVE}", os.O_RDONLY | os.O_CREAT | files.OWN, 0o600))
-        channel.tell({"alive": True})
 
     def _lock_file(self) -> int:
         """Open what is locked: a file that only root may open; the directory where there is none yet.

@@ -132,16 +132,22 @@ def _wait(reading: int, until: float) -> bool:
     signal.setitimer(signal.ITIMER_REAL, 0)  # this process waits for nothing but the child from here on
     waiter = poll()
     waiter.register(reading, POLLIN)
-    recorded = False
-    if not waiter.poll(max(0.0, (until - AHEAD_S - time.monotonic()) * 1000)):
-        from preflight.hooks import unjudged  # noqa: F401
-    while waiter.poll(max(0.0, (until + SPARE_S - time.monotonic()) * 1000)):
-        word = os.read(reading, 8)
-        if len(word) < 8:
+    recorded = ahead = False
+    while True:
+        limit = until + (SPARE_S if ahead else -AHEAD_S)
+        if waiter.poll(max(0.0, (limit - time.monotonic()) * 1000)):
+            word = os.read(reading, 8)
+            if len(word) < 8:
+                break
+            instant = struct.unpack("d", word)[0]
+            recorded = recorded or instant == ON_RECORD
+            until = until if instant == ON_RECORD else instant
+        elif ahead:
             break
-        instant = struct.unpack("d", word)[0]
-        recorded = recorded or instant == ON_RECORD
-        until = until if instant == ON_RECORD else instant
+        else:
+            from preflight.hooks import unjudged  # noqa: F401
+
+            ahead = True
     return recorded
 
 
