@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,18 @@ def prolog(site: Site, harm: str = "", **environment: str) -> tuple[int, int]:
     return int(code), int(forks)
 
 
+@pytest.fixture(params=["memory", "disk"])
+def run_dir(request: pytest.FixtureRequest, hooked: Site) -> Iterator[None]:
+    """A runtime directory in memory, as /run is, and on a disk, where it is locked."""
+    if request.param == "disk":
+        yield
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="preflight-test-") as place:
+        hooked.run_dir = Path(place, "run")
+        yield
+
+
+@pytest.mark.usefixtures("run_dir")
 def test_one_child_judges_a_job_that_starts_as_it_should(hooked: Site) -> None:
     prolog(hooked, **JOB)  # nothing is cached yet
     assert prolog(hooked, **JOB) == (0, 1)

@@ -300,6 +300,8 @@ def expendable(function: Callable[[], bool], deadline_s: float, beside: Child | 
             if beside is not None and beside.descriptor == 3:
                 beside.descriptor = os.dup(3)
             detach(writing, deadline_s, None if beside is None else beside.descriptor)
+            if beside is not None:
+                beside.board.descriptor = None  # closed with all the rest; its memory is still there
             _Here.on = True
             if function():
                 os.write(3, b"+")
