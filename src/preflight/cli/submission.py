@@ -93,7 +93,7 @@ def _prepared(arguments: Sequence[str]) -> list[str]:
     """Return the words for sbatch with what is added; says on stderr what is worth a line."""
     from preflight.cli.submitting import connect, prepare
 
-    cluster = connect(time.monotonic() + DEADLINE_S)
+    cluster = connect(time.monotonic() + DEADLINE_S, arguments)
     from preflight.submit.said import plan_command, wrapped
     from preflight.submit.script import read
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from preflight.cli.become import real_sbatch
@@ -14,7 +16,7 @@ from preflight.slurm.commands import Slurm, SlurmTimeout
 from preflight.slurm.ping import awaited
 from preflight.submit.options_help import plugin_rows
 from preflight.submit.options_table import Row
-from preflight.submit.plan.ask import read_cluster, with_shares
+from preflight.submit.plan.ask import default_partition, read_cluster, with_shares
 from preflight.submit.plan.state import ClusterState
 from preflight.submit.site import Site, ask_site
 from preflight.tuples import NamedTuple
@@ -24,13 +26,20 @@ if TYPE_CHECKING:
     from preflight.submit.script import Submission
 
 
+PING_AFTER_S = 0.2  # a cluster that answers by then has a controller
+
+
 class Connected(NamedTuple):
-    """The cluster that sbatch will submit to: how it places, and its nodes."""
+    """The cluster that sbatch will submit to: how it places, and its nodes.
+
+    ``default``: whether its default partition was asked for.
+    """
 
     policy: Policy
     site: Site
     state: ClusterState
     slurm: Slurm
+    default: bool
 
 
 class Prepared(NamedTuple):
@@ -43,20 +52,32 @@ class Prepared(NamedTuple):
     fits: bool
 
 
-def connect(deadline: float) -> Connected:
-    """Ask the cluster, all at once, and whether a controller is there; ``deadline`` is a time.monotonic() instant.
+def connect(deadline: float, words: Sequence[str]) -> Connected:
+    """Ask the cluster, all at once, and whether a controller is there where that takes longer than a cluster does.
 
-    What planning needs is imported while Slurm answers. Raises NoController, other SlurmErrors, PolicyError.
+    ``deadline``: a time.monotonic() instant. ``words``: sbatch's. What planning needs is imported while Slurm answers.
+    Raises NoController, other SlurmErrors, PolicyError.
     """
+    default = not _names_partition(words)
     policy = load_policy(None)
     slurm, sbatch = slurm_for(policy, deadline), real_sbatch(os.environ.get("PATH", os.defpath))
-    begun = Begun(lambda: ask_site(slurm, sbatch), lambda: read_cluster(slurm, policy.publish.via), _import_planning)
-    reached = awaited(slurm)
+    begun = Begun(
+        lambda: ask_site(slurm, sbatch), lambda: read_cluster(slurm, policy.publish.via, default), _import_planning
+    )
+    reached = slurm if begun.answered(2, time.monotonic() + PING_AFTER_S) else awaited(slurm)
     try:
         site, state, _ = begun.answers(reached.deadline)
     except TimeoutError:
         raise SlurmTimeout("Slurm's commands did not end in time") from None
-    return Connected(policy, site, state, reached)
+    return Connected(policy, site, state, reached, default)
+
+
+def _names_partition(words: Sequence[str]) -> bool:
+    """Return whether the command line or the environment seems to name a partition: then the default is not asked for.
+
+    Only a guess, which `prepare` proves once sbatch's own options are known.
+    """
+    return "SBATCH_PARTITION" in os.environ or any(word.startswith(("-p", "--part")) for word in words)
 
 
 def _import_planning() -> None:
@@ -84,6 +105,7 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
     from preflight.submit.additions import added, elsewhere
     from preflight.submit.infer import Inference
     from preflight.submit.infer import infer as read_needs
+    from preflight.submit.options_asked import asked
     from preflight.submit.plan.make import plan
     from preflight.submit.said import said, told
     from preflight.submit.script_file import is_anothers
@@ -94,7 +116,10 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
     else:
         home = os.path.expanduser("~")
         needs = read_needs(submission.text, submission.components, environment=os.environ, cwd=cwd, home=home)
-    state = with_shares(cluster.slurm, cluster.state, submission.components, cwd)
+    state = cluster.state
+    if not cluster.default and not all(asked(one, cwd).partition for one in submission.components):
+        state = state._replace(default=default_partition(cluster.slurm))
+    state = with_shares(cluster.slurm, state, submission.components, cwd)
     planned = plan(submission, needs, state, cluster.policy, infer, cwd)
     more = added(planned, cluster.site, cluster.site.cluster)
     lines = (*more.remarks, *said(planned, command))

@@ -32,6 +32,13 @@ class Begun:
         for thread in self._threads:
             thread.start()
 
+    def answered(self, count: int, until: float) -> bool:
+        """Return whether the first ``count`` have all answered, without an error, by ``until`` (time.monotonic())."""
+        for thread in self._threads[:count]:
+            thread.join(max(until - time.monotonic(), 0.0))
+        running = any(thread.is_alive() for thread in self._threads[:count])
+        return not running and not any(self._errors[:count])
+
     def answers(self, until: float | None = None) -> tuple[Any, ...]:
         """Return what each returned, in their order; raises what the first of them in that order raised.
 

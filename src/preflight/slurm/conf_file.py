@@ -33,6 +33,25 @@ def in_file(path: str, key: str) -> str | None:
     return None if any(line.lower().startswith("include") for line in lines) else in_lines(lines, key)
 
 
+def plain_in_file(path: str, key: str) -> str | None:
+    """Return a setting of one word as the file has it, "" where it stands nowhere in the file.
+
+    None where another look is needed: the file is not here, or what it says of the key is not a line "KEY=WORD".
+    """
+    try:
+        text = read_plain(path, MAX_CONF).decode(errors="replace")
+    except OSError:
+        return None
+    lowered = text.lower()
+    if "include" in lowered or len(text) >= MAX_CONF:
+        return None
+    found = [line for line in text.splitlines() if key.lower() in line.partition("#")[0].lower()]
+    if not found:
+        return ""
+    value = in_lines([found[0].partition("#")[0]], key)
+    return value if len(found) == 1 and value and not any(letter in value for letter in " \t\"'\\") else None
+
+
 def in_lines(lines: Iterable[str], key: str) -> str:
     """Return a setting as lines have it, of slurm.conf or of `scontrol show config`; "" where none has it."""
     for line in lines:

@@ -1,16 +1,15 @@
 """What this cluster does with a requirement at submit, asked of its controller and of its sbatch."""
 
 import os
-import re
 
 from preflight.files import read_plain
 from preflight.slurm.at_once import at_once
-from preflight.slurm.commands import Slurm
+from preflight.slurm.commands import Slurm, lines
+from preflight.slurm.conf_file import CONF, in_lines, plain_in_file
 from preflight.submit.options_help import plugin_rows
 from preflight.submit.options_table import Row
 from preflight.tuples import NamedTuple
 
-_LINE = re.compile(r"^(\w+)\s*= (.*)$")
 _FILTER_NAME = "cli_filter.lua"
 
 
@@ -38,15 +37,21 @@ class Site(NamedTuple):
 def ask_site(slurm: Slurm, sbatch: str) -> Site:
     """Ask what the cluster does; raises SlurmError where its controller or ``sbatch`` (a path) do not answer."""
     directory, name = os.path.split(sbatch)
-    shown, asked = at_once(
-        lambda: slurm.run("scontrol", "show", "config"), lambda: slurm._replace(bin=directory).run(name, "--help")
-    )
-    plugins = plugin_rows(asked)
-    config = {one[1]: one[2] for one in map(_LINE.match, shown.split("\n")) if one}
-    filters = config.get("CliFilterPlugins", "").replace("cli_filter/", "").split(",")
-    here = os.path.dirname(slurm.conf or config.get("SLURM_CONF", ""))
+    config, asked = at_once(lambda: _settings(slurm), lambda: slurm._replace(bin=directory).run(name, "--help"))
+    filters = config["CliFilterPlugins"].replace("cli_filter/", "").split(",")
+    here = os.path.dirname(slurm.conf or config["SLURM_CONF"])
     filtered = "lua" in filters and _is_ours(f"{here}/{_FILTER_NAME}")
-    return Site(plugins, filtered, config.get("ClusterName", ""))
+    return Site(plugin_rows(asked), filtered, config["ClusterName"])
+
+
+def _settings(slurm: Slurm) -> dict[str, str]:
+    """Return what `ask_site` reads of slurm.conf: of the file, as sbatch itself does, where that says it plainly."""
+    path = slurm.conf or CONF
+    cluster, filters = (plain_in_file(path, key) for key in ("ClusterName", "CliFilterPlugins"))
+    if cluster and filters is not None:
+        return {"ClusterName": cluster, "CliFilterPlugins": filters, "SLURM_CONF": path}
+    shown = lines(slurm.run("scontrol", "show", "config"))
+    return {key: in_lines(shown, key) for key in ("ClusterName", "CliFilterPlugins", "SLURM_CONF")}
 
 
 def _is_ours(path: str) -> bool:

@@ -43,13 +43,18 @@ def ask(slurm: Slurm, via: str = "auto") -> tuple[tuple[Row, ...], ClusterState 
     return plugins, state, problem
 
 
-def read_cluster(slurm: Slurm, via: str = "auto") -> ClusterState:
-    """Return the cluster as it is now; raises SlurmError where it does not answer. ``via``: the policy's [publish]."""
+def read_cluster(slurm: Slurm, via: str = "auto", default: bool = True) -> ClusterState:
+    """Return the cluster as it is now; raises SlurmError where it does not answer. ``via``: the policy's [publish].
+
+    ``default``: with its default partition.
+    """
     cluster = Cluster(slurm)
-    nodes, default, by_extra = at_once(
-        cluster.nodes, lambda: default_partition(slurm), lambda: via != "features" and uses_extra(slurm)
+    nodes, partition, by_extra = at_once(
+        cluster.nodes,
+        lambda: default_partition(slurm) if default else "",
+        lambda: via != "features" and uses_extra(slurm),
     )
-    return ClusterState(nodes, default, by_extra)
+    return ClusterState(nodes, partition, by_extra)
 
 
 def with_shares(slurm: Slurm, state: ClusterState, components: Sequence[Component], cwd: str) -> ClusterState:
