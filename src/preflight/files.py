@@ -113,6 +113,22 @@ def damaged(path: str, limit: int = 4 << 20) -> bool:
         return True
 
 
+def lock_within(descriptor: int, seconds: float) -> bool:
+    """Lock an open file, waiting ``seconds`` at most for who holds it; return whether it is locked. Raises OSError."""
+    import fcntl
+    import time
+
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.005)
+
+
 class tolerate:
     """Pass over errors of one kind, or several, in a with block."""
 

@@ -75,10 +75,6 @@ def test_a_sites_own_build_counts() -> None:
         "source": ["site"],
     }  # fmt: skip
     assert [one.version for one in builds("torch", "7.0", None, "x86_64", Tables({"wheels": [row]}))] == ["3.0"]
-    packed = Tables({"wheels": [{**row, "unpacks": "12.4"}]})  # by zstd
-    assert "3.0" not in [one.version for one in builds("torch", "7.0", "535.54.03", "x86_64", packed)]
-    (found,) = builds("torch", "7.0", "550.54.14", "x86_64", packed)
-    assert (found.version, found.driver) == ("3.0", "550.54.14")
 
 
 def test_code_and_support_name_them(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ TABLES: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
         ("family", "version", "build", "arch"),
         {
             **dict.fromkeys(("family", "build", "arch"), TEXT),
-            **dict.fromkeys(("version", "cuda", "glibc", "unpacks", "python"), VERSION),
+            **dict.fromkeys(("version", "cuda", "glibc", "python"), VERSION),
             "targets": TEXTS,
         },
     ),

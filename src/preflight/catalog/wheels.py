@@ -5,7 +5,6 @@ from __future__ import annotations
 from preflight.catalog import cuda as majors
 from preflight.catalog import gpus, targets, versions
 from preflight.catalog.driven import driven, first_branch
-from preflight.catalog.drivers import first_driver, own_cuda
 from preflight.catalog.runs import MINOR, NATIVE, runs
 from preflight.catalog.tables import SHIPPED, Row, Tables, source
 from preflight.tuples import NamedTuple
@@ -87,15 +86,11 @@ def _floor(row: Row, capability: str, tables: Tables) -> str:
     lowest = majors.minimum_row((versions.minor(row["cuda"]) or (0, 0))[0], tables)
     known = [lowest["minimum_driver"]] if lowest else []
     known += [first_branch(capability, tables)]
-    known += [first_driver(row["unpacks"], tables)[0] or ""] if "unpacks" in row else []
     return max(known, key=versions.parse, default="")
 
 
 def _driven(row: Row, capability: str, driver: str, by_ptx: bool, tables: Tables) -> bool:
     cuda = row["cuda"]
-    own = versions.minor(own_cuda(driver, tables)[0] or "") or (0, 0)
-    if own < (versions.minor(row.get("unpacks", "")) or (0, 0)):
-        return False
     return driven(driver, capability, tables).answer is True and runs(
         cuda, driver, compat=(), tables=tables
     ).answer in ((NATIVE,) if by_ptx else (NATIVE, MINOR))

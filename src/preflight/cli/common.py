@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -26,7 +26,14 @@ config_option = click.option(
 
 
 class Raw(click.Command):
-    """A command that takes every word as it is; Click would keep "--" and --help for itself."""
+    """A command that takes every word as it is; Click would keep "--" and --help for itself.
+
+    ``page``: its help, which the command prints itself and which is its manual page.
+    """
+
+    def __init__(self, *arguments: Any, page: str, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.page = page
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Hand all of them to the command's ``arguments``."""

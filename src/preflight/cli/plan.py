@@ -36,7 +36,7 @@ DEADLINE_S = 30.0
 _OWN = (flag("json"), valued("infer"), valued("config"))
 
 
-@click.command(cls=Raw)
+@click.command(cls=Raw, page=HELP)
 def plan(arguments: tuple[str, ...]) -> int:
     """Say what a job needs and which nodes fit it."""
     from preflight.submit.plan import PlanError

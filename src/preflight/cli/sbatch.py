@@ -3,11 +3,10 @@
 import click
 
 from preflight.cli.common import Raw
-from preflight.cli.submission import HELP as HELP  # the manual page, too (scripts/manual)
-from preflight.cli.submission import run
+from preflight.cli.submission import HELP, run
 
 
-@click.command(cls=Raw)
+@click.command(cls=Raw, page=HELP)
 @click.pass_obj
 def sbatch(debug: bool, arguments: tuple[str, ...]) -> int:
     """Plan the job, then submit it with the constraint set."""

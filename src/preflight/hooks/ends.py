@@ -9,7 +9,7 @@ import os
 import time
 
 from preflight.checks.registry import JobEnd
-from preflight.files import OWN, read_json, tolerate
+from preflight.files import OWN, lock_within, read_json, tolerate
 from preflight.hooks import spool as disk
 from preflight.hooks.aside import set_aside
 
@@ -65,19 +65,10 @@ def _turn(lock: str) -> int | None:
     Jobs that end together would undo each other's notes. One that is stopped while it notes holds the others up for
     LONGEST_S, and no longer. The lock is a file that only root may open.
     """
-    import fcntl
-
-    descriptor, until = None, time.monotonic() + LONGEST_S
+    descriptor = None
     with tolerate(OSError):
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | OWN, 0o600)
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    break
-                time.sleep(0.005)
+        lock_within(descriptor, LONGEST_S)
     return descriptor
 
 
