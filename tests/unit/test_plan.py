@@ -14,11 +14,11 @@ from preflight.requirements.evaluate import evaluate
 from preflight.requirements.features import to_constraint
 from preflight.requirements.grammar import Requirement, parse
 from preflight.submit.additions import added
+from preflight.submit.notices import shortfalls
 from preflight.submit.options_table import PLUGIN_ROWS
 from preflight.submit.plan import ClusterState, PlanError, constraint
 from preflight.submit.plan.gres import gpus_of
 from preflight.submit.plan.text import render
-from preflight.submit.said import said as said_at_submit
 from preflight.submit.site import Site
 from unit.test_requirement_compile import CLAUSES
 
@@ -123,7 +123,7 @@ def test_where_nobody_publishes_plan_says_so_and_how() -> None:
     text = " ".join(render(told).split())
     assert "None of 2 nodes of partition gpu fits now. No node has told Slurm what it is, so" in text
     assert "an admin runs preflight publish on each node, or sets [publish] enabled = true" in text
-    assert "cannot be told: none has told Slurm what it is" in said_at_submit(told, "preflight plan")[0]
+    assert "cannot be told: none has told Slurm what it is" in shortfalls(told, "preflight plan")[0]
     some = planned(ASKS, state=bare._replace(nodes=[*bare.nodes, node("n3", H100)]))
     assert "No node has told" not in render(some)
 

@@ -94,7 +94,7 @@ def _prepared(arguments: Sequence[str]) -> list[str]:
     from preflight.cli.submitting import connect, prepare
 
     cluster = connect(time.monotonic() + DEADLINE_S, arguments)
-    from preflight.submit.said import plan_command, wrapped
+    from preflight.submit.notices import plan_command, wrapped
     from preflight.submit.script import read
 
     plugins = cluster.site.plugins
@@ -107,7 +107,7 @@ def _prepared(arguments: Sequence[str]) -> list[str]:
         say(*wrapped(prepared.lines))
         raise _Refused("not submitted (--strict)")
     words = add(own, prepared.additions, plugins)
-    say(*wrapped((*prepared.told, *prepared.lines)))
+    say(*wrapped((*prepared.added, *prepared.lines)))
     return words
 
 

@@ -43,11 +43,11 @@ class Connected(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """``additions``: options for each component, ``told``: a line on them. ``lines``: what else to say. ``fits``:
+    """``additions``: options for each component, ``added``: a line on them. ``lines``: what else to say. ``fits``:
     whether enough nodes fit now."""
 
     additions: tuple[dict[str, str], ...]
-    told: tuple[str, ...]
+    added: tuple[str, ...]
     lines: tuple[str, ...]
     fits: bool
 
@@ -86,8 +86,8 @@ def _import_planning() -> None:
         import tree_sitter_bash  # noqa: F401
     import preflight.submit.additions
     import preflight.submit.infer
-    import preflight.submit.plan.make
-    import preflight.submit.said  # noqa: F401
+    import preflight.submit.notices
+    import preflight.submit.plan.make  # noqa: F401
 
 
 def plugins_here(deadline: float) -> tuple[Row, ...]:
@@ -105,9 +105,9 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
     from preflight.submit.additions import added, elsewhere
     from preflight.submit.infer import Inference
     from preflight.submit.infer import infer as read_needs
+    from preflight.submit.notices import additions, shortfalls
     from preflight.submit.options_asked import asked
     from preflight.submit.plan.make import plan
-    from preflight.submit.said import said, told
     from preflight.submit.script_file import is_anothers
 
     cwd = os.getcwd()
@@ -122,7 +122,7 @@ def prepare(submission: Submission, infer: str, cluster: Connected, command: str
     state = with_shares(cluster.slurm, state, submission.components, cwd)
     planned = plan(submission, needs, state, cluster.policy, infer, cwd)
     more = added(planned, cluster.site, cluster.site.cluster)
-    lines = (*more.remarks, *said(planned, command))
+    lines = (*more.remarks, *shortfalls(planned, command))
     # Nodes of another cluster, or those that a reservation keeps in maintenance, were not judged: nothing to refuse by.
     unjudged = any(elsewhere(one, cluster.site.cluster) or one.wants.asked.reservation for one in planned.parts)
-    return Prepared(more.components, tuple(told(planned, more.components)), lines, planned.enough or unjudged)
+    return Prepared(more.components, tuple(additions(planned, more.components)), lines, planned.enough or unjudged)

@@ -19,8 +19,8 @@ from preflight.submit.plan.gres import gpus_of, noun, published
 from preflight.submit.plan.judge import Row
 from preflight.submit.plan.kinds import Given, Kinds
 from preflight.submit.plan.model import Change, Need
+from preflight.submit.plan.publishable import Publishable
 from preflight.submit.plan.terms import Terms
-from preflight.submit.plan.told import Told
 from preflight.tuples import NamedTuple
 
 _TRIED = 12  # values of one clause that are tried: the nearest, and the furthest
@@ -36,7 +36,7 @@ class Ground(NamedTuple):
     gpus: Given
     cuda_minor: str
     tables: Any
-    told: Told
+    asks: Publishable
 
     def fitting(self, without: frozenset[str]) -> list[Row]:
         """Return the up nodes whose clauses hold where those ``without`` are not asked."""
@@ -48,7 +48,7 @@ class Ground(NamedTuple):
 
     def may(self, answer: ClauseResult, row: Row) -> bool:
         """Return whether a clause stands not in a node's way: it holds, or only the prolog can tell."""
-        return answer.status != "fail" and not self.told.misses(answer, row.view)
+        return answer.status != "fail" and not self.asks.misses(answer, row.view)
 
 
 def changes(ground: Ground, needs: Sequence[Need], terms: Terms) -> tuple[Change, ...]:

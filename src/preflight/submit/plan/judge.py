@@ -20,8 +20,8 @@ from preflight.slurm.models import Node
 from preflight.submit.plan.gres import published
 from preflight.submit.plan.kinds import Kinds
 from preflight.submit.plan.model import UNPUBLISHED, Group, Need, Nodes
+from preflight.submit.plan.publishable import Publishable
 from preflight.submit.plan.terms import Lack, Terms
-from preflight.submit.plan.told import Told
 from preflight.tuples import NamedTuple
 
 HOLDS = ("pass", "warn")
@@ -91,7 +91,7 @@ def is_idle(node: Node) -> bool:
     return "IDLE" in node.state[:1] and not any(flag.startswith(_BUSY) for flag in node.state)
 
 
-def sort(judged: Sequence[Row], needs: Sequence[Need], told: Told, given: int | None) -> Nodes:
+def sort(judged: Sequence[Row], needs: Sequence[Need], asks: Publishable, given: int | None) -> Nodes:
     """Return every node in its place. ``told``: which answers nodes must give; ``given``: how many GPUs the job gets on
     a node, None where that is not one number.
 
@@ -113,7 +113,7 @@ def sort(judged: Sequence[Row], needs: Sequence[Need], told: Told, given: int | 
         elif row.lacks or row.fails:
             what = max(_lacking(row), key=lambda one: often[one])
             misfit.add(*_said(row, what, clauses, given), name)
-        elif (unknown := _unknown(row, told)) is not None:
+        elif (unknown := _unknown(row, asks)) is not None:
             untold.add(*_why(unknown), name)
         elif row.away:
             away.add("+".join(row.node.state), row.node.reason, name)
@@ -163,8 +163,8 @@ def _why(answer: ClauseResult) -> tuple[str, str]:
     return f"{answer.text} not told", "; ".join(reasons)
 
 
-def _unknown(row: Row, told: Told) -> ClauseResult | None:
-    return next((one for one in row.answers if told.misses(one, row.view)), None)
+def _unknown(row: Row, asks: Publishable) -> ClauseResult | None:
+    return next((one for one in row.answers if asks.misses(one, row.view)), None)
 
 
 def missing(clause: Clause, view: View) -> str:

@@ -17,9 +17,9 @@ from preflight.submit.plan.kinds import Given, Kinds
 from preflight.submit.plan.model import Group, Inferring, Nodes, Part, Placement, Plan, Wants
 from preflight.submit.plan.needs import requirement_of, wants
 from preflight.submit.plan.placement import placement
+from preflight.submit.plan.publishable import publishable
 from preflight.submit.plan.state import ClusterState
 from preflight.submit.plan.terms import Terms, terms_of
-from preflight.submit.plan.told import told
 from preflight.submit.script import Submission
 
 
@@ -66,7 +66,7 @@ def _part(one: Wants, terms: Terms, cluster: ClusterState, kinds: Kinds, policy:
     gpus = Given(0) if terms.gpus is None else Given(terms.gpus.exact, terms.gpus.type)
     minor, tables = policy.cuda.minor_version_compatibility, policy.tables()
     answers = kinds.judged(_judged_here(requirement, gpus.number), gpus, minor, tables)
-    asks = told(requirement, places, cluster.by_extra)
+    asks = publishable(requirement, places, cluster.by_extra)
     rows = judge.rows(chosen, terms, answers, kinds)
     nodes = judge.sort(rows, one.needs, asks, gpus.number)
     nodes = nodes._replace(lacking=_lacking(terms, nodes, rows))

@@ -5,10 +5,10 @@ from plan_samples import H100, V100, cluster, node, planned, view
 from preflight.requirements.grammar import parse
 from preflight.requirements.summary import read
 from preflight.submit.additions import added
+from preflight.submit.notices import additions, plan_command, shortfalls, wrapped
 from preflight.submit.options_table import Row
 from preflight.submit.plan import ClusterState
 from preflight.submit.plan.model import Need
-from preflight.submit.said import plan_command, said, told, wrapped
 from preflight.submit.site import Site
 
 REQUIRE = Row("require", "", "value", "require", False, False)
@@ -25,7 +25,7 @@ FOUR = ClusterState(
 def of(*words: str, site: Site = SITE, mode: str = "require", state: ClusterState = FOUR) -> list[str]:
     """Return what is told of what is added."""
     plan = planned(*words, mode=mode, state=state)
-    return told(plan, added(plan, site).components)
+    return additions(plan, added(plan, site).components)
 
 
 def test_what_is_added_is_told_with_its_lines_and_what_fits() -> None:
@@ -64,35 +64,35 @@ def test_components_are_told_apart_and_what_is_taken_back_is_not_told() -> None:
 
 def test_no_count_beside_the_line_that_no_node_fits() -> None:
     plan = planned("--require=driver>=999", state=FOUR)
-    (line,) = told(plan, added(plan, SITE).components)
+    (line,) = additions(plan, added(plan, SITE).components)
     assert line == "added --extra='driver>=999000000'"
 
 
 def test_too_few_nodes_are_counted_whatever_asks_for_them() -> None:
     for words in (("-N3",), ("--nodes=3-4",), ("--nodes", "3")):
-        first, *_ = said(planned(*words, "--comment=require: driver>=465", state=FOUR), "preflight plan x")
+        first, *_ = shortfalls(planned(*words, "--comment=require: driver>=465", state=FOUR), "preflight plan x")
         assert first == "only 2 of the 3 nodes needed fit in gpu now (driver < 465: n[2-3])"
 
 
 def test_equal_causes_are_said_once() -> None:
-    lines = said(planned("--require=cuda>=13", state=FOUR), "preflight plan job.sh")
+    lines = shortfalls(planned("--require=cuda>=13", state=FOUR), "preflight plan job.sh")
     assert lines == ["no node fits in gpu now (cuda < 13: n[1-4])", "preflight plan job.sh says more"]
 
 
 def test_an_inferred_need_is_one_line_whatever_nodes_have() -> None:
-    lines = said(planned(SCRIPT, state=FOUR), "preflight plan job.sh")
+    lines = shortfalls(planned(SCRIPT, state=FOUR), "preflight plan job.sh")
     assert lines == [
         "line 3: module load cuda/12.4 needs cuda>=12.4, not on n[1-3]",
         "preflight plan job.sh says more",
     ]
     alike = FOUR._replace(nodes=list(FOUR.nodes)[1:])
-    assert said(planned(SCRIPT, state=alike), "")[0].endswith("not on n[2-3] (driver 460.32.03 (CUDA 11.2))")
+    assert shortfalls(planned(SCRIPT, state=alike), "")[0].endswith("not on n[2-3] (driver 460.32.03 (CUDA 11.2))")
 
 
 def test_lines_have_80_columns_with_the_name_before_them() -> None:
     many = [node(f"rack{at % 7}-node{at:04}-x", H100, False) for at in range(900)]
     plan = planned("--require=driver>=999", SCRIPT, state=ClusterState(many, "gpu", False), mode="require")
-    for line in wrapped((*told(plan, added(plan, SITE).components), *said(plan, "preflight plan"))):
+    for line in wrapped((*additions(plan, added(plan, SITE).components), *shortfalls(plan, "preflight plan"))):
         assert len(f"preflight: {line}") <= 80 or len(line.split()) == 1, line  # a longer word stays whole
     long = wrapped(["word " * 40])
     assert len(long) == 3
@@ -104,7 +104,10 @@ def test_hostile_text_is_cleaned() -> None:
     script = "#!/bin/bash\n#SBATCH --gres=gpu:2\nmodule load 'cuda/12.4\x1b[2J'\n"
     for mode in ("warn", "require"):
         plan = planned(script, mode=mode, state=FOUR)
-        lines = (*told(plan, added(plan, BARE).components), *said(plan, plan_command(["\x1b[2J.sh"], mode, False)))
+        lines = (
+            *additions(plan, added(plan, BARE).components),
+            *shortfalls(plan, plan_command(["\x1b[2J.sh"], mode, False)),
+        )
         assert lines
         assert "\x1b" not in "".join(wrapped(lines))
 
@@ -146,7 +149,13 @@ def test_what_the_environment_has_code_for_goes_along_and_is_not_told() -> None:
         "gpu.code=sm_80|driver.cuda>=12.4",
     ]
     assert other["gpu-code"] == "none"  # Slurm would hand on that of the component before
-    assert told(coded, (one, other)) == []
+    assert additions(coded, (one, other)) == []
     for site in (FILTERED, BARE):
         assert not any("gpu-code" in options for options in added(coded, site).components)
     assert not any("gpu-code" in options for options in added(plan, knows).components)
+
+
+def test_nodes_that_would_fill_a_line_are_counted() -> None:
+    many = [node(f"gpu{at:04}", H100, False) for at in range(0, 900, 2)]
+    (first, _) = shortfalls(planned("--require=driver>=999", state=ClusterState(many, "gpu", False)), "preflight plan")
+    assert first == "no node fits in gpu now (driver < 999: 450 nodes)"

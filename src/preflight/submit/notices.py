@@ -15,6 +15,7 @@ _LIMIT = 300
 _TEXT = 60  # characters of a script's line
 _COMMAND = 160
 _REASONS = 3
+_NODES = 40  # characters of a host list; of a longer one the number of its nodes: `plan` lists them
 
 
 def wrapped(lines: Iterable[str]) -> list[str]:
@@ -28,7 +29,7 @@ def wrapped(lines: Iterable[str]) -> list[str]:
     return [one for line in lines for one in wrap(line)]
 
 
-def told(plan: Plan, additions: Sequence[Mapping[str, str]]) -> list[str]:
+def additions(plan: Plan, additions: Sequence[Mapping[str, str]]) -> list[str]:
     """Return a line for each component to which something is added that it had not: what, from where, what fits."""
     lines = []
     for number, (part, options) in enumerate(zip(plan.parts, additions)):
@@ -68,7 +69,7 @@ def _fitting(part: Part) -> str:
     return f"; {fit} of {nodes.total} node{'s' * (nodes.total != 1)} {fits} now"
 
 
-def said(plan: Plan, command: str) -> list[str]:
+def shortfalls(plan: Plan, command: str) -> list[str]:
     """Return what the user should know before the job goes off, a line each and not many; [] where all is well.
 
     The last names the ``command`` that says more.
@@ -95,7 +96,7 @@ def _of_part(part: Part, several: bool) -> list[str]:
     for one in part.inferring:
         if one.fails:
             where = f"line {one.need.line}: " if one.need.line else ""
-            nodes = folded({node for group in one.fails for node in group.nodes})
+            nodes = _nodes({node for group in one.fails for node in group.nodes})
             details = [group.detail for group in one.fails]
             why = f" ({details[0]})" if len(details) == 1 and details[0] else ""
             text = clean(one.need.text, _TEXT)
@@ -119,8 +120,14 @@ def _too_few(part: Part, several: bool) -> str:
 
 
 def _merged(groups: Iterable[Group]) -> list[tuple[str, str]]:
-    """Return each cause once, with the host list of all its nodes; groups differ in their details too."""
+    """Return each cause once, with all its nodes; groups differ in their details too."""
     found: dict[str, set[str]] = {}
     for group in groups:
         found.setdefault(group.what, set()).update(group.nodes)
-    return [(what, folded(nodes)) for what, nodes in found.items()]
+    return [(what, _nodes(nodes)) for what, nodes in found.items()]
+
+
+def _nodes(names: set[str]) -> str:
+    """Return the host list of nodes, of one that fills a line how many they are."""
+    listed = folded(names)
+    return listed if len(listed) <= _NODES else f"{len(names)} nodes"

@@ -15,7 +15,7 @@ _BY_FEATURES = frozenset({"os", "gpu", "gpu.count", "gpu.arch", "gpu.code"})  # 
 _RANGED = (">=", "=", "~=")  # of cuda: judged by the published range
 
 
-class Told(NamedTuple):
+class Publishable(NamedTuple):
     """``placed``: texts of the clauses by which Slurm can place. ``named``: by text, clauses all of whose names nodes
     can publish, also where none does.
     """
@@ -36,10 +36,10 @@ class Told(NamedTuple):
         return any(found.truth is None and not _states(view, one) for one, found in parts)
 
 
-def told(requirement: Requirement, placed: frozenset[str], by_extra: bool) -> Told:
+def publishable(requirement: Requirement, placed: frozenset[str], by_extra: bool) -> Publishable:
     """Return what counts for the clauses of ``requirement``; ``by_extra``: nodes publish by Extra, else by Features."""
     named = {one.text: one for one in requirement.clauses if all(_may_name(part, by_extra) for part in one.predicates)}
-    return Told(placed, named)
+    return Publishable(placed, named)
 
 
 def _may_name(one: Predicate, by_extra: bool) -> bool:
