@@ -43,15 +43,20 @@ class Stand:
 
     def submit(self, *words: str, **environment: str) -> tuple[str, list[str]]:
         """Return what sbatch was given in the end, or what was said; and the other commands, sorted."""
+        done = self.run(*words, **environment)
+        assert done.returncode == 0, done.stderr
+        lines = self.calls.read_text().splitlines()
+        assert lines[-1] == f"sbatch {done.stdout.strip()}"
+        return done.stderr, sorted(line for line in lines[:-1] if line != "scontrol ping")
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `preflight sbatch` on these commands; ``calls`` is of this run."""
         given = {**os.environ, "PATH": f"{self.place}:/usr/bin:/bin", "SLURM_CONF": str(self.conf), **environment}
         given["PREFLIGHT_CONFIG"] = str(self.place / "policy.toml")
         (self.place / "policy.toml").write_text(f'version = 1\nmode = "observe"\n[hook]\nslurm_bin = "{self.place}"\n')
         self.calls.unlink(missing_ok=True)
         program = [sys.executable, "-m", "preflight", "sbatch", *words]
-        done = subprocess.run(program, env=given, capture_output=True, text=True, check=True)
-        lines = self.calls.read_text().splitlines()
-        assert lines[-1] == f"sbatch {done.stdout.strip()}"
-        return done.stderr, sorted(line for line in lines[:-1] if line != "scontrol ping")
+        return subprocess.run(program, env=given, capture_output=True, text=True, check=False)
 
 
 NODE_FORMS = ["sbatch --help", "scontrol -a -o show node", "scontrol -a show node"]
@@ -81,6 +86,19 @@ def test_a_cluster_that_is_slow_to_answer_is_pinged(tmp_path: Path) -> None:
     stand = Stand(tmp_path, slow=0.7)
     stand.submit("-pp", "--wrap=true")
     assert "scontrol ping" in stand.calls.read_text()
+
+
+def test_without_a_controller_nothing_is_submitted_and_a_silent_one_is_left_to_sbatch(tmp_path: Path) -> None:
+    stand = Stand(tmp_path)
+    for ping, code, said in (
+        ('echo "Slurmctld(primary) at h is DOWN"; exit 1', 1, "not submitted: no controller answers: "),
+        ("exec sleep 60", 0, "not planned, so not placed by Preflight: slurmctld did not answer within "),
+    ):
+        stand._program("scontrol", f'[ "$*" != ping ] || {{ {ping}; }}; exec sleep 60')
+        done = stand.run("-pp", "--wrap=true")
+        assert (done.returncode, len(done.stderr.splitlines())) == (code, 1)
+        assert done.stderr.startswith(f"preflight: {said}")
+        assert done.stdout == ("" if code else "-pp --wrap=true\n")
 
 
 @pytest.mark.parametrize(
