@@ -7,7 +7,7 @@
 # make test-matrix   the lab's tests on this machine's Slurm and, in chroots, on 24.11 and 26.05
 # make test-agent    the lab's tests with a node agent on every node, on the releases that RELEASES names (all three)
 # make lab-breaker   a policy that is wrong for all of 40 nodes of a real Slurm (this machine's; PREFLIGHT_LAB_RELEASE=24.11)
-# make bench   what the hooks cost
+# make bench   what the hooks cost; NHC=/path/to/checkout: beside LBNL's Node Health Check
 # make campaign   faults injected into the hooks, one table: N= SEED= ONLY=family MINUTES= JOBS= OUT= FRESH=1 AGAIN=1
 # make agent-campaign   prologs and epilogs of a node whose agent is killed, stopped, starved: N=10000 SEED= OUT=FILE (goes on where it ended)
 # make fuzz     malformed inputs to everything that reads what others wrote: make fuzz N=1000000 TARGET=hostlist
@@ -99,7 +99,7 @@ docs:
 
 bench:
 	@scripts/setup test
-	$(PY) -m bench --write
+	$(PY) -m bench --write --nhc "$(NHC)"
 	$(PY) -m bench.patterns
 
 campaign:

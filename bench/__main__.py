@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench import agent, code, growth, placing, planning, publishing, reports  # noqa: E402
+from bench import agent, code, growth, nhc, placing, planning, publishing, reports  # noqa: E402
 from bench.measure import Case, difference, measure, table  # noqa: E402
 from lab.cluster import Cluster, Site  # noqa: E402
 from nvml import sim  # noqa: E402
@@ -90,12 +90,14 @@ def main() -> int:
     """Measure, print, and with --write put the table into README.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--nhc", metavar="DIR", default="", help="a checkout of NHC, which is timed beside")
     parser.add_argument("--write", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     with node() as cluster:
-        figures = {one.name: one for one in measure(cases(cluster), options.rounds, REFERENCE)}
-        text = table(list(figures.values()), "python")
         full = next(case for case in cases(cluster) if case.name == FULL)
+        others = [nhc.case(options.nhc, Path(cluster.directory, "nhc"), full.environment)] if options.nhc else []
+        figures = {one.name: one for one in measure([*cases(cluster), *others], options.rounds, REFERENCE)}
+        text = table(list(figures.values()), "python", dict(zip(["NHC"], (figures[one.name] for one in others))))
         check_ms = growth.per_check(full, Path(cluster.directory, "growth"), options.rounds)
         one = {"SLURMD_NODENAME": "g8", "SLURM_JOB_UID": "0", "SLURM_JOB_GPUS": "0"}
         nothing = next(case.command for case in cases(cluster) if case.name == agent.BASH)

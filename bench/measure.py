@@ -1,5 +1,7 @@
 """Commands timed in turn, so that a machine whose speed drifts slows all of them alike."""
 
+from __future__ import annotations
+
 import glob
 import os
 import statistics
@@ -45,9 +47,12 @@ def measure(cases: Sequence[Case], rounds: int, reference: str) -> list[Figure]:
     figures = []
     for name, taken in times.items():
         low, median, high = statistics.quantiles(taken, n=4)
-        ratios = [one / other for one, other in zip(taken, times[reference])]
-        figures.append(Figure(name, median, low, high, statistics.median(ratios), taken))
+        figures.append(Figure(name, median, low, high, _ratio(taken, times[reference]), taken))
     return figures
+
+
+def _ratio(taken: Sequence[float], others: Sequence[float]) -> float:
+    return statistics.median(one / other for one, other in zip(taken, others))
 
 
 def difference(one: Figure, other: Figure) -> float:
@@ -95,9 +100,13 @@ def _pss(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
-def table(figures: Sequence[Figure], reference: str) -> str:
-    """Return the figures as a Markdown table."""
-    lines = [f"| | median ms | quartiles | times {reference} |", "|---|---:|---:|---:|"]
+def table(figures: Sequence[Figure], reference: str, beside: Mapping[str, Figure] | None = None) -> str:
+    """Return the figures as a Markdown table, with a column of how many times each of ``beside`` they took."""
+    more = beside or {}
+    heads = ["", "median ms", "quartiles", *(f"times {name}" for name in (reference, *more))]
+    lines = [f"| {' | '.join(heads)} |".replace("|  |", "| |"), f"|---|{'---:|' * (len(heads) - 1)}"]
     for one in figures:
-        lines.append(f"| {one.name} | {one.median:.1f} | {one.low:.1f} to {one.high:.1f} | {one.ratio:.1f} |")
+        ratios = [f"{_ratio(one.times, other.times):.2f}" for other in more.values()]
+        cells = [one.name, f"{one.median:.1f}", f"{one.low:.1f} to {one.high:.1f}", f"{one.ratio:.1f}", *ratios]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -112,7 +112,10 @@ def test_a_script_on_stdin(cluster: Cluster) -> None:
     assert landed(cluster, done.stdout.strip()) == "debian1"
     with Path(cluster.lab.work, script(cluster)).open(encoding="utf-8") as from_file:
         again = subprocess.run(
-            cluster.lab.release.argv(f"{cluster.prefix}/bin/preflight", ["sbatch", "--parsable", "--require=os=rocky"]),
+            # Root's, who may be kept from writing to another's file in a sticky directory (fs.protected_regular).
+            cluster.lab.release.argv(
+                f"{cluster.prefix}/bin/preflight", ["sbatch", "-o", "root.out", "--parsable", "--require=os=rocky"]
+            ),
             stdin=from_file, capture_output=True, text=True, check=False, cwd=cluster.lab.work,
             env={"PATH": os.environ["PATH"], **cluster.lab.environment()},
         )  # fmt: skip
