@@ -81,9 +81,10 @@ def test_the_job_lands_where_it_fits(cluster: Cluster, asks: str, node: str) -> 
         return
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().isdigit()
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("preflight: added --constraint=")
-    assert line.endswith("; 1 of 3 nodes fits now")
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("preflight: added --constraint=")
+    assert lines[0].endswith("; 1 of 3 nodes fits now")
     assert landed(cluster, done.stdout.strip()) == node
 
 
