@@ -49,7 +49,7 @@ class _Watch:
         if self._missing:
             os.makedirs(self._run_dir, mode=0o755, exist_ok=True)
         descriptor = self._lock_file()
-        if files.lock_within(descriptor, LOCK_S):
+        if self._locked(descriptor):
             if self._missing:
                 os.makedirs(f"{self._run_dir}/task", mode=0o755, exist_ok=True)
             os.utime(descriptor)
@@ -57,6 +57,19 @@ class _Watch:
                 os.close(os.open(f"{self._run_dir}/{ALIVE}", os.O_RDONLY | os.O_CREAT | files.OWN, 0o600))
             channel.tell({"alive": True})
         os.close(descriptor)  # a child that lives on, and may hang elsewhere (isolate.expendable), keeps no lock
+
+    def _locked(self, descriptor: int) -> bool:
+        import fcntl
+
+        until = time.monotonic() + LOCK_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    return False
+                time.sleep(0.005)
 
     def _lock_file(self) -> int:
         """Open what is locked: a file that only root may open; the directory where there is none yet.
