@@ -22,10 +22,10 @@ from preflight.fleet.entry import EntryReader
 from preflight.fleet.keys import DAY_MS
 from preflight.fleet.pages import access, app
 from preflight.fleet.pages.states import State, States, Watch, parse
-from preflight.fleet.query import actions, drift, jobs, node, search, status, withheld
+from preflight.fleet.query import actions, drift, node, search, status, withheld
 from preflight.fleet.query.window import Window
-from preflight.fleet.store import postgres, sqlite, sqlite_reader
-from preflight.fleet.store.interface import Store, StoreError
+from preflight.fleet.store import sqlite_reader
+from preflight.fleet.store.interface import Store
 from preflight.fleet.store.open import open_store
 from preflight.fleet.web.resumed import end_resumed
 from preflight.slurm.commands import Slurm
@@ -225,71 +225,49 @@ def listed(store: Store) -> set[tuple[str, str]]:
 
 def test_a_node_that_got_its_clusters_name_is_one_node(url: str) -> None:
     store, now = open_store(url), time.time()
-    boot, other = ("b1", now - 9 * HOUR_S), ("b2", now - 900)
-    drained = samples.report("n1", now - 5 * HOUR_S, job=1, cluster="", verdict="unhealthy", action=DRAIN, boot=boot)
-    resumed = samples.report("n1", now - 60, phase="health", action=("resume", "x", True), boot=boot)
-    later = samples.report("n1", now, job=1, phase="epilog", boot=other)
-    add(store, drained, resumed, later)
+    add(store, samples.report("n1", now - 5 * HOUR_S, job=1, cluster=""), samples.report("n1", now, job=2))
     add(store, samples.report("n2", now - 4 * HOUR_S, job=3, cluster=""), samples.report("n2", now, job=4))
     add(store, samples.report("n3", now - 50 * HOUR_S, job=5, cluster=""))
     found = CliRunner().invoke(fleet, ["node", "n1", "--store", url])
     assert (found.exit_code, 'n1: --cluster "" or lab' in found.output) == (1, True)
-    add(store, samples.report("n1", now - 4 * HOUR_S, phase="health", cluster="", action=BREAKER, boot=boot))
-    add(store, samples.report("n3", now - 49 * HOUR_S, phase="health", cluster="", action=BREAKER))
-    assert withheld.by_cluster(store, ALWAYS) == {("", "drain"): 2}
+    for name, hours in (("n1", 4), ("n3", 49)):
+        add(store, samples.report(name, now - hours * HOUR_S, phase="health", cluster="", action=BREAKER))
     assert forget.supersede(store) == 2
-    assert withheld.by_cluster(store, ALWAYS) == {("lab", "drain"): 1, ("", "drain"): 1}
-    assert withheld.trips(store, ALWAYS) == 2
+    assert (withheld.by_cluster(store, ALWAYS), withheld.trips(store, ALWAYS)) == ({("", "drain"): 2}, 2)
     (undone,) = withheld.on_nodes(store, Window(round((now - 24 * HOUR_S) * 1000), round((now + 1) * 1000)))
     assert (undone.times, undone.nodes) == (1, ("n1",))
     assert listed(store) == {("lab", "n1"), ("lab", "n2"), ("", "n3")}
-    assert node.find(store, "n1") == [("lab", "n1")]
-    its = node.history(store, "lab", "n1", ALWAYS)
-    assert [(one.begin_ms, one.end_ms, one.ended_by) for one in its.drains] == [
-        (round((now - 5 * HOUR_S) * 1000), round((now - 60) * 1000), "preflight")
-    ]
-    assert [one.up_ms for one in its.boots] == [round(boot[1] * 1000), round(other[1] * 1000)]
-    assert sum(sum(day.runs.values()) for day in its.days) == 4
-    day = Window(round((now - 24 * HOUR_S) * 1000), round((now + 1) * 1000))
-    known = jobs.jobs(store, day, node=("lab", "n1"))
-    assert [(one.cluster, one.job, one.reports) for one in known] == [("lab", 1, 2)]
-    (job,) = search.by_number(store, 1)
-    assert set(search.reports_of(store, job, 9)) == {drained, later}  # as the node wrote them
-    assert store.rows("SELECT sum(runs) FROM node_days") == [(8,)]
-    assert store.rows("SELECT count(*) FROM nodes") == [(3,)]
-
-    # A report that waited meanwhile: sent twice it counts once, and is of the same node by its boot.
-    waited = samples.report("n1", now - 6 * HOUR_S, job=9, cluster="", boot=boot)
-    assert store.add([EntryReader().read(raw) for raw in (drained, waited)]) == 1
-    assert forget.supersede(store) == 1
-    assert forget.supersede(store) == 0
-    assert sum(sum(day.runs.values()) for day in node.history(store, "lab", "n1", ALWAYS).days) == 5
+    assert node.find(store, "n1") == [("lab", "n1")]  # the earlier one makes its name no less clear
+    assert CliRunner().invoke(fleet, ["node", "n1", "--store", url]).exit_code == 0
+    late = EntryReader().read(samples.report("n1", now - 6 * HOUR_S, job=9, cluster=""))  # it waited
+    assert (store.add([late]), forget.supersede(store), forget.supersede(store)) == (1, 1, 0)
+    assert [(one.cluster, one.reports) for one in search.by_number(store, 9)] == [("", 1)]
     forget.forget_nodes(store, [("lab", "n2")])
-    assert node.find(store, "n2") == [("lab", "n2")]
+    assert node.find(store, "n2") == [("", "n2"), ("lab", "n2")]
+    assert node.find(store, "n1", "") == [("", "n1")]  # its past is there
     store.close()
 
 
-def test_nodes_that_become_one_and_are_stopped_in_the_middle_lose_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_whose_nodes_got_their_clusters_name_meanwhile_is_whole_on_its_page(store: Store) -> None:
     now = time.time()
-    before = [samples.report("n1", now - hours * HOUR_S, job=round(hours), cluster="") for hours in (90, 30, 29, 6)]
-    add(store, *before, samples.report("n1", now, job=6))
-
-    def fails(ledger: object) -> None:
-        raise StoreError("killed")
-
-    with monkeypatch.context() as patch:
-        for adapter in (sqlite, postgres):
-            patch.setattr(adapter, "move_rows", fails)
-        with pytest.raises(StoreError, match="killed"):
-            forget.supersede(store)
-    assert listed(store) == {("", "n1"), ("lab", "n1")}
+    unnamed = [samples.report(name, now - 7 * HOUR_S, job=5, cluster="") for name in ("n1", "n2")]
+    named = [samples.report(name, now, job=5, phase="epilog") for name in ("n1", "n3")]
+    add(store, *unnamed, *named)
+    add(store, samples.report("n1", now - 6 * HOUR_S, job=6, cluster="", user="alice"))  # Slurm counts anew
+    add(store, samples.report("n1", now, job=6, user="bob"), samples.report("x1", now, job=5, cluster="other"))
+    add(store, samples.report("n1", now - 40 * 24 * HOUR_S, job=7, cluster=""), samples.report("n1", now, job=7))
     assert forget.supersede(store) == 1
-    assert sum(sum(day.runs.values()) for day in node.history(store, "lab", "n1", ALWAYS).days) == 5
-    known = [search.by_number(store, number) for number in (90, 30, 29, 6)]
-    assert [[(one.cluster, one.reports) for one in its] for its in known] == [[("lab", 1)]] * 3 + [[("lab", 2)]]
-    assert [raw for its in known[:3] for raw in search.reports_of(store, its[0], 9)] == before[:3]
+    with client_of(store) as client:
+        headers = bearer(access.make(store, "carol", "admin"))
+
+        def reports(query: str) -> int:
+            return int(client.get(f"/job?{query}&format=json", headers=headers).json()["figures"]["reports"])
+
+        found = [reports(query) for query in ("id=5&cluster=lab", "id=5", "id=5&cluster=", "id=6&cluster=lab", "id=6")]
+        assert found == [4, 5, 2, 1, 2]
+        assert [reports(query) for query in ("id=7&cluster=lab", "id=7")] == [1, 2]
+    known = [one for number in (5, 6, 7) for one in search.by_number(store, number)]
+    assert [len(list(search.reports_of(store, one, 99))) for one in known] == [one.reports for one in known]
 
 
 @pytest.mark.parametrize("story", ["the cluster without a name has others", "there were two of that name"])

@@ -9,20 +9,17 @@ from preflight.fleet.keys import DAY_MS
 from preflight.fleet.numbers import number
 from preflight.fleet.query.status import SILENT_MS
 from preflight.fleet.store.interface import Store
-from preflight.fleet.store.moves import Move
 
 # A node of which reports named no cluster (the policy did not) and later ones do is one node, and was two: the earlier
-# becomes the later as soon as it would count as silent. Not one of a cluster that has no name still, nor one that was
-# there under both: another cluster's of that name, unless both have a boot in common. Reports that waited come so.
+# is gone as soon as it would count as silent. Not one of a cluster that has no name still, nor one that was there
+# under both: another cluster's of that name. When a node without a cluster last reported is asked once for all.
 _SUPERSEDED = (
-    "SELECT before.node, after.node, after.cluster FROM nodes before"
+    "SELECT before.node FROM nodes before"
     " JOIN latest l ON l.node = before.node JOIN nodes after ON after.name = before.name AND after.cluster <> ''"
-    " JOIN latest m ON m.node = after.node WHERE before.cluster = '' AND m.started_ms - l.started_ms > ?"
-    " AND ((SELECT min(d.first_ms) FROM node_days d WHERE d.node = after.node) > l.started_ms"
-    " OR EXISTS (SELECT 1 FROM node_boots b JOIN node_boots a ON a.boot = b.boot"
-    " WHERE b.node = before.node AND a.node = after.node))"
-    " AND NOT EXISTS (SELECT 1 FROM nodes other JOIN latest o ON o.node = other.node WHERE other.cluster = ''"
-    " AND m.started_ms - o.started_ms <= ?) ORDER BY before.node"
+    " JOIN latest m ON m.node = after.node WHERE before.cluster = ''"
+    " AND (SELECT min(d.first_ms) FROM node_days d WHERE d.node = after.node) > l.started_ms"
+    " AND m.started_ms - (SELECT max(o.started_ms) FROM nodes other JOIN latest o ON o.node = other.node"
+    " WHERE other.cluster = '') > ?"
 )
 
 
@@ -35,19 +32,10 @@ def forget_days(store: Store, keep_days: int, now_ms: int) -> int:
 
 
 def supersede(store: Store) -> int:
-    """Give what is kept of nodes without a cluster's name to those that they are now; return how many they were.
-
-    Where two clusters have a node of that name it is not known which: then it is forgotten. Raises StoreError.
-    """
-    found: dict[int, list[Move]] = {}
-    for old, node, cluster in store.rows(_SUPERSEDED, (SILENT_MS, SILENT_MS)):
-        found.setdefault(old, []).append(Move(old, node, cluster))
-    if moves := [its[0] for its in found.values() if len(its) == 1]:
-        store.move(moves)
+    """Forget nodes without a cluster's name that report under one now, and return how many; raises StoreError."""
     # In the order of their numbers, as whoever writes a batch: two that delete and write wait for each other.
-    if gone := sorted((old,) for old, its in found.items() if len(its) > 1):
-        store.write("DELETE FROM latest WHERE node = ?", gone)
-    return len(found)
+    gone = sorted({(node,) for (node,) in store.rows(_SUPERSEDED, (SILENT_MS,))})
+    return store.write("DELETE FROM latest WHERE node = ?", gone) if gone else 0
 
 
 def known(store: Store, name: str) -> list[tuple[str, str]]:

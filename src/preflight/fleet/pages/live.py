@@ -74,11 +74,13 @@ class Hub:
         """
         if self.number >= MOST or (name and self._names[name] >= MOST_EACH):
             raise FullError
-        if who not in self._listeners:
+        if who not in self._listeners:  # nobody has counted meanwhile: whatever was made before may be of another state
             self._seen.pop(who, None)
+            self.ticks[who] = self.ticks.get(who, 0) + 1
         self._listeners[who] = self._listeners.get(who, 0) + 1
         self._names[name] += 1
         try:
+            await self._begin(who)
             tick, spoke = self.ticks.get(who, 0), time.monotonic()
             yield f"retry: 5000\nevent: hello\ndata: {tick}\n\n"
             while not self.stopping():
@@ -102,6 +104,13 @@ class Hub:
             self._listeners[who] -= 1
             if not self._listeners[who]:
                 del self._listeners[who]
+
+    async def _begin(self, who: str) -> None:
+        """Know what there is before the page asks for itself: what comes after that is a change."""
+        if who not in self._seen:
+            with contextlib.suppress(StoreError):  # `run` asks again
+                for one, what in (await self._aside(self._ask, [who])).items():
+                    self._seen.setdefault(one, what)
 
     def _ask(self, readers: list[str]) -> dict[str, object]:
         """Return for each reader what changes when there is something new."""

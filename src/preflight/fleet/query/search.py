@@ -17,6 +17,7 @@ _COLUMNS = (
 )
 MARKS = 400  # parameters of one statement
 AT_ONCE = 16  # reports of a job that are unpacked together
+LASTS_MS = 30 * DAY_MS  # no job runs longer: so far apart may its first and last report be
 
 
 class Wanted(NamedTuple):
@@ -105,7 +106,10 @@ def _jobs(
 
 
 def by_number(store: Store, job: int, cluster: str | None = None, user: str | None = None) -> list[Job]:
-    """Return the jobs of a number, and the tasks of an array of that number; ``user``: only of this user."""
+    """Return the jobs of a number, and the tasks of an array of that number; ``user``: only of this user.
+
+    ``cluster``: of this one alone, and what its jobs are while some of their nodes' reports name no cluster yet.
+    """
     within = clusters(store) if cluster is None else [cluster]
     end, more = ("", ()) if user is None else (" AND user_name = ?", (user,))
     found: dict[tuple[str, int], Job] = {}
@@ -115,7 +119,18 @@ def by_number(store: Store, job: int, cluster: str | None = None, user: str | No
             for row in store.rows(sql, (one, job, *more)):
                 its = _job(row)
                 found[its.cluster, its.job] = its
+    if cluster:
+        unnamed = by_number(store, job, "", user)
+        found.update(
+            (("", its.job), its) for its in unnamed if (one := found.get((cluster, its.job))) and _is(its, one)
+        )
     return sorted(found.values(), key=lambda its: (its.cluster, its.job))
+
+
+def _is(unnamed: Job, one: Job) -> bool:
+    """Return whether a job of no cluster is that one before its cluster had a name, and not one of the same number."""
+    near = unnamed.first_ms <= one.last_ms and one.first_ms - unnamed.last_ms <= LASTS_MS
+    return near and (unnamed.user, unnamed.partition, unnamed.array_job) == (one.user, one.partition, one.array_job)
 
 
 def reports_of(store: Store, job: Job, most: int) -> Iterator[bytes]:

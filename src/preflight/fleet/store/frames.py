@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,6 +21,12 @@ SAMPLES = 200  # reports that a dictionary is made from: of more it is no better
 LEAST_SAMPLES = 100
 CANDIDATES, TRIED_ON, LEAST_GAIN = 4, 16, 0.995
 HEAD_BYTES = 1 << 10  # what a dictionary holds beside its reports, generously
+COMMON = 0.25  # of the samples: what so many have is no report's own
+LONG = 4  # letters of a name that is looked for within words too
+_WORD = re.compile(rb"[A-Za-z0-9\x80-\xff]+")
+_NAME = re.compile(rb"[A-Za-z0-9_.\x80-\xff-]+")
+_USER = re.compile(rb'"user":"([^"]+)"')
+_OWN = re.compile(rb'"nodes?":"([^"]+)"|"(?:id|array_job_id|uid)":([0-9]{3,})')
 NONE = 0  # the number of no dictionary
 
 
@@ -58,6 +66,10 @@ class Frames:
             return zstd.decompress(frame)
         return zstd.decompress(frame, zstd_dict=self._known[number].as_digested_dict)
 
+    def content_of(self, number: int) -> bytes:
+        """Return dictionary ``number``; raises KeyError where it is not known."""
+        return self._known[number].dict_content
+
     def knows(self, number: int) -> bool:
         """Return whether what was packed with dictionary ``number`` can be unpacked."""
         return number == NONE or number in self._known
@@ -79,20 +91,45 @@ def train(samples: Sequence[bytes]) -> tuple[int, bytes] | None:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1 or 1, content
 
 
+def neutral(samples: Sequence[bytes]) -> list[bytes]:
+    """Return reports of the same lengths without what is a user's: a dictionary outlives its reports.
+
+    A word stays where a COMMON part of the reports have it and it is of no user, node or job number of any of them.
+    """
+    found = Counter(word for one in samples for word in set(_WORD.findall(one)))
+    users = {name for one in samples for name in _USER.findall(one)}
+    own = users | {word for name in users for word in _WORD.findall(name)}
+    own |= {name for one in samples for pair in _OWN.findall(one) for name in pair} - {b""}
+    long = [name for name in own if len(name) >= LONG]
+    common = {word for word, number in found.items() if number >= len(samples) * COMMON}
+    stays = {word for word in common if word not in own and not any(name in word for name in long)}
+    known: dict[bytes, bytes] = {}
+
+    def blanked(its: re.Match[bytes]) -> bytes:
+        name = its[0]
+        if name not in known:
+            word_by_word = _WORD.sub(lambda word: word[0] if word[0] in stays else b"x" * len(word[0]), name)
+            known[name] = b"x" * len(name) if name in own else word_by_word
+        return known[name]
+
+    return [_NAME.sub(blanked, one) for one in samples]
+
+
 def _chosen(samples: Sequence[bytes]) -> bytes:
-    """Return samples one behind the other: each is the one of a few that, before those chosen, makes others smallest.
+    """Return samples, neutral, one behind the other: each is the one of a few that makes others smallest before those.
 
     So one that is like no other is not among them, unless nothing is.
     """
     chance = random.Random(len(samples))
     others = chance.sample(samples, min(TRIED_ON, len(samples)))
+    shapes = neutral(samples)
     chosen, least = b"", float("inf")
     while True:
-        fit = [one for one in samples if len(one) + len(chosen) + HEAD_BYTES <= DICTIONARY_BYTES]
+        fit = [one for one in shapes if len(one) + len(chosen) + HEAD_BYTES <= DICTIONARY_BYTES]
         tried = [one + chosen for one in chance.sample(fit, min(CANDIDATES, len(fit)))]
         sizes = [_size(others, one) for one in tried]
         if not tried or min(sizes) > least * LEAST_GAIN:
-            return chosen or samples[0][:DICTIONARY_BYTES]
+            return chosen or shapes[0][:DICTIONARY_BYTES]
         least = min(sizes)
         chosen = tried[sizes.index(least)]
 

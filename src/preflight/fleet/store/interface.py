@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from preflight.fleet.entry import Entry
-    from preflight.fleet.store.moves import Move
 
 QUARANTINE = 10_000  # lines that a store keeps of texts that were not taken
 HEAD_BYTES = 2048  # kept of each
@@ -92,12 +91,6 @@ class Store(Reader, Protocol):
 
     def resumed(self, seen: Sequence[tuple[int, int, int]]) -> None:
         """End drains of nodes that Slurm gives jobs again, as `drains.resumed` has them. Raises StoreError."""
-
-    def move(self, moves: Sequence[Move]) -> None:
-        """Give what is kept of nodes to others, as `moves.move_rows` has it; raises StoreError.
-
-        Ended in the middle it has lost nothing, and is done by the next call.
-        """
 
     def drop_day(self, day: int) -> None:
         """Forget the reports of ``day``; what was derived from them stays."""

@@ -10,17 +10,15 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
 
 from preflight.fleet.entry import Entry
 from preflight.fleet.store import drains, interface
-from preflight.fleet.store.frames import LEAST_SAMPLES, SAMPLES, train
+from preflight.fleet.store.frames import LEAST_SAMPLES, NONE, SAMPLES, train
 from preflight.fleet.store.interface import Refused, StoreError
-from preflight.fleet.store.moves import DAY_JOBS, DAY_ROWS, FILL, TABLE, Move, move_jobs, move_rows
 from preflight.fleet.store.postgres_reader import AgainError, PostgresReader, marks, plain
 from preflight.fleet.store.schema import POSTGRES_DAY, migrate_postgres
 from preflight.fleet.store.steps import DRAINS_SINCE
@@ -29,6 +27,8 @@ from preflight.fleet.store.version import check_version
 
 TRIES = 3  # of a batch that met another collector or a server that was restarted
 _COLUMNS = "key, node, job, phase, started_ms, verdict, duration_ms, hash, dictionary, frame"
+_DICTIONARY = _COLUMNS.split(", ").index("dictionary")
+_DICTIONARY_ROW = "INSERT INTO dictionaries (number, content) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _LOCK = 0x70666C74  # advisory lock of this program: making tables
 
 
@@ -80,6 +80,8 @@ class PostgresStore(PostgresReader):
         raise AssertionError("unreachable")
 
     def _add(self, connection: psycopg.Connection[Any], batch: list[Entry]) -> int:
+        rows = {entry.key: report_row(entry, self._frames) for entry in batch}
+        self._keep_dictionaries(connection, {row[_DICTIONARY] for row in rows.values()} - {NONE})
         fresh: list[Entry] = []
         for day in sorted({entry.day for entry in batch}):
             its = [entry for entry in batch if entry.day == day]
@@ -89,7 +91,7 @@ class PostgresStore(PostgresReader):
                     ["int4", "bytea", "int8", "int8", "int4", "int8", "int4", "float8", "bytea", "int8", "bytea"]
                 )
                 for entry in its:
-                    copy.write_row((day, *report_row(entry, self._frames)))
+                    copy.write_row((day, *rows[entry.key]))
             taken = connection.execute(
                 f"INSERT INTO reports_{day} (day, {_COLUMNS}) SELECT day, {_COLUMNS} FROM incoming ORDER BY key"
                 " ON CONFLICT (key) DO NOTHING RETURNING key, seq"
@@ -110,6 +112,16 @@ class PostgresStore(PostgresReader):
         drains.settle(_Ledger(connection), fresh)
         return len(fresh)
 
+    def _keep_dictionaries(self, connection: psycopg.Connection[Any], used: set[int]) -> None:
+        """Keep the dictionaries that reports are packed with, within the transaction that keeps the reports.
+
+        The database may be a copy from before one was made, restored or failed over to.
+        """
+        sql = "SELECT number FROM dictionaries WHERE number = ANY(%s)"
+        there = {number for (number,) in connection.execute(sql, (list(used),))}
+        for number in sorted(used - there):
+            connection.execute(_DICTIONARY_ROW, (number, self._frames.content_of(number)))
+
     def _make_day(self, day: int) -> None:
         if day in self._made:
             return
@@ -128,9 +140,7 @@ class PostgresStore(PostgresReader):
             if made is None:
                 return
             with self._connection() as connection:
-                connection.execute(
-                    "INSERT INTO dictionaries (number, content) VALUES (%s, %s) ON CONFLICT DO NOTHING", made
-                )
+                connection.execute(_DICTIONARY_ROW, made)
             self._learn()
 
     def refuse(self, refused: Sequence[Refused]) -> None:
@@ -154,32 +164,6 @@ class PostgresStore(PostgresReader):
         """End drains of nodes that Slurm gives jobs again, as `drains.resumed` has them. Raises StoreError."""
         with self._connection() as connection, connection.transaction():
             drains.resumed(_Ledger(connection), seen)
-
-    def move(self, moves: Sequence[Move]) -> None:
-        """Give what is kept of nodes to others, as `moves.move_rows` has it; raises StoreError.
-
-        Ended in the middle it has lost nothing, and is done by the next call. Batches are written in between.
-        """
-        olds = [one.old for one in moves]
-        for day in self.days():
-            with self._moved(moves) as ledger:
-                sql = f"{DAY_JOBS.format(reports=f'reports_{day}')}({', '.join(map(str, olds))})"
-                move_jobs(ledger, moves, {(node, job) for node, job in ledger.fetch(sql, ())})
-                for table in (f"reports_{day}", f"findings_{day}"):
-                    ledger.run(DAY_ROWS.format(table=table), [()])
-        with self._moved(moves) as ledger:
-            # Whoever writes a batch has a lock on these: no row is derived while rows move.
-            ledger.run("LOCK TABLE reports, findings IN ACCESS EXCLUSIVE MODE", [()])
-            move_rows(ledger)
-
-    @contextmanager
-    def _moved(self, moves: Sequence[Move]) -> Iterator[_Ledger]:
-        """The tables within a transaction that has the table `moved`."""
-        with self._connection() as connection, connection.transaction():
-            connection.execute(f"{TABLE} ON COMMIT DROP")
-            ledger = _Ledger(connection)
-            ledger.run(FILL, moves)
-            yield ledger
 
     def drop_day(self, day: int) -> None:
         """Forget the reports of ``day``; what was derived from them stays."""

@@ -97,6 +97,8 @@ class PostgresReader:
         rows = self.day_rows((day,), f"SELECT dictionary, frame FROM {{reports}} {where} ORDER BY seq{end}", args)
         if any(not self._frames.knows(number) for number, _ in rows):
             self._learn()
+        for number in {number for number, _ in rows if not self._frames.knows(number)}:
+            raise StoreError(f"PostgreSQL: dictionary {number} of reports is not in the table dictionaries: restore it")
         return [self._frames.unpack(number, frame) for number, frame in rows]
 
     @property

@@ -22,9 +22,8 @@ from preflight.fleet.store import drains, interface, place
 from preflight.fleet.store.frames import NONE, SAMPLES, train
 from preflight.fleet.store.insert import insert
 from preflight.fleet.store.interface import Refused, StoreError
-from preflight.fleet.store.moves import DAY_JOBS, Move, move_jobs, move_rows
 from preflight.fleet.store.schema import migrate_sqlite
-from preflight.fleet.store.sqlite_day import LOG_PAGES, Day, make_day, moved, sweep, unlink
+from preflight.fleet.store.sqlite_day import LOG_PAGES, Day, make_day, sweep, unlink
 from preflight.fleet.store.sqlite_reader import SqliteReader, connect, dictionaries, inode_of, named, unpacked
 from preflight.fleet.store.steps import DRAINS_SINCE
 from preflight.fleet.store.tables import derived
@@ -160,22 +159,6 @@ class SqliteStore(SqliteReader):
         """End drains of nodes that Slurm gives jobs again, as `drains.resumed` has them. Raises StoreError."""
         with self._writer() as main:
             drains.resumed(_Ledger(self, main), seen)
-
-    def move(self, moves: Sequence[Move]) -> None:
-        """Give what is kept of nodes to others, as `moves.move_rows` has it; raises StoreError.
-
-        Ended in the middle it has lost nothing, and is done by the next call. Batches are written in between.
-        """
-        olds = tuple(one.old for one in moves)
-        for day in self.days():
-            with self._writer() as main:  # on the disk before the day's rows say no more which jobs they are
-                sql = f"{DAY_JOBS}({', '.join(map(str, olds))})"
-                move_jobs(_Ledger(self, main), moves, {(node, job) for node, job in self.day_rows((day,), sql)})
-            with self._writer(), named(self._file(day)):
-                if inode_of(self._file(day)) is not None:
-                    self._day_for_writing(day).move(moves)
-        with self._writer() as main, moved(main, moves):
-            move_rows(_Ledger(self, main))
 
     def drop_day(self, day: int) -> None:
         """Forget the reports of ``day``; what was derived from them stays."""

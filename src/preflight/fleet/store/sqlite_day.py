@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 
 from preflight.fleet.entry import Entry
 from preflight.fleet.store.insert import insert
-from preflight.fleet.store.moves import DAY_ROWS, FILL, TABLE, Move
 from preflight.fleet.store.schema import SQLITE_DAY
 from preflight.fleet.store.sqlite_reader import connect, dictionaries
 from preflight.fleet.store.tables import finding_rows, report_row
@@ -48,12 +47,6 @@ class Day:
             insert(self.connection, _FINDING, [(seq, *row) for seq, one in new for row in finding_rows(one)])
         return new
 
-    def move(self, moves: Sequence[Move]) -> None:
-        """Give the reports and findings of nodes to others."""
-        with self._transaction(), moved(self.connection, moves):
-            for table in ("reports", "findings"):
-                self.connection.execute(DAY_ROWS.format(table=table))
-
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self.connection.execute("BEGIN IMMEDIATE")
@@ -64,15 +57,6 @@ class Day:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             raise
-
-
-@contextmanager
-def moved(connection: sqlite3.Connection, moves: Sequence[Move]) -> Iterator[None]:
-    """The table `moved` for the block, within a transaction."""
-    connection.execute(TABLE)
-    connection.executemany(FILL, moves)
-    yield
-    connection.execute("DROP TABLE moved")
 
 
 def make_day(path: str) -> None:

@@ -49,18 +49,6 @@ def spans_of(table: str, key: Sequence[str], spans: dict[tuple[Any, ...], list[i
     return Upsert(table, (*key, "first_ms", "last_ms", "runs"), tuple(key), merge, rows)
 
 
-def by_node() -> list[Upsert]:
-    """Return how rows of the tables that a node's reports are summed up in are joined, without rows."""
-    spans = [spans_of(table, key, {}) for table, key in SPANS.items()]
-    return [
-        *spans,
-        counts_of("check_days", CHECK_DAYS, Counter()),
-        check_nodes_of([]),
-        node_boots_of([]),
-        withheld_nodes_of([]),
-    ]
-
-
 def check_nodes_of(rows: list[tuple[Any, ...]]) -> Upsert:
     """Return rows of check_nodes: its key, and the last day."""
     key = ("check_id", "status", "node", "blame")

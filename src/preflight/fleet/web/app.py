@@ -87,6 +87,8 @@ class Collector:
             return await self._refused(sender, str(error), body)
         except StoreError as error:
             return _later(503, str(error))
+        except MemoryError:
+            return _later(503, "the collector's memory is full")
         self.limits.count(sender.node, len(its.entries) + len(its.refused), its.size)
         try:
             await self.writer.write(its.entries, [one for _, one in its.refused])

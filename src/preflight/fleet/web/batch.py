@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 
 def plain(body: bytes, encoding: str) -> bytes:
-    """Return a body decompressed, MAX_PLAIN bytes at most; raises BatchError."""
+    """Return a body decompressed, MAX_PLAIN bytes at most; raises BatchError, MemoryError where there is too little."""
     if encoding in ("", "identity"):
         return body
     if encoding != "zstd":
@@ -54,7 +54,7 @@ def plain(body: bytes, encoding: str) -> bytes:
         while body:
             if len(found) >= MAX_FRAMES:
                 raise BatchError(f"more than {MAX_FRAMES} zstd frames")
-            unpacker = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG_MAX})
+            unpacker = _unpacker()
             part = unpacker.decompress(body, MAX_PLAIN + 1 - size)
             size += len(part)
             if size > MAX_PLAIN:
@@ -64,8 +64,17 @@ def plain(body: bytes, encoding: str) -> bytes:
             found.append(part)
             body = unpacker.unused_data
     except zstd.ZstdError as error:
+        if "not enough memory" in str(error):  # zstd's words for an allocation that failed
+            raise MemoryError(str(error)) from error
         raise BatchError(f"not zstd: {error}") from None
     return b"".join(found)
+
+
+def _unpacker() -> zstd.ZstdDecompressor:
+    try:
+        return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG_MAX})
+    except zstd.ZstdError as error:  # before it has seen the body
+        raise MemoryError(str(error)) from error
 
 
 def read(
@@ -77,8 +86,8 @@ def read(
 ) -> Batch:
     """Return the reports in the lines of ``text``; those that are none, or another node's, are refused one by one.
 
-    ``pack`` is the store's (`Store.pack`). ``words``: bounds what a node adds for ever. Raises StoreError where the
-    store cannot be asked for that.
+    ``pack`` is the store's (`Store.pack`). ``words``: bounds what a node adds for ever. Raises BatchError, StoreError
+    where the store cannot be asked for that, and MemoryError where this machine has too little.
     """
     lines = _lines(text)
     if len(lines) > MAX_REPORTS:
@@ -93,8 +102,7 @@ def read(
             _own(entry, sender)
             if words is not None:
                 words.admit(entry, now_ms)
-            entry = pack(entry)
-        except StoreError:  # no report's fault: all of them come again
+        except (StoreError, MemoryError):  # no report's fault: all of them come again
             raise
         except RefusedError as error:
             if isinstance(error, _ForeignError):
@@ -104,8 +112,16 @@ def read(
             why = f"{type(error).__name__}: {ascii(str(error))[:160]}"
             refused.append((place, Refused(now_ms, sender.node, why, len(line), bytes(line[:HEAD]))))
         else:
-            entries.append(entry)
+            entries.append(_packed(entry, pack))
     return Batch(entries, refused, foreign, len(text))
+
+
+def _packed(entry: Entry, pack: Callable[[Entry], Entry]) -> Entry:
+    """Return a report packed; where that fails the writer does it, whose failure asks the sender to come again."""
+    try:
+        return pack(entry)
+    except Exception:
+        return entry
 
 
 def _lines(text: bytes) -> list[memoryview]:

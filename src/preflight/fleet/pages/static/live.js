@@ -32,9 +32,9 @@
     source = new EventSource("/live");
     source.addEventListener("hello", (event) => {
       holder.dataset.state = "on";
+      wanted = event.data;
       if (first) refresh();  // the page was away for a while
       first = true;
-      wanted = event.data;
     });
     source.addEventListener("change", (event) => {
       wanted = event.data;

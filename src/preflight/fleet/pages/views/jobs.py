@@ -146,11 +146,12 @@ def read(ask: Ask) -> Read:
         reports: list[dict[str, Any]] = []
         for job, raw in raws:
             report = _loaded(raw)
-            if report and report["cluster"] in (job.cluster, "") and (user is None or report["job"]["user"] == user):
+            if report and report["cluster"] == job.cluster and (user is None or report["job"]["user"] == user):
                 reports.append(report)
         if not reports:
             raise NotFoundError(f"no report of job {text} is in the store")
-        label = search.label(found[0]) if len(found) == 1 else number
+        labels = {search.label(one) for one in found}
+        label = labels.pop() if len(labels) == 1 else number
         return Read(found, merge(label, reports), reports, cut)
 
 
