@@ -248,6 +248,26 @@ def test_a_node_that_got_its_clusters_name_is_one_node(url: str) -> None:
     store.close()
 
 
+def test_who_got_a_name_is_asked_in_steps_that_grow_as_the_nodes_do(tmp_path: Path) -> None:
+    def steps(nodes: int) -> int:
+        store = open_store(f"sqlite:///{tmp_path}/{nodes}.db")
+        now, read = time.time(), EntryReader().read
+        for cluster, at in (("", now - 9 * HOUR_S), ("lab", now)):
+            store.add([read(samples.report(f"n{one}", at, 1, gpus=1, cluster=cluster)) for one in range(nodes)])
+        taken = [0]
+
+        def step() -> None:
+            taken[0] += 1
+
+        store.rows("SELECT 1")
+        store._reading_main().set_progress_handler(step, 20)  # type: ignore[attr-defined]
+        assert forget.supersede(store) == nodes
+        store.close()
+        return taken[0]
+
+    assert steps(160) < 7 * steps(40)
+
+
 def test_a_job_whose_nodes_got_their_clusters_name_meanwhile_is_whole_on_its_page(store: Store) -> None:
     now = time.time()
     unnamed = [samples.report(name, now - 7 * HOUR_S, job=5, cluster="") for name in ("n1", "n2")]

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from fleet import samples
+from fleet.test_pages_live import hello
 from preflight.fleet import forget
 from preflight.fleet.entry import EntryReader
 from preflight.fleet.numbers import number
@@ -148,6 +149,18 @@ def test_unchanged_it_is_made_once_for_admins_and_each_time_for_users(
             mine = asks(alice, path)
             assert mine > 0
             assert asks(alice, path) == mine, path
+
+
+def test_a_tab_that_comes_back_shows_what_came_while_nobody_listened(client: TestClient, store: Store) -> None:
+    hub = client.app.state.pages.hub  # type: ignore[attr-defined]
+
+    def live_page() -> str:
+        assert client.portal is not None
+        return client.get("/fleet", headers={"preflight-live": str(client.portal.call(hello, hub))}).text
+
+    before = live_page()
+    drained(store)
+    assert figures(live_page()) != figures(before)
 
 
 def test_a_users_page_is_theirs_after_an_admins(client: TestClient, store: Store) -> None:

@@ -166,3 +166,27 @@ def test_more_pages_than_can_be_served_come_later(store: Store, monkeypatch: pyt
 
 def test_the_script_stands_in_the_package_as_it_is_served() -> None:
     assert (Path(live.__file__).parent / "static" / "live.js").stat().st_size < 10_000
+
+
+async def hello(hub: live.Hub) -> int:
+    """Return the tick that a page hears when it begins to listen; then it is closed."""
+    stream = hub.stream(live.ADMIN, yes)
+    text = await heard(stream)
+    await stream.aclose()  # type: ignore[attr-defined]
+    return int(text.split("data: ")[1])
+
+
+def test_a_page_that_comes_back_is_told_of_what_came_meanwhile_and_of_what_comes_at_once(store: Store) -> None:
+    add(store, "alice", 1)
+
+    async def story() -> None:
+        hub = live.Hub(store, Asked())
+        assert await hello(hub) < await hello(hub)  # nobody listened in between: what was kept may be old
+        stream = hub.stream(live.ADMIN, yes)
+        await heard(stream)
+        add(store, "alice", 2)  # before the hub asks for the first time
+        task = asyncio.ensure_future(hub.run())
+        assert "change" in await heard(stream)
+        task.cancel()
+
+    asyncio.run(story())

@@ -122,7 +122,7 @@ def by_number(store: Store, job: int, cluster: str | None = None, user: str | No
     if cluster:
         unnamed = by_number(store, job, "", user)
         found.update(
-            (("", its.job), its) for its in unnamed if (one := found.get((cluster, its.job))) and _is(its, one)
+            (("", its.job), its) for its in unnamed if (named := found.get((cluster, its.job))) and _is(its, named)
         )
     return sorted(found.values(), key=lambda its: (its.cluster, its.job))
 

@@ -108,8 +108,8 @@ def neutral(samples: Sequence[bytes]) -> list[bytes]:
     def blanked(its: re.Match[bytes]) -> bytes:
         name = its[0]
         if name not in known:
-            word_by_word = _WORD.sub(lambda word: word[0] if word[0] in stays else b"x" * len(word[0]), name)
-            known[name] = b"x" * len(name) if name in own else word_by_word
+            kept = _WORD.sub(lambda word: word[0] if word[0] in stays else b"x" * len(word[0]), name)
+            known[name] = b"x" * len(name) if name in own or any(one in kept for one in long) else kept
         return known[name]
 
     return [_NAME.sub(blanked, one) for one in samples]
