@@ -58,7 +58,7 @@ def test_one_component_of_a_heterogeneous_job_misfits(cluster: Cluster) -> None:
             "#SBATCH hetjob",
             "#SBATCH -n1 --gpus=1 -x ubuntu1 '--comment=require: cuda>=12.4'",
             # DeferBatch waits for the leader's nodes only: the script has begun when the component is judged.
-            'sleep 4; echo "ran $SLURM_RESTART_COUNT"',
+            'sleep 60; echo "ran $SLURM_RESTART_COUNT"',
             "",
         ]
     )
