@@ -255,6 +255,7 @@ def _unmount(place: Path) -> None:
 
 def printed(shown: str, head: str) -> list[str]:
     """Return the indented lines below the one that begins with ``head``, as an admin copies them."""
+    assert shown.count(head) == 1, shown
     after = shown[shown.index(head) :].splitlines()[1:]
     found = []
     for line in after:

@@ -123,7 +123,9 @@ def test_the_plugin_is_a_package_of_its_own_for_one_slurm(packages: list[Path], 
     )  # there is no Slurm here: dpkg names what is missing and configures the rest
     installed = system.root / "opt/preflight/lib/slurm/preflight.so"
     (system.root / "usr/bin/make").unlink()
-    system.run("dpkg", "--force-depends", "-i", put(system, plugin))  # a Slurm that dpkg knows nothing of
+    assert said.count("Add to slurm.conf, ") == 1
+    said = system.run("dpkg", "--force-depends", "-i", put(system, plugin))  # a Slurm that dpkg knows nothing of
+    assert "Add to " not in said  # the first package has put it there, and has printed its line
     assert installed.read_bytes() == (system.root / "usr/lib/preflight/preflight.so").read_bytes()
     # A Slurm of another release: the plugin is named, and everything else is upgraded.
     other = system.root / "usr/bin/scontrol"
@@ -169,7 +171,9 @@ def test_an_rpm_is_installed_upgraded_put_back_and_erased(packages: list[Path], 
     assert system.versions()[0].startswith("0.1.0-")
     assert rpm("-V", "--nodeps", "preflight") == ""
 
-    rpm("-i", "--nodeps", str(plugin))
+    said = rpm("-i", "--nodeps", str(plugin))
+    assert "Add to plugstack.conf " in said
+    assert "Add to slurm.conf, " not in said
     installed = system.root / "opt/preflight/lib/slurm/preflight.so"
     assert installed.read_bytes() == (system.root / "usr/lib/preflight/preflight.so").read_bytes()
     assert "take its line out of plugstack.conf" in rpm("-e", "--nodeps", "preflight-slurm-plugin")

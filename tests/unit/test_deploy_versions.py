@@ -616,6 +616,33 @@ def test_a_rollback_leaves_out_a_plugin_that_slurm_no_longer_loads(
         assert Path(target.plugin).read_bytes() == plugin("26.05").read_bytes()
 
 
+def test_a_package_that_comes_second_prints_its_own_lines_alone(
+    target: Target, plugin: Callable[[str], Path], slurm: Callable[..., None], site: Site
+) -> None:
+    slurm("slurm 24.11.5")
+    options = ("install", "--prefix", target.prefix, "--config", target.config, "--run-dir", target.run_dir)
+    first = site.run(*options, "--python", PYTHON, "--no-plugin").stdout
+    assert "\nAdd to slurm.conf, " in first
+    second = ("--python", PYTHON, "--quiet", "--plugin", str(plugin("24.11")))
+    said = site.run(*options, *second).stdout
+    assert said.startswith("installed ")
+    assert "\nAdd to plugstack.conf " in said
+    assert "Add to slurm.conf, " not in said
+    assert site.run(*options, *second).stdout == ""
+
+
+def test_observing_first_is_advised_before_the_first_installation_alone(target: Target, site: Site) -> None:
+    Path(target.config).write_text(Path(target.config).read_text().replace('"observe"', '"enforce"'))
+    options = ("install", "--prefix", target.prefix, "--config", target.config, "--run-dir")
+    new = ("--python", PYTHON, "--no-plugin")
+    advice = 'mode      enforce (set mode = "observe" first'
+    assert advice in site.run(*options, target.run_dir, *new).stdout
+    for run_dir, more in ((f"{target.run_dir}2", new), (target.run_dir, ("--rollback",))):
+        done = site.run(*options, run_dir, *more)
+        assert done.stdout.startswith("installed "), done.stderr
+        assert "\nmode      enforce\n" in done.stdout
+
+
 def test_a_rollback_under_a_broken_policy_goes_back(target: Target, put: Put) -> None:
     first = put()
     install.install(target._replace(run_dir=f"{target.run_dir}2"), plugin=False)

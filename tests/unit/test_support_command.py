@@ -280,9 +280,27 @@ def test_hostile_facts_stay_printable(config: Path, monkeypatch: pytest.MonkeyPa
     lines(run(config))
 
 
-def test_a_cuda_that_does_not_exist_is_no_yes(config: Path) -> None:
-    assert run(config, "--cuda", "99").exit_code == 3
-    assert run(config, "--cuda", "12.4").exit_code == 0
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("--cuda 99", "takes compilers that no source names"),
+        ("--driver 999", "newer than the catalog of 20"),
+        ("--driver 585.10", "branch 585 is not in the catalog of 20"),
+        ("--os rhel99", "RHEL 99 is not in the catalog"),
+    ],
+)
+def test_what_the_catalog_does_not_list_is_no_yes(config: Path, text: str, why: str) -> None:
+    result = run(config, *text.split())
+    assert result.exit_code == 3
+    assert why in " ".join(result.stdout.split())
+    assert run(config, "--cuda", "12.4").exit_code == run(config, "--driver", "616.00").exit_code == 0
+
+
+def test_a_driver_newer_than_the_catalog_runs_what_those_before_it_run(config: Path) -> None:
+    code, found = answers(config, "--driver 999.10 --cuda 12.8")
+    assert (code, found["cuda"]["answer"], found["driver"]["answer"]) == (0, "native", "unknown")
+    assert "is of CUDA 13.5 or newer" in found["cuda"]["why"]
+    assert answers(config, "--driver 999.10 --gpu h100")[0] == 3
 
 
 # First CUDA of the chips: catalog/data/gpus.toml; of the drivers: 570 is of 12.8, 575 of 12.9.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from preflight.catalog import VERSION as CATALOG
 from preflight.catalog import drivers, families, security, versions
 from preflight.catalog.tables import SHIPPED, Row, Tables, source
 from preflight.tuples import NamedTuple
@@ -119,7 +120,8 @@ def driver(version: str, today: str, tables: Tables = SHIPPED) -> DriverLife:
     row = drivers.branch(version, tables)
     if row is None:
         parts = versions.parse(version)
-        return DriverLife(UNKNOWN, parts[0] if parts else None, None, None, None, "not in the catalog", None, "")
+        why = _unlisted(parts[0], tables) if parts else f"{version} is no version"
+        return DriverLife(UNKNOWN, parts[0] if parts else None, None, None, None, why, None, "")
     number, eol = row["branch"], row.get("eol")
     status = row.get("status")
     answer, needs = UNKNOWN, None
@@ -135,6 +137,14 @@ def driver(version: str, today: str, tables: Tables = SHIPPED) -> DriverLife:
     else:
         why = f"no end of branch {number} is known" + (" (a preview)" if status == drivers.PREVIEW else "")
     return DriverLife(answer, number, row.get("type"), eol, row.get("latest"), why, needs, source(row))
+
+
+def _unlisted(branch: int, tables: Tables) -> str:
+    """Return what can be said of a branch that no table lists: published since, or never."""
+    newest = max(row["branch"] for row in tables.rows("branches"))
+    if branch > newest:
+        return f"branch {branch} is newer than the catalog of {CATALOG}, whose newest is {newest}, or does not exist"
+    return f"branch {branch} is not in the catalog of {CATALOG}, which lists those of data-center drivers"
 
 
 def _living(today: str, tables: Tables) -> str | None:

@@ -133,9 +133,10 @@ def _up_to(machine: Machine, driver: str, tables: Tables) -> Entry:
     minor = bool(majors.runs_by_minor_version(major, versions.minor(own), versions.parse(driver), tables))
     newest = majors.newest_major(versions.parse(driver), tables) if minor else major
     answer = f"up to {own}" + (f", and any {newest}.x by minor-version compatibility" if minor else "")
-    why = f"the driver is of CUDA {own}{'' if exact else ' or newer'}" + (
-        f"; of a newer {newest}.x {runs.LOST}" if minor else ""
-    )
+    why = f"the driver is of CUDA {own}"
+    if not exact:  # by what NVIDIA's drivers have kept to so far: a later branch runs what an earlier one does
+        why += f" or newer: its own branch has no CUDA in the catalog, and a branch before it is of {own}"
+    why += f"; of a newer {newest}.x {runs.LOST}" if minor else ""
     for gpu in machine.gpus:
         last = gpus.cuda_range(gpu.capability, tables)[1] if gpu.capability else None
         if last and (versions.minor(last) or (0, 0)) <= (newest, gpus.ANY):
@@ -245,8 +246,9 @@ def fits(entries: list[Entry]) -> bool:
     if any(entry.key == "driver_gpu" for entry in asked):  # no CUDA is asked about, so the newest does not decide
         asked = [entry for entry in asked if entry.key != "gpu"]
     if not asked:
-        unknown = any(entry.key == "compiler" and entry.answer == "unknown" for entry in entries)  # no such CUDA
-        return not unknown and all(entry.answer != lifecycle.EOL for entry in entries)
+        alone = [entry for entry in entries if entry.key in ("compiler", "os", "driver")]
+        unlisted = any(entry.answer == "unknown" and not entry.source for entry in alone)  # no such CUDA or driver
+        return not unlisted and all(entry.answer != lifecycle.EOL for entry in entries)
     certain = [entry for entry in asked if entry.key != "toolkit_os"] or asked
     return all(entry.mark != BAD for entry in asked) and all(entry.answer != "unknown" for entry in certain)
 

@@ -118,7 +118,8 @@ def _by_driver(cuda: str, asked: tuple[int, int], driver: str, driver_cuda: str 
     stated = versions.minor(own) if own else None
     early = driver_cuda is None and _before_release(cuda, asked, driver, tables)
     if stated is not None and stated >= asked and not early:
-        return Runs(NATIVE, f"driver {driver} is of CUDA {own}, which runs programs up to it", None, came_from)
+        held = f"{own}{'' if exact else ' or newer'}"
+        return Runs(NATIVE, f"driver {driver} is of CUDA {held}, which runs programs up to it", None, came_from)
     row = majors.minimum_row(asked[0], tables)
     by_minor = majors.runs_by_minor_version(asked[0], stated, versions.parse(driver), tables)
     if by_minor:

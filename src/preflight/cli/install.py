@@ -35,6 +35,7 @@ run_dir_option = click.option("--run-dir", metavar="DIR", default="/run/prefligh
 @click.option("--destdir", metavar="DIR", default="", help="Write below DIR, the root of a node's image.")
 @click.option("--rollback", is_flag=True, help="Go back to the version that was in use before this one.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@click.option("--quiet", is_flag=True, help="Print nothing where nothing changed, and lines only for a new plugin.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 3 where something was changed.")
 def install(
@@ -49,6 +50,7 @@ def install(
     destdir: str,
     rollback: bool,
     dry_run: bool,
+    quiet: bool,
     as_json: bool,
     detailed_exitcode: bool,
 ) -> int:
@@ -84,16 +86,19 @@ def install(
     if as_json:
         write_out(_document(target, done, plugin, with_agent))
     else:
-        write_out(_would(done) if dry_run else _page(target, done, plugin, with_agent))
+        text = _would(done) if dry_run else _page(target, done, plugin, with_agent, quiet)
+        if done.changed or not quiet:
+            write_out(text)
     return CHANGED if detailed_exitcode and done.changed else 0
 
 
-def _page(target: Target, done: Outcome, plugin: bool, agent: bool) -> str:
-    """Return what an admin reads."""
+def _page(target: Target, done: Outcome, plugin: bool, agent: bool, quiet: bool = False) -> str:
+    """Return what an admin reads; ``quiet``: of the lines to be written into files those for a new plugin alone."""
     from preflight.policy.load import load_policy
 
     mode = load_policy(target.at(target.config), root=target.destdir).mode
-    hint = ' (set mode = "observe" first: nothing is then drained or moved)' if mode == "enforce" else ""
+    first = mode == "enforce" and not done.before
+    hint = ' (set mode = "observe" first: nothing is then drained or moved)' if first else ""
     text = f"{'installed' if done.changed else 'unchanged'} {done.place}\n"
     if done.changed and done.before and done.before != done.place:
         text += f"before    {done.before}{' (back to it: preflight install --rollback)' if done.back else ''}\n"
@@ -102,6 +107,8 @@ def _page(target: Target, done: Outcome, plugin: bool, agent: bool) -> str:
     text += "".join(f"removed   {path}\n" for path in done.removed)
     text += "".join(f"left out  {note}\n" for note in done.notes)
     text += f"policy    {target.config}\nmode      {mode}{hint}\n"
+    if quiet:
+        return text + (_plugstack_lines(target) if target.at(target.plugin) in done.changed else "")
     return f"{text}\n{lines(target, plugin, agent)}"
 
 
@@ -158,9 +165,7 @@ def lines(target: Target, plugin: bool, agent: bool = False) -> str:
     text += "    # and to your SchedulerParameters, or a job that a broken node sends back stays held:\n"
     text += f"    {scheduler}\n"
     if plugin:
-        text += "\nAdd to plugstack.conf (beside slurm.conf), on submit hosts and nodes:\n\n"
-        text += "".join(f"    {line}\n" for line in plugstack_conf(target))
-        text += _at_submit(target)
+        text += _plugstack_lines(target)
     if agent:
         text += "\nStart the node agent, on nodes; without it each prolog judges by itself:\n\n"
         text += f"    systemctl link {target.agent_publish_unit}\n"
@@ -168,6 +173,13 @@ def lines(target: Target, plugin: bool, agent: bool = False) -> str:
     text += "\nOptional, to tell Slurm this node's facts at boot ([publish] enabled = true does so later on):\n\n"
     text += f"    systemctl enable {target.publish_unit}\n"
     return f"{text}\nThen look whether all of it is right:\n\n    {target.program} doctor\n"
+
+
+def _plugstack_lines(target: Target) -> str:
+    """Return what the plugin needs, with what comes to submit hosts beside it."""
+    text = "\nAdd to plugstack.conf (beside slurm.conf), on submit hosts and nodes:\n\n"
+    text += "".join(f"    {line}\n" for line in plugstack_conf(target))
+    return text + _at_submit(target)
 
 
 def _at_submit(target: Target) -> str:
