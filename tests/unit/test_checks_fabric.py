@@ -195,20 +195,22 @@ def structure(name: str, uuid: int, *more: str, version: int = 0) -> type[ctypes
     return type(name, (ctypes.Structure,), {"_fields_": fields, "__init__": begin})
 
 
+@pytest.mark.parametrize("uuid", [16, 80])  # 12.550 has 80 in its second version, too
 @pytest.mark.parametrize("second", [True, False])
 def test_structures_as_older_bindings_have_them_tell_the_same(
-    node: Node, second: bool, monkeypatch: pytest.MonkeyPatch
+    node: Node, second: bool, uuid: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """12.570: no third version, the second by another name, and the first with a UUID of 80 bytes."""
     import pynvml
 
     for name in ("c_nvmlGpuFabricInfo_v2_t", "c_nvmlGpuFabricInfo_v3_t"):
         monkeypatch.delattr(pynvml, name, raising=False)
-    monkeypatch.setattr(pynvml, "c_nvmlGpuFabricInfoV_t", structure("V", 16, "healthMask", version=0x02000024))
+    monkeypatch.setattr(pynvml, "c_nvmlGpuFabricInfoV_t", structure("V", uuid, "healthMask", version=0x02000024))
     monkeypatch.setattr(pynvml, "c_nvmlGpuFabricInfo_t", structure("First", 80))
     old = {} if second else {"ret.nvmlDeviceGetGpuFabricInfoV": 13}
     for state, told in ((3, "pass"), (2, "fail"), (0, "skip")):
         found = node.findings("gpu.fabric", **{"gpu.*.fabric.state": state}, **old)
         assert {one.status for one in found} == {told}, state
+    assert {one.status for one in node.findings("gpu.fabric", **{"gpu.*.fabric.clique": 1}, **old)} == {"pass"}
     devices = node.facts(**{"gpu.*.fabric.health_mask": 5}, **old).facts["gpus"]["devices"]
     assert {one["fabric_health_mask"] for one in devices} == {5 if second else 0}

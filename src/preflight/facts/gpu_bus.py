@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+UUID_BYTES = 16  # NVML_GPU_FABRIC_UUID_LEN
+
 
 def fabric(nvml: Any, handle: Any) -> tuple[int, int, int, int]:
     """Return (state, status, health mask, health summary) of the GPU's registration with its NVLink fabric.
@@ -36,23 +38,29 @@ def fabric(nvml: Any, handle: Any) -> tuple[int, int, int, int]:
             if fault.name in ("FunctionNotFound", "ArgumentVersionMismatch"):
                 continue
             raise
-        health = int(getattr(info, "healthMask", 0)), int(getattr(info, "healthSummary", 0))
-        return *_state(info), *health
+        return _words(info)
     if not hasattr(nvml, "nvmlDeviceGetGpuFabricInfo"):
         raise Fault("FunctionNotFound")
     raise Fault(NOT_SUPPORTED)
 
 
-def _state(info: Any) -> tuple[int, int]:
-    """Return (state, status). NVML writes a cluster's UUID of 16 bytes, and both words stand behind it.
+def _words(info: Any) -> tuple[int, int, int, int]:
+    """Return (state, status, health mask, health summary), 0 for what its version has not.
 
-    In nvidia-ml-py up to 13.590 the first version's UUID has 80 bytes: its state would always be 0.
+    NVML writes a cluster's UUID of 16 bytes (nvml.h). A binding may have 80 there: nvidia-ml-py's first version up to
+    13.590, its second in 12.550. Each word stands so much further ahead then than the binding says.
     """
-    uuid = getattr(type(info), "clusterUuid", None)
-    if uuid is None or uuid.size == 16:
-        return int(info.state), int(info.status)
-    raw = bytes(info)
-    return int.from_bytes(raw[24:28], sys.byteorder), int.from_bytes(raw[16:20], sys.byteorder)
+    kind, raw = type(info), bytes(info)
+    uuid = getattr(kind, "clusterUuid", None)
+    ahead = 0 if uuid is None else uuid.size - UUID_BYTES
+
+    def word(name: str) -> int:
+        field = getattr(kind, name, None)
+        if field is None or not ahead:
+            return int(getattr(info, name, 0))
+        return int.from_bytes(raw[field.offset - ahead :][: field.size], sys.byteorder)
+
+    return word("state"), word("status"), word("healthMask"), word("healthSummary")
 
 
 def _reference(nvml: Any) -> Callable[[Any], Any]:

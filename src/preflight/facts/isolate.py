@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 REAP_S = 0.2
 LASTING_S = 3600.0  # seconds after which a child that was left to go on ends by its own alarm
+SAID = 400
 SPARE_S = 1.0  # the child's own alarm rings this much after its deadline, should the parent have died
 
 
@@ -32,9 +33,13 @@ class Unfinished(Exception):
 
 
 class _Here:
-    """Whether this process is a child that may hang (`expendable`): it runs probes itself, and forks none."""
+    """Whether this process is a child that may hang (`expendable`): it runs probes itself, and forks none.
+
+    ``within``: it is running one.
+    """
 
     on = False
+    within = False
 
 
 class Pace(NamedTuple):
@@ -198,7 +203,9 @@ class _Done(Child):
         super().__init__(name, os.getpid(), -1, lines)
         self.closed = True
         channel = Channel(lines)
+        _Here.within = True
         function(channel)
+        _Here.within = False
         channel.tell({"end": True, "at": round(time.monotonic(), 4)})
 
     def wait(self, until: float) -> bool:
@@ -251,9 +258,12 @@ def start(name: str, function: Callable[[Channel], None], deadline_s: float = 60
     """Fork a child that runs ``function(channel)`` and return at once. Raises OSError when it can't be forked.
 
     ``deadline_s``: seconds after which (and SPARE_S) the child ends by itself, in case nobody collects it; of a
-    ``lasting`` one LASTING_S. In an `expendable` process the function is run at once, and what it raises is raised.
+    ``lasting`` one LASTING_S. In an `expendable` process the function is run at once, and what it raises is raised;
+    a probe that starts children of its own does more than read, and is Unfinished before it has.
     """
     if _Here.on:
+        if _Here.within:
+            raise Unfinished(f"{name} needs a child of its own")
         return _Done(name, function)
     if not hasattr(os, "fork"):
         raise OSError(errno.ENOSYS, "this system cannot fork")
@@ -281,11 +291,12 @@ def run_child(name: str, function: Callable[[Channel], None], deadline_s: float)
     return start(name, function, deadline_s).collect(deadline)
 
 
-def expendable(function: Callable[[], bool], deadline_s: float, beside: Child | None = None) -> tuple[int, int]:
+def expendable(function: Callable[[], str], deadline_s: float, beside: Child | None = None) -> tuple[int, int]:
     """Fork a child that may hang itself; return its pid, and a pipe that says how it ended. Raises OSError.
 
     It runs ``function``, and probes itself instead of forking a child for each (`start`). The pipe gives b"+" where
-    that returned True, and its end where not, whatever became of the child. ``deadline_s`` as in `start`.
+    that returned "", b"-REASON" where it returned one or was Unfinished, b"!ERROR" for another exception, SAID bytes at
+    most, and nothing but its end where the child was ended. ``deadline_s`` as in `start`.
     ``beside``: a probe that runs already, which this child may wait for, too.
     """
     reading, writing = os.pipe()
@@ -303,12 +314,26 @@ def expendable(function: Callable[[], bool], deadline_s: float, beside: Child | 
             if beside is not None:
                 beside.board.descriptor = None  # closed with all the rest; its memory is still there
             _Here.on = True
-            if function():
-                os.write(3, b"+")
+            os.write(3, _said(function))
         finally:
             os._exit(0)
     os.close(writing)
     return pid, reading
+
+
+def _said(function: Callable[[], str]) -> bytes:
+    """Return what the pipe of an `expendable` child gives."""
+    try:
+        why = function()
+    except Unfinished as error:
+        why = f"unfinished: {error}"
+    except Exception as error:
+        trace, where = error.__traceback__, ""
+        while trace is not None:
+            where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        return f"!{type(error).__name__}: {error} at {where}".encode("utf-8", "replace")[:SAID]
+    return f"-{why}".encode("utf-8", "replace")[:SAID] if why else b"+"
 
 
 def end(pid: int) -> bool:

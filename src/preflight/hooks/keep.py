@@ -6,10 +6,12 @@ hold the hook past its deadline. A child that hangs is left, and no second one i
 
 from __future__ import annotations
 
+import os
 import time
 
 from preflight.facts.isolate import Channel, Child, start
 from preflight.facts.stuck import StuckGuard
+from preflight.files import read_json
 from preflight.hooks.run import Run
 from preflight.report import store
 from preflight.report.model import Report
@@ -93,6 +95,8 @@ class Delivery:
 def write_record(run: Run, report: Report) -> str:
     """Write root's record; return "" or what went wrong. One that names an action is on the disk then."""
     try:
+        if run.policy.ship.url:
+            _withdraw(run, report)
         path = store.write_spool(run.policy.report.spool, report, durable=report["action"]["kind"] != "none")
         if run.policy.ship.url:
             from preflight.report import queue
@@ -101,6 +105,21 @@ def write_record(run: Run, report: Report) -> str:
     except OSError as error:
         return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     return ""
+
+
+def _withdraw(run: Run, report: Report) -> None:
+    """Take an earlier record of this very run out of the queue: a child wrote it, and was ended before it said so.
+
+    The fleet keeps the first that it gets of one id.
+    """
+    path = store.spool_path(run.policy.report.spool, report)
+    if not os.path.exists(path) or os.stat(path).st_nlink < 2:
+        return
+    earlier = read_json(path)
+    if isinstance(earlier, dict) and earlier.get("id") == report["id"]:
+        from preflight.report import queue
+
+        queue.withdraw(run.policy.report.spool, path)
 
 
 def write_copy(run: Run, report: Report) -> dict[str, Any]:

@@ -26,20 +26,20 @@ def prolog(run: Run) -> int:
     return STOP if stop else 0
 
 
-def passing(run: Run, deadline: float) -> bool:
-    """Judge the job's start and put it on record where nothing is to be done; return False where anything might be.
+def passing(run: Run, deadline: float) -> str:
+    """Judge the job's start and put it on record where nothing is to be done; return why not, "" where it is on record.
 
-    Then nothing was done. ``deadline``: the time.monotonic() instant by which facts must have come.
+    ``deadline``: the time.monotonic() instant by which facts must have come.
     """
     question = Question(run.phase, run.node, run.policy, run.job, gres=gres(run), standing=run.standing)
     found = assess(question, run.reading, deadline)
-    if any(one.status == "fail" and one.blame == "node" for one in found.findings):
-        return False
+    failed = next((one for one in found.findings if one.status == "fail" and one.blame == "node"), None)
+    if failed is not None:
+        return f"{failed.check} fails"
     decision = decide(run.phase, found.findings, run.policy, run.killed)
     if decision.kind != "none":
-        return False
-    record.finish(run, record.make(run, found, decision))
-    return True
+        return f"to {decision.kind} is to be decided"
+    return record.passed(run, record.make(run, found, decision))
 
 
 def over_time(run: Run, found: Assessment) -> Assessment:

@@ -13,7 +13,7 @@ from preflight.files import tolerate, unlink, write_json
 from preflight.hooks import journal
 from preflight.hooks.assess import Assessment
 from preflight.hooks.cluster import cluster_of
-from preflight.hooks.keep import Delivery
+from preflight.hooks.keep import Delivery, write_record
 from preflight.hooks.notes import note_path
 from preflight.hooks.run import Run
 from preflight.report import store
@@ -143,6 +143,20 @@ def finish(run: Run, report: Report) -> bool:
         run.line.on_record()
     say(run, report, troubles)
     return not delivery.record
+
+
+def passed(run: Run, report: Report) -> str:
+    """Write the report of a job that passes, which no user's copy is made of; return what went wrong, "" for nothing.
+
+    For a child that may be ended at any time: all is done anew then. The record comes last, since its link for
+    shipping may be sent at once.
+    """
+    report["duration_ms"] = round(spent_ms(run), 3)
+    note_for_tasks(run, report)
+    trouble = write_record(run, report)
+    if not trouble:
+        say(run, report, [])
+    return trouble
 
 
 def _outbox() -> Any:

@@ -83,9 +83,14 @@ class _Watch:
             return os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def look_here(self) -> bool:
-        """Return whether it answers, looked at by this process itself: a child that may hang (isolate.here)."""
+        """Return whether it answers, looked at by this process itself: one that may hang (isolate.expendable).
+
+        It looks once: no more than itself is lost where the directory hangs later.
+        """
         self._pid, self._seen, self._child = os.getpid(), 0.0, None
-        return self.answers()
+        well = self.answers()
+        self._seen = float("inf")
+        return well
 
     def answers(self) -> bool:
         """Return whether the directory may be changed now."""

@@ -50,6 +50,18 @@ def enqueue(spool: str, record: str) -> str:
     raise OSError(17, "no free number", directory)
 
 
+def withdraw(spool: str, record: str) -> None:
+    """Remove the links to the file at path ``record``, which is to be replaced; raises OSError."""
+    directory = f"{spool}/{DIRECTORY}"
+    if not os.path.isdir(directory):
+        return
+    own = os.stat(record)
+    for _, name in _numbers(directory):
+        with tolerate(FileNotFoundError):  # sent meanwhile
+            if os.path.samestat(own, os.stat(f"{directory}/{name}")):
+                os.unlink(f"{directory}/{name}")
+
+
 def waiting(spool: str) -> list[str]:
     """Return the paths of the queue's reports, the oldest first; raises OSError where it cannot be read."""
     directory = f"{spool}/{DIRECTORY}"

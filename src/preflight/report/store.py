@@ -45,7 +45,12 @@ def write_spool(spool: str, report: Report, keep: int = KEEP_HEALTH, durable: bo
         replace(place, name, encode(report), 0o600, durable=durable)
         if folder == "node":
             _keep_latest(place, report["node"], name, keep)
-    return os.path.join(spool, "reports", folder, name)
+    return spool_path(spool, report)
+
+
+def spool_path(spool: str, report: Report) -> str:
+    """Return where a report stands in root's spool; raises OSError for a bad job id."""
+    return os.path.join(spool, "reports", job_folder(report), file_name(report))
 
 
 def write_copy(directory: str, report: Report, uid: int, gid: int) -> str:
