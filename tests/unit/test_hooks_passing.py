@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nvml import sim
 from preflight.facts import isolate
 from preflight.facts.stuck import StuckGuard
 from preflight.hooks.rundir import _Watch
@@ -287,3 +288,15 @@ def test_a_child_that_hangs_elsewhere_does_not_keep_the_runtime_directory_from_o
         assert watch.look_here()
     others = _Watch(str(tmp_path))
     assert others.answers()
+
+
+def test_gpus_in_a_fabric_are_judged_by_one_child_too(node: Site) -> None:
+    """All that eight GPUs with NVLink tell is read by the hooks' own binding to NVML."""
+    node.scenario(sim.example("h100x8"))
+    (node.place / "gres.conf").write_text("Name=gpu File=/dev/nvidia[0-7]\n")
+    job = {**JOB, "SLURM_JOB_ID": "8", "SLURM_JOB_GPUS": "0,1,2,3,4,5,6,7", REQUIRE: "gpu=h100"}
+    prolog(node, **{**job, "SLURM_JOB_ID": "7"})
+    assert asked(node, **job) == (0, 2, "")
+    report = node.report(8)
+    assert report["verdict"] == "ready"
+    assert set(report["unknown"]) <= {"cuda"}, report["unknown"]  # toolkits: no health check has run

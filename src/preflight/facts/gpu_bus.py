@@ -50,9 +50,10 @@ def _words(info: Any) -> tuple[int, int, int, int]:
     NVML writes a cluster's UUID of 16 bytes (nvml.h). A binding may have 80 there: nvidia-ml-py's first version up to
     13.590, its second in 12.550. Each word stands so much further ahead then than the binding says.
     """
-    kind, raw = type(info), bytes(info)
-    uuid = getattr(kind, "clusterUuid", None)
+    kind = type(info)
+    uuid = getattr(kind, "clusterUuid", None)  # the hooks' own binding has no such layouts, and the right ones
     ahead = 0 if uuid is None else uuid.size - UUID_BYTES
+    raw = bytes(info) if ahead else b""
 
     def word(name: str) -> int:
         field = getattr(kind, name, None)
