@@ -142,7 +142,7 @@ def test_a_missing_library_on_a_node_with_gpus(cluster: Cluster) -> None:
 
 def test_no_process_is_left_and_none_holds_slurmds_pipe(cluster: Cluster) -> None:
     """slurmd reads the prolog's output to its end: a child that kept it open would hold the job."""
-    cluster.write_policy(hook="deadline_s = 3")
+    cluster.write_policy(hook="deadline_s = 10")
     cluster.set_gpus("ubuntu2", sim.example("h100x2"), {"delay_ms.nvmlInitWithFlags": HANG_MS})
     _hung(cluster, "driver.responds")
     ours = [_command_line(pid) for pid in os.listdir("/proc") if pid.isdigit() and cluster.prefix in _command_line(pid)]
