@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 
-from lab.commands import Commands
+from lab.commands import Commands, LabError
 from lab.users import USERS
 
 _FIELDS = {
@@ -93,7 +93,10 @@ class Jobs(Commands):
         self.wait_until(lambda: self.job_state(jobid) == "PENDING", timeout, f"job {jobid} to be pending")
         # A node that ran it refuses a credential made in the second in which the last one was revoked.
         time.sleep(1.1)
-        self.check_run(["scontrol", "update", f"JobId={jobid}", "StartTime=now"])
+        if self.job_state(jobid) == "PENDING":  # a short one may have run meanwhile
+            done = self.run(["scontrol", "update", f"JobId={jobid}", "StartTime=now"])
+            if done.returncode and "already finished" not in done.stderr:
+                raise LabError(f"job {jobid} cannot be made eligible: {done.stderr.strip()}")
 
     def node_state(self, name: str) -> str:
         """Return the node's state with its flags, as "IDLE" or "IDLE+DRAIN"."""
